@@ -46,8 +46,8 @@ pub const JSON_DEPTH: usize = 64;
 pub const JSON_NESTING: usize = 127;
 /// Characters of a response shown where it stops to be JSON.
 pub const REFUSED_TEXT_CHARS: usize = 40;
-/// Bytes at the begin of a response by which its format is guessed for a message.
-pub const GUESSED_FORMAT_BYTES: usize = 4096;
+/// Characters at the begin of a response by which its format is guessed for a message.
+pub const GUESSED_FORMAT_CHARS: usize = 4096;
 
 /// Wrong passwords from one address within [`WRONG_PASSWORD_WINDOW`]: a person mistypes a few times, and
 /// at ten a minute a list of ten thousand takes a day.
@@ -171,7 +171,15 @@ pub const COMMIT_EVERY: Duration = Duration::from_secs(60);
 /// Readings that wait in memory while the disk cannot take them: 20,000 × about 120 bytes
 /// is 2.4 MB, or 50 keys a minute for six hours.
 pub const WRITE_BUFFER_ROWS: usize = 20_000;
-/// How long readings wait for a clock that can be trusted.
+/// The longest offset of a date placeholder, 100 years: far from the ends of the calendar.
+pub const PLACEHOLDER_OFFSET_DAYS: i64 = 36_525;
+/// How deeply the table of a request body may be nested.
+pub const REQUEST_BODY_DEPTH: usize = 64;
+/// The same for a parameter.
+pub const PARAMETER_DEPTH: usize = 9;
+/// How often a source that waits for the clock looks whether it is trusted.
+pub const CLOCK_TRUST_POLL: Duration = Duration::from_secs(5);
+/// How long readings, and requests that contain the date, wait for a clock that can be trusted.
 pub const CLOCK_TRUST_TIMEOUT: Duration = Duration::from_secs(600);
 /// Below this much room `check` warns: about a month of 50 readings a minute.
 pub const LOW_DISK_BYTES: u64 = 200_000_000;

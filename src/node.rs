@@ -9,6 +9,7 @@ pub mod demo_history;
 #[path = "node/tests/faults.rs"]
 mod faults;
 pub mod notifiers;
+pub mod requests;
 mod serving;
 pub mod sources;
 

@@ -226,6 +226,7 @@ impl Scratch {
              [workspace]\n\n[dependencies]\ncodegen = {{ path = {:?}, default-features = false }}\n\
              base64 = {{ version = \"0.23\", default-features = false, features = [\"alloc\"] }}\n\
              percent-encoding = {{ version = \"2\", default-features = false, features = [\"alloc\"] }}\n\
+             serde_json = {{ version = \"1\", features = [\"arbitrary_precision\"] }}\n\
              ureq = {{ version = \"3.5\", default-features = false, features = [\"rustls\", \"gzip\"] }}\n",
             env!("CARGO_MANIFEST_DIR")
         );

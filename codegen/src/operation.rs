@@ -348,6 +348,23 @@ impl Argument {
         }
     }
 
+    /// As JSON text, fields in their order.
+    pub fn json_text(&self) -> String {
+        match self {
+            Argument::List(items) => {
+                let items: Vec<String> = items.iter().map(Argument::json_text).collect();
+                format!("[{}]", items.join(","))
+            }
+            Argument::Object(fields) => {
+                let fields = fields.iter().map(|(name, value)| {
+                    format!("{}:{}", Value::from(name.as_str()), value.json_text())
+                });
+                format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+            }
+            _ => self.to_json().to_string(),
+        }
+    }
+
     /// The text that stands for a scalar in a URL or a header.
     pub fn scalar_text(&self) -> Option<String> {
         match self {

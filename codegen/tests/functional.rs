@@ -224,7 +224,7 @@ fn posts_carry_the_body_that_their_file_declares() {
         ("period", period),
         ("limit", Argument::Integer(5)),
     ]);
-    let written = r#"{"limit":5,"period":{"from":"2025-01-01"},"station":"oslo"}"#;
+    let written = r#"{"station":"oslo","period":{"from":"2025-01-01"},"limit":5}"#;
     check_post("searchThings", Some(body), line, json, written);
     let form = object(&[
         ("q", text("a b&c=ü")),

@@ -201,6 +201,7 @@ fn fingerprint(body: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use crate::api::source_request::SourceRequest;
     use std::time::Duration;
 
     use super::*;
@@ -248,7 +249,9 @@ mod tests {
         let settings = SourceSettings {
             index: 0,
             plan: source,
-            request: Box::new(move |agent| (call.send)(&prepared, &endpoint, agent)),
+            request: SourceRequest::Fixed(Arc::new(move |agent| {
+                (call.send)(&prepared, &endpoint, agent)
+            })),
             operation: Some(operation),
             follow: None,
             transport: TransportSettings::default(),

@@ -32,6 +32,8 @@ pub struct FetchControl {
     pub connections_opened: AtomicU64,
     /// Whether any connection went to this machine, whose clock is the same.
     used_loopback: AtomicBool,
+    /// Whether anything of a response has arrived.
+    has_input: AtomicBool,
     /// Whether TLS said that the server closed the connection on purpose.
     is_tls_closed: AtomicBool,
     /// Which addresses requests may connect to now.
@@ -94,6 +96,19 @@ impl FetchControl {
 
     pub fn used_loopback(&self) -> bool {
         self.used_loopback.load(Ordering::Relaxed)
+    }
+
+    pub fn forget_input(&self) {
+        self.has_input.store(false, Ordering::Relaxed);
+    }
+
+    pub fn note_input(&self) {
+        self.has_input.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anything of a response has arrived since it was forgotten.
+    pub fn has_input(&self) -> bool {
+        self.has_input.load(Ordering::Relaxed)
     }
 
     /// Notes the close_notify of TLS: what was sent is complete.

@@ -15,7 +15,9 @@ use super::http_exchange::HttpExchange;
 use super::http_response::FetchError;
 use super::response_parser::ResponseParser;
 use super::sent_request::Validators;
-use super::transport::{SendRequest, Transport};
+use super::source_request::SourceRequest;
+use super::transport::Transport;
+use crate::domain::clock_wait::{ClockWait, ClockWaitStage};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::LastAccepted;
 use crate::domain::plan::{Selection, SourcePlan};
@@ -37,7 +39,7 @@ pub struct SourceSettings {
     pub index: usize,
     pub plan: SourcePlan,
     /// Makes its request: a generated operation with its arguments, or [`super::url_source`].
-    pub request: Box<SendRequest>,
+    pub request: SourceRequest,
     /// Declares the schema of its responses, where an OpenAPI file does.
     pub operation: Option<&'static Operation>,
     /// This node's own name if the source is another main-node: detects loops.
@@ -70,7 +72,7 @@ impl QuotaHandle {
 pub struct Fetcher {
     index: usize,
     plan: SourcePlan,
-    request: Box<SendRequest>,
+    request: SourceRequest,
     operation: Option<&'static Operation>,
     follow: Option<Arc<str>>,
     quota: Option<Duration>,
@@ -153,6 +155,7 @@ impl Fetcher {
         let mut meter = QuotaMeter::resume(self.quota, quota_handle.carried, self.clock.now());
         let mut wait = schedule::first_wait(self.index).max(meter.wait(self.clock.now()));
         self.log_wait(wait);
+        let mut clock_wait = ClockWait::new(self.request.has_placeholders(), self.clock.now());
         let (mut seen, mut last_begun) = (0, None);
         loop {
             // No event reports that the clock became trusted, which may shorten the wait: poll.
@@ -182,6 +185,19 @@ impl Fetcher {
             if !due.is_zero() {
                 wait = due;
                 continue;
+            }
+            let clock = clock_wait.check(now);
+            if let Some(left) = clock.stage.time_left() {
+                if clock.is_new {
+                    let observation = self.waiting_for_clock(now, left);
+                    self.log(&observation);
+                    deliver(observation);
+                }
+                wait = limits::CLOCK_TRUST_POLL;
+                continue;
+            }
+            if clock.is_new && clock.stage == ClockWaitStage::ReadyUntrusted {
+                self.log_untrusted_clock(now);
             }
             let Some(permit) = self.wait_for_permit(now.mono) else {
                 break;
@@ -222,6 +238,45 @@ impl Fetcher {
                 self.plan.name,
                 human_duration(wait)
             );
+        }
+    }
+
+    fn log_untrusted_clock(&self, now: Moment) {
+        log::warn!(
+            "{}: its request contains the date, and the clock is still not synchronised: it is sent \
+             with the clock as it is, {}",
+            self.plan.name,
+            now.wall
+        );
+    }
+
+    /// What is known of a source that sends no request before the clock is trusted. It is no
+    /// failure of the server: no interval grows.
+    fn waiting_for_clock(&self, now: Moment, left: Duration) -> Observation {
+        let wrong = if now.wall.second() < limits::EARLIEST_PLAUSIBLE_WALL_S {
+            format!(", and the clock is certainly wrong ({})", now.wall)
+        } else {
+            String::new()
+        };
+        let detail = format!(
+            "waits for the clock: its request contains the date{wrong}; `timedatectl` shows whether \
+             the clock is synchronised"
+        );
+        let failure = Failure::new(Cause::Clock, detail);
+        Observation {
+            source: self.index,
+            at: now,
+            duration: Duration::ZERO,
+            bytes: 0,
+            upstream: None,
+            outcome: FetchOutcome::Failed {
+                failure,
+                issues: Vec::new(),
+            },
+            next_in: left,
+            server_wait: Duration::ZERO,
+            late_notice: None,
+            skipped_polls: 0,
         }
     }
 
@@ -383,9 +438,19 @@ impl Fetcher {
     }
 
     fn request_and_parse(&self, begun: Moment) -> Result<FetchResult, FetchError> {
-        let fetched = self
-            .transport
-            .get(begun, &self.validators, &*self.request)?;
+        let (send, identity) = self.request.at(begun.wall).map_err(|problem| {
+            let detail = format!("the request cannot be made for this date: {problem}");
+            FetchError::Failed(Failure::new(Cause::Schema, detail))
+        })?;
+        // Validators of one date say nothing of another.
+        let none = Validators::default();
+        let validators = if self.validators.request == identity {
+            &self.validators
+        } else {
+            &none
+        };
+        let mut fetched = self.transport.get(begun, validators, &*send)?;
+        fetched.validators.request = identity;
         if let Some(date) = fetched.date {
             let host = fetched.host();
             // Two ports of one machine share a clock.

@@ -55,6 +55,7 @@ impl FetchedResponse {
             validators: Validators {
                 etag: text(header::ETAG).filter(is_short),
                 last_modified: text(header::LAST_MODIFIED).filter(is_short),
+                request: 0,
             },
             date: date.filter(|_| is_other_clock && is_origin_date(status, headers)),
             origin: origin::display_origin(from),

@@ -3,7 +3,8 @@
 //! One thread per source, named `fetch-<source>`. Never touches the database, the HTTP
 //! server or another source. In the order of a fetch:
 //! - the loop: `fetcher` (with `failure_log` for the log);
-//! - the request: `client` (generated, with its runtime `request`) or `url_source`;
+//! - the request: `source_request` of `client` (generated, with its runtime `request`) or of
+//!   `url_source`, with `argument_template` and `outgoing_request`;
 //! - HTTP: `transport` (redirects, retries), with `agent`, `sent_request`, `http_response`;
 //! - connections below it: `lenient_transport` (with `response_head`, `chunked`),
 //!   `connection_pool`, `pooled_connection`, `proxy`, `dns`, `tcp`, all under the stop and deadline
@@ -13,6 +14,7 @@
 //!   `parsed_body` and `follow`.
 
 pub mod agent;
+pub mod argument_template;
 mod certificate_errors;
 mod charset;
 mod chunked;
@@ -34,6 +36,7 @@ mod http_response;
 mod json;
 mod lenient_transport;
 pub mod origin;
+pub mod outgoing_request;
 mod parsed_body;
 mod pooled_connection;
 pub mod private_address;
@@ -45,6 +48,7 @@ mod response_head;
 mod response_parser;
 mod sent_request;
 mod simulate;
+pub mod source_request;
 mod status_errors;
 mod tcp;
 pub mod transport;

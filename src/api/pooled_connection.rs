@@ -107,7 +107,11 @@ impl Transport for PooledConnection {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.is_reusable = false;
-        self.transport.await_input(timeout)
+        let has_input = self.transport.await_input(timeout)?;
+        if has_input {
+            self.connection.control.lock().note_input();
+        }
+        Ok(has_input)
     }
 
     fn is_open(&mut self) -> bool {

@@ -5,14 +5,17 @@
 //! OpenAPI's styles) and where credentials go. It must not choose timeouts, limits, redirects or
 //! proxies: the agent comes configured.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::domain::percent::encode;
 use openapi::operation::{
-    Argument, ArgumentProblem, BodyEncoding, Location, Operation, Parameter, RequestBody,
+    Argument, ArgumentProblem, BodyEncoding, Location, Method, Operation, Parameter, RequestBody,
     SecurityKind, SecurityScheme, check_arguments, check_body,
 };
+use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body, RequestBuilder};
 
@@ -46,7 +49,7 @@ impl PreparedCall {
         if let Some(problem) = check_arguments(operation, arguments).into_iter().next() {
             return Err(problem);
         }
-        let json = body.map(Argument::to_json);
+        let json = body.map(|body| json_of(operation, body));
         let mut problems = check_body(operation, json.as_ref()).into_iter();
         if let Some(problem) = problems.find(|it| !it.is_doubt) {
             return Err(ArgumentProblem {
@@ -67,6 +70,10 @@ impl PreparedCall {
             values: values.collect(),
             body: body.cloned(),
         })
+    }
+
+    pub fn method(&self) -> Method {
+        self.operation.method
     }
 
     pub fn request(&self, to: &Endpoint) -> ApiRequest {
@@ -142,11 +149,15 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
+/// Body of a request, beside it for the recording.
+#[derive(Debug, Clone)]
+pub struct SentBody(pub Arc<[u8]>);
+
 /// What goes on the wire.
 pub struct ApiRequest {
     url: String,
     headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    body: Arc<[u8]>,
 }
 
 impl ApiRequest {
@@ -154,9 +165,23 @@ impl ApiRequest {
         &self.url
     }
 
+    /// What a POST carries, if anything.
+    pub fn body(&self) -> Option<Arc<[u8]>> {
+        Some(self.body.clone()).filter(|it| !it.is_empty())
+    }
+
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
     pub fn with_headers<Kind>(&self, call: RequestBuilder<Kind>) -> RequestBuilder<Kind> {
         let headers = self.headers.iter();
-        headers.fold(call, |call, (name, value)| call.header(name, value))
+        let call = headers.fold(call, |call, (name, value)| call.header(name, value));
+        if self.body.is_empty() {
+            call
+        } else {
+            call.extension(SentBody(self.body.clone()))
+        }
     }
 
     fn new(
@@ -224,7 +249,7 @@ impl ApiRequest {
         }
         set(&mut headers, "Accept", operation.accept.clone());
         let declared = operation.request_body.as_ref().zip(body);
-        let body = declared.map_or_else(Vec::new, |(declared, body)| {
+        let body = declared.map_or_else(Arc::default, |(declared, body)| {
             set(&mut headers, "Content-Type", declared.media_type.clone());
             written(declared, body)
         });
@@ -244,7 +269,7 @@ impl AsRef<[u8]> for ApiRequest {
 }
 
 /// A body as its operation declares it. A text for JSON is JSON already.
-fn written(declared: &RequestBody, body: &Argument) -> Vec<u8> {
+fn written(declared: &RequestBody, body: &Argument) -> Arc<[u8]> {
     let text = match (declared.encoding, body) {
         (_, Argument::Text(text)) => text.clone(),
         (BodyEncoding::Form, Argument::Object(fields)) => {
@@ -260,9 +285,19 @@ fn written(declared: &RequestBody, body: &Argument) -> Vec<u8> {
             });
             pairs.collect::<Vec<String>>().join("&")
         }
-        _ => body.to_json().to_string(),
+        _ => body.json_text(),
     };
-    text.into_bytes()
+    text.into_bytes().into()
+}
+
+/// A body as it is checked.
+fn json_of(operation: &Operation, body: &Argument) -> Value {
+    let declared = operation.request_body.as_ref();
+    let is_json = declared.is_some_and(|it| it.encoding == BodyEncoding::Json);
+    match body {
+        Argument::Text(text) if is_json => serde_json::from_str(text).unwrap_or(Value::Null),
+        _ => body.to_json(),
+    }
 }
 
 /// Base and path; a query that the base has goes behind the path.

@@ -13,7 +13,7 @@ use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::plan::{Numbers, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Reason};
-use crate::domain::text::and_more;
+use crate::domain::text::{and_more, ellipsis};
 use crate::domain::time::Moment;
 use crate::limits;
 use openapi::operation::Operation;
@@ -72,7 +72,7 @@ impl ResponseParser<'_> {
             return FetchResult::new(FetchOutcome::Empty, bytes);
         }
         if normalised.readings.is_empty() {
-            let failure = no_readings(&issues, host);
+            let failure = no_readings(&issues, &tree, host);
             return FetchResult::failed(failure, issues, bytes);
         }
         let outcome = FetchOutcome::Readings {
@@ -134,7 +134,7 @@ fn name_not_numbers(issues: &mut Vec<Issue>, not_numbers: Vec<NotANumber>, is_al
 }
 
 /// Why a JSON response gave no reading at all.
-fn no_readings(issues: &[Issue], host: &str) -> Failure {
+fn no_readings(issues: &[Issue], tree: &Json, host: &str) -> Failure {
     let drift = issues.iter().find(|issue| issue.reason == Reason::Drift);
     let (cause, first) = match drift {
         Some(drift) => (Cause::Schema, Some(drift)),
@@ -155,5 +155,32 @@ fn no_readings(issues: &[Issue], host: &str) -> Failure {
         }
         None => format!("no number in the response of {host}"),
     };
-    Failure::new(cause, detail)
+    let message = error_message(tree).map_or_else(String::new, |(name, text)| {
+        let text = ellipsis(text, limits::SAMPLE_CHARS);
+        format!("; its `{name}` says {text:?}")
+    });
+    Failure::new(cause, detail + &message)
 }
+
+/// What an API answers instead of data, with a status of 200: `{"error": "invalid token"}`,
+/// `{"error": {"code": 7, "message": "…"}}`.
+fn error_message(tree: &Json) -> Option<(&'static str, &str)> {
+    const NAMES: [&str; 6] = [
+        "error",
+        "error_message",
+        "message",
+        "msg",
+        "detail",
+        "reason",
+    ];
+    NAMES.into_iter().find_map(|name| {
+        let field = tree.get(name)?;
+        let nested = || NAMES.into_iter().find_map(|it| field.get(it)?.as_str());
+        let text = field.as_str().or_else(nested)?;
+        (!text.trim().is_empty()).then_some((name, text))
+    })
+}
+
+#[cfg(test)]
+#[path = "tests/response_parser.rs"]
+mod tests;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ureq::http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
+use ureq::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, Error, SendBody};
 
 use super::http_exchange::HttpExchange;
+use super::request::SentBody;
 use crate::domain::percent;
 use crate::domain::time::Moment;
 use crate::limits;
@@ -21,6 +22,8 @@ use crate::sys::sync::Mutex;
 pub struct Validators {
     pub etag: Option<String>,
     pub last_modified: Option<String>,
+    /// Identity of the request whose response had them, where requests differ.
+    pub request: u64,
 }
 
 impl Validators {
@@ -34,6 +37,7 @@ impl Validators {
 pub struct SentRequest {
     now: Option<Moment>,
     validators: Validators,
+    pub method: Method,
     pub uri: Option<Uri>,
     pub headers: HeaderMap,
     /// Requests sent for this fetch.
@@ -47,6 +51,7 @@ impl Default for SentRequest {
         SentRequest {
             now: None,
             validators: Validators::default(),
+            method: Method::GET,
             uri: None,
             headers: HeaderMap::new(),
             requests: 0,
@@ -115,10 +120,12 @@ impl Middleware for RequestRecorder {
     ) -> Result<Response<Body>, Error> {
         {
             let mut sent = self.0.lock();
-            if sent.uri.is_none() {
+            // A POST is never conditional (RFC 9110, 13.1).
+            if sent.uri.is_none() && request.method() == Method::GET {
                 let Validators {
                     etag,
                     last_modified,
+                    ..
                 } = std::mem::take(&mut sent.validators);
                 let conditions = [
                     (header::IF_NONE_MATCH, etag),
@@ -135,6 +142,7 @@ impl Middleware for RequestRecorder {
             {
                 request.headers_mut().insert(header::AUTHORIZATION, login);
             }
+            sent.method = request.method().clone();
             sent.uri = Some(request.uri().clone());
             sent.headers = request.headers().clone();
             let too_early = sent
@@ -146,7 +154,9 @@ impl Middleware for RequestRecorder {
             sent.requests += 1;
             if let Some(seen) = &mut sent.exchanges {
                 let (method, uri) = (request.method(), request.uri());
-                seen.push(HttpExchange::new(method, uri, request.headers(), &[]));
+                let body = request.extensions().get::<SentBody>();
+                let body = body.map(|it| &*it.0).unwrap_or_default();
+                seen.push(HttpExchange::new(method, uri, request.headers(), body));
             }
         }
         let response = next.handle(request)?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::config::Config;
-use ureq::http::{HeaderMap, HeaderValue, Response, Uri, header};
+use ureq::http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
 use ureq::{Agent, Body, Error};
 
 use super::agent::{TransportSettings, build_config, make_agent, parse_proxy};
@@ -177,6 +177,9 @@ impl Transport {
             let location = response.headers().get(header::LOCATION);
             let target = redirect::resolve_location(&here, location.map(HeaderValue::as_bytes))
                 .map_err(|why| redirect_error(&host, &why))?;
+            if self.sent.lock().method != Method::GET {
+                return Err(post_redirect(&host, &target));
+            }
             seen.push(here.clone());
             if seen.contains(&target) {
                 return Err(redirect_error(&host, "redirect loop"));
@@ -257,12 +260,14 @@ impl Transport {
     }
 
     /// A server may close an idle connection just when it is reused: retries once on a new one.
+    /// A POST too, since it is a query here (RFC 9110, 9.2.2), but only if nothing was answered.
     fn retry_if_closed(
         &self,
         now: Moment,
         send: impl Fn() -> Result<Response<Body>, Error>,
     ) -> Result<Response<Body>, FetchError> {
         let connections = self.control.connections_opened();
+        self.control.forget_input();
         let mut result = send();
         if let Err(Error::Io(error)) = &result {
             use std::io::ErrorKind::*;
@@ -270,7 +275,9 @@ impl Transport {
                 error.kind(),
                 UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe
             );
+            let may_repeat = self.sent.lock().method == Method::GET || !self.control.has_input();
             if closed
+                && may_repeat
                 && self.control.connections_opened() == connections
                 && !self.control.is_stopped()
             {
@@ -442,6 +449,16 @@ fn is_connect_error(error: &Error) -> bool {
                 | ConnectError::ConnectTimeout
         )
     )
+}
+
+fn post_redirect(host: &str, target: &Uri) -> FetchError {
+    let detail = format!(
+        "{host} answers the POST with a redirect to {}{}, and a POST follows none: if that is the \
+         right address, write it as `url`; if not, see whether the request lacks a login",
+        origin::display_origin(target),
+        target.path()
+    );
+    FetchError::Failed(Failure::new(Cause::Redirect, detail))
 }
 
 fn redirect_error(host: &str, why: &str) -> FetchError {

@@ -3,18 +3,106 @@
 //! Pure but for the sending itself, which happens on the fetch thread.
 
 use ureq::http::uri::Scheme;
-use ureq::http::{HeaderName, HeaderValue, Uri};
+use ureq::http::{HeaderName, HeaderValue, Uri, header};
 
-use super::transport::SendRequest;
+use super::argument_template::ArgumentTemplate;
+use super::outgoing_request::{OutgoingMethod, OutgoingRequest};
 use crate::domain::percent;
+use crate::domain::placeholder::{PlaceholderTime, Template};
 
-/// Prepares a GET of `url` with `params` added to its query. `Err` names what is invalid
-/// without its value, which may be a secret.
+/// A request whose URL, parameters, headers and body may have date placeholders.
+pub struct UrlTemplate {
+    pub url: Template,
+    /// Added to the query of the URL.
+    pub params: Vec<(String, Template)>,
+    pub headers: Vec<(String, Template)>,
+    pub method: MethodTemplate,
+}
+
+pub enum MethodTemplate {
+    Get,
+    Post(Option<BodyTemplate>),
+}
+
+pub enum BodyTemplate {
+    /// Sent as JSON.
+    Json(ArgumentTemplate),
+    Text {
+        text: Template,
+        content_type: String,
+    },
+}
+
+impl UrlTemplate {
+    pub fn has_placeholders(&self) -> bool {
+        let in_method = match &self.method {
+            MethodTemplate::Get | MethodTemplate::Post(None) => false,
+            MethodTemplate::Post(Some(BodyTemplate::Json(body))) => body.has_placeholders(),
+            MethodTemplate::Post(Some(BodyTemplate::Text { text, .. })) => text.has_placeholders(),
+        };
+        let mut pairs = self.params.iter().chain(&self.headers);
+        in_method || self.url.has_placeholders() || pairs.any(|(_, it)| it.has_placeholders())
+    }
+
+    /// The request at a time. `Err` names what is invalid without its value, which may be a
+    /// secret.
+    pub fn fill(&self, time: &PlaceholderTime) -> Result<OutgoingRequest, String> {
+        let fill = |pairs: &[(String, Template)]| -> Vec<(String, String)> {
+            let filled = pairs.iter().map(|(name, it)| (name.clone(), it.fill(time)));
+            filled.collect()
+        };
+        let (params, headers) = (fill(&self.params), fill(&self.headers));
+        let mut request = get_request(&fill_url(&self.url, time), &params, &headers)?;
+        request.method = match &self.method {
+            MethodTemplate::Get => OutgoingMethod::Get,
+            MethodTemplate::Post(None) => OutgoingMethod::Post(None),
+            MethodTemplate::Post(Some(body)) => {
+                let (content_type, body) = match body {
+                    BodyTemplate::Json(body) => ("application/json", body.fill(time).json_text()),
+                    BodyTemplate::Text { text, content_type } => {
+                        (content_type.as_str(), text.fill(time))
+                    }
+                };
+                if !request
+                    .headers
+                    .iter()
+                    .any(|it| it.0 == header::CONTENT_TYPE)
+                {
+                    let value = HeaderValue::from_str(content_type)
+                        .map_err(|_| "`content_type` holds what no header can".to_owned())?;
+                    request.headers.push((header::CONTENT_TYPE, value));
+                }
+                OutgoingMethod::Post(Some(body.into_bytes().into()))
+            }
+        };
+        Ok(request)
+    }
+}
+
+/// A URL at a time; what is filled in is percent-encoded where it would not be a part of the path
+/// or of a value.
+pub fn fill_url(url: &Template, time: &PlaceholderTime) -> String {
+    url.fill_with(time, |value| percent::encode_set(value, percent::DATE))
+}
+
+/// Prepares [`get_request`].
+#[cfg(test)]
 pub fn prepare_request(
     url: &str,
     params: &[(String, String)],
     headers: &[(String, String)],
-) -> Result<Box<SendRequest>, String> {
+) -> Result<Box<super::transport::SendRequest>, String> {
+    let request = get_request(url, params, headers)?;
+    Ok(Box::new(move |agent| request.send(agent)))
+}
+
+/// A GET of `url` with `params` added to its query. `Err` names what is invalid without its
+/// value, which may be a secret.
+pub fn get_request(
+    url: &str,
+    params: &[(String, String)],
+    headers: &[(String, String)],
+) -> Result<OutgoingRequest, String> {
     let url = url.split('#').next().unwrap_or_default();
     let encode = |text: &str| percent::encode_set(text, percent::LIST);
     let query: Vec<String> = params
@@ -34,10 +122,7 @@ pub fn prepare_request(
     if !is_http || uri.host().is_none_or(str::is_empty) {
         return Err(wrong());
     }
-    let mut checked = vec![(
-        HeaderName::from_static("accept"),
-        HeaderValue::from_static("application/json"),
-    )];
+    let mut checked = vec![(header::ACCEPT, HeaderValue::from_static("application/json"))];
     for (name, value) in headers {
         let header = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| format!("{name:?} cannot be the name of a header"))?;
@@ -46,13 +131,11 @@ pub fn prepare_request(
         checked.retain(|(earlier, _)| *earlier != header);
         checked.push((header, value));
     }
-    Ok(Box::new(move |agent| {
-        let mut request = agent.get(uri.clone());
-        for (name, value) in &checked {
-            request = request.header(name, value);
-        }
-        request.call()
-    }))
+    Ok(OutgoingRequest {
+        uri,
+        headers: checked,
+        method: OutgoingMethod::Get,
+    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::{
     unreadable_database,
 };
 use crate::api::client::APIS;
+use crate::api::http_exchange::HttpExchange;
 use crate::api::private_address::is_mdns_name;
 use crate::config::environment::Environment;
 use crate::config::{self, Config, Overrides, Remark, Severity};
@@ -28,7 +29,7 @@ use crate::domain::text::count_noun;
 use crate::domain::time::ClockTrust;
 use crate::limits;
 use crate::monitor::http::listener::bind;
-use crate::node::notifiers;
+use crate::node::{notifiers, requests};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk;
 use crate::sys::os_error::reason;
@@ -76,6 +77,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     findings.extend(config.listen.iter().map(|address| listen_address(*address)));
     findings.push(routes(&config));
     findings.extend(local_names(&config));
+    findings.extend(dated_requests(&config));
     findings.extend(channels(&config, online));
     findings.extend(sources(&config, online));
     let mut problems = 0;
@@ -300,6 +302,23 @@ fn holds_a_secret(line: &str) -> bool {
     .any(|name| line.contains(name));
     let is_elsewhere = line.starts_with('#') || line.contains("${") || line.contains("_file");
     names_one && line.contains('=') && !is_elsewhere
+}
+
+/// What requests with date placeholders are now.
+fn dated_requests(config: &Config) -> Vec<Finding> {
+    let requests = requests::dated_requests(config, SystemClock::new().now().wall);
+    let finding = |(name, exchange): (&str, Result<HttpExchange, String>)| match exchange {
+        Ok(mut exchange) => {
+            exchange.mask(&config.secrets);
+            let mut text = format!("{name} requests now: {}", exchange.request);
+            if !exchange.request_body.is_empty() {
+                text += &format!(" with the body {}", exchange.request_body);
+            }
+            Fine(text)
+        }
+        Err(problem) => Problem(format!("{name}: {problem}")),
+    };
+    requests.into_iter().map(finding).collect()
 }
 
 /// Reports which root certificates are used without `ca_file`.

@@ -39,8 +39,8 @@ use self::section::read_options;
 use self::source::read_sources;
 use self::top_level::{TopLevelDraft, is_top_level, local_options};
 pub use self::types::{
-    Auth, Config, ConfiguredCredential, LocalSettings, Notifications, Overrides, SourceConfig,
-    SourceTarget, WebhookFormat,
+    Auth, Config, ConfiguredBody, ConfiguredCredential, LocalSettings, Notifications, Overrides,
+    RequestMethod, SourceConfig, SourceTarget, WebhookFormat,
 };
 pub use crate::sys::host_name::name as host_name;
 use crate::sys::text_file;

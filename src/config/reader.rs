@@ -371,15 +371,30 @@ impl<'a> TableEntry<'a> {
 
     /// Reports what was expected and what was found.
     pub fn expected(&self, what: &str) {
-        // A whole header instead of a name.
-        let is_name = !self.is_secret || !self.key.contains([' ', ':', '=']);
-        let key = if is_name { &self.key } else { MASK };
+        let key = self.shown_key();
         let message = format!("{key}: expected {what}, found {}", self.describe_value());
         self.reader.problem(&self.span(), message);
     }
 
+    fn shown_key(&self) -> &str {
+        // A whole header instead of a name.
+        let is_name = !self.is_secret || !self.key.contains([' ', ':', '=']);
+        if is_name { &self.key } else { MASK }
+    }
+
     pub fn problem(&self, message: impl Into<String>) {
         self.reader.problem(&self.span(), message);
+    }
+
+    /// Reports a problem at a place in its text: where `part` stands for the time after `nth`
+    /// others.
+    pub fn problem_in_text(&self, part: &str, nth: usize, message: impl Into<String>) {
+        let span = self.span();
+        let written = self.reader.text.get(span.clone()).unwrap_or_default();
+        // A variable may hold it.
+        let at = written.match_indices(part).nth(nth).map_or(0, |it| it.0);
+        let message = format!("{}: {}", self.shown_key(), message.into());
+        self.reader.problem(&(span.start + at..span.end), message);
     }
 
     /// Adds a remark about it, which does not make the configuration invalid.
@@ -390,6 +405,15 @@ impl<'a> TableEntry<'a> {
     /// Registers this text as a secret.
     pub fn add_secret(&self, text: impl Into<String>) {
         self.reader.add_secret(text);
+    }
+
+    /// What was found, which is shown unless it is a secret.
+    pub fn found(&self, is_secret: bool) -> String {
+        let entry = TableEntry {
+            is_secret,
+            ..self.clone()
+        };
+        entry.describe_value()
     }
 
     fn describe_value(&self) -> String {

@@ -4,8 +4,11 @@
 //! [`OPTIONS`] lists the options; options that depend on each other are read after the list.
 
 mod arguments;
+mod body;
 mod devices;
 mod headers;
+mod operation_body;
+mod placeholders;
 mod records;
 mod target;
 mod url;
@@ -16,6 +19,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use self::body::read_method;
 use self::devices::{NamedSource, read_entry};
 use self::records::{read_pointer, read_selection};
 use self::target::read_target;
@@ -53,7 +57,7 @@ pub struct SourceDraft {
 
 type SourceOption = ConfigOption<SourceDraft, SourceConfig>;
 
-pub static OPTIONS: [SourceOption; 26] = [
+pub static OPTIONS: [SourceOption; 29] = [
     SourceOption::new(
         "name",
         "text",
@@ -105,7 +109,7 @@ pub static OPTIONS: [SourceOption; 26] = [
         "URL",
         "one of `operation`, `url`, `follow` is required",
         "\"http://192.168.1.20/api/v1/data\"",
-        "What to call: any address that responds with JSON, requested by GET. No OpenAPI file is needed.",
+        "What to call: any address that responds with JSON. No OpenAPI file is needed.",
         with_others,
         |source| match &source.target {
             SourceTarget::Url { url, .. } => text(&without_secrets(url)),
@@ -132,6 +136,33 @@ pub static OPTIONS: [SourceOption; 26] = [
         "Parameters of the operation, checked against its OpenAPI file; with `url`, the query string, in which lists are joined by commas.",
         with_others,
         target::print_params,
+    ),
+    SourceOption::new(
+        "method",
+        "\"GET\" or \"POST\"",
+        "\"GET\"",
+        "\"POST\"",
+        "HTTP method of a `url`; with `operation` the OpenAPI file says it. `body` implies POST. A POST is for APIs that are asked by it: GraphQL, JSON-RPC, searches. It follows no redirect and is never conditional.",
+        with_others,
+        body::print_method,
+    ),
+    SourceOption::new(
+        "body",
+        "table or text",
+        "none",
+        "{ query = \"{ viewer { name } }\" }",
+        "Body of a POST: a table is sent as JSON, a text as it is. A field that TOML cannot write, such as null, needs a text. With `operation` it is checked against the OpenAPI file, and sent as JSON or as a form as that says.",
+        with_others,
+        body::print_body,
+    ),
+    SourceOption::new(
+        "content_type",
+        "text",
+        "`application/json` where the text of `body` is JSON, else required",
+        "\"application/x-www-form-urlencoded\"",
+        "Media type of a `body` that is a text; with `operation` the OpenAPI file says it.",
+        with_others,
+        body::print_content_type,
     ),
     SourceOption::new(
         "headers",
@@ -281,13 +312,16 @@ pub static OPTIONS: [SourceOption; 26] = [
         "time zone",
         "\"UTC\"",
         "\"Europe/Berlin\"",
-        "Time zone of `observed_at`, for times that name none.",
+        "Time zone of `observed_at`, for times that name none; and of [date placeholders](#date-and-time-placeholders), which are in `timezone` where this is not set.",
         |draft, option| {
             let zone = option.entry().and_then(|it| read_observed_zone(&it));
+            draft.source.zone.clone_from(&zone);
             set(&mut draft.source.plan.observed_zone, zone);
         },
         |source| {
-            source.plan.observed_at.as_ref()?;
+            if source.zone.is_none() {
+                source.plan.observed_at.as_ref()?;
+            }
             text(source.plan.observed_zone.iana_name().unwrap_or("UTC"))
         },
     ),
@@ -390,6 +424,8 @@ fn read_source(
         table.rename(format!("[[source]] {name:?}"));
     }
     let target = read_target(&mut table, apis);
+    let method = read_method(&mut table, target.as_ref(), &draft.source.headers);
+    set(&mut draft.source.method, method);
     let auth_entry = table.get("auth");
     draft.source.auth = auth_entry
         .as_ref()

@@ -154,7 +154,10 @@ pub struct LocalSettings {
 pub struct SourceConfig {
     pub plan: SourcePlan,
     pub target: SourceTarget,
+    pub method: RequestMethod,
     pub headers: Vec<Header>,
+    /// `observed_zone`, if it is set: the zone of date placeholders.
+    pub zone: Option<TimeZone>,
     pub auth: Option<Auth>,
     pub timeout: Duration,
     pub body_bytes: u64,
@@ -179,7 +182,9 @@ impl Default for SourceConfig {
                 url: String::new(),
                 params: Vec::new(),
             },
+            method: RequestMethod::Get,
             headers: Vec::new(),
+            zone: None,
             auth: None,
             timeout: limits::FETCH_TIMEOUT,
             body_bytes: limits::BODY_BYTES,
@@ -249,11 +254,36 @@ impl SourceTarget {
             SourceTarget::Operation {
                 operation, base, ..
             } => operation.base_url(base.as_deref()).ok()?,
-            SourceTarget::Url { url, .. } => url.clone(),
+            // A date placeholder behind the host need not be a valid part of a URL.
+            SourceTarget::Url { url, .. } => {
+                let scheme = url.find("://").map_or(0, |at| at + 3);
+                let behind = url[scheme..].find(['/', '?', '#']);
+                behind
+                    .map_or(url.as_str(), |at| &url[..scheme + at])
+                    .to_owned()
+            }
             SourceTarget::Follow { node } => node.clone(),
         };
         url.parse().ok()
     }
+}
+
+/// HTTP method of a source's requests; a POST may have a body.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RequestMethod {
+    Get,
+    Post(Option<ConfiguredBody>),
+}
+
+/// Body of a POST request, which may have date placeholders.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConfiguredBody {
+    /// A table, sent as JSON; with `operation` as its OpenAPI file says, and perhaps a list.
+    Json(Argument),
+    Text {
+        text: String,
+        content_type: String,
+    },
 }
 
 /// A configured request header.

@@ -14,6 +14,8 @@ pub const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 /// A path of several segments.
 pub const PATH: &AsciiSet = &COMPONENT.remove(b'/');
+/// A date in the path or query of a URL: the separators that are written stay.
+pub const DATE: &AsciiSet = &COMPONENT.remove(b'/').remove(b':').remove(b',');
 /// A value of a query that may be a list: the comma stands between its items.
 pub const LIST: &AsciiSet = &COMPONENT.remove(b',');
 /// A value where reserved characters keep their meaning (OpenAPI's `allowReserved`).

@@ -1,4 +1,4 @@
-//! Fetchers of the configured sources: request, transport settings and credentials of each.
+//! Fetchers of the configured sources: request and transport settings of each.
 //!
 //! Runs on the main thread at start; connection pools are shared by sources of one server.
 
@@ -6,20 +6,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
+use super::requests;
 use crate::api::agent::TransportSettings;
-use crate::api::client::CALLS;
 use crate::api::connection_pool::ConnectionPool;
 use crate::api::fetcher::{Fetcher, SourceSettings};
 use crate::api::origin;
-use crate::api::request::{Credential, Endpoint, PreparedCall};
-use crate::api::transport::SendRequest;
-use crate::api::url_source;
-use crate::config::{Auth, Config, ConfiguredCredential, SourceConfig, SourceTarget};
+use crate::config::{Config, SourceConfig, SourceTarget};
 use crate::sys::clock::Clock;
-use openapi::operation::{Argument, Operation, SecurityScheme};
 
 /// A fetcher per source, in the configuration's order. `Err` names the source that cannot be
 /// fetched, and what to change.
@@ -78,33 +71,12 @@ fn fetcher(
     pool: Arc<ConnectionPool>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Fetcher, String> {
-    let (request, declared) = match &source.target {
-        SourceTarget::Operation {
-            operation,
-            base,
-            arguments,
-        } => {
-            let request = operation_request(source, operation, base.as_deref(), arguments)?;
-            (request, Some(*operation))
-        }
-        SourceTarget::Url { url, params } => {
-            let request = url_source::prepare_request(url, params, &url_headers(source))?;
-            (request, None)
-        }
-        SourceTarget::Follow { node } => {
-            let url = format!("{node}/snapshot?full=1");
-            (
-                url_source::prepare_request(&url, &[], &url_headers(source))?,
-                None,
-            )
-        }
-    };
     let follows = matches!(source.target, SourceTarget::Follow { .. });
     let settings = SourceSettings {
         index,
         plan: source.plan.clone(),
-        request,
-        operation: declared,
+        request: requests::request(config, source)?,
+        operation: source.operation(),
         follow: follows.then(|| config.name.as_str().into()),
         transport: TransportSettings {
             timeout: source.timeout,
@@ -120,80 +92,4 @@ fn fetcher(
         secrets: config.secrets.clone(),
     };
     Fetcher::new(settings, clock.clone())
-}
-
-fn operation_request(
-    source: &SourceConfig,
-    operation: &'static Operation,
-    base: Option<&str>,
-    arguments: &[(String, Argument)],
-) -> Result<Box<SendRequest>, String> {
-    let call = CALLS
-        .iter()
-        .find(|call| call.api == operation.api && call.operation == operation.id)
-        .ok_or_else(|| format!("the operation {} is not compiled in", operation.id))?;
-    let prepared =
-        PreparedCall::new(operation, arguments, None).map_err(|problem| problem.message)?;
-    let configured = source
-        .auth
-        .iter()
-        .flat_map(|auth| auth.credentials_for(operation));
-    let credentials = configured.map(|(scheme, value)| credential(scheme, value));
-    let endpoint = Endpoint {
-        base: operation.base_url(base)?,
-        headers: headers(source),
-        credentials: credentials.collect(),
-    };
-    Ok(Box::new(move |agent| {
-        (call.send)(&prepared, &endpoint, agent)
-    }))
-}
-
-/// A credential where the OpenAPI file requires it, or in the `Authorization` header.
-fn credential(scheme: Option<&SecurityScheme>, value: &ConfiguredCredential) -> Credential {
-    match (scheme, value) {
-        (Some(scheme), ConfiguredCredential::Basic { user, password }) => {
-            Credential::fill(scheme, user, password.reveal())
-        }
-        (Some(scheme), ConfiguredCredential::Token(token)) => {
-            Credential::fill(scheme, "", token.reveal())
-        }
-        (None, ConfiguredCredential::Basic { user, password }) => Credential::Basic {
-            user: user.clone(),
-            password: password.reveal().to_owned(),
-        },
-        (None, ConfiguredCredential::Token(token)) => Credential::Bearer {
-            token: token.reveal().to_owned(),
-        },
-    }
-}
-
-fn headers(source: &SourceConfig) -> Vec<(String, String)> {
-    let pairs = source.headers.iter();
-    pairs
-        .map(|header| (header.name.clone(), header.value.reveal().to_owned()))
-        .collect()
-}
-
-/// The headers of a plain URL: the credential goes into the `Authorization` header.
-fn url_headers(source: &SourceConfig) -> Vec<(String, String)> {
-    let mut headers = headers(source);
-    match &source.auth {
-        // Only an OpenAPI file names schemes.
-        None | Some(Auth::Schemes(_)) => {}
-        Some(Auth::Any(ConfiguredCredential::Token(token))) => {
-            headers.push((
-                "Authorization".to_owned(),
-                format!("Bearer {}", token.reveal()),
-            ));
-        }
-        Some(Auth::Any(ConfiguredCredential::Basic { user, password })) => {
-            let pair = format!("{user}:{}", password.reveal());
-            headers.push((
-                "Authorization".to_owned(),
-                format!("Basic {}", BASE64.encode(pair)),
-            ));
-        }
-    }
-    headers
 }

@@ -188,5 +188,5 @@ fn doubts(
 }
 
 #[cfg(test)]
-#[path = "../tests/body.rs"]
+#[path = "tests/body.rs"]
 mod tests;

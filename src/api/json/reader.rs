@@ -221,8 +221,8 @@ impl<'a> Reader<'a> {
             return Ok(Json::Null);
         }
         // A word that is cut off, not a wrong one.
-        let begins = |it: &&str| it.starts_with(word);
-        if self.peek().is_none() && ["null", "true", "false"].iter().any(|it| begins(&it)) {
+        let begins = |it: &str| it.starts_with(word);
+        if self.peek().is_none() && ["null", "true", "false"].into_iter().any(begins) {
             return self.error(ErrorKind::EndsIn("a value"));
         }
         self.at = from;

@@ -122,8 +122,8 @@ fn is_invisible(c: char) -> bool {
 
 fn begin_of(text: &str) -> &str {
     let text = text.trim_start();
-    let most = text.floor_char_boundary(limits::GUESSED_FORMAT_BYTES);
-    &text[..most]
+    let end = text.char_indices().nth(limits::GUESSED_FORMAT_CHARS);
+    &text[..end.map_or(text.len(), |(at, _)| at)]
 }
 
 /// What a text is that is not JSON, or what is wrong with its JSON.

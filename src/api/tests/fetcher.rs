@@ -56,7 +56,9 @@ fn secrets_echoed_by_a_server_are_masked() {
         let settings = SourceSettings {
             index: 0,
             plan: test_plan(),
-            request: url_source::prepare_request(&server.url(), &[], &headers).expect("a URL"),
+            request: url_source::prepare_request(&server.url(), &[], &headers)
+                .expect("a URL")
+                .into(),
             operation: None,
             follow: None,
             transport: long_timeout(),
@@ -115,7 +117,7 @@ fn an_early_wake_fetches_at_once_but_not_repeatedly() {
                 every,
                 ..test_plan()
             },
-            request: get_url(&server.url()),
+            request: get_url(&server.url()).into(),
             operation: None,
             follow: None,
             transport: long_timeout(),

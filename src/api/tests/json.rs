@@ -552,9 +552,10 @@ fn fuzz_what_python_reads() {
         // What is cut or changed somewhere: both parsers agree, and no refusal is too long.
         let mut bytes = text.into_bytes();
         let at = random.usize(..bytes.len());
-        match random.bool() {
-            true => bytes.truncate(at),
-            false => bytes[at] = random.u8(..),
+        if random.bool() {
+            bytes.truncate(at);
+        } else {
+            bytes[at] = random.u8(..);
         }
         let text = String::from_utf8_lossy(&bytes);
         if let Some(strict) = read_strict(&text) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::agent::TransportSettings;
 use super::fault_server::{Act, AfterResponse, response, send};
 use super::fetcher::{Fetcher, SourceSettings};
+use super::source_request::SourceRequest;
 use super::transport::SendRequest;
 use super::url_source;
 use crate::domain::failure::Cause;
@@ -40,14 +41,14 @@ pub fn test_plan() -> SourcePlan {
 }
 
 pub fn fetcher(
-    request: Box<SendRequest>,
+    request: impl Into<SourceRequest>,
     transport: TransportSettings,
     clock: Arc<dyn Clock>,
 ) -> Fetcher {
     let settings = SourceSettings {
         index: 0,
         plan: test_plan(),
-        request,
+        request: request.into(),
         operation: None,
         follow: None,
         transport,

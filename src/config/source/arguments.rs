@@ -2,8 +2,11 @@
 
 use toml::de::DeValue;
 
+use super::placeholders::{add_text_secrets, read_template, sample_time};
+use crate::api::argument_template::{ArgumentTemplate, fill_arguments};
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::secret::is_secret_name;
+use crate::limits;
 use openapi::operation::{Api, Argument, Location, Operation, Parameter, check_arguments, nearest};
 
 pub fn find_operation(
@@ -64,7 +67,7 @@ pub fn read_arguments(
     let entries = params.map(TableEntry::entries).unwrap_or_default();
     let arguments: Vec<(String, Argument)> = entries
         .iter()
-        .filter_map(|entry| Some((entry.key().to_owned(), read_argument(entry, 0)?)))
+        .filter_map(|entry| Some((entry.key().to_owned(), read_parameter(entry)?)))
         .collect();
     for (entry, (name, argument)) in entries.iter().zip(&arguments) {
         let is_credential = |it: &Parameter| {
@@ -78,7 +81,12 @@ pub fn read_arguments(
             found.parameters.iter().any(is_credential),
         );
     }
-    for problem in check_arguments(found, &arguments) {
+    let templates: Vec<(String, ArgumentTemplate)> = arguments
+        .iter()
+        .map(|(name, argument)| (name.clone(), ArgumentTemplate::new(argument)))
+        .collect();
+    let filled = fill_arguments(found, &templates, &sample_time());
+    for problem in check_arguments(found, &filled) {
         let entry = entries
             .iter()
             .find(|entry| problem.argument.as_deref() == Some(entry.key()));
@@ -93,7 +101,7 @@ pub fn read_arguments(
 }
 
 /// Registers values as secrets by their parameter names, at any depth.
-fn add_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_secret: bool) {
+pub fn add_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_secret: bool) {
     let is_secret = is_secret || is_secret_name(name);
     match argument {
         Argument::List(items) => items
@@ -105,18 +113,28 @@ fn add_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_secre
         _ if is_secret => argument
             .scalar_text()
             .into_iter()
-            .for_each(|text| entry.add_secret(text)),
+            .for_each(|text| add_text_secrets(entry, &text)),
         _ => {}
     }
 }
 
-fn read_argument(item: &TableEntry<'_>, depth: usize) -> Option<Argument> {
-    if depth > 8 {
-        item.problem(format!("{}: nested too deeply for a parameter", item.key()));
+fn read_parameter(item: &TableEntry<'_>) -> Option<Argument> {
+    read_argument(item, limits::PARAMETER_DEPTH, "a parameter")
+}
+
+/// A value with tables and lists inside, of at most `depth` levels; texts may have date
+/// placeholders.
+pub fn read_argument(item: &TableEntry<'_>, depth: usize, what: &str) -> Option<Argument> {
+    let Some(depth) = depth.checked_sub(1) else {
+        item.problem(format!("{}: nested too deeply for {what}", item.key()));
         return None;
-    }
+    };
     Some(match item.value() {
-        DeValue::String(_) => Argument::Text(item.text()?),
+        DeValue::String(_) => {
+            let text = item.text()?;
+            read_template(item, &text)?;
+            Argument::Text(text)
+        }
         DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(integer) => Argument::Integer(integer),
             Err(_) => {
@@ -130,14 +148,14 @@ fn read_argument(item: &TableEntry<'_>, depth: usize) -> Option<Argument> {
         DeValue::Array(_) => Argument::List(
             item.tables()
                 .iter()
-                .filter_map(|entry| read_argument(entry, depth + 1))
+                .filter_map(|entry| read_argument(entry, depth, what))
                 .collect(),
         ),
         DeValue::Table(_) => Argument::Object(
             item.entries()
                 .iter()
                 .filter_map(|entry| {
-                    Some((entry.key().to_owned(), read_argument(entry, depth + 1)?))
+                    Some((entry.key().to_owned(), read_argument(entry, depth, what)?))
                 })
                 .collect(),
         ),
@@ -148,7 +166,7 @@ fn read_argument(item: &TableEntry<'_>, depth: usize) -> Option<Argument> {
 pub fn read_query(params: &TableEntry<'_>) -> Vec<(String, String)> {
     let mut query = Vec::new();
     for entry in params.entries() {
-        let argument = read_argument(&entry, 0);
+        let argument = read_parameter(&entry);
         if let Some(argument) = &argument {
             add_secrets(&entry, entry.key(), argument, false);
         }

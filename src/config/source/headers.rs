@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::placeholders::{add_text_secrets, read_template, sample_time};
 use crate::config::reader::{TableEntry, is_harmless_header};
 use crate::config::secret::Secret;
 use crate::config::section::inline_table;
@@ -18,7 +19,11 @@ pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
         };
         // A control character would allow header injection.
         let name_fits = entry.key().parse::<ureq::http::HeaderName>().is_ok();
-        let value_fits = value.parse::<ureq::http::HeaderValue>().is_ok();
+        let Some(template) = read_template(&entry, &value) else {
+            continue;
+        };
+        let filled = template.fill(&sample_time());
+        let value_fits = filled.parse::<ureq::http::HeaderValue>().is_ok();
         if !name_fits || !value_fits {
             // An invalid name may be a whole header with its secret value.
             let key = if name_fits { entry.key() } else { MASK };
@@ -41,9 +46,9 @@ pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
 /// Registers a header's value as a secret, and the part after a scheme (`Bearer …`) or a cookie
 /// name.
 fn add_header_secrets(entry: &TableEntry<'_>, value: &str) {
-    entry.add_secret(value);
+    add_text_secrets(entry, value);
     if let Some((_, credential)) = value.split_once(' ') {
-        entry.add_secret(credential.trim());
+        add_text_secrets(entry, credential.trim());
         // `Basic bWU6…`: the password in it.
         let login = BASE64.decode(credential.trim()).ok();
         let login = login.and_then(|login| String::from_utf8(login).ok());
@@ -52,7 +57,7 @@ fn add_header_secrets(entry: &TableEntry<'_>, value: &str) {
         }
     }
     for (_, cookie) in value.split(';').filter_map(|pair| pair.split_once('=')) {
-        entry.add_secret(cookie.trim().trim_matches('"'));
+        add_text_secrets(entry, cookie.trim().trim_matches('"'));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Source target: an operation of an OpenAPI file, a URL, or another main-node.
 
 use super::arguments::{find_operation, read_arguments, read_query};
-use super::url::read_url;
+use super::url::{read_url, read_url_template};
 use crate::config::reader::TableReader;
 use crate::config::secret::{is_secret_name, without_secrets};
 use crate::config::section::{inline_table, text};
@@ -59,15 +59,17 @@ pub fn read_target(table: &mut TableReader<'_>, apis: &[&'static Api]) -> Option
             "`{key}` belongs to an `operation`, not to a `{kind}`"
         ));
     }
-    let url = read_url(first)?;
     if first.key() == "follow" {
+        let url = read_url(first)?;
         if let Some(params) = params {
             params.problem("`params` has no effect on a `follow` source: remove it");
         }
         let node = url.trim_end_matches('/').to_owned();
         return Some(SourceTarget::Follow { node });
     }
+    let url = read_url_template(first);
     let params = params.as_ref().map(read_query).unwrap_or_default();
+    let url = url?;
     Some(SourceTarget::Url { url, params })
 }
 
@@ -115,7 +117,7 @@ pub fn print_params(source: &SourceConfig) -> Option<String> {
     }
 }
 
-fn argument_as_toml(argument: &Argument) -> String {
+pub fn argument_as_toml(argument: &Argument) -> String {
     match argument {
         Argument::Text(text) => quoted(text),
         Argument::Number(number) => format!("{number:?}"),
@@ -124,6 +126,9 @@ fn argument_as_toml(argument: &Argument) -> String {
             format!("[{}]", items.join(", "))
         }
         Argument::Object(fields) => {
+            if fields.is_empty() {
+                return "{}".to_owned();
+            }
             let fields: Vec<String> = fields
                 .iter()
                 .map(|(name, value)| {

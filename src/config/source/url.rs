@@ -3,15 +3,45 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::placeholders::{read_template, sample_time};
+use crate::api::url_source::fill_url;
 use crate::config::reader::TableEntry;
 use crate::config::secret::{is_likely_key, is_secret_name};
 use crate::domain::percent;
+use crate::domain::placeholder::Template;
 use crate::domain::redact::MASK;
+
+const WHAT: &str = "an address that begins with http:// or https://";
 
 /// Messages omit query and user-info, which may be secrets.
 pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
-    const WHAT: &str = "an address that begins with http:// or https://";
     let url = item.text_as(WHAT)?;
+    check_url(item, &url).then_some(url)
+}
+
+/// The same with date placeholders in path and query.
+pub fn read_url_template(item: &TableEntry<'_>) -> Option<String> {
+    let url = item.text_as(WHAT)?;
+    let template = read_template(item, &url)?;
+    if !template.has_placeholders() {
+        return check_url(item, &url).then_some(url);
+    }
+    let behind_scheme = url.find("://").map_or(0, |at| at + 3);
+    let host = &url[..behind_scheme + authority_end(&url[behind_scheme..])];
+    let has_placeholder = |text: &str| Template::parse(text).is_ok_and(|it| it.has_placeholders());
+    if has_placeholder(host) {
+        item.problem(format!(
+            "{}: a date placeholder may stand in the path and the query, not in the scheme, the host or \
+             the port",
+            item.key()
+        ));
+        return None;
+    }
+    let filled = fill_url(&template, &sample_time());
+    check_url(item, &filled).then_some(url)
+}
+
+fn check_url(item: &TableEntry<'_>, url: &str) -> bool {
     let key = item.key();
     let rest = ["http://", "https://"]
         .iter()
@@ -19,7 +49,7 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
     let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
         // Only the text before the first slash, which may be the host, is shown; a path may be
         // a secret.
-        let rest = url.split_once("://").map_or(url.as_str(), |it| it.1);
+        let rest = url.split_once("://").map_or(url, |it| it.1);
         let (authority, behind) = rest.split_at(authority_end(rest));
         let shown = if behind.contains('@') {
             MASK
@@ -28,7 +58,7 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
         };
         add_url_secrets(item, rest);
         item.problem(format!("{key}: expected {WHAT}, found the text {shown:?}"));
-        return None;
+        return false;
     };
     add_url_secrets(item, rest);
     let authority = &rest[..authority_end(rest)];
@@ -41,7 +71,7 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
                 "{key}: expected {WHAT}, found an @ after the first slash: in a user name or a \
                  password, write / as %2F, ? as %3F and # as %23"
             ));
-            return None;
+            return false;
         }
     }
     let host = authority.rsplit_once('@').map_or(authority, |it| it.1);
@@ -49,7 +79,7 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
         item.problem(format!(
             "{key}: expected a host name in ASCII, found {host:?}: write it in Punycode (xn--…)"
         ));
-        return None;
+        return false;
     }
     // After the bracket of an IPv6 address, or after the only colon.
     let port = host.rsplit_once(']').map_or(host, |it| it.1);
@@ -58,7 +88,7 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
         item.problem(format!(
             "{key}: expected a port from 1 to 65535, found {host:?}"
         ));
-        return None;
+        return false;
     }
     let parsed = url.parse::<ureq::http::Uri>().ok();
     if parsed.is_none_or(|uri| uri.host().is_none_or(str::is_empty)) {
@@ -66,9 +96,9 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
             "{key}: expected {WHAT}, found an invalid URL (RFC 3986) with the host {host:?}: \
              write spaces and letters outside ASCII as %20, %C3%BC"
         ));
-        return None;
+        return false;
     }
-    Some(url)
+    true
 }
 
 /// The address of an HTTP proxy.

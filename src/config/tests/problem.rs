@@ -75,6 +75,77 @@ fn every_problem_has_a_location_and_a_fix() {
             "[[source]]\nname = \"w\"\nurl = \"ftp://me:secret@meter.local/x?key=secret\"\n",
         ),
         (
+            "a method that writes",
+            &format!("{METER}method = \"PUT\"\n"),
+        ),
+        (
+            "a GET with a body",
+            &format!("{METER}method = \"GET\"\nbody = {{ a = 1 }}\n"),
+        ),
+        (
+            "a content type without a body",
+            &format!("{METER}method = \"POST\"\ncontent_type = \"text/xml\"\n"),
+        ),
+        (
+            "a content type of a table",
+            &format!("{METER}content_type = \"text/xml\"\nbody = {{ a = 1 }}\n"),
+        ),
+        (
+            "a content type that is none",
+            &format!("{METER}content_type = \"xml\"\nbody = \"<a/>\"\n"),
+        ),
+        (
+            "a text that nothing says what it is",
+            &format!("{METER}body = \"user=me&password=hunter2\"\n"),
+        ),
+        (
+            "a body of another type",
+            &format!("{METER}body = [\"hunter2\"]\n"),
+        ),
+        (
+            "a header that contradicts the body",
+            &format!("{METER}headers = {{ content-Type = \"text/xml\" }}\nbody = {{ a = 1 }}\n"),
+        ),
+        (
+            "a header that contradicts the content type",
+            &format!(
+                "{METER}headers = {{ Content-Type = \"text/xml\" }}\nbody = \"x\"\ncontent_type = \"text/plain\"\n"
+            ),
+        ),
+        (
+            "a body for another main-node",
+            "[[source]]\nname = \"attic\"\nfollow = \"http://attic:8000\"\nmethod = \"POST\"\nbody = {}\n",
+        ),
+        (
+            "a body for an operation",
+            "[[source]]\nname = \"w\"\noperation = \"getForecast\"\nparams = { latitude = 1, longitude = 2 }\nbody = {}\n",
+        ),
+        (
+            "placeholders that cannot be read",
+            &format!(
+                "{METER}params = {{ a = \"{{today}}\", b = \"{{today+1y}}\", c = [\"{{now\"] }}\n\
+                 headers = {{ X-Date = \"secret {{now:YYYY}}\" }}\n"
+            ),
+        ),
+        (
+            "a placeholder of GraphQL, in a later line",
+            &format!(
+                "{METER}[source.body]\nquery = \"\"\"\n{{ viewer {{ id(today: \"{{today}}\")\n  priceInfo {{today{{total}}}} }} }}\n\"\"\"\n"
+            ),
+        ),
+        (
+            "a placeholder in the host",
+            "[[source]]\nname = \"w\"\nurl = \"http://{today}.meter.local/{today}\"\n",
+        ),
+        (
+            "a placeholder beside a space",
+            "[[source]]\nname = \"w\"\nurl = \"http://meter.local/a b/{today: %d}\"\n",
+        ),
+        (
+            "a date where a number is declared",
+            "[[source]]\nname = \"w\"\noperation = \"getForecast\"\nparams = { latitude = \"{now:%%}\", longitude = 2 }\n",
+        ),
+        (
             "a network that is none",
             &format!("allow = [\"192.168.0.0/33\", \"lan\", \"10.0.0.7\"]\n{METER}"),
         ),

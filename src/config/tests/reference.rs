@@ -119,6 +119,7 @@ fn companions(heading: &str, name: &str) -> Pairs {
             vec![source, ("operation", "\"getForecast\""), params]
         }
         ("[[source]]", "observed_zone") => vec![source, url, ("observed_at", "\"/time\"")],
+        ("[[source]]", "content_type") => vec![source, url, ("body", "\"{}\"")],
         ("[[source]]", _) => vec![source, url],
         ("[source.records]", _) => vec![("at", "\"/t\"")],
         ("[alert]", "webhook_format") => vec![("webhook", "\"https://a.example/x\"")],
@@ -322,6 +323,7 @@ fn computed_defaults() -> Vec<(&'static str, &'static str, Pairs, Option<String>
         ),
         row("[[source]]", "prefix", &[], "\"\""),
         row("[[source]]", "prefix", &[("for", FOR)], "\"plug.\""),
+        row("[[source]]", "content_type", &[], "\"application/json\""),
         row("[mail]", "port", &[], "587"),
         row("[mail]", "port", &[("tls", "\"implicit\"")], "465"),
         row("[mail]", "port", &[("tls", "\"none\"")], "25"),

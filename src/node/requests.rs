@@ -1,0 +1,234 @@
+//! Requests of the configured sources: target, method, parameters, headers and credentials.
+//!
+//! Runs on the main thread at start; date placeholders are filled for each fetch.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::tz::TimeZone;
+
+use crate::api::argument_template::{ArgumentTemplate, fill_arguments, fill_body};
+use crate::api::client::CALLS;
+use crate::api::http_exchange::HttpExchange;
+use crate::api::outgoing_request::OutgoingMethod;
+use crate::api::request::{Call, Credential, Endpoint, PreparedCall};
+use crate::api::source_request::{FilledRequest, SourceRequest};
+use crate::api::url_source::{self, BodyTemplate, MethodTemplate, UrlTemplate};
+use crate::config::{
+    Auth, Config, ConfiguredBody, ConfiguredCredential, RequestMethod, SourceConfig, SourceTarget,
+};
+use crate::domain::placeholder::{PlaceholderTime, Template};
+use crate::domain::time::Wall;
+use openapi::operation::{Argument, Method, Operation, SecurityScheme};
+
+/// The request of a source. `Err` says what is wrong and what to change.
+pub fn request(config: &Config, source: &SourceConfig) -> Result<SourceRequest, String> {
+    let zone = source.zone.as_ref().unwrap_or(&config.timezone).clone();
+    match &source.target {
+        SourceTarget::Operation {
+            operation,
+            base,
+            arguments,
+        } => operation_request(source, operation, base.as_deref(), arguments, zone),
+        SourceTarget::Url { url, params } => url_request(source, url, params, zone),
+        SourceTarget::Follow { node } => {
+            let url = format!("{node}/snapshot?full=1");
+            url_request(source, &url, &[], zone)
+        }
+    }
+}
+
+/// What each source with date placeholders requests at this time; only configured secrets are
+/// still to be masked.
+pub fn dated_requests(config: &Config, wall: Wall) -> Vec<(&str, Result<HttpExchange, String>)> {
+    let shown = |source| {
+        let filled = match request(config, source) {
+            Ok(request) => request.fill(wall)?,
+            Err(problem) => Err(problem),
+        };
+        let exchange = filled.map(|filled| filled.outgoing.exchange());
+        Some((&*source.plan.name, exchange))
+    };
+    config.sources.iter().filter_map(shown).collect()
+}
+
+fn url_request(
+    source: &SourceConfig,
+    url: &str,
+    params: &[(String, String)],
+    zone: TimeZone,
+) -> Result<SourceRequest, String> {
+    let params = params.iter().map(|(name, text)| named_template(name, text));
+    let template = UrlTemplate {
+        url: template(url)?,
+        params: params.collect::<Result<_, String>>()?,
+        headers: url_headers(source)?,
+        method: match &source.method {
+            RequestMethod::Get => MethodTemplate::Get,
+            RequestMethod::Post(body) => {
+                MethodTemplate::Post(body.as_ref().map(body_template).transpose()?)
+            }
+        },
+    };
+    if template.has_placeholders() {
+        let fill = move |time: &PlaceholderTime| Ok(template.fill(time)?.into());
+        let fill = Box::new(fill);
+        return Ok(SourceRequest::Dated { zone, fill });
+    }
+    let wall = Wall::default();
+    let request = template.fill(&PlaceholderTime { wall, zone })?;
+    Ok(SourceRequest::Fixed(FilledRequest::from(request).send))
+}
+
+fn body_template(body: &ConfiguredBody) -> Result<BodyTemplate, String> {
+    Ok(match body {
+        ConfiguredBody::Json(argument) => BodyTemplate::Json(ArgumentTemplate::new(argument)),
+        ConfiguredBody::Text { text, content_type } => BodyTemplate::Text {
+            text: template(text)?,
+            content_type: content_type.clone(),
+        },
+    })
+}
+
+fn template(text: &str) -> Result<Template, String> {
+    Template::parse(text).map_err(|problem| problem.to_string())
+}
+
+fn named_template(name: &str, text: &str) -> Result<(String, Template), String> {
+    Ok((name.to_owned(), template(text)?))
+}
+
+fn operation_request(
+    source: &SourceConfig,
+    operation: &'static Operation,
+    base: Option<&str>,
+    arguments: &[(String, Argument)],
+    zone: TimeZone,
+) -> Result<SourceRequest, String> {
+    let call = CALLS
+        .iter()
+        .find(|call| call.api == operation.api && call.operation == operation.id)
+        .ok_or_else(|| format!("the operation {} is not compiled in", operation.id))?;
+    let configured = source
+        .auth
+        .iter()
+        .flat_map(|auth| auth.credentials_for(operation));
+    let credentials = configured.map(|(scheme, value)| credential(scheme, value));
+    let endpoint = Endpoint {
+        base: operation.base_url(base)?,
+        headers: Vec::new(),
+        credentials: credentials.collect(),
+    };
+    let arguments = arguments.iter();
+    let arguments: Vec<(String, ArgumentTemplate)> = arguments
+        .map(|(name, argument)| (name.clone(), ArgumentTemplate::new(argument)))
+        .collect();
+    let body = operation_body(operation, &source.method);
+    let headers = headers(source)?;
+    let is_dated = arguments.iter().any(|(_, it)| it.has_placeholders())
+        || body
+            .as_ref()
+            .is_some_and(ArgumentTemplate::has_placeholders)
+        || headers.iter().any(|(_, it)| it.has_placeholders());
+    let fill = move |time: &PlaceholderTime| {
+        let arguments = fill_arguments(operation, &arguments, time);
+        let schema = operation.request_body.as_ref().map(|it| it.schema.get());
+        let body = body.as_ref().zip(schema);
+        let body = body.map(|(body, schema)| match body {
+            ArgumentTemplate::Text(text) => Argument::Text(text.fill(time)),
+            _ => fill_body(schema, body, time),
+        });
+        let headers = headers.iter();
+        let headers = headers.map(|(name, value)| (name.clone(), value.fill(time)));
+        let endpoint = Endpoint {
+            headers: headers.collect(),
+            ..endpoint.clone()
+        };
+        let prepared = PreparedCall::new(operation, &arguments, body.as_ref());
+        filled_operation(call, prepared.map_err(|it| it.message)?, endpoint)
+    };
+    if is_dated {
+        let fill = Box::new(fill);
+        return Ok(SourceRequest::Dated { zone, fill });
+    }
+    let wall = Wall::default();
+    Ok(SourceRequest::Fixed(
+        fill(&PlaceholderTime { wall, zone })?.send,
+    ))
+}
+
+/// The configured body, as a value to fill.
+fn operation_body(operation: &Operation, method: &RequestMethod) -> Option<ArgumentTemplate> {
+    let argument = match method {
+        RequestMethod::Get | RequestMethod::Post(None) => return None,
+        RequestMethod::Post(Some(ConfiguredBody::Json(argument))) => argument.clone(),
+        RequestMethod::Post(Some(ConfiguredBody::Text { text, .. })) => {
+            Argument::Text(text.clone())
+        }
+    };
+    operation.request_body.as_ref()?;
+    Some(ArgumentTemplate::new(&argument))
+}
+
+fn filled_operation(
+    call: &'static Call,
+    prepared: PreparedCall,
+    endpoint: Endpoint,
+) -> Result<FilledRequest, String> {
+    let request = prepared.request(&endpoint);
+    let mut outgoing = url_source::get_request(request.url(), &[], request.headers())?;
+    if prepared.method() == Method::Post {
+        outgoing.method = OutgoingMethod::Post(request.body());
+    }
+    Ok(FilledRequest {
+        send: Arc::new(move |agent| (call.send)(&prepared, &endpoint, agent)),
+        outgoing,
+    })
+}
+
+/// A credential where the OpenAPI file requires it, or in the `Authorization` header.
+fn credential(scheme: Option<&SecurityScheme>, value: &ConfiguredCredential) -> Credential {
+    match (scheme, value) {
+        (Some(scheme), ConfiguredCredential::Basic { user, password }) => {
+            Credential::fill(scheme, user, password.reveal())
+        }
+        (Some(scheme), ConfiguredCredential::Token(token)) => {
+            Credential::fill(scheme, "", token.reveal())
+        }
+        (None, ConfiguredCredential::Basic { user, password }) => Credential::Basic {
+            user: user.clone(),
+            password: password.reveal().to_owned(),
+        },
+        (None, ConfiguredCredential::Token(token)) => Credential::Bearer {
+            token: token.reveal().to_owned(),
+        },
+    }
+}
+
+fn headers(source: &SourceConfig) -> Result<Vec<(String, Template)>, String> {
+    let headers = source.headers.iter();
+    headers
+        .map(|header| named_template(&header.name, header.value.reveal()))
+        .collect()
+}
+
+/// The headers of a plain URL: the credential goes into the `Authorization` header.
+fn url_headers(source: &SourceConfig) -> Result<Vec<(String, Template)>, String> {
+    let mut headers = headers(source)?;
+    headers.extend(authorization(source).map(|(name, it)| (name, Template::literal(it))));
+    Ok(headers)
+}
+
+fn authorization(source: &SourceConfig) -> Option<(String, String)> {
+    let value = match source.auth.as_ref()? {
+        // Only an OpenAPI file names schemes.
+        Auth::Schemes(_) => return None,
+        Auth::Any(ConfiguredCredential::Token(token)) => format!("Bearer {}", token.reveal()),
+        Auth::Any(ConfiguredCredential::Basic { user, password }) => {
+            let pair = format!("{user}:{}", password.reveal());
+            format!("Basic {}", BASE64.encode(pair))
+        }
+    };
+    Some(("Authorization".to_owned(), value))
+}
