@@ -119,6 +119,12 @@ pub const RESPONSE_SAMPLE_CHARS: usize = 300;
 /// Values of one JSON body: at about 100 bytes each in memory, 20 MB for the moment of
 /// reading. A body of 4 MiB could hold two million.
 pub const JSON_VALUES: usize = 200_000;
+/// Bytes of a column's name that count as one value more: each row of a CSV repeats the names.
+pub const VALUE_NAME_BYTES: usize = 32;
+/// Levels of XML elements. Tables of a device have ten; each level is kept open while it is read.
+pub const XML_DEPTH: usize = 64;
+/// Characters shown of a body that is not of its format.
+pub const FORMAT_SAMPLE_CHARS: usize = 40;
 /// A wall clock before this (2026-01-01) is wrong, since the program is younger:
 /// certificates cannot be judged by it.
 pub const EARLIEST_PLAUSIBLE_WALL_S: i64 = 1_767_225_600;

@@ -31,6 +31,7 @@ mod fetch_control;
 mod fetch_result;
 pub mod fetcher;
 mod follow;
+mod format;
 pub mod http_exchange;
 mod http_response;
 mod json;

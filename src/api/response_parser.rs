@@ -11,7 +11,7 @@ use super::parsed_body::{NotANumber, ParsedBody};
 use super::response_format;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::{LastAccepted, normalise};
-use crate::domain::plan::{Numbers, Selection, SourcePlan};
+use crate::domain::plan::{Numbers, ResponseFormat, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Reason};
 use crate::domain::text::{and_more, ellipsis};
 use crate::domain::time::Moment;
@@ -31,7 +31,7 @@ pub struct ResponseParser<'a> {
 impl ResponseParser<'_> {
     /// Parses a response with a body.
     pub fn parse(&self, fetched: &FetchedResponse, begun: Moment) -> FetchResult {
-        match response_format::parse(fetched) {
+        match response_format::parse(fetched, self.plan) {
             Ok(body) => self.select(body, fetched, begun),
             Err(failure) => FetchResult::failed(failure, Vec::new(), fetched.body.len() as u64),
         }
@@ -88,7 +88,11 @@ impl ResponseParser<'_> {
 
     /// Where the response violates the schema of the OpenAPI file.
     fn check_schema(&self, body: &Json, status: u16) -> Vec<Issue> {
-        let Some(operation) = self.operation else {
+        // The schema of a CSV is that of one text, that of an XML names no attributes.
+        let operation = self
+            .operation
+            .filter(|_| self.plan.format == ResponseFormat::Json);
+        let Some(operation) = operation else {
             return Vec::new();
         };
         let declared = operation.schema_for(status);

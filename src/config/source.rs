@@ -35,7 +35,7 @@ use super::section::{
 };
 use super::types::{Header, KeySpans, SourceConfig, SourceTarget};
 use crate::api::connection_pool;
-use crate::domain::plan::{Numbers, Selection};
+use crate::domain::plan::{Numbers, ResponseFormat, Selection};
 use crate::domain::quota::request_interval;
 use crate::limits;
 use openapi::operation::Api;
@@ -57,7 +57,7 @@ pub struct SourceDraft {
 
 type SourceOption = ConfigOption<SourceDraft, SourceConfig>;
 
-pub static OPTIONS: [SourceOption; 29] = [
+pub static OPTIONS: [SourceOption; 30] = [
     SourceOption::new(
         "name",
         "text",
@@ -337,6 +337,21 @@ pub static OPTIONS: [SourceOption; 29] = [
         |source| text(source.plan.units_at.as_deref()?),
     ),
     SourceOption::new(
+        "format",
+        "\"json\", \"ndjson\", \"csv\", \"xml\", \"prometheus\" or \"text\"",
+        "\"json\"",
+        "\"csv\"",
+        "How the response is written. Each format becomes a tree of values, of which records are selected as of JSON: see “Formats”. What is not JSON is not checked against the OpenAPI file.",
+        |draft, option| {
+            let choices = ResponseFormat::ALL.map(|format| (format.name(), format));
+            set(&mut draft.source.plan.format, option.choice(&choices));
+        },
+        |source| match source.plan.format {
+            ResponseFormat::Json => None,
+            format => text(format.name()),
+        },
+    ),
+    SourceOption::new(
         "numbers",
         "\"strict\" or \"lenient\"",
         "\"strict\"",
@@ -462,7 +477,7 @@ fn finish_source(draft: SourceDraft, target: Option<SourceTarget>) -> Option<Sou
             operation.summary.as_str(),
             operation.description.as_str(),
         ),
-        SourceTarget::Url { .. } => ("a JSON address", "", ""),
+        SourceTarget::Url { .. } => (source.plan.format.address(), "", ""),
         SourceTarget::Follow { .. } => ("another main-node", "", ""),
     };
     source.plan.target = label.into();
@@ -489,6 +504,10 @@ fn warn_auth(table: &mut TableReader<'_>, target: Option<&SourceTarget>, headers
 }
 
 fn note_ignored_options(table: &mut TableReader<'_>) {
+    if let Some(entry) = table.get("format") {
+        entry
+            .problem("`format` belongs to a `url` or an `operation`, not to a `follow`: remove it");
+    }
     for option in ["records", "prefix", "observed_at", "units_at", "numbers"] {
         if let Some(entry) = table.get(option) {
             entry.remark(

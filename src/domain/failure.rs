@@ -26,7 +26,7 @@ pub enum Cause {
     Redirect,
     HttpStatus,
     RateLimited,
-    /// Invalid JSON or UTF-8.
+    /// Invalid JSON, or another format that the body is not of.
     NotJson,
     /// Not the declared schema, so that nothing could be read.
     Schema,

@@ -37,6 +37,7 @@ pub struct SourcePlan {
     /// JSON Pointer to an object that names the unit of each field.
     pub units_at: Option<String>,
     pub numbers: Numbers,
+    pub format: ResponseFormat,
     /// Credit that the data's licence wants shown.
     pub attribution: Option<Arc<str>>,
     /// What is called, without parameters: an operation's id, or "a JSON address".
@@ -87,6 +88,7 @@ impl Default for SourcePlan {
             observed_zone: TimeZone::UTC,
             units_at: None,
             numbers: Numbers::default(),
+            format: ResponseFormat::default(),
             attribution: None,
             target: "".into(),
             summary: "".into(),
@@ -96,6 +98,17 @@ impl Default for SourcePlan {
 }
 
 impl SourcePlan {
+    /// Whether a record is the whole response, by the empty JSON Pointer.
+    pub fn reads_whole_response(&self) -> bool {
+        match &self.selection {
+            Selection::AllLeaves { .. } => false,
+            Selection::Selectors(selectors) => {
+                let mut selectors = selectors.iter();
+                selectors.any(|it| it.each.is_none() && it.at.is_empty())
+            }
+        }
+    }
+
     /// Between fetches that go well, while the server orders a wait of `ordered`.
     pub fn interval(&self, ordered: Duration) -> Duration {
         self.every.max(ordered)
@@ -184,6 +197,79 @@ pub enum Numbers {
     #[default]
     Strict,
     Lenient,
+}
+
+/// How the body of a response is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ResponseFormat {
+    #[default]
+    Json,
+    /// JSON values, one on each line.
+    Ndjson,
+    Csv,
+    Xml,
+    /// The text formats of metrics: Prometheus 0.0.4, OpenMetrics.
+    Prometheus,
+    Text,
+}
+
+impl ResponseFormat {
+    pub const ALL: [ResponseFormat; 6] = [
+        ResponseFormat::Json,
+        ResponseFormat::Ndjson,
+        ResponseFormat::Csv,
+        ResponseFormat::Xml,
+        ResponseFormat::Prometheus,
+        ResponseFormat::Text,
+    ];
+
+    /// As the configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ResponseFormat::Json => "json",
+            ResponseFormat::Ndjson => "ndjson",
+            ResponseFormat::Csv => "csv",
+            ResponseFormat::Xml => "xml",
+            ResponseFormat::Prometheus => "prometheus",
+            ResponseFormat::Text => "text",
+        }
+    }
+
+    /// In messages: `expected CSV`.
+    pub fn title(self) -> &'static str {
+        match self {
+            ResponseFormat::Json => "JSON",
+            ResponseFormat::Ndjson => "NDJSON",
+            ResponseFormat::Csv => "CSV",
+            ResponseFormat::Xml => "XML",
+            ResponseFormat::Prometheus => "Prometheus metrics",
+            ResponseFormat::Text => "text",
+        }
+    }
+
+    /// What an address of this format is called on pages.
+    pub fn address(self) -> &'static str {
+        match self {
+            ResponseFormat::Json | ResponseFormat::Ndjson => "a JSON address",
+            ResponseFormat::Csv => "a CSV address",
+            ResponseFormat::Xml => "an XML address",
+            ResponseFormat::Prometheus => "a metrics address",
+            ResponseFormat::Text => "a text address",
+        }
+    }
+
+    /// Media types to ask for (`Accept`). Others are welcome too: many servers label what they
+    /// send wrongly, and some refuse what they do not know.
+    pub fn accept(self) -> &'static str {
+        match self {
+            ResponseFormat::Json => "application/json",
+            ResponseFormat::Ndjson => "application/x-ndjson, application/jsonl, */*;q=0.5",
+            ResponseFormat::Csv => "text/csv, */*;q=0.5",
+            ResponseFormat::Xml => "application/xml, text/xml, */*;q=0.5",
+            ResponseFormat::Prometheus => "text/plain;version=0.0.4, */*;q=0.5",
+            ResponseFormat::Text => "text/plain, */*;q=0.5",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -287,7 +287,7 @@ pub fn cause_text(cause: Cause) -> &'static str {
         Cause::Redirect => "invalid redirect",
         Cause::HttpStatus => "HTTP error status",
         Cause::RateLimited => "rate limited",
-        Cause::NotJson => "the response is not JSON",
+        Cause::NotJson => "the response cannot be parsed",
         Cause::Schema => "the response does not match its schema",
         Cause::Empty => "the response has none of the selected values",
         Cause::DuplicateKey => "other sources provide all of its keys",

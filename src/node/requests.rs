@@ -19,6 +19,7 @@ use crate::config::{
     Auth, Config, ConfiguredBody, ConfiguredCredential, RequestMethod, SourceConfig, SourceTarget,
 };
 use crate::domain::placeholder::{PlaceholderTime, Template};
+use crate::domain::plan::ResponseFormat;
 use crate::domain::time::Wall;
 use openapi::operation::{Argument, Method, Operation, SecurityScheme};
 
@@ -208,9 +209,20 @@ fn credential(scheme: Option<&SecurityScheme>, value: &ConfiguredCredential) -> 
 
 fn headers(source: &SourceConfig) -> Result<Vec<(String, Template)>, String> {
     let headers = source.headers.iter();
-    headers
-        .map(|header| named_template(&header.name, header.value.reveal()))
+    let configured = headers.map(|it| named_template(&it.name, it.value.reveal()));
+    // A configured header replaces it.
+    accept(source)
+        .map(Ok)
+        .into_iter()
+        .chain(configured)
         .collect()
+}
+
+/// The media types of a format that is not JSON, which requests ask for anyway.
+fn accept(source: &SourceConfig) -> Option<(String, Template)> {
+    let format = source.plan.format;
+    let value = || Template::literal(format.accept());
+    (format != ResponseFormat::Json).then(|| ("Accept".to_owned(), value()))
 }
 
 /// The headers of a plain URL: the credential goes into the `Authorization` header.

@@ -12,12 +12,14 @@ use super::chunked::ChunkDecoder;
 use super::client::APIS;
 use super::content_coding::{self, ContentCoding};
 use super::fault_server::{Act, AfterResponse, FaultServer, send};
+use super::http_response::FetchedResponse;
 use super::json::{self, BodyOrigin};
 use super::response_head::{self, HeadScanner};
+use super::sent_request::Validators;
 use super::support::{clock_at_noon, fetcher, gzip, long_timeout, test_plan};
-use super::{charset, url_source};
+use super::{charset, response_format, url_source};
 use crate::domain::normalise::{LastAccepted, normalise};
-use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
+use crate::domain::plan::{Numbers, RecordSelector, ResponseFormat, Selection, SourcePlan};
 use crate::domain::reading::FetchOutcome;
 use crate::domain::time::Mono;
 use crate::golden::Budget;
@@ -269,6 +271,99 @@ fn fuzz_content_codings() {
         if let Ok(decoded) = content_coding::decode(body, codings, limit) {
             assert!(decoded.body.len() as u64 <= limit, "FUZZ_SEED={seed}");
         }
+    }
+}
+
+const FORMAT_BODIES: [(ResponseFormat, &str); 8] = [
+    (ResponseFormat::Ndjson, "{\"t\": 1}\n{\"t\": 2}\n"),
+    (
+        ResponseFormat::Csv,
+        "# x\nt;\"a \"\"b\";t\n1;2,5;\"3\n4\"\n7;;;9\n",
+    ),
+    (ResponseFormat::Csv, "1,2\n3,4"),
+    (
+        ResponseFormat::Xml,
+        "<?xml version=\"1.0\"?>\n<t a='1' b=\"&lt;&#65;\"><!-- c --><stations>2</stations>\
+         <stations id='x'><free>3</free></stations><![CDATA[<x>]]>&amp;<e/></t>",
+    ),
+    (
+        ResponseFormat::Prometheus,
+        "# TYPE t gauge\nt 1\nstations{id=\"a\\\\\\n\\\"\",free=\"2\",} 1.5e3 17 # {x=\"1\"} 2\n\
+         {\"u.t\",value=\"1\"} NaN\nt{a=\"b\"} +Inf\n# EOF\n",
+    ),
+    (ResponseFormat::Text, "t = 1\nstations: x\nt\t7\n"),
+    (ResponseFormat::Text, "21.5 kWh\r\n"),
+    (ResponseFormat::Json, "[1, 2]"),
+];
+
+/// Pieces of the formats that are not JSON.
+const FORMAT_TOKENS: [&str; 20] = [
+    "<",
+    ">",
+    "</",
+    "/>",
+    "<a>",
+    "</a>",
+    "<!DOCTYPE x>",
+    "<![CDATA[",
+    "]]>",
+    "<!--",
+    "-->",
+    "&",
+    "&#x0;",
+    "&#xffffffff;",
+    "=",
+    "\"\"",
+    "# ",
+    ";",
+    "\t",
+    "{}",
+];
+
+#[test]
+fn fuzz_formats() {
+    let mut last_accepted = LastAccepted::default();
+    for seed in Budget::new(5_000).seeds() {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (format, text) = FORMAT_BODIES[random.usize(..FORMAT_BODIES.len())];
+        let mut body = text.as_bytes().to_vec();
+        for _ in 0..random.usize(..4) {
+            let token = FORMAT_TOKENS[random.usize(..FORMAT_TOKENS.len())];
+            let at = random.usize(..=body.len());
+            body.splice(at..at, token.bytes());
+        }
+        mutate(&mut random, &mut body);
+        let fetched = FetchedResponse {
+            status: 200,
+            body,
+            is_end_marked: random.bool(),
+            validators: Validators::default(),
+            date: None,
+            origin: "http://HOST".to_owned(),
+            content_type: None,
+            retry_after: None,
+        };
+        // Any text may come in any format.
+        let any = ResponseFormat::ALL[random.usize(..ResponseFormat::ALL.len())];
+        let format = if random.u8(..4) == 0 { any } else { format };
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for plan in plans() {
+                let plan = SourcePlan { format, ..plan };
+                match response_format::parse(&fetched, &plan) {
+                    Ok(parsed) => {
+                        assert!(parsed.issues.len() <= 2 * limits::ISSUES_PER_RESPONSE);
+                        check(&parsed.tree, &mut last_accepted, Mono(seed * 1_000));
+                    }
+                    Err(failure) => {
+                        let detail = failure.detail;
+                        assert!(!detail.contains(char::is_control), "{detail}");
+                        assert!(detail.chars().count() < 400, "{detail}");
+                    }
+                }
+            }
+        }));
+        let shown = fetched.body.escape_ascii();
+        assert!(result.is_ok(), "FUZZ_SEED={seed} {format:?}: {shown}");
     }
 }
 

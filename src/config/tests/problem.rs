@@ -319,6 +319,14 @@ fn every_problem_has_a_location_and_a_fix() {
              [source.records]\n\"house.power\" = \"/p\"\n[[source]]\nname = \"c\"\nurl = \"http://{device} /\"\n",
         ),
         (
+            "a format that is none, and one that has no effect",
+            concat!(
+                "[[source]]\nname = \"x\"\nurl = \"http://x/\"\nformat = \"cvs\"\n",
+                "[[source]]\nname = \"y\"\nurl = \"http://x/\"\nformat = 3\n",
+                "[[source]]\nname = \"z\"\nfollow = \"http://x/\"\nformat = \"xml\"\n"
+            ),
+        ),
+        (
             "several at once",
             "lisen = \"x\"\n[[source]]\nname = 5\nurl = 7\nevery = 3\n",
         ),

@@ -30,7 +30,7 @@ fn cause_text(cause: Cause) -> &'static str {
         Cause::Redirect => "invalid redirect",
         Cause::HttpStatus => "HTTP error",
         Cause::RateLimited => "rate limited",
-        Cause::NotJson => "response is not JSON",
+        Cause::NotJson => "response cannot be parsed",
         Cause::Schema => "response has changed",
         Cause::Empty => "no usable data in the response",
         Cause::DuplicateKey => "another source has the same keys",
