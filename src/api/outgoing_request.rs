@@ -75,3 +75,7 @@ impl OutgoingRequest {
         hasher.finish().max(1)
     }
 }
+
+#[cfg(test)]
+#[path = "tests/outgoing_request.rs"]
+mod tests;

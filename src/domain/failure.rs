@@ -8,7 +8,8 @@ use std::time::Duration;
 /// Why a fetch failed. Every failure has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
-    /// The node's own clock cannot be right, so certificates cannot be judged.
+    /// The node's own clock cannot be right, so certificates cannot be judged; or it is not trusted,
+    /// and the request contains the date.
     Clock,
     /// No route, no Wi-Fi.
     Network,

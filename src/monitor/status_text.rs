@@ -276,7 +276,7 @@ fn clock_problem(now: Moment, started: Moment) -> Option<String> {
 /// A cause as the end of a sentence: "weather has not answered for 5 min: …".
 pub fn cause_text(cause: Cause) -> &'static str {
     match cause {
-        Cause::Clock => "the clock is wrong, so certificates cannot be checked",
+        Cause::Clock => "this node's clock is not set",
         Cause::Network => "no network",
         Cause::Dns => "its name cannot be resolved",
         Cause::Connect => "connection refused or closed",

@@ -244,3 +244,7 @@ fn authorization(source: &SourceConfig) -> Option<(String, String)> {
     };
     Some(("Authorization".to_owned(), value))
 }
+
+#[cfg(test)]
+#[path = "tests/requests.rs"]
+mod tests;

@@ -29,11 +29,22 @@ pub fn sample_time() -> PlaceholderTime {
     }
 }
 
-/// Registers a text as a secret: where it has placeholders, what stands between them.
+/// Shorter words beside a placeholder are words of a language.
+const LONG_WORD: usize = 8;
+
+/// Registers a text as a secret: where it has placeholders, what stands between them, and the long
+/// words of that.
 pub fn add_text_secrets(item: &TableEntry<'_>, text: &str) {
     match Template::parse(text) {
         Ok(template) if template.has_placeholders() => {
-            template.texts().for_each(|part| item.add_secret(part));
+            for part in template.texts() {
+                item.add_secret(part);
+                let words = part.split_whitespace();
+                let words = words.map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
+                words
+                    .filter(|word| word.len() >= LONG_WORD)
+                    .for_each(|word| item.add_secret(word));
+            }
         }
         _ => item.add_secret(text),
     }

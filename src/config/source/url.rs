@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::placeholders::{read_template, sample_time};
+use super::placeholders::{add_text_secrets, read_template, sample_time};
 use crate::api::url_source::fill_url;
 use crate::config::reader::TableEntry;
 use crate::config::secret::{is_likely_key, is_secret_name};
@@ -36,6 +36,12 @@ pub fn read_url_template(item: &TableEntry<'_>) -> Option<String> {
             item.key()
         ));
         return None;
+    }
+    let query = url.split_once('?').map_or("", |it| it.1);
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        if is_secret_name(name) {
+            add_text_secrets(item, value);
+        }
     }
     let filled = fill_url(&template, &sample_time());
     check_url(item, &filled).then_some(url)

@@ -52,6 +52,23 @@ url = "http://meter.local/api"
 auth = { token = "MARK" }
 prefix = "t."
 [[source]]
+name = "table as body"
+url = "http://meter.local/api?day={today}&token=MARK-{now:unix}"
+headers = { X-Sign = "MARK-{now:unix}" }
+body = { query = "{ day }", password = "MARK", deep = [{ api_key = "MARK at {now}" }], tokens = ["MARK"] }
+prefix = "p."
+[[source]]
+name = "JSON as body"
+url = "http://meter.local/api"
+body = '{"from": {now:unix}, "auth": {"user": "MARK", "list": ["MARK"]}}'
+prefix = "j."
+[[source]]
+name = "form as body"
+url = "http://meter.local/api"
+body = "day={today}&password=MARK&token=MARK"
+content_type = "application/x-www-form-urlencoded"
+prefix = "f."
+[[source]]
 name = "follower"
 follow = "http://me:MARK@other.local"
 [alert]
@@ -138,6 +155,13 @@ fn no_problem_of_the_configuration_shows_a_secret() {
         format!("{source}{url}proxy = \"socks5://me:hunter2@proxy.local\"\n"),
         format!("{source}{url}[alert]\nwebhook = \"hooks.example/hunter2\"\n"),
         format!("{source}{url}[alert]\nwebhook = 5\nping = \"hc:/hunter2\"\n"),
+        // Bodies.
+        format!("{source}{url}body = \"hunter2\"\n"),
+        format!("{source}{url}body = [\"hunter2\"]\n"),
+        format!("{source}{url}body = {{ a = \"{{today hunter2}}\" }}\n"),
+        format!("{source}{url}body = \"{{\\\"hunter2\\\": \"\nmethod = \"GET\"\n"),
+        format!("{source}{url}body = {{ hunter = \"hunter2\" }}\ncontent_type = \"x/y\"\n"),
+        format!("{source}{url}params = {{ token = \"hunter2{{now+}}\" }}\n"),
         // A parameter of an operation, by its name.
         format!("{source}operation = \"getForecast\"\nparams = {{ latitude = 1, longitude = 2, api_key = \"hunter2\" }}\n"),
         // Any value of a variable, in any option.

@@ -19,7 +19,7 @@ const MAX_LAST_GOOD: usize = 8;
 /// Short text of a cause, for a subject.
 fn cause_text(cause: Cause) -> &'static str {
     match cause {
-        Cause::Clock => "this node's clock is wrong",
+        Cause::Clock => "this node's clock is not set",
         Cause::Network => "no network",
         Cause::Dns => "cannot resolve name",
         Cause::Connect => "cannot connect",
