@@ -3,8 +3,6 @@
 //!
 //! Values; any thread.
 
-use std::borrow::Cow;
-
 use ureq::http::{HeaderMap, Method, Uri};
 
 use crate::domain::redact::{MASK, Secrets};
@@ -12,6 +10,7 @@ use crate::domain::secret_detection::{is_likely_key, is_secret_name};
 use crate::domain::text::ellipsis;
 use crate::limits;
 
+use super::charset;
 use super::status_errors::reason_phrase;
 
 /// One request and the start of its response.
@@ -43,14 +42,14 @@ impl HttpExchange {
         HttpExchange {
             request: format!("{method} {}", masked_uri(uri)),
             headers: headers.collect(),
-            request_body: one_line(body),
+            request_body: one_line(body, None),
             ..HttpExchange::default()
         }
     }
 
     /// Keeps the start of the response's body: one line without control characters.
-    pub fn set_body(&mut self, body: &[u8]) {
-        self.body_start = one_line(body);
+    pub fn set_body(&mut self, body: &[u8], content_type: Option<&str>) {
+        self.body_start = one_line(body, content_type);
     }
 
     /// Request, headers, status, and with `has_body` the start of the body, as lines.
@@ -89,26 +88,13 @@ const MARGIN_CHARS: usize = 512;
 const KEPT_BYTES: usize = (limits::RESPONSE_SAMPLE_CHARS + MARGIN_CHARS) * 4;
 
 /// The start of a body without line ends and other characters that a terminal obeys.
-fn one_line(body: &[u8]) -> String {
-    let is_whole = body.len() <= KEPT_BYTES;
-    let body = &body[..body.len().min(KEPT_BYTES)];
-    let text: Cow<str> = match std::str::from_utf8(body) {
-        Ok(text) => text.into(),
-        // Cut inside a character.
-        Err(error) if !is_whole && error.error_len().is_none() => {
-            String::from_utf8_lossy(&body[..error.valid_up_to()])
-        }
-        // Latin-1, in which every byte is a character.
-        Err(_) => body.iter().copied().map(char::from).collect(),
-    };
-    let shown = text
-        .trim_start_matches('\u{feff}')
-        .chars()
-        .map(|c| match c {
-            c if c.is_whitespace() => ' ',
-            c if c.is_control() || is_invisible(c) => '?',
-            c => c,
-        });
+fn one_line(body: &[u8], content_type: Option<&str>) -> String {
+    let text = charset::decode(&body[..body.len().min(KEPT_BYTES)], content_type);
+    let shown = text.chars().map(|c| match c {
+        c if c.is_whitespace() => ' ',
+        c if c.is_control() || is_invisible(c) => '?',
+        c => c,
+    });
     shown.collect::<String>().trim().to_owned()
 }
 
@@ -163,7 +149,10 @@ mod tests {
             headers.insert(name, HeaderValue::from_static(value));
         }
         let mut exchange = HttpExchange::new(&Method::GET, &uri, &headers, b"");
-        exchange.set_body("{\"error\":\"hush-hush\u{1b}[31m\nis wrong\"}".as_bytes());
+        exchange.set_body(
+            "{\"error\":\"hush-hush\u{1b}[31m\nis wrong\"}".as_bytes(),
+            None,
+        );
         exchange.mask(&Secrets::new(["hush-hush".to_owned()]));
         assert_eq!(
             exchange.request,
@@ -189,7 +178,7 @@ mod tests {
     fn the_start_of_a_body_is_shown_as_one_line() {
         let shown = |body: &[u8]| {
             let mut exchange = HttpExchange::default();
-            exchange.set_body(body);
+            exchange.set_body(body, None);
             exchange.lines(true).pop().unwrap_or_default()
         };
         for (body, expected) in [
@@ -213,7 +202,7 @@ mod tests {
     fn a_secret_at_the_cut_is_masked_whole() {
         let secret = "0123456789abcdef".repeat(10);
         let mut exchange = HttpExchange::default();
-        exchange.set_body(format!("{}{secret}", "x".repeat(280)).as_bytes());
+        exchange.set_body(format!("{}{secret}", "x".repeat(280)).as_bytes(), None);
         exchange.mask(&Secrets::new([secret]));
         let expected = format!("response body begins: {}***", "x".repeat(280));
         assert_eq!(exchange.lines(true).pop(), Some(expected));

@@ -140,10 +140,10 @@ impl Transport {
     }
 
     /// Records the start of the body, if recording.
-    fn record_body(&self, body: &[u8]) {
+    fn record_body(&self, body: &[u8], content_type: Option<&str>) {
         let mut sent = self.sent.lock();
         if let Some(exchange) = sent.exchanges.as_mut().and_then(|seen| seen.last_mut()) {
-            exchange.set_body(body);
+            exchange.set_body(body, content_type);
         }
     }
 
@@ -339,13 +339,23 @@ impl Transport {
             .reader()
             .read_to_end(&mut received);
         if let Err(error) = read {
-            self.record_body(&content_coding::decode_start(received, limit));
+            let start = content_coding::decode_start(received, limit);
+            self.record_body(&start, fetched.content_type.as_deref());
             return Err(self.classify(&error.into(), ResponsePart::Body, now));
         }
-        let decoded = content_coding::decode(received, &codings, limit).map_err(refuse)?;
+        let start = if self.is_recording() {
+            received[..received.len().min(limits::ERROR_BODY_BYTES as usize)].to_vec()
+        } else {
+            Vec::new()
+        };
+        let decoded = content_coding::decode(received, &codings, limit).map_err(|error| {
+            let start = content_coding::decode_start(start, limits::ERROR_BODY_BYTES);
+            self.record_body(&start, fetched.content_type.as_deref());
+            refuse(error)
+        })?;
         fetched.is_end_marked |= decoded.has_trailer || self.control.take_tls_close();
         fetched.body = decoded.body;
-        self.record_body(&fetched.body);
+        self.record_body(&fetched.body, fetched.content_type.as_deref());
         // Closing the sockets can look like the end of a body without a length.
         if self.control.is_stopped() {
             Err(FetchError::Stopped)
@@ -375,7 +385,8 @@ impl Transport {
         let body = response.body_mut().as_reader();
         let _ = body.take(limits::ERROR_BODY_BYTES).read_to_end(&mut text);
         let text = content_coding::decode_start(text, limits::ERROR_BODY_BYTES);
-        self.record_body(&text);
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        self.record_body(&text, kind.and_then(|kind| kind.to_str().ok()));
         text
     }
 
