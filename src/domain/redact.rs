@@ -48,10 +48,10 @@ impl fmt::Debug for Secrets {
 
 impl Secrets {
     pub fn new(known: impl IntoIterator<Item = String>) -> Secrets {
-        // A server shows an address decoded.
+        // A server shows an address, or the text of an XML element, decoded.
         let with_decoded = |secret: String| {
-            let decoded = percent::decode_lossy(&secret);
-            let decoded = Some(decoded).filter(|it| *it != secret);
+            let decoded = Unescaped::of(&secret).unescape();
+            let decoded = decoded.and_then(|it| String::from_utf8(it.bytes).ok());
             [Some(secret), decoded].into_iter().flatten()
         };
         let mut whole: Vec<String> = known

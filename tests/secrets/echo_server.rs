@@ -9,7 +9,7 @@ use crate::places::{PLACES, echo, html, percent, secret, spellings};
 /// A server that answers each request by the first segment of its path.
 pub struct EchoServer {
     pub port: u16,
-    /// Bodies of requests.
+    /// Bodies that the webhook was sent.
     pub bodies: Arc<Mutex<Vec<String>>>,
 }
 
@@ -47,7 +47,7 @@ fn respond(stream: TcpStream, port: u16, received: &Mutex<Vec<String>>) -> Optio
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let body = String::from_utf8_lossy(&body).into_owned();
-    if !body.is_empty() {
+    if !body.is_empty() && first.starts_with("POST /hook") {
         received.lock().expect("no thread panics").push(body);
     }
     let target = first.split(' ').nth(1)?;

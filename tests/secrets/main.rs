@@ -116,9 +116,9 @@ impl Drop for Program {
     }
 }
 
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 17] = [
     "texts", "denied", "reason", "redirect", "away", "loop", "page", "empty", "proxied", "tunnel",
-    "followed", "drift", "words",
+    "followed", "drift", "words", "table", "form", "json", "xml",
 ];
 
 fn configuration(port: u16) -> String {
@@ -182,6 +182,28 @@ fn configuration(port: u16) -> String {
             url("drift")
         ),
         format!("url = \"{}\"\n{}", url("texts"), selected_texts()),
+        format!(
+            "url = \"{}\"\nbody = {{ query = \"x\", login = {{ password = {} }} }}\nprefix = \"k.\"",
+            url("page"),
+            quoted("table body")
+        ),
+        format!(
+            "url = \"{}\"\nbody = 'a=b&token={}'\ncontent_type = \"application/x-www-form-urlencoded\"\nprefix = \"l.\"",
+            url("page"),
+            percent(&named("form body"))
+        ),
+        format!(
+            "url = \"{}\"\nbody = '{{\"api_key\":{}}}'\nprefix = \"m.\"",
+            url("page"),
+            serde_json::Value::from(named("JSON text body"))
+        ),
+        format!(
+            "url = \"{}\"\nbody = '<a><Password type=\"x\">{}</Password></a>'\ncontent_type = \"text/xml\"\nprefix = \"n.\"",
+            url("page"),
+            named("XML text body")
+                .replace('&', "&amp;")
+                .replace('<', "&lt;")
+        ),
     ];
     let sources: String = SOURCES
         .iter()

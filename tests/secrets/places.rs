@@ -17,7 +17,7 @@ pub struct Place {
 /// - readings (values, units) have those below 8 bytes, which may be a measured word;
 /// - keys have those that may be the name of a field (`Secrets::for_keys`);
 /// - messages have those below 4 characters, or 6 digits, unless they are the whole text.
-pub const PLACES: [Place; 19] = [
+pub const PLACES: [Place; 23] = [
     place("auth token"),
     place("auth password"),
     place("auth user without a password"),
@@ -37,6 +37,10 @@ pub const PLACES: [Place; 19] = [
     place("ping URL"),
     place("password of the pages"),
     place("password in an Authorization header"),
+    place("table body"),
+    place("form body"),
+    place("JSON text body"),
+    place("XML text body"),
 ];
 
 const fn place(name: &'static str) -> Place {

@@ -159,11 +159,18 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// Registers values by their names, where the text is JSON or a form.
+/// Registers values by their names, where the text is JSON, XML or a form.
 pub fn add_secrets_of_text(item: &TableEntry<'_>, text: &str, filled: &str) {
     if let Ok(json) = serde_json::from_str::<serde_json::Value>(filled) {
         add_json_secrets(item, "", &json, false);
         return;
+    }
+    for element in text.split('<').skip(1) {
+        let (tag, value) = element.split_once('>').unwrap_or((element, ""));
+        let name = tag.split([' ', '/', '\n', '\r', '\t']).next();
+        if name.is_some_and(is_secret_name) && !value.trim().is_empty() {
+            add_text_secrets(item, value.trim());
+        }
     }
     for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
         if is_secret_name(name) {
