@@ -14,7 +14,8 @@ use std::time::SystemTime;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, PeerIncompatible,
+    RootCertStore, StreamOwned,
 };
 use ureq::Error;
 use ureq::unversioned::transport::{
@@ -228,9 +229,12 @@ pub fn describe_handshake_error(error: &rustls::Error, host: &str) -> String {
         rustls::Error::InvalidMessage(_) => {
             format!("{host} does not speak TLS on that port: try http:// instead of https://")
         }
+        rustls::Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
+            describe_old_tls(host)
+        }
         rustls::Error::PeerIncompatible(_) => format!(
-            "{host} speaks only versions of TLS that are no longer safe; newer firmware may have \
-             TLS 1.2 or 1.3"
+            "{host} speaks TLS 1.2 without what is required for it to be safe; newer firmware may \
+             have it, or TLS 1.3"
         ),
         rustls::Error::PeerMisbehaved(_)
         | rustls::Error::InappropriateMessage { .. }
@@ -243,13 +247,19 @@ pub fn describe_handshake_error(error: &rustls::Error, host: &str) -> String {
     }
 }
 
+fn describe_old_tls(host: &str) -> String {
+    format!(
+        "{host} speaks only TLS 1.0 or 1.1 (or SSL), which are no longer safe; main-node needs \
+         TLS 1.2 or 1.3, which newer firmware may have"
+    )
+}
+
 /// An alert with which the server ended the handshake (RFC 8446 §6).
 fn describe_tls_alert(alert: AlertDescription, host: &str) -> String {
     match alert {
-        AlertDescription::ProtocolVersion | AlertDescription::InappropriateFallback => format!(
-            "{host} speaks only versions of TLS that are no longer safe (1.0, 1.1); newer \
-             firmware may have TLS 1.2 or 1.3"
-        ),
+        AlertDescription::ProtocolVersion | AlertDescription::InappropriateFallback => {
+            describe_old_tls(host)
+        }
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => format!(
             "{host} and this node have no TLS cipher in common: those of the server are no longer \
              safe, or it requires a client certificate; newer firmware may have others"
