@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::compact::SchemaRef;
 use crate::schema::Schema;
 
-pub use body::{BodyProblem, check_body};
+pub use body::{BodyProblem, BodyProblemKind, check_body};
 pub use check::{check_arguments, fits, nearest};
 
 mod body;

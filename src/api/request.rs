@@ -51,7 +51,7 @@ impl PreparedCall {
         }
         let json = body.map(|body| json_of(operation, body));
         let mut problems = check_body(operation, json.as_ref()).into_iter();
-        if let Some(problem) = problems.find(|it| !it.is_doubt) {
+        if let Some(problem) = problems.find(|it| !it.is_doubt()) {
             return Err(ArgumentProblem {
                 argument: None,
                 message: format!("`body` of {}: {problem}", operation.id),

@@ -8,6 +8,8 @@ use crate::schema::{Drift, DriftKind, Schema, Types, Validator};
 /// More than these nobody corrects at once.
 const MAX_PROBLEMS: usize = 16;
 
+const KNOWN_FIELD: &str = "a field that the OpenAPI file names";
+
 /// Why an operation cannot be sent with a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodyProblem {
@@ -18,8 +20,23 @@ pub struct BodyProblem {
     pub found: String,
     /// What to write instead.
     pub change: String,
-    /// Nothing forbids it, but it looks like a slip.
-    pub is_doubt: bool,
+    pub kind: BodyProblemKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyProblemKind {
+    Value,
+    Missing,
+    /// A field that is not allowed.
+    Field,
+    /// A field that nothing forbids, but it looks like a slip.
+    DoubtfulField,
+}
+
+impl BodyProblem {
+    pub fn is_doubt(&self) -> bool {
+        self.kind == BodyProblemKind::DoubtfulField
+    }
 }
 
 impl std::fmt::Display for BodyProblem {
@@ -39,7 +56,7 @@ pub fn check_body(operation: &Operation, body: Option<&Value>) -> Vec<BodyProble
         expected: expected.to_owned(),
         found: found.to_owned(),
         change: change.to_owned(),
-        is_doubt: false,
+        kind: BodyProblemKind::Value,
     };
     match (&operation.request_body, body) {
         (None, None) => Vec::new(),
@@ -76,12 +93,20 @@ fn check_value(declared: &RequestBody, value: &Value) -> Vec<BodyProblem> {
     let mut problems: Vec<BodyProblem> = drifts
         .map(|drift| {
             let change = change(schema, value, &drift);
+            let (kind, expected, found) = match drift.kind {
+                DriftKind::Missing => (BodyProblemKind::Missing, drift.expected, drift.found),
+                DriftKind::Unknown => {
+                    let found = format!("`{}`", last_name(&drift.pointer));
+                    (BodyProblemKind::Field, KNOWN_FIELD.to_owned(), found)
+                }
+                _ => (BodyProblemKind::Value, drift.expected, drift.found),
+            };
             BodyProblem {
                 pointer: drift.pointer,
-                expected: drift.expected,
-                found: drift.found,
+                expected,
+                found,
                 change,
-                is_doubt: false,
+                kind,
             }
         })
         .collect();
@@ -91,8 +116,7 @@ fn check_value(declared: &RequestBody, value: &Value) -> Vec<BodyProblem> {
 }
 
 fn change(schema: &'static Schema, body: &Value, drift: &Drift) -> String {
-    let name = drift.pointer.rsplit('/').next().unwrap_or("");
-    let name = name.replace("~1", "/").replace("~0", "~");
+    let name = last_name(&drift.pointer);
     match drift.kind {
         DriftKind::Missing => format!("add {name} = …"),
         DriftKind::Unknown => {
@@ -115,9 +139,7 @@ fn change(schema: &'static Schema, body: &Value, drift: &Drift) -> String {
             match body.pointer(&drift.pointer) {
                 Some(Value::String(text)) => match nearest(text, texts.into_iter()) {
                     Some(near) => format!("did you mean {near:?}?"),
-                    None if is_number(types) && text.trim().parse::<f64>().is_ok() => {
-                        "write it without quotes".to_owned()
-                    }
+                    None if is_quoted(types, text) => "write it without quotes".to_owned(),
                     None => "change it".to_owned(),
                 },
                 Some(Value::Number(_) | Value::Bool(_)) if types == Types::TEXT => {
@@ -129,8 +151,17 @@ fn change(schema: &'static Schema, body: &Value, drift: &Drift) -> String {
     }
 }
 
-fn is_number(types: Types) -> bool {
-    !types.has(Types::TEXT) && (types.has(Types::NUMBER) || types.has(Types::INTEGER))
+/// Whether a text is the number, or true or false, that is wanted.
+fn is_quoted(types: Types, text: &str) -> bool {
+    let is_number = types.has(Types::NUMBER) || types.has(Types::INTEGER);
+    let is_boolean = types.has(Types::BOOLEAN) && matches!(text, "true" | "false");
+    !types.has(Types::TEXT) && (is_boolean || (is_number && text.trim().parse::<f64>().is_ok()))
+}
+
+/// The last part of a pointer.
+fn last_name(pointer: &str) -> String {
+    let name = pointer.rsplit('/').next().unwrap_or("");
+    name.replace("~1", "/").replace("~0", "~")
 }
 
 /// The schema of a place, where the way to it holds no variants.
@@ -164,10 +195,10 @@ fn doubts(
                     let near = nearest(name, unused.map(|it| it.name.as_str()));
                     problems.extend(near.map(|near| BodyProblem {
                         pointer: pointer.clone(),
-                        expected: "a field that the OpenAPI file names".to_owned(),
+                        expected: KNOWN_FIELD.to_owned(),
                         found: format!("`{name}`"),
                         change: format!("did you mean `{near}`?"),
-                        is_doubt: true,
+                        kind: BodyProblemKind::DoubtfulField,
                     }));
                 }
                 pointer.truncate(length);

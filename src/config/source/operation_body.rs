@@ -1,6 +1,8 @@
 //! Method and body of a source with an `operation`: what its OpenAPI file declares.
 
-use openapi::operation::{BodyEncoding, BodyProblem, Method, Operation, RequestBody, check_body};
+use openapi::operation::{
+    BodyEncoding, BodyProblem, BodyProblemKind, Method, Operation, RequestBody, check_body,
+};
 use serde_json::Value;
 use toml::de::DeValue;
 
@@ -13,11 +15,9 @@ use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::secret::is_secret_name;
 use crate::config::types::{ConfiguredBody, RequestMethod};
+use crate::domain::placeholder::Template;
 use crate::domain::redact::MASK;
 use crate::limits;
-
-/// What the check calls a missing field; a text is in quotes.
-const NOTHING: &str = "nothing";
 
 /// `None` where the options do not fit the operation, which is reported.
 pub fn read_operation_method(
@@ -113,7 +113,7 @@ fn read_value(
     let filled = fill_body(declared.schema.get(), &template, &sample_time());
     let mut fits = true;
     for problem in check_body(operation, Some(&filled.to_json())) {
-        fits &= problem.is_doubt;
+        fits &= problem.is_doubt();
         report(item, operation, &problem);
     }
     fits.then_some(ConfiguredBody::Json(argument))
@@ -147,10 +147,10 @@ fn read_text(
     let has_variable = raw.contains("${");
     let mut fits = true;
     for problem in check_body(operation, Some(&value)) {
-        fits &= problem.is_doubt;
+        fits &= problem.is_doubt();
         let found = has_variable.then(|| MASK.to_owned());
         let message = message(operation, &problem, found);
-        if problem.is_doubt {
+        if problem.is_doubt() {
             item.remark(Severity::Note, message);
         } else {
             item.problem(message);
@@ -182,12 +182,26 @@ fn report(body: &TableEntry<'_>, operation: &Operation, problem: &BodyProblem) {
             }
         }
     }
-    let found = is_there.then(|| entry.found(is_secret(problem)));
+    let found = is_there.then(|| found(&entry, problem));
     let message = message(operation, problem, found);
-    if problem.is_doubt {
+    if problem.is_doubt() {
         entry.remark(Severity::Note, message);
     } else {
         entry.problem(message);
+    }
+}
+
+/// What was found at an entry; where it has the date, what that is now.
+fn found(entry: &TableEntry<'_>, problem: &BodyProblem) -> String {
+    let is_secret = is_secret(problem);
+    let found = entry.found(is_secret);
+    let text = entry.value().as_str().unwrap_or_default();
+    let is_dated = Template::parse(text).is_ok_and(|it| it.has_placeholders());
+    // A variable may hold a secret.
+    if is_dated && !is_secret && !text.contains("${") {
+        format!("{found}, now {}", problem.found)
+    } else {
+        found
     }
 }
 
@@ -202,7 +216,7 @@ fn message(operation: &Operation, problem: &BodyProblem, found: Option<String>) 
         Some(place) => format!("`{place}` in the body of {}", operation.id),
     };
     let found = match found {
-        _ if problem.is_doubt || problem.found == NOTHING => problem.found.clone(),
+        _ if problem.kind != BodyProblemKind::Value => problem.found.clone(),
         Some(found) => found,
         None if is_secret(problem) => MASK.to_owned(),
         None => problem.found.clone(),

@@ -31,7 +31,7 @@ fn check(body: Value, expected: &[&str]) {
     let found: Vec<String> = check_body(&operation, Some(&body))
         .iter()
         .map(|it| {
-            let doubt = if it.is_doubt { "?" } else { "" };
+            let doubt = if it.is_doubt() { "?" } else { "" };
             format!(
                 "{doubt}{}: {}, {}; {}",
                 it.pointer, it.expected, it.found, it.change
@@ -69,7 +69,7 @@ fn each_problem_of_a_body_says_what_to_change() {
     );
     check(
         json!({"station": "oslo", "filters": [{"field": "celsius", "feild": 1}]}),
-        &["/filters/0/feild: no such field, 1; did you mean `field`?"],
+        &["/filters/0/feild: a field that the OpenAPI file names, `feild`; did you mean `field`?"],
     );
     check(
         json!({"station": "oslo", "limt": 5}),

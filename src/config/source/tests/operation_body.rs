@@ -87,11 +87,11 @@ fn each_problem_has_its_place_in_the_body() {
         ),
         (
             "operation = \"search\"\nbody = { station = \"a\", filters = [{}, { form = \"x\" }] }",
-            "a.toml:4:49: `filters/1/form` in the body of search: expected no such field, found the text \"x\"; did you mean `from`?",
+            "a.toml:4:49: `filters/1/form` in the body of search: expected a field that the OpenAPI file names, found `form`; did you mean `from`?",
         ),
         (
-            "operation = \"search\"\nbody = { station = \"a\", period = { at = \"{today}\" } }",
-            "a.toml:4:41: `period/at` in the body of search: expected an integer up to 100, found the text \"{today}\"; change it",
+            "operation = \"search\"\nbody = { station = \"a\", limit = \"{now+1d:%%}\" }",
+            "a.toml:4:33: `limit` in the body of search: expected an integer up to 100, found the text \"{now+1d:%%}\", now \"%\"; change it",
         ),
         (
             "operation = \"search\"\nbody = '{\"station\": 5}'",
