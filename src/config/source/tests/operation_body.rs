@@ -30,7 +30,7 @@ fn load(source: &str) -> Result<Config, Vec<Problem>> {
         "WORD".to_owned(),
         "abcdefghijklmnopqrstuvwxyz0123456789".to_owned(),
     )];
-    let environment = Environment::new(variables.into_iter());
+    let environment = Environment::new(variables);
     let apis = [API.read().expect("it is an API")];
     let file = Some(PathBuf::from("a.toml"));
     read(&text, file, &Overrides::default(), environment, &apis)
@@ -138,7 +138,9 @@ fn no_problem_shows_a_secret() {
         "operation = \"search\"\nbody = { station = \"a\", unit = \"${WORD}\" }",
         "operation = \"search\"\nbody = '{\"station\": \"a\", \"unit\": \"${WORD}\"}'",
     ] {
-        let problems = load(source).err().expect("a problem");
+        let Err(problems) = load(source) else {
+            panic!("{source}");
+        };
         let shown: Vec<String> = problems.iter().map(Problem::to_string).collect();
         let shown = shown.join("\n");
         assert!(shown.contains("in the body of search"), "{shown}");
