@@ -163,9 +163,10 @@ fn unquote(text: &str) -> Result<(String, &str), Mismatch<'_>> {
 fn split_name(text: &str) -> (&str, &str) {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
     let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
-    match text.starts_with(|c: char| c.is_ascii_digit()) {
-        true => ("", text),
-        false => text.split_at(end),
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        ("", text)
+    } else {
+        text.split_at(end)
     }
 }
 
@@ -216,9 +217,10 @@ fn labelled(labels: Vec<(String, String)>, value: Json) -> Json {
         .into_iter()
         .map(|(label, value)| (label, Json::String(value)));
     let mut fields = Map::from_iter(labels);
-    let name = match fields.contains_key("value") {
-        true => "@value",
-        false => "value",
+    let name = if fields.contains_key("value") {
+        "@value"
+    } else {
+        "value"
     };
     fields.insert(name.to_owned(), value);
     Json::Object(fields)

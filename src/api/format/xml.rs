@@ -80,7 +80,9 @@ impl XmlLists {
         if let Selection::Selectors(selectors) = &plan.selection {
             for selector in selectors {
                 let each = selector.each.as_deref();
-                each.into_iter().for_each(|each| lists.add_each(each));
+                if let Some(each) = each {
+                    lists.add_each(each);
+                }
                 let each = each.unwrap_or_default();
                 lists.add_pointer(&format!("{each}/0{}", selector.at));
                 for part in selector.key.split('{').skip(1) {
