@@ -98,6 +98,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const UPSTREAM_HOPS: usize = 8;
 /// Redirects followed in one fetch.
 pub const REDIRECTS: u32 = 5;
+/// Pages of one response that are fetched, unless a source says otherwise.
+pub const PAGES: u32 = 10;
+/// The most pages that a source may ask for: each is a request, and all are in memory at once.
+pub const MAX_CONFIGURED_PAGES: u32 = 100;
 /// Write buffer of one connection, which the longest line of a request has to fit; ureq's
 /// default is 128 KiB. The read buffer takes a whole response head.
 pub const TRANSPORT_BUFFER_BYTES: usize = 8 * 1024;
@@ -136,6 +140,11 @@ pub const RECONNECT_AFTER_FAILURES: u64 = 3;
 pub const MAX_BACK_OFF: Duration = Duration::from_secs(15 * 60);
 /// The longest `Retry-After` that is obeyed: a server that says more is fetched from daily.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// The longest lifetime of a response (`Expires`) that is obeyed.
+pub const MAX_EXPIRY: Duration = Duration::from_secs(24 * 3600);
+/// The same in intervals of the source: a server that lets its responses live for months must
+/// not turn a source off.
+pub const MAX_EXPIRY_INTERVALS: u32 = 10;
 /// How far ahead quota use is saved: the card is written six times an hour at most, and a
 /// power cut costs a source no more than this.
 pub const QUOTA_RESERVATION: Duration = Duration::from_secs(600);

@@ -256,6 +256,8 @@ mod tests {
             follow: None,
             transport: TransportSettings::default(),
             quota: None,
+            pagination: None,
+            obey_expires: false,
             secrets: Arc::default(),
         };
         let mut fetcher = Fetcher::new(settings, clock.clone()).expect("good settings");

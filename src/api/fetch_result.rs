@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cache_lifetime::CacheLifetime;
 use super::sent_request::Validators;
 use crate::domain::failure::Failure;
 use crate::domain::reading::{FetchOutcome, Issue, Reading, UpstreamNode, Value};
@@ -20,6 +21,7 @@ pub struct FetchResult {
     pub upstream: Option<UpstreamNode>,
     /// Kept for the next request if the response was usable.
     pub validators: Option<Validators>,
+    pub cache_lifetime: CacheLifetime,
 }
 
 impl FetchResult {
@@ -30,6 +32,7 @@ impl FetchResult {
             retry_after: None,
             upstream: None,
             validators: None,
+            cache_lifetime: CacheLifetime::default(),
         }
     }
 

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agent::TransportSettings;
+use super::cache_lifetime::CacheLifetime;
 use super::connection_pool::{PoolPermit, WaitResult};
 use super::failure_log::FailureLog;
 use super::fetch_result::FetchResult;
 use super::http_exchange::HttpExchange;
-use super::http_response::FetchError;
+use super::http_response::{FetchError, FetchedResponse};
+use super::pagination::{self, Pagination};
+use super::response_format;
 use super::response_parser::ResponseParser;
 use super::sent_request::Validators;
 use super::source_request::SourceRequest;
@@ -47,6 +50,10 @@ pub struct SourceSettings {
     pub transport: TransportSettings,
     /// Time per request by its quota, if it has one.
     pub quota: Option<Duration>,
+    /// How further pages are found, if they are fetched.
+    pub pagination: Option<Pagination>,
+    /// Whether the next request waits until a response expires.
+    pub obey_expires: bool,
     /// Masked wherever a response repeats them.
     pub secrets: Arc<Secrets>,
 }
@@ -76,6 +83,8 @@ pub struct Fetcher {
     operation: Option<&'static Operation>,
     follow: Option<Arc<str>>,
     quota: Option<Duration>,
+    pagination: Option<Pagination>,
+    obey_expires: bool,
     secrets: Arc<Secrets>,
     /// Masked in keys.
     secrets_of_keys: Secrets,
@@ -83,6 +92,10 @@ pub struct Fetcher {
     clock: Arc<dyn Clock>,
     /// Of the last response that gave readings: a 304 must never revalidate a bad one.
     validators: Validators,
+    /// Of the same response.
+    cache_lifetime: CacheLifetime,
+    /// `Retry-After` of the last response.
+    retry_after: Duration,
     failures_in_a_row: u64,
     failure_log: FailureLog,
     last_accepted: LastAccepted,
@@ -107,10 +120,14 @@ impl Fetcher {
             operation: settings.operation,
             follow: settings.follow,
             quota: settings.quota,
+            pagination: settings.pagination,
+            obey_expires: settings.obey_expires,
             secrets: settings.secrets,
             transport: Transport::new(settings.transport)?,
             clock,
             validators: Validators::default(),
+            cache_lifetime: CacheLifetime::default(),
+            retry_after: Duration::ZERO,
             failures_in_a_row: 0,
             failure_log: FailureLog::default(),
             last_accepted: LastAccepted::default(),
@@ -156,7 +173,7 @@ impl Fetcher {
         let mut wait = schedule::first_wait(self.index).max(meter.wait(self.clock.now()));
         self.log_wait(wait);
         let mut clock_wait = ClockWait::new(self.request.has_placeholders(), self.clock.now());
-        let (mut seen, mut last_begun) = (0, None);
+        let (mut seen, mut last_begun, mut not_before) = (0, None, Mono(0));
         loop {
             // No event reports that the clock became trusted, which may shorten the wait: poll.
             let timeout = if meter.is_uncertain() {
@@ -180,7 +197,7 @@ impl Fetcher {
                 (WakeReason::Wake, None) => log::debug!("{}: fetched early", self.plan.name),
                 (WakeReason::Elapsed, _) => {}
             }
-            let due = meter.wait(now);
+            let due = meter.wait(now).max(not_before.since(now.mono));
             reserve(meter.refresh_reservation(now));
             if !due.is_zero() {
                 wait = due;
@@ -203,20 +220,18 @@ impl Fetcher {
                 break;
             };
             let now = self.clock.now();
-            reserve(meter.reserve(now));
+            reserve(meter.reserve(now, self.max_pages()));
             last_begun = Some(now.mono);
             let observation = self.fetch(permit);
-            let retry_after = observation.as_ref().map(|it| it.server_wait);
             let requests = self.transport.requests();
             let ended = self.clock.now();
-            reserve(meter.record_attempt(
-                now.mono,
-                requests,
-                retry_after.unwrap_or_default(),
-                ended,
-            ));
+            reserve(meter.record_attempt(now.mono, requests, self.retry_after, ended));
             match observation {
                 Some(mut observation) => {
+                    // Not saved: a restart may ask once, as an empty cache does.
+                    not_before = ended.mono.after(observation.server_wait);
+                    // The quota takes a fetch of several requests longer than an interval.
+                    observation.server_wait = observation.server_wait.max(meter.wait(ended));
                     observation.next_in = observation.next_in.max(meter.wait(ended));
                     wait = observation.next_in;
                     self.log(&observation);
@@ -368,6 +383,7 @@ impl Fetcher {
 
     fn fetch(&mut self, permit: PoolPermit) -> Option<Observation> {
         let begun = self.clock.now();
+        self.retry_after = Duration::ZERO;
         // The closure changes nothing of the fetcher, so a panic leaves no inconsistent state.
         let caught = catch_panic(&self.plan.name, || self.request_and_parse(begun));
         let mut result = match caught {
@@ -391,7 +407,8 @@ impl Fetcher {
             fastrand::f64(),
         );
         let retry_after = result.retry_after.unwrap_or_default();
-        let retry_after = retry_after.min(limits::MAX_RETRY_AFTER);
+        self.retry_after = retry_after.min(limits::MAX_RETRY_AFTER);
+        let server_wait = self.retry_after.max(self.expiry_wait());
         Some(Observation {
             source: self.index,
             at,
@@ -399,15 +416,25 @@ impl Fetcher {
             bytes: result.bytes,
             upstream: result.upstream.map(Arc::new),
             outcome: result.outcome,
-            // The interval runs from start to start, Retry-After from the response on.
-            next_in: wait.saturating_sub(duration).max(retry_after),
-            server_wait: retry_after,
+            // The interval runs from start to start, a wait that the server ordered from the
+            // response on.
+            next_in: wait.saturating_sub(duration).max(server_wait),
+            server_wait,
             late_notice: self.overload.clone(),
             skipped_polls: std::mem::take(&mut self.skipped_intervals),
         })
     }
 
-    /// Updates validators, failures in a row and the last accepted values.
+    /// How long the last response stays valid, if the next request waits for that.
+    fn expiry_wait(&self) -> Duration {
+        if self.obey_expires && self.failures_in_a_row == 0 {
+            schedule::expiry_wait(self.plan.every, self.cache_lifetime.left())
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// Updates validators, cache lifetime, failures in a row and the last accepted values.
     fn update_state(&mut self, result: &FetchResult, begun: Moment) {
         match &result.outcome {
             FetchOutcome::Failed { failure, .. } => {
@@ -424,14 +451,19 @@ impl Fetcher {
                     self.transport.reset_connections();
                 }
             }
-            FetchOutcome::Unchanged => self.failures_in_a_row = 0,
+            FetchOutcome::Unchanged => {
+                self.failures_in_a_row = 0;
+                self.cache_lifetime = self.cache_lifetime.refreshed_by(&result.cache_lifetime);
+            }
             FetchOutcome::Empty => {
                 self.failures_in_a_row = 0;
+                self.cache_lifetime = result.cache_lifetime;
                 self.validators = result.validators.clone().unwrap_or_default();
             }
             FetchOutcome::Readings { readings, .. } => {
                 self.failures_in_a_row = 0;
                 self.last_accepted.record(&self.plan, readings, begun.mono);
+                self.cache_lifetime = result.cache_lifetime;
                 self.validators = result.validators.clone().unwrap_or_default();
             }
         }
@@ -451,6 +483,38 @@ impl Fetcher {
         };
         let mut fetched = self.transport.get(begun, validators, &*send)?;
         fetched.validators.request = identity;
+        self.record_date(&fetched);
+        let mut result = match (&self.pagination, fetched.status) {
+            (_, 304) => FetchResult::new(FetchOutcome::Unchanged, 0),
+            (None, _) => self.parser().parse(&fetched, begun),
+            (Some(pagination), _) => self.fetch_pages(pagination, &mut fetched, begun)?,
+        };
+        result.retry_after = result.retry_after.or(fetched.retry_after);
+        result.cache_lifetime = fetched.cache_lifetime;
+        // An unchanged first page says nothing about the others.
+        result.validators = self.pagination.is_none().then_some(fetched.validators);
+        Ok(result)
+    }
+
+    /// Fetches the pages after `first`, and reads all as one response.
+    fn fetch_pages(
+        &self,
+        pagination: &Pagination,
+        first: &mut FetchedResponse,
+        begun: Moment,
+    ) -> Result<FetchResult, FetchError> {
+        let source = self.transport.first_uri();
+        let fetch = |uri: &_| self.transport.get_page(begun, uri);
+        let parse = |page: &_| response_format::parse(page, &self.plan);
+        let pages = pagination::collect(pagination, &source, first, parse, fetch)?;
+        Ok(self.parser().parse_pages(pages, first, begun))
+    }
+
+    fn max_pages(&self) -> u32 {
+        self.pagination.as_ref().map_or(1, |it| it.pages)
+    }
+
+    fn record_date(&self, fetched: &FetchedResponse) {
         if let Some(date) = fetched.date {
             let host = fetched.host();
             // Two ports of one machine share a clock.
@@ -460,13 +524,6 @@ impl Fetcher {
             self.clock
                 .record_peer_date(port.map_or(host, |it| it.0), date);
         }
-        let mut result = match fetched.status {
-            304 => FetchResult::new(FetchOutcome::Unchanged, 0),
-            _ => self.parser().parse(&fetched, begun),
-        };
-        result.retry_after = result.retry_after.or(fetched.retry_after);
-        result.validators = Some(fetched.validators);
-        Ok(result)
     }
 
     fn parser(&self) -> ResponseParser<'_> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, Uri, header};
 
-use super::origin;
+use super::cache_lifetime::CacheLifetime;
 use super::sent_request::Validators;
+use super::{http_date, link_header, origin};
 use crate::domain::failure::Failure;
 use crate::domain::time::{Moment, Wall};
 use crate::limits;
@@ -28,6 +29,11 @@ pub struct FetchedResponse {
     pub date: Option<Wall>,
     /// The origin of the final response: `https://example.org`.
     pub origin: String,
+    /// The URL of the final response.
+    pub uri: Uri,
+    /// The header `Link` with `rel="next"`, as it stands.
+    pub next_link: Option<String>,
+    pub cache_lifetime: CacheLifetime,
     pub content_type: Option<String>,
     /// `Retry-After` of a successful response.
     pub retry_after: Option<Duration>,
@@ -43,7 +49,7 @@ impl FetchedResponse {
     ) -> FetchedResponse {
         let headers = response.headers();
         let text = |name| text_of(headers, name);
-        let date = text(header::DATE).and_then(|date| http_date(&date));
+        let date = text(header::DATE).and_then(|date| http_date::parse(&date));
         let retry_after =
             text(header::RETRY_AFTER).and_then(|wait| retry_after(&wait, date.unwrap_or(now.wall)));
         let is_short = |text: &String| text.len() <= limits::VALIDATOR_BYTES;
@@ -59,9 +65,18 @@ impl FetchedResponse {
             },
             date: date.filter(|_| is_other_clock && is_origin_date(status, headers)),
             origin: origin::display_origin(from),
+            uri: from.clone(),
+            next_link: next_link(headers),
+            cache_lifetime: CacheLifetime::of_head(headers),
             content_type: text(header::CONTENT_TYPE),
             retry_after,
         }
+    }
+
+    /// Takes over what the head of a further page says about the next fetch.
+    pub fn merge_head(&mut self, page: &FetchedResponse) {
+        self.retry_after = self.retry_after.max(page.retry_after);
+        self.cache_lifetime = self.cache_lifetime.shorter(page.cache_lifetime);
     }
 
     /// The server, as messages name it.
@@ -78,6 +93,14 @@ impl FetchedResponse {
 fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
     let value = headers.get(name).and_then(|value| value.to_str().ok());
     value.map(|value| value.trim().to_owned())
+}
+
+fn next_link(headers: &HeaderMap) -> Option<String> {
+    let links = headers.get_all(header::LINK).iter();
+    links
+        .filter_map(|value| std::str::from_utf8(value.as_bytes()).ok())
+        .find_map(link_header::next_target)
+        .map(str::to_owned)
 }
 
 /// Whether the body is sent in chunks, the last of which marks its end.
@@ -110,13 +133,7 @@ fn retry_after(text: &str, server_now: Wall) -> Option<Duration> {
         return (!text.is_empty())
             .then(|| Duration::from_secs(seconds).min(limits::MAX_RETRY_AFTER));
     }
-    http_date(text).map(|until| until.since(server_now).min(limits::MAX_RETRY_AFTER))
-}
-
-/// `Sun, 06 Nov 1994 08:49:37 GMT`.
-fn http_date(text: &str) -> Option<Wall> {
-    let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
-    Some(Wall(zoned.timestamp().as_millisecond()))
+    http_date::parse(text).map(|until| until.since(server_now).min(limits::MAX_RETRY_AFTER))
 }
 
 #[cfg(test)]

@@ -11,10 +11,13 @@
 //!   of `fetch_control`;
 //! - the cause of a failure: `error_mapping`, `certificate_errors`, `status_errors`;
 //! - the response: `content_coding`, `response_parser`, with `response_format`, `charset`, `json`,
-//!   `parsed_body` and `follow`.
+//!   `parsed_body` and `follow`;
+//! - several responses as one: `pagination`, with `link_header`;
+//! - how long it stays valid: `cache_lifetime`, with `http_date`.
 
 pub mod agent;
 pub mod argument_template;
+mod cache_lifetime;
 mod certificate_errors;
 mod charset;
 mod chunked;
@@ -32,12 +35,15 @@ mod fetch_result;
 pub mod fetcher;
 mod follow;
 mod format;
+mod http_date;
 pub mod http_exchange;
 mod http_response;
 mod json;
 mod lenient_transport;
+mod link_header;
 pub mod origin;
 pub mod outgoing_request;
+pub mod pagination;
 mod parsed_body;
 mod pooled_connection;
 pub mod private_address;

@@ -6,6 +6,7 @@ use ureq::http::Uri;
 use ureq::http::uri::{Authority, PathAndQuery, Scheme};
 
 use super::origin::{port, same_host, same_origin};
+use crate::domain::percent;
 
 pub fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
@@ -18,11 +19,21 @@ pub fn resolve_location(here: &Uri, location: Option<&[u8]>) -> Result<Uri, Stri
     let text = std::str::from_utf8(location.ok_or_else(no_location)?)
         .map_err(|_| no_location())?
         .trim();
-    let text = text.split('#').next().unwrap_or_default();
-    if text.is_empty() {
+    if text.is_empty() || text.starts_with('#') {
         return Err(no_location());
     }
-    let no_address = |_| "not a valid URL".to_owned();
+    let target = resolve_reference(here, text)?;
+    if target.scheme() == Some(&Scheme::HTTP) && here.scheme() == Some(&Scheme::HTTPS) {
+        return Err("from https to http, which is not encrypted".to_owned());
+    }
+    Ok(target)
+}
+
+/// Resolves a URI reference relative to `here` (RFC 3986, 5.2), to http or https. `Err` says what
+/// is wrong with it.
+pub fn resolve_reference(here: &Uri, reference: &str) -> Result<Uri, String> {
+    let invalid = || "not a valid URL".to_owned();
+    let text = reference.split('#').next().unwrap_or_default();
     let full = if has_scheme(text) {
         text.to_owned()
     } else {
@@ -33,24 +44,23 @@ pub fn resolve_location(here: &Uri, location: Option<&[u8]>) -> Result<Uri, Stri
         if text.starts_with("//") {
             format!("{scheme}:{text}")
         } else {
-            format!("{scheme}://{authority}{}", resolve_path(here.path(), text))
+            let base = here.path_and_query().map_or("/", PathAndQuery::as_str);
+            format!("{scheme}://{authority}{}", resolve_path(base, text))
         }
     };
     // A scheme and authority alone mean the root.
-    let parts = full.parse::<Uri>().map_err(no_address)?.into_parts();
-    let scheme = parts.scheme.ok_or_else(no_location)?;
-    let authority = parts.authority.ok_or_else(no_location)?;
+    let parts = encode_path(&full).parse::<Uri>().map_err(|_| invalid())?;
+    let parts = parts.into_parts();
+    let scheme = parts.scheme.ok_or_else(invalid)?;
+    let authority = parts.authority.ok_or_else(invalid)?;
     if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
         return Err("neither http nor https".to_owned());
-    }
-    if scheme == Scheme::HTTP && here.scheme() == Some(&Scheme::HTTPS) {
-        return Err("from https to http, which is not encrypted".to_owned());
     }
     if authority.as_str().contains('@') {
         return Err("with a user name in the URL".to_owned());
     }
     if authority.host().is_empty() {
-        return Err(no_location());
+        return Err(invalid());
     }
     let path = parts
         .path_and_query
@@ -60,7 +70,19 @@ pub fn resolve_location(here: &Uri, location: Option<&[u8]>) -> Result<Uri, Stri
         .authority(authority)
         .path_and_query(path)
         .build()
-        .map_err(|_| "not a valid URL".to_owned())
+        .map_err(|_| invalid())
+}
+
+/// Escapes what servers often leave unescaped in paths and queries: blanks, and letters outside
+/// ASCII.
+fn encode_path(url: &str) -> String {
+    let start = url.find("//").map_or(0, |at| at + 2);
+    let (origin, path) = url.split_at(
+        url[start..]
+            .find(['/', '?'])
+            .map_or(url.len(), |at| start + at),
+    );
+    format!("{origin}{}", percent::encode_set(path, percent::URL))
 }
 
 fn has_scheme(text: &str) -> bool {
@@ -73,8 +95,12 @@ fn has_scheme(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
-/// Path and query of a reference without scheme and authority.
+/// Path and query of a reference without scheme and authority; `base` has both too.
 fn resolve_path(base: &str, reference: &str) -> String {
+    if reference.is_empty() {
+        return base.to_owned();
+    }
+    let base = base.split('?').next().unwrap_or_default();
     let (path, query) = match reference.split_once('?') {
         Some((path, query)) => (path, format!("?{query}")),
         None => (reference, String::new()),

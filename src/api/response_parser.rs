@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::fetch_result::FetchResult;
 use super::follow;
 use super::http_response::FetchedResponse;
+use super::pagination::Pages;
 use super::parsed_body::{NotANumber, ParsedBody};
 use super::response_format;
 use crate::domain::failure::{Cause, Failure};
@@ -32,19 +33,36 @@ impl ResponseParser<'_> {
     /// Parses a response with a body.
     pub fn parse(&self, fetched: &FetchedResponse, begun: Moment) -> FetchResult {
         match response_format::parse(fetched, self.plan) {
-            Ok(body) => self.select(body, fetched, begun),
+            Ok(body) => self.select(body, fetched, fetched.body.len() as u64, begun),
             Err(failure) => FetchResult::failed(failure, Vec::new(), fetched.body.len() as u64),
         }
     }
 
-    /// The readings of a parsed body.
-    fn select(&self, body: ParsedBody, fetched: &FetchedResponse, begun: Moment) -> FetchResult {
+    /// Parses several pages as one response; `first` is the head of the first.
+    pub fn parse_pages(&self, pages: Pages, first: &FetchedResponse, begun: Moment) -> FetchResult {
+        let mut result = self.select(pages.body, first, pages.bytes, begun);
+        if let FetchOutcome::Readings { issues, .. } | FetchOutcome::Failed { issues, .. } =
+            &mut result.outcome
+        {
+            issues.splice(0..0, pages.more);
+            issues.truncate(limits::ISSUES_PER_RESPONSE);
+        }
+        result
+    }
+
+    /// The readings of a parsed body of `bytes`.
+    fn select(
+        &self,
+        body: ParsedBody,
+        fetched: &FetchedResponse,
+        bytes: u64,
+        begun: Moment,
+    ) -> FetchResult {
         let ParsedBody {
             tree,
             mut issues,
             not_numbers,
         } = body;
-        let bytes = fetched.body.len() as u64;
         let host = fetched.host();
         let failed = |failure| FetchResult::failed(failure, Vec::new(), bytes);
         let (normalised, upstream) = match self.follow {

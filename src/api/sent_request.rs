@@ -40,6 +40,10 @@ pub struct SentRequest {
     pub method: Method,
     pub uri: Option<Uri>,
     pub headers: HeaderMap,
+    /// The first request of the fetch, without its conditions.
+    pub first: Option<(Uri, HeaderMap)>,
+    /// What the bodies of the fetch may still hold.
+    pub body_limit: u64,
     /// Requests sent for this fetch.
     pub requests: u32,
     /// All exchanges, if they are recorded.
@@ -54,6 +58,8 @@ impl Default for SentRequest {
             method: Method::GET,
             uri: None,
             headers: HeaderMap::new(),
+            first: None,
+            body_limit: 0,
             requests: 0,
             exchanges: None,
         }
@@ -61,10 +67,11 @@ impl Default for SentRequest {
 }
 
 impl SentRequest {
-    pub fn begin(&mut self, now: Moment, validators: &Validators) {
+    pub fn begin(&mut self, now: Moment, validators: &Validators, body_limit: u64) {
         *self = SentRequest {
             now: Some(now),
             validators: validators.clone(),
+            body_limit,
             exchanges: self.exchanges.as_ref().map(|_| Vec::new()),
             ..SentRequest::default()
         };
@@ -145,6 +152,12 @@ impl Middleware for RequestRecorder {
             sent.method = request.method().clone();
             sent.uri = Some(request.uri().clone());
             sent.headers = request.headers().clone();
+            if sent.first.is_none() {
+                let mut headers = sent.headers.clone();
+                headers.remove(header::IF_NONE_MATCH);
+                headers.remove(header::IF_MODIFIED_SINCE);
+                sent.first = Some((request.uri().clone(), headers));
+            }
             let too_early = sent
                 .now
                 .is_none_or(|now| now.wall.second() < limits::EARLIEST_PLAUSIBLE_WALL_S);

@@ -152,7 +152,7 @@ impl Transport {
         self.sent.lock().requests
     }
 
-    /// One whole fetch: the request that `send` makes, its redirects, the body.
+    /// The first request of a fetch, which `send` makes, its redirects, the body.
     pub fn get(
         &self,
         now: Moment,
@@ -161,11 +161,54 @@ impl Transport {
     ) -> Result<FetchedResponse, FetchError> {
         let begun = Instant::now();
         self.control.set_deadline(begun + self.settings.timeout);
-        self.sent.lock().begin(now, validators);
+        let body_limit = self.settings.body_limit;
+        self.sent.lock().begin(now, validators, body_limit);
         let agent = self.agent.lock().clone();
         self.control.set_scope(RedirectScope::Anywhere);
+        let response = self.retry_if_closed(now, || send(&agent))?;
+        self.follow_redirects(&agent, response, now, validators)
+    }
 
-        let mut response = self.retry_if_closed(now, || send(&agent))?;
+    /// The URL of the first request of the last fetch.
+    pub fn first_uri(&self) -> Uri {
+        let first = self.sent.lock().first.clone();
+        first.unwrap_or_default().0
+    }
+
+    /// One more page of the fetch that `get` began: within its time and body limit, with the
+    /// headers of its first request. `target` must have the origin of that.
+    pub fn get_page(&self, now: Moment, target: &Uri) -> Result<FetchedResponse, FetchError> {
+        let (source, headers) = self.sent.lock().first.clone().unwrap_or_default();
+        self.control
+            .set_scope(self.redirect_scope(&source, target)?);
+        let agent = self.agent.lock().clone();
+        let response = self.send_get(&agent, now, target, &headers)?;
+        self.follow_redirects(&agent, response, now, &Validators::default())
+    }
+
+    fn send_get(
+        &self,
+        agent: &Agent,
+        now: Moment,
+        target: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Response<Body>, FetchError> {
+        self.retry_if_closed(now, || {
+            let mut request = agent.get(target.clone());
+            for (name, value) in headers {
+                request = request.header(name, value);
+            }
+            request.call()
+        })
+    }
+
+    fn follow_redirects(
+        &self,
+        agent: &Agent,
+        mut response: Response<Body>,
+        now: Moment,
+        validators: &Validators,
+    ) -> Result<FetchedResponse, FetchError> {
         let mut seen: Vec<Uri> = Vec::new();
         let mut dropped = None;
         loop {
@@ -203,13 +246,7 @@ impl Transport {
                 }
                 headers = accept.map(|it| (header::ACCEPT, it)).into_iter().collect();
             }
-            response = self.retry_if_closed(now, || {
-                let mut request = agent.get(target.clone());
-                for (name, value) in &headers {
-                    request = request.header(name, value);
-                }
-                request.call()
-            })?;
+            response = self.send_get(agent, now, &target, &headers)?;
         }
     }
 
@@ -322,7 +359,8 @@ impl Transport {
         let refuse = |error: CodingError| FetchError::Failed(error.failure(&host, limit));
         let codings = content_coding::named_codings(response.headers()).map_err(refuse)?;
         let context = self.error_context(&host, ResponsePart::Body, now);
-        let received_limit = limit.saturating_add(limits::CODING_OVERHEAD_BYTES);
+        let left = self.sent.lock().body_limit;
+        let received_limit = left.saturating_add(limits::CODING_OVERHEAD_BYTES);
         let content_length = response.body().content_length();
         fetched.is_end_marked = content_length.is_some() || is_chunked(response.headers());
         if content_length.is_some_and(|bytes| bytes > received_limit) {
@@ -348,13 +386,14 @@ impl Transport {
         } else {
             Vec::new()
         };
-        let decoded = content_coding::decode(received, &codings, limit).map_err(|error| {
+        let decoded = content_coding::decode(received, &codings, left).map_err(|error| {
             let start = content_coding::decode_start(start, limits::ERROR_BODY_BYTES);
             self.record_body(&start, fetched.content_type.as_deref());
             refuse(error)
         })?;
         fetched.is_end_marked |= decoded.has_trailer || self.control.take_tls_close();
         fetched.body = decoded.body;
+        self.sent.lock().body_limit = left.saturating_sub(fetched.body.len() as u64);
         self.record_body(&fetched.body, fetched.content_type.as_deref());
         // Closing the sockets can look like the end of a body without a length.
         if self.control.is_stopped() {

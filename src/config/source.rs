@@ -8,6 +8,7 @@ mod body;
 mod devices;
 mod headers;
 mod operation_body;
+mod pagination;
 mod placeholders;
 mod records;
 mod target;
@@ -21,6 +22,7 @@ use jiff::tz::TimeZone;
 
 use self::body::read_method;
 use self::devices::{NamedSource, read_entry};
+use self::pagination::{check_pagination, read_next};
 use self::records::{read_pointer, read_selection};
 use self::target::read_target;
 use self::url::read_proxy;
@@ -33,10 +35,10 @@ use super::section::{
     ConfigOption, OptionReader, duration, path, plain, print_options, read_options, set, text,
     with_others,
 };
-use super::types::{Header, KeySpans, SourceConfig, SourceTarget};
+use super::types::{Header, KeySpans, RequestMethod, SourceConfig, SourceTarget};
 use crate::api::connection_pool;
 use crate::domain::plan::{Numbers, ResponseFormat, Selection};
-use crate::domain::quota::request_interval;
+use crate::domain::quota::paged_request_interval;
 use crate::limits;
 use openapi::operation::Api;
 
@@ -52,12 +54,14 @@ pub struct SourceDraft {
     source: SourceConfig,
     name: Option<String>,
     every: Option<Duration>,
+    /// Requests per day.
+    quota: Option<u32>,
     connections: Option<usize>,
 }
 
 type SourceOption = ConfigOption<SourceDraft, SourceConfig>;
 
-pub static OPTIONS: [SourceOption; 30] = [
+pub static OPTIONS: [SourceOption; 33] = [
     SourceOption::new(
         "name",
         "text",
@@ -201,13 +205,46 @@ pub static OPTIONS: [SourceOption; 30] = [
         "text, `\"N/day\"` or `\"N/hour\"`",
         "none",
         "\"50/day\"",
-        "How many requests the provider allows. `every` is raised until they fit, and requests before a restart count too.",
-        |draft, option| {
-            let quota = option.entry().and_then(|it| read_quota(&it));
-            draft.source.quota = quota.map(request_interval);
-        },
+        "How many requests the provider allows. `every` is raised until they fit; requests before a restart count too, and so does each page.",
+        |draft, option| draft.quota = option.entry().and_then(|it| read_quota(&it)),
         // Printed as part of `every`.
         |_| None,
+    ),
+    SourceOption::new(
+        "obey_expires",
+        "boolean",
+        "false",
+        "true",
+        "Whether the next request waits until the response expires: `max-age` of its `Cache-Control`, else `Expires` − `Date`, less its `Age`; at most ten times `every` and 24 hours, never less than `every`. For services that ask for it, such as api.met.no. A longer interval also delays `stale_after` and alerts.",
+        |draft, option| set(&mut draft.source.obey_expires, option.boolean()),
+        |source| plain(source.obey_expires),
+    ),
+    SourceOption::new(
+        "next",
+        "JSON Pointer or `\"Link\"`",
+        "none (one page)",
+        "\"/links/next\"",
+        "Where a response has the URL of the next page; `\"Link\"` is the header `Link` with `rel=\"next\"`. The pages are fetched one after the other and read as one response: arrays at the same place are joined, all else is as on the first page. null, false, an empty text, nothing, or a URL seen before ends it. A next page must have the scheme, host and port of the source. If one page fails, the whole fetch fails.",
+        |draft, option| {
+            if let Some(next) = option.entry().and_then(|it| read_next(&it)) {
+                draft.source.pagination.get_or_insert_default().next = next;
+            }
+        },
+        |source| text(&source.pagination.as_ref()?.next.to_string()),
+    ),
+    SourceOption::new(
+        "pages",
+        "number, 1 to 100",
+        "10",
+        "30",
+        "How many pages are fetched at most; if there are more, an issue says so. Without `next` the pages are found by the header `Link`. `timeout` and `body_limit` hold for all pages together.",
+        |draft, option| {
+            let pages = option.integer(1..=u64::from(limits::MAX_CONFIGURED_PAGES));
+            if let Some(pages) = pages {
+                draft.source.pagination.get_or_insert_default().pages = pages as u32;
+            }
+        },
+        |source| plain(source.pagination.as_ref()?.pages),
     ),
     SourceOption::new(
         "stale_after",
@@ -430,6 +467,7 @@ fn read_source(
         source: SourceConfig::default(),
         name: None,
         every: None,
+        quota: None,
         connections: None,
     };
     read_options(&OPTIONS, &mut table, directory, &mut draft);
@@ -451,6 +489,10 @@ fn read_source(
     if let Some(SourceTarget::Follow { .. }) = target {
         note_ignored_options(&mut table);
     }
+    if let (Some(pagination), Some(target)) = (&draft.source.pagination, &target) {
+        let is_post = matches!(draft.source.method, RequestMethod::Post(_));
+        check_pagination(&mut table, pagination, target, is_post, draft.quota);
+    }
     let (selection, keys) = read_selection(&mut table, directory);
     draft.source.plan.selection = selection;
     draft.source.location = table.location();
@@ -467,6 +509,10 @@ fn finish_source(draft: SourceDraft, target: Option<SourceTarget>) -> Option<Sou
         SourceTarget::Follow { .. } => FOLLOW_INTERVAL,
         _ => DEFAULT_INTERVAL,
     };
+    let pages = source.pagination.as_ref().map_or(1, |it| it.pages);
+    source.quota = draft
+        .quota
+        .map(|per_day| paged_request_interval(per_day, pages));
     let every = draft.every.unwrap_or(default_interval);
     source.plan.every = every.max(source.quota.unwrap_or_default());
     source.plan.name = name.into();

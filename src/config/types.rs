@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 use super::mail::MailConfig;
 use super::problem::Remark;
 use super::secret::Secret;
+use crate::api::pagination::Pagination;
 use crate::domain::alert::AlertRules;
 use crate::domain::plan::{KeyPlan, Plan, SourcePlan};
 use crate::domain::redact::Secrets;
@@ -170,6 +171,10 @@ pub struct SourceConfig {
     pub keep_alive: bool,
     /// Request interval of the quota; set if requests before a restart count.
     pub quota: Option<Duration>,
+    /// How further pages of its responses are found, if they are fetched.
+    pub pagination: Option<Pagination>,
+    /// Whether the next request waits until a response expires.
+    pub obey_expires: bool,
     /// Its location in the file, for later messages.
     pub location: String,
 }
@@ -194,6 +199,8 @@ impl Default for SourceConfig {
             connections: 1,
             keep_alive: true,
             quota: None,
+            pagination: None,
+            obey_expires: false,
             location: String::new(),
         }
     }

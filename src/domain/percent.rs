@@ -42,6 +42,8 @@ pub const RESERVED_IN_QUERY: &AsciiSet = &RESERVED
     .add(b'&')
     .add(b'+')
     .add(b'=');
+/// A path and query that are encoded already but for blanks and letters outside ASCII.
+pub const URL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
 /// The value of a header: what is printable ASCII stays, but for the sign of an escape.
 pub const HEADER: &AsciiSet = &CONTROLS.add(b'%');
 

@@ -19,6 +19,12 @@ pub fn request_interval(per_day: u32) -> Duration {
     Duration::from_millis(DAY_MS.div_ceil(u64::from(per_day.max(1))))
 }
 
+/// The same where one fetch takes up to `pages` requests at once: the last fetch that begins
+/// within a day may end with all but one of its requests beyond the share of that day.
+pub fn paged_request_interval(per_day: u32, pages: u32) -> Duration {
+    request_interval(per_day.saturating_sub(pages.saturating_sub(1)))
+}
+
 /// The saved reservation: no request before `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaReservation {
@@ -120,12 +126,12 @@ impl QuotaMeter {
             .then(|| self.write(until.since(now.mono), now))
     }
 
-    /// What to write down before the attempt that is about to begin; `None` if what is
-    /// written covers it.
-    pub fn reserve(&mut self, now: Moment) -> Option<QuotaReservation> {
+    /// What to write down before the attempt that is about to begin and may take `requests`; `None`
+    /// if what is written covers it.
+    pub fn reserve(&mut self, now: Moment, requests: u32) -> Option<QuotaReservation> {
         self.uncertain_until = None;
         let share = self.request_interval?;
-        let needed = share.saturating_mul(self.usual_attempts);
+        let needed = share.saturating_mul(self.usual_attempts.max(requests));
         if now.mono.after(needed) <= self.reserved {
             None
         } else {
@@ -309,7 +315,7 @@ mod tests {
     fn an_order_is_written_down_and_a_short_one_is_not() {
         let now = at(HOUR, HOUR, ClockTrust::Trusted);
         let mut meter = QuotaMeter::resume(None, SavedQuota::Nothing, now);
-        assert_eq!(meter.reserve(now), None);
+        assert_eq!(meter.reserve(now, 1), None);
         assert_eq!(
             meter.record_attempt(now.mono, 1, Duration::from_secs(5), now),
             None
@@ -327,8 +333,18 @@ mod tests {
     #[test]
     fn no_day_holds_more_than_the_quota_however_often_the_power_is_cut() {
         let mut random = fastrand::Rng::with_seed(5);
-        for (per_day, redirects) in [(50, 0), (50, 1), (1, 0), (2_000, 0), (240, 2)] {
-            let share = request_interval(per_day);
+        for (per_day, redirects, pages) in [
+            (50, 0, 1),
+            (50, 1, 1),
+            (1, 0, 1),
+            (2_000, 0, 1),
+            (240, 2, 1),
+            (50, 0, 7),
+            (240, 0, 100),
+            (10, 0, 10),
+        ] {
+            let share = paged_request_interval(per_day, pages);
+            let pages_at = |random: &mut fastrand::Rng| random.u32(1..=pages);
             let mut disk: Option<(u64, QuotaReservation)> = None;
             let mut asked: Vec<u64> = Vec::new();
             let (mut real, mut writes) = (0_u64, 0_u64);
@@ -376,11 +392,11 @@ mod tests {
                     if !meter.wait(now(real)).is_zero() {
                         continue;
                     }
-                    if let Some(reserved) = meter.reserve(now(real)) {
+                    if let Some(reserved) = meter.reserve(now(real), pages) {
                         (disk, writes) = (Some((boot, reserved)), writes + 1);
                     }
-                    asked.extend(std::iter::repeat_n(real, 1 + redirects));
-                    let requests = u32::try_from(1 + redirects).expect("few");
+                    let requests = pages_at(&mut random) + redirects;
+                    asked.extend(std::iter::repeat_n(real, requests as usize));
                     let begun = now(real).mono;
                     let spent = meter.record_attempt(begun, requests, Duration::ZERO, now(real));
                     if let Some(reserved) = spent {
@@ -404,7 +420,7 @@ mod tests {
                 most = most.max(index + 1 - from);
             }
             // An attempt that was begun within the quota may end a redirect past it.
-            let allowed = usize::try_from(per_day).expect("small") + redirects;
+            let allowed = (per_day + redirects) as usize;
             assert!(most <= allowed, "{per_day}: {most}");
             assert!(
                 asked.len() > 5,

@@ -31,6 +31,13 @@ pub fn next_wait(
     }
 }
 
+/// The wait until a response expires that is valid for `lifetime`; zero where `every` is longer.
+pub fn expiry_wait(every: Duration, lifetime: Duration) -> Duration {
+    let longest = every.saturating_mul(limits::MAX_EXPIRY_INTERVALS);
+    let wait = lifetime.min(longest).min(limits::MAX_EXPIRY);
+    if wait > every { wait } else { Duration::ZERO }
+}
+
 /// The wait before the first attempt: sources start at once, a few hundred milliseconds
 /// apart, so that a node with many does not resolve and connect all in one instant.
 pub fn first_wait(source: usize) -> Duration {
@@ -56,6 +63,28 @@ mod tests {
             (s(10), 1, Some(s(9_000_000)), s(86_400)),
         ] {
             assert_eq!(next_wait(every, failures, ordered, 0.0), expected);
+        }
+    }
+
+    #[test]
+    fn an_expiry_lengthens_the_interval_within_bounds() {
+        let s = Duration::from_secs;
+        for (every, lifetime, expected) in [
+            (s(60), s(0), s(0)),
+            (s(60), s(60), s(0)),
+            (s(60), s(61), s(61)),
+            (s(60), s(600), s(600)),
+            (s(60), s(601), s(600)),
+            (s(60), Duration::MAX, s(600)),
+            (s(7_200), s(72_000), s(72_000)),
+            (s(21_600), s(200_000), s(86_400)),
+            (s(90_000), s(200_000), s(0)),
+        ] {
+            assert_eq!(
+                expiry_wait(every, lifetime),
+                expected,
+                "{every:?} {lifetime:?}"
+            );
         }
     }
 

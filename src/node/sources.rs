@@ -89,6 +89,8 @@ fn fetcher(
             ..TransportSettings::default()
         },
         quota: source.quota,
+        pagination: source.pagination.clone(),
+        obey_expires: source.obey_expires,
         secrets: config.secrets.clone(),
     };
     Fetcher::new(settings, clock.clone())

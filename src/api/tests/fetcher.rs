@@ -63,6 +63,8 @@ fn secrets_echoed_by_a_server_are_masked() {
             follow: None,
             transport: long_timeout(),
             quota: None,
+            pagination: None,
+            obey_expires: false,
             secrets: Arc::new(Secrets::new([secret.to_owned()])),
         };
         let mut fetcher = Fetcher::new(settings, clock_at_noon()).expect("the settings are good");
@@ -122,6 +124,8 @@ fn an_early_wake_fetches_at_once_but_not_repeatedly() {
             follow: None,
             transport: long_timeout(),
             quota: None,
+            pagination: None,
+            obey_expires: false,
             secrets: Arc::default(),
         };
         let fetcher = Fetcher::new(settings, clock.clone()).expect("the settings are good");

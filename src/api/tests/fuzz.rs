@@ -334,6 +334,9 @@ fn fuzz_formats() {
         }
         mutate(&mut random, &mut body);
         let fetched = FetchedResponse {
+            uri: ureq::http::Uri::default(),
+            next_link: None,
+            cache_lifetime: Default::default(),
             status: 200,
             body,
             is_end_marked: random.bool(),

@@ -264,6 +264,8 @@ fn a_request_with_the_date_waits_for_the_clock_without_spending_the_quota() {
     let clock = untrusted_clock(0);
     let url = server.url() + "&day={today}";
     let settings = SourceSettings {
+        pagination: None,
+        obey_expires: false,
         index: 0,
         plan: test_plan(),
         request: request(&url, &[], MethodTemplate::Get),

@@ -5,6 +5,9 @@ use crate::domain::plan::{RecordSelector, Selection};
 
 fn fetched(body: &[u8], content_type: &str, is_end_marked: bool) -> FetchedResponse {
     FetchedResponse {
+        uri: ureq::http::Uri::default(),
+        next_link: None,
+        cache_lifetime: Default::default(),
         status: 200,
         body: body.to_vec(),
         is_end_marked,

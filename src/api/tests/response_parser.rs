@@ -18,6 +18,9 @@ fn outcome(body: &str, selection: Selection) -> String {
         last_accepted: &LastAccepted::default(),
     };
     let fetched = FetchedResponse {
+        uri: ureq::http::Uri::default(),
+        next_link: None,
+        cache_lifetime: super::super::cache_lifetime::CacheLifetime::default(),
         status: 200,
         body: body.as_bytes().to_vec(),
         is_end_marked: true,

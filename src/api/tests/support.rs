@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::agent::TransportSettings;
 use super::fault_server::{Act, AfterResponse, response, send};
 use super::fetcher::{Fetcher, SourceSettings};
+use super::pagination::Pagination;
 use super::source_request::SourceRequest;
 use super::transport::SendRequest;
 use super::url_source;
@@ -45,7 +46,14 @@ pub fn fetcher(
     transport: TransportSettings,
     clock: Arc<dyn Clock>,
 ) -> Fetcher {
-    let settings = SourceSettings {
+    Fetcher::new(source_settings(request, transport), clock).expect("the settings are good")
+}
+
+pub fn source_settings(
+    request: impl Into<SourceRequest>,
+    transport: TransportSettings,
+) -> SourceSettings {
+    SourceSettings {
         index: 0,
         plan: test_plan(),
         request: request.into(),
@@ -53,9 +61,25 @@ pub fn fetcher(
         follow: None,
         transport,
         quota: None,
+        pagination: None,
+        obey_expires: false,
         secrets: Arc::default(),
+    }
+}
+
+/// All numbers of all pages.
+pub fn paged_fetcher(
+    request: Box<SendRequest>,
+    transport: TransportSettings,
+    pagination: Pagination,
+) -> Fetcher {
+    let settings = SourceSettings {
+        pagination: Some(pagination),
+        ..source_settings(request, transport)
     };
-    Fetcher::new(settings, clock).expect("the settings are good")
+    let mut fetcher = Fetcher::new(settings, clock_at_noon()).expect("the settings are good");
+    fetcher.select_all_leaves();
+    fetcher
 }
 
 pub fn short_timeout() -> TransportSettings {

@@ -285,6 +285,24 @@ fn every_problem_has_a_location_and_a_fix() {
             ),
         ),
         (
+            "a next page by a name",
+            &format!("{METER}next = \"links.next\"\n"),
+        ),
+        ("too many pages", &format!("{METER}pages = 101\n")),
+        ("no page", &format!("{METER}pages = 0\n")),
+        (
+            "more pages than the quota allows requests",
+            &format!("{METER}next = \"Link\"\nquota = \"9/day\"\n"),
+        ),
+        (
+            "pages of a POST",
+            &format!("{METER}body = {{ page = 1 }}\nnext = \"/next\"\n"),
+        ),
+        (
+            "pages of another main-node",
+            "[[source]]\nname = \"f\"\nfollow = \"http://b:8000\"\nnext = \"Link\"\npages = 3\n",
+        ),
+        (
             "devices with a name, and one without a value",
             "[[source]]\nname = \"plugs\"\nfor = { plug1 = \"10.0.0.1\", plug2 = 5, \"a/b\" = \"10.0.0.3\" }\n\
              url = \"http://{device}/\"\nevry = \"5m\"\n",

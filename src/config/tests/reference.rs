@@ -118,6 +118,7 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[[source]]", "api" | "base_url") => {
             vec![source, ("operation", "\"getForecast\""), params]
         }
+        ("[[source]]", "pages") => vec![source, url, ("next", "\"/meta/next\"")],
         ("[[source]]", "observed_zone") => vec![source, url, ("observed_at", "\"/time\"")],
         ("[[source]]", "content_type") => vec![source, url, ("body", "\"{}\"")],
         ("[[source]]", _) => vec![source, url],

@@ -1,0 +1,56 @@
+//! Pagination options (`next`, `pages`), and what they cannot be combined with.
+
+use super::records::read_pointer;
+use crate::api::pagination::{NextLink, Pagination};
+use crate::config::reader::{TableEntry, TableReader};
+use crate::config::types::SourceTarget;
+use openapi::operation::Method;
+
+/// `"Link"`, or a JSON Pointer.
+pub fn read_next(item: &TableEntry<'_>) -> Option<NextLink> {
+    const WHAT: &str = "\"Link\" (the header), or a JSON Pointer such as \"/links/next\"";
+    let text = item.text_as(WHAT)?;
+    if text.eq_ignore_ascii_case("link") {
+        return Some(NextLink::LinkHeader);
+    }
+    if text.starts_with('/') || text.starts_with('$') {
+        return read_pointer(item).map(NextLink::Pointer);
+    }
+    item.expected(WHAT);
+    None
+}
+
+/// Problems of a source whose pages are followed. `is_post`: its URL is requested by POST;
+/// `per_day`: how many requests its quota allows.
+pub fn check_pagination(
+    table: &mut TableReader<'_>,
+    pagination: &Pagination,
+    target: &SourceTarget,
+    is_post: bool,
+    per_day: Option<u32>,
+) {
+    let is_post = is_post
+        || matches!(target, SourceTarget::Operation { operation, .. } if operation.method == Method::Post);
+    let why = match target {
+        SourceTarget::Follow { .. } => Some("another main-node answers with one page"),
+        _ if is_post => Some("further pages are asked for by GET only, and this request is a POST"),
+        _ => None,
+    };
+    if let Some(why) = why {
+        for entry in ["next", "pages"].iter().filter_map(|name| table.get(name)) {
+            entry.problem(format!(
+                "`{}` has no effect here: {why}; remove it",
+                entry.key()
+            ));
+        }
+    }
+    let pages = pagination.pages;
+    if let Some(per_day) = per_day.filter(|per_day| *per_day < pages)
+        && let Some(entry) = table.get("quota")
+    {
+        entry.problem(format!(
+            "quota: one fetch may take {pages} requests, one for each page, and the quota allows \
+             {per_day} a day: set `pages` to {per_day} or less"
+        ));
+    }
+}
