@@ -176,11 +176,8 @@ impl Fetcher {
         let (mut seen, mut last_begun, mut not_before) = (0, None, Mono(0));
         loop {
             // No event reports that the clock became trusted, which may shorten the wait: poll.
-            let timeout = if meter.is_uncertain() {
-                wait.min(limits::INGEST_WAIT_TIMEOUT)
-            } else {
-                wait
-            };
+            let longest = meter.is_uncertain().then_some(limits::INGEST_WAIT_TIMEOUT);
+            let timeout = longest.map_or(wait, |longest| longest.min(wait));
             let slept_from = self.clock.now().mono;
             let woken = self.sleep(stopping, timeout, &mut seen);
             let now = self.clock.now();
@@ -203,18 +200,9 @@ impl Fetcher {
                 wait = due;
                 continue;
             }
-            let clock = clock_wait.check(now);
-            if let Some(left) = clock.stage.time_left() {
-                if clock.is_new {
-                    let observation = self.waiting_for_clock(now, left);
-                    self.log(&observation);
-                    deliver(observation);
-                }
+            if self.is_waiting_for_clock(&mut clock_wait, now, &mut deliver) {
                 wait = limits::CLOCK_TRUST_POLL;
                 continue;
-            }
-            if clock.is_new && clock.stage == ClockWaitStage::ReadyUntrusted {
-                self.log_untrusted_clock(now);
             }
             let Some(permit) = self.wait_for_permit(now.mono) else {
                 break;
@@ -254,6 +242,30 @@ impl Fetcher {
                 human_duration(wait)
             );
         }
+    }
+
+    /// Whether no request may be sent yet, since it contains the date. Each stage of the wait is
+    /// told once.
+    fn is_waiting_for_clock(
+        &mut self,
+        clock_wait: &mut ClockWait,
+        now: Moment,
+        deliver: &mut impl FnMut(Observation),
+    ) -> bool {
+        let clock = clock_wait.check(now);
+        let left = clock.stage.time_left();
+        match (clock.is_new, left) {
+            (true, Some(left)) => {
+                let observation = self.waiting_for_clock(now, left);
+                self.log(&observation);
+                deliver(observation);
+            }
+            (true, None) if clock.stage == ClockWaitStage::ReadyUntrusted => {
+                self.log_untrusted_clock(now);
+            }
+            _ => {}
+        }
+        left.is_some()
     }
 
     fn log_untrusted_clock(&self, now: Moment) {
