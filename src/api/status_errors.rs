@@ -145,7 +145,7 @@ impl AccessDenial {
         if let Some((from, to)) = &self.dropped_credentials {
             return format!(
                 "{from} redirects to {to}, and credentials and headers are not sent to another \
-                 server or port; write {to} in this source"
+                 server or port; write url = \"{to}/…\" (base_url of an operation) in this source"
             );
         }
         if code == 403 && self.mentions_quota {

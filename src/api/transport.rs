@@ -237,14 +237,18 @@ impl Transport {
             let mut headers = std::mem::take(&mut self.sent.lock().headers);
             if !redirect::keeps_credentials(&here, &target) {
                 let accept = headers.remove(header::ACCEPT);
-                if has_credentials(&headers) {
+                if dropped.is_none() && has_credentials(&headers) {
                     let (from, to) = (
                         origin::display_origin(&here),
                         origin::display_origin(&target),
                     );
-                    dropped.get_or_insert((from, to));
+                    dropped = Some((from, to));
                 }
                 headers = accept.map(|it| (header::ACCEPT, it)).into_iter().collect();
+            }
+            // Where it ends counts: what is in between would redirect again.
+            if let Some((_, to)) = &mut dropped {
+                *to = origin::display_origin(&target);
             }
             response = self.send_get(agent, now, &target, &headers)?;
         }

@@ -491,7 +491,14 @@ fn read_source(
     }
     if let (Some(pagination), Some(target)) = (&draft.source.pagination, &target) {
         let is_post = matches!(draft.source.method, RequestMethod::Post(_));
-        check_pagination(&mut table, pagination, target, is_post, draft.quota);
+        check_pagination(
+            &mut table,
+            pagination,
+            target,
+            is_post,
+            draft.source.plan.format,
+            draft.quota,
+        );
     }
     let (selection, keys) = read_selection(&mut table, directory);
     draft.source.plan.selection = selection;

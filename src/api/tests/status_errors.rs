@@ -22,7 +22,7 @@ fn a_401_after_a_redirect_and_a_403_by_quota_are_explained() {
         failure(fetcher(request, long_timeout(), clock_at_noon()).fetch_once()).expect("401");
     let expected = format!(
         "{0} answers 401 Unauthorized: http://{1} redirects to http://{0}, and credentials \
-         and headers are not sent to another server or port; write http://{0} in this source",
+         and headers are not sent to another server or port; write url = \"http://{0}/…\" (base_url of an operation) in this source",
         sent_on.address, first.address
     );
     assert_eq!(detail, expected);

@@ -4,6 +4,7 @@ use super::records::read_pointer;
 use crate::api::pagination::{NextLink, Pagination};
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::types::SourceTarget;
+use crate::domain::plan::ResponseFormat;
 use openapi::operation::Method;
 
 /// `"Link"`, or a JSON Pointer.
@@ -27,6 +28,7 @@ pub fn check_pagination(
     pagination: &Pagination,
     target: &SourceTarget,
     is_post: bool,
+    format: ResponseFormat,
     per_day: Option<u32>,
 ) {
     let is_post = is_post
@@ -43,6 +45,19 @@ pub fn check_pagination(
                 entry.key()
             ));
         }
+    }
+    let has_fields = !matches!(
+        format,
+        ResponseFormat::Csv | ResponseFormat::Prometheus | ResponseFormat::Text
+    );
+    if let NextLink::Pointer(_) = pagination.next
+        && !has_fields
+        && let Some(entry) = table.get("next")
+    {
+        entry.problem(
+            "next: a response of this `format` has no field for it: expected next = \"Link\", the \
+             header",
+        );
     }
     let pages = pagination.pages;
     if let Some(per_day) = per_day.filter(|per_day| *per_day < pages)

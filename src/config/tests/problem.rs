@@ -295,6 +295,10 @@ fn every_problem_has_a_location_and_a_fix() {
             &format!("{METER}next = \"Link\"\nquota = \"9/day\"\n"),
         ),
         (
+            "a next page by a pointer into text",
+            &format!("{METER}format = \"csv\"\nnext = \"/next\"\n"),
+        ),
+        (
             "pages of a POST",
             &format!("{METER}body = {{ page = 1 }}\nnext = \"/next\"\n"),
         ),
