@@ -55,6 +55,11 @@ pub fn parse(text: &str, origin: BodyOrigin) -> Result<ParsedBody, Failure> {
     Err(refusal::describe(text, &error, host))
 }
 
+/// Parses a body whose Content-Type is NDJSON: a single text is itself, several are an array.
+pub fn parse_text_or_lines(text: &str, origin: BodyOrigin) -> Result<ParsedBody, Failure> {
+    read_strict(text).map_or_else(|| parse_lines(text, origin), Ok)
+}
+
 /// Parses a body that is declared to hold one JSON text per line, or each behind a record
 /// separator: an array of them, empty if there is none.
 pub fn parse_lines(text: &str, origin: BodyOrigin) -> Result<ParsedBody, Failure> {

@@ -29,6 +29,7 @@ pub mod demo_server;
 mod dns;
 mod error_context;
 mod error_mapping;
+mod error_message;
 mod failure_log;
 mod fetch_control;
 mod fetch_result;

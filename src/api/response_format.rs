@@ -29,7 +29,7 @@ pub fn parse(fetched: &FetchedResponse, plan: &SourcePlan) -> Result<ParsedBody,
     let other = |parse: &ParseText| parse_other(&text, fetched, plan.format, parse);
     match plan.format {
         ResponseFormat::Json if content_type.is_some_and(json::is_lines) => {
-            json::parse_lines(&text, origin)
+            json::parse_text_or_lines(&text, origin)
         }
         ResponseFormat::Json => json::parse(&text, origin),
         ResponseFormat::Ndjson => json::parse_lines(&text, origin),

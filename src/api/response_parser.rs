@@ -4,6 +4,7 @@
 
 use serde_json::Value as Json;
 
+use super::error_message;
 use super::fetch_result::FetchResult;
 use super::follow;
 use super::http_response::FetchedResponse;
@@ -14,7 +15,7 @@ use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::plan::{Numbers, ResponseFormat, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Reason};
-use crate::domain::text::{and_more, ellipsis};
+use crate::domain::text::and_more;
 use crate::domain::time::Moment;
 use crate::limits;
 use openapi::operation::Operation;
@@ -177,30 +178,7 @@ fn no_readings(issues: &[Issue], tree: &Json, host: &str) -> Failure {
         }
         None => format!("no number in the response of {host}"),
     };
-    let message = error_message(tree).map_or_else(String::new, |(name, text)| {
-        let text = ellipsis(text, limits::SAMPLE_CHARS);
-        format!("; its `{name}` says {text:?}")
-    });
-    Failure::new(cause, detail + &message)
-}
-
-/// What an API answers instead of data, with a status of 200: `{"error": "invalid token"}`,
-/// `{"error": {"code": 7, "message": "…"}}`.
-fn error_message(tree: &Json) -> Option<(&'static str, &str)> {
-    const NAMES: [&str; 6] = [
-        "error",
-        "error_message",
-        "message",
-        "msg",
-        "detail",
-        "reason",
-    ];
-    NAMES.into_iter().find_map(|name| {
-        let field = tree.get(name)?;
-        let nested = || NAMES.into_iter().find_map(|it| field.get(it)?.as_str());
-        let text = field.as_str().or_else(nested)?;
-        (!text.trim().is_empty()).then_some((name, text))
-    })
+    Failure::new(cause, detail + &error_message::describe(tree))
 }
 
 #[cfg(test)]

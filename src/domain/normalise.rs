@@ -253,7 +253,13 @@ fn unit_of(units: Option<&Json>, pointer: &str) -> Option<Arc<str>> {
 pub fn sample(json: &Json) -> String {
     let kind = match json {
         Json::Null => return "null".to_owned(),
-        Json::Object(fields) => return format!("an object of {} fields", fields.len()),
+        Json::Object(fields) => {
+            // An XML element with attributes.
+            let text = fields
+                .get("#text")
+                .map_or("", |_| ", with its text in `#text`");
+            return format!("an object of {} fields{text}", fields.len());
+        }
         Json::Array(items) => return format!("an array of {} items", items.len()),
         Json::Bool(truth) => return truth.to_string(),
         Json::Number(number) => return ellipsis(number.as_str(), limits::SAMPLE_CHARS),

@@ -36,7 +36,11 @@ pub fn parse(text: &str) -> Result<(Json, Vec<Issue>), FormatError> {
         let is_last = reader.position().byte() as usize >= table.len();
         if is_last && has_open_quote(&record, table) {
             rows.issues.push(open_quote(line, &record));
-        } else if std::mem::take(&mut is_first) && is_header(&record) {
+        } else if is_annotation(&record) {
+            is_first = true;
+        } else if std::mem::take(&mut is_first) && is_header(&record)
+            || rows.is_header_again(&record)
+        {
             rows.set_columns(&record)?;
         } else if record.iter().any(|cell| !cell.is_empty()) {
             rows.add(&record, line)?;
@@ -106,6 +110,12 @@ fn is_header(record: &StringRecord) -> bool {
     !record.iter().any(is_data) && record.iter().any(|cell| !cell.is_empty())
 }
 
+/// Whether a row annotates the columns of the table below it (InfluxDB's annotated CSV).
+fn is_annotation(record: &StringRecord) -> bool {
+    let first = record.get(0).unwrap_or_default();
+    ["#datatype", "#group", "#default"].contains(&first)
+}
+
 /// Whether the quote of the last cell is never closed, so that the cell goes on to the end.
 fn has_open_quote(last: &StringRecord, table: &str) -> bool {
     let cell = last.iter().next_back().unwrap_or_default();
@@ -133,6 +143,14 @@ struct TableRows {
 }
 
 impl TableRows {
+    /// Whether a row is a header: the same one again, or that of InfluxDB's next table.
+    fn is_header_again(&self, record: &StringRecord) -> bool {
+        let begin = |cells: &[&str]| record.iter().take(3).eq(cells.iter().copied());
+        let columns = self.columns.as_deref().unwrap_or_default();
+        begin(&["", "result", "table"])
+            || columns.len() > 1 && record.iter().eq(columns.iter().map(String::as_str))
+    }
+
     fn set_columns(&mut self, header: &StringRecord) -> Result<(), FormatError> {
         let mut names = UniqueNames::default();
         let mut columns = Vec::new();

@@ -125,6 +125,23 @@ fn several_texts_are_an_array() {
 }
 
 #[test]
+fn a_single_text_labelled_ndjson_keeps_its_paths() {
+    for (text, expected) in [
+        ("{\"t\": 1}\n", "{\"t\":1}"),
+        ("{\"t\": 1}", "{\"t\":1}"),
+        ("{\"t\": 1}\n{\"t\": 2}\n", "[{\"t\":1},{\"t\":2}]"),
+        ("\u{1e}{\"t\": 1}\n", "[{\"t\":1}]"),
+        ("", "[]"),
+    ] {
+        assert_eq!(
+            describe(parse_text_or_lines(text, ORIGIN)),
+            expected,
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
 fn the_values_of_all_lines_are_bounded() {
     let many = "[1]\n".repeat(limits::JSON_VALUES);
     let failure = parse(&many, ORIGIN).expect_err("too many");

@@ -35,6 +35,26 @@ fn tables_become_arrays_of_rows() {
         ("a,b\n1\n\n,2\n,\n", json!([{"a": 1}, {"a": null, "b": 2}])),
         // A delimiter at the end of each row is no cell.
         ("a,b\n1,2,\n", json!([{"a": 1, "b": 2}])),
+        (
+            "a,b\n1,2\na,b\n3,4\n",
+            json!([{"a": 1, "b": 2}, {"a": 3, "b": 4}]),
+        ),
+        // InfluxDB: each table has a header of its own, annotated or not.
+        (
+            "#group,false,false,false\n,result,table,_value\n,,0,5\n\n\
+             #group,false,false,true,false\n,result,table,room,_value\n,,1,7,6\n",
+            json!([
+                {"_1": null, "result": null, "table": 0, "_value": 5},
+                {"_1": null, "result": null, "table": 1, "room": 7, "_value": 6},
+            ]),
+        ),
+        (
+            ",result,table,_value\n,,0,5\n\n,result,table,room,_value\n,,1,7,6\n",
+            json!([
+                {"_1": null, "result": null, "table": 0, "_value": 5},
+                {"_1": null, "result": null, "table": 1, "room": 7, "_value": 6},
+            ]),
+        ),
         ("a,b\n", json!([])),
         ("a,b\ntrue,NaN\n", json!([{"a": "true", "b": "NaN"}])),
         (
