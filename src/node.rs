@@ -9,6 +9,7 @@ pub mod demo_history;
 #[path = "node/tests/faults.rs"]
 mod faults;
 pub mod notifiers;
+mod quotas;
 pub mod requests;
 mod serving;
 pub mod sources;
@@ -20,8 +21,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use self::notifiers::{Notifiers, channel_facts};
+use self::quotas::SavedQuotas;
 use self::serving::{Dependencies, Serving};
-use crate::api::fetcher::{Fetcher, QuotaHandle};
+use crate::api::fetcher::Fetcher;
+use crate::api::request_quota::QuotaHandle;
 use crate::config::Config;
 use crate::db::database::Database;
 use crate::db::error::OpenError;
@@ -31,8 +34,7 @@ use crate::db::store::{self, Store, StoreSettings};
 use crate::db::{backup, last_run, restore, salvage};
 use crate::domain::alert::{AlertCommit, AlertState, NodeFacts};
 use crate::domain::ledger::{Ledger, RecordRow};
-use crate::domain::plan::{Plan, SourcePlan};
-use crate::domain::quota::SavedQuota;
+use crate::domain::plan::Plan;
 use crate::domain::reading::Observation;
 use crate::domain::snapshot::{DataStatus, SnapshotSubscriber};
 use crate::ingest::Ingest;
@@ -77,7 +79,7 @@ impl Node {
         let plan = Arc::new(config.plan());
         let storage = open_storage(config, clock)?;
         let fetchers = sources::fetchers(config, clock).map_err(StartError::Misconfigured)?;
-        let last_run = restore_last_run(&storage, &plan, clock);
+        let last_run = restore_last_run(&storage, config, &plan, clock);
 
         let notifiers_stop = StopSource::new();
         let store = start_store(config, storage, notifiers_stop.token(), clock)?;
@@ -119,7 +121,7 @@ impl Node {
         };
         let run = move || ingest.run(&received);
         let ingest = spawn("ingest", run).map_err(cannot_start("ingest"))?;
-        let quotas = quota_handles(last_run.quotas, &plan, &store);
+        let quotas = last_run.quotas.into_handles(config, &store, clock.now());
         // The fetchers hold the only senders: ingest ends when the last of them has.
         let fetchers = start_fetchers(fetchers, quotas, observations, &shutdown.token())?;
         let others = start_others(config, clock, &heartbeats, lines, &shutdown.token())?;
@@ -247,25 +249,31 @@ fn apply_staged_backup(database: &Path, clock: &Arc<dyn Clock>) {
 /// State restored from the last run.
 struct LastRun {
     ledger: Ledger,
-    /// Of each source, in the plan's order.
-    quotas: Vec<SavedQuota>,
+    quotas: SavedQuotas,
     alerts: AlertState,
 }
 
-fn restore_last_run(storage: &OpenedStorage, plan: &Arc<Plan>, clock: &Arc<dyn Clock>) -> LastRun {
+fn restore_last_run(
+    storage: &OpenedStorage,
+    config: &Config,
+    plan: &Arc<Plan>,
+    clock: &Arc<dyn Clock>,
+) -> LastRun {
     let OpenedStorage {
         location,
         boot,
         database,
     } = storage;
     let names_key = |key: &str| (0..plan.sources.len()).any(|it| plan.names_key(it, key));
-    let names = plan.sources.iter().map(|source| &*source.name);
     let values = last_run::last_values(database, location, boot, &names_key);
-    let quotas = last_run::quotas(database, location, boot, names);
+    let quotas = SavedQuotas::read(config, |names| {
+        let names = names.iter().map(String::as_str);
+        last_run::quotas(database, location, boot, names)
+    });
     let mut ledger = Ledger::new(plan.clone());
     ledger.restore(values);
-    for (source, quota) in quotas.iter().enumerate() {
-        ledger.expect_wait(source, quota.wait(clock.now().mono));
+    for (source, wait) in quotas.waits(config, clock.now().mono).enumerate() {
+        ledger.expect_wait(source, wait);
     }
     LastRun {
         ledger,
@@ -357,18 +365,6 @@ fn node_facts(
             channels: channel_facts(&channels),
         }
     })
-}
-
-/// The quota of each source, saved by the store.
-fn quota_handles(saved: Vec<SavedQuota>, plan: &Plan, store: &Arc<Store>) -> Vec<QuotaHandle> {
-    let handle = |(carried, source): (SavedQuota, &SourcePlan)| {
-        let (store, source) = (store.clone(), source.name.clone());
-        QuotaHandle {
-            carried,
-            reserve: Box::new(move |reserved| store.reserve(&source, reserved)),
-        }
-    };
-    saved.into_iter().zip(&plan.sources).map(handle).collect()
 }
 
 fn start_fetchers(

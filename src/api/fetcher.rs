@@ -15,6 +15,7 @@ use super::fetch_result::FetchResult;
 use super::http_exchange::HttpExchange;
 use super::http_response::{FetchError, FetchedResponse};
 use super::pagination::{self, Pagination};
+use super::request_quota::{QuotaHandle, RequestQuota};
 use super::response_format;
 use super::response_parser::ResponseParser;
 use super::sent_request::Validators;
@@ -24,7 +25,6 @@ use crate::domain::clock_wait::{ClockWait, ClockWaitStage};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::LastAccepted;
 use crate::domain::plan::{Selection, SourcePlan};
-use crate::domain::quota::{QuotaMeter, QuotaReservation, SavedQuota};
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::redact::Secrets;
 use crate::domain::schedule;
@@ -56,24 +56,6 @@ pub struct SourceSettings {
     pub obey_expires: bool,
     /// Masked wherever a response repeats them.
     pub secrets: Arc<Secrets>,
-}
-
-/// Quota state that is restored from, and saved to, the database.
-pub struct QuotaHandle {
-    pub carried: SavedQuota,
-    /// Saves a reservation; returns when it is written, or after a timeout.
-    pub reserve: Box<dyn Fn(&QuotaReservation) + std::marker::Send>,
-}
-
-impl QuotaHandle {
-    /// Nothing is restored or saved.
-    #[cfg(test)]
-    pub fn none() -> QuotaHandle {
-        QuotaHandle {
-            carried: SavedQuota::Nothing,
-            reserve: Box::new(|_| ()),
-        }
-    }
 }
 
 pub struct Fetcher {
@@ -159,25 +141,18 @@ impl Fetcher {
         quota_handle: QuotaHandle,
         mut deliver: impl FnMut(Observation),
     ) {
-        if log::log_enabled!(log::Level::Trace) {
-            self.record_exchanges();
-        }
+        self.record_exchanges_for_log();
         let canceller = self.transport.canceller();
         let _on_stop = stopping.on_stop(move || canceller.cancel());
-        let reserve = |reserved: Option<QuotaReservation>| {
-            if let Some(reserved) = reserved {
-                (quota_handle.reserve)(&reserved);
-            }
-        };
-        let mut meter = QuotaMeter::resume(self.quota, quota_handle.carried, self.clock.now());
-        let mut wait = schedule::first_wait(self.index).max(meter.wait(self.clock.now()));
+        let mut quota = RequestQuota::resume(self.quota, quota_handle, self.clock.now());
+        let mut wait = schedule::first_wait(self.index).max(quota.wait(self.clock.now()));
         self.log_wait(wait);
         let mut clock_wait = ClockWait::new(self.request.has_placeholders(), self.clock.now());
         let (mut seen, mut last_begun, mut not_before) = (0, None, Mono(0));
+        // What is left of the interval, whatever the quotas say.
+        let mut pause = Duration::ZERO;
         loop {
-            // No event reports that the clock became trusted, which may shorten the wait: poll.
-            let longest = meter.is_uncertain().then_some(limits::INGEST_WAIT_TIMEOUT);
-            let timeout = longest.map_or(wait, |longest| longest.min(wait));
+            let timeout = quota.poll_timeout(wait);
             let slept_from = self.clock.now().mono;
             let woken = self.sleep(stopping, timeout, &mut seen);
             let now = self.clock.now();
@@ -189,15 +164,18 @@ impl Fetcher {
                 (WakeReason::Wake, Some(since)) => {
                     let rest = wait.saturating_sub(now.mono.since(slept_from));
                     wait = rest.min(limits::EARLY_PROBE_INTERVAL - since);
+                    pause = pause.min(wait);
                     continue;
                 }
-                (WakeReason::Wake, None) => log::debug!("{}: fetched early", self.plan.name),
-                (WakeReason::Elapsed, _) => {}
+                (WakeReason::Wake, None) => {
+                    log::debug!("{}: fetched early", self.plan.name);
+                    pause = Duration::ZERO;
+                }
+                (WakeReason::Elapsed, _) => pause = pause.saturating_sub(timeout),
             }
-            let due = meter.wait(now).max(not_before.since(now.mono));
-            reserve(meter.refresh_reservation(now));
-            if !due.is_zero() {
-                wait = due;
+            wait = quota.wait(now).max(pause).max(not_before.since(now.mono));
+            quota.refresh_reservations(now);
+            if !wait.is_zero() {
                 continue;
             }
             if self.is_waiting_for_clock(&mut clock_wait, now, &mut deliver) {
@@ -208,19 +186,25 @@ impl Fetcher {
                 break;
             };
             let now = self.clock.now();
-            reserve(meter.reserve(now, self.max_pages()));
+            if !quota.begin(now, self.max_pages()) {
+                wait = quota.wait(now);
+                continue;
+            }
             last_begun = Some(now.mono);
             let observation = self.fetch(permit);
             let requests = self.transport.requests();
             let ended = self.clock.now();
-            reserve(meter.record_attempt(now.mono, requests, self.retry_after, ended));
+            let ordered = (self.retry_after, self.account_wait(observation.as_ref()));
+            quota.complete(now.mono, requests, ordered, ended);
             match observation {
                 Some(mut observation) => {
                     // Not saved: a restart may ask once, as an empty cache does.
                     not_before = ended.mono.after(observation.server_wait);
+                    pause = observation.next_in;
                     // The quota takes a fetch of several requests longer than an interval.
-                    observation.server_wait = observation.server_wait.max(meter.wait(ended));
-                    observation.next_in = observation.next_in.max(meter.wait(ended));
+                    let quota_wait = quota.wait(ended);
+                    observation.server_wait = observation.server_wait.max(quota_wait);
+                    observation.next_in = observation.next_in.max(quota_wait);
                     wait = observation.next_in;
                     self.log(&observation);
                     self.trace_exchanges(&observation);
@@ -230,7 +214,20 @@ impl Fetcher {
                 None => break,
             }
         }
-        reserve(meter.settle(self.clock.now()));
+        quota.settle(self.clock.now());
+    }
+
+    /// The wait that the server ordered of all sources of the account: as long as that of this
+    /// source where it was refused for too many requests.
+    fn account_wait(&self, observation: Option<&Observation>) -> Duration {
+        match observation.map(|it| (&it.outcome, it.next_in)) {
+            Some((FetchOutcome::Failed { failure, .. }, next_in))
+                if failure.cause == Cause::RateLimited =>
+            {
+                self.retry_after.max(next_in)
+            }
+            _ => self.retry_after,
+        }
     }
 
     /// Logs why a source does not fetch soon after the start.
@@ -369,6 +366,12 @@ impl Fetcher {
             it.mask(&self.secrets);
         }
         exchanges
+    }
+
+    fn record_exchanges_for_log(&self) {
+        if log::log_enabled!(log::Level::Trace) {
+            self.record_exchanges();
+        }
     }
 
     /// Requests and responses of the last fetch as log lines, where the log wants them.

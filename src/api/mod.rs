@@ -2,7 +2,7 @@
 //!
 //! One thread per source, named `fetch-<source>`. Never touches the database, the HTTP
 //! server or another source. In the order of a fetch:
-//! - the loop: `fetcher` (with `failure_log` for the log);
+//! - the loop: `fetcher` (with `failure_log` for the log, `request_quota`);
 //! - the request: `source_request` of `client` (generated, with its runtime `request`) or of
 //!   `url_source`, with `argument_template` and `outgoing_request`;
 //! - HTTP: `transport` (redirects, retries), with `agent`, `sent_request`, `http_response`;
@@ -51,6 +51,7 @@ pub mod private_address;
 mod proxy;
 mod redirect;
 pub mod request;
+pub mod request_quota;
 mod response_format;
 mod response_head;
 mod response_parser;

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use toml::de::DeValue;
 
 use super::problem::Severity;
-use super::reader::TableEntry;
+use super::reader::{TableEntry, TableReader};
 use super::secret::Secret;
 use super::types::{Auth, ConfiguredCredential, Header, SourceTarget};
 use crate::domain::toml_text::bare_or_quoted;
@@ -30,18 +30,27 @@ pub fn read_auth(item: &TableEntry<'_>, target: Option<&SourceTarget>) -> Option
         Some(operation) if !is_one => read_schemes(item, operation),
         _ => {
             let login = read_login(item)?;
-            if let Some(operation) = operation
-                && !operation.security.is_empty()
-                && login.scheme_of(operation).is_none()
-            {
-                item.problem(format!(
-                    "{} needs auth = {}",
-                    operation.id,
-                    auth_forms(operation)
-                ));
-            }
+            check_scheme(item, &login, target);
             Some(Auth::Any(login))
         }
+    }
+}
+
+/// Reports a credential of a type that an operation does not accept.
+pub fn check_scheme(
+    item: &TableEntry<'_>,
+    login: &ConfiguredCredential,
+    target: Option<&SourceTarget>,
+) {
+    if let Some(SourceTarget::Operation { operation, .. }) = target
+        && !operation.security.is_empty()
+        && login.scheme_of(operation).is_none()
+    {
+        item.problem(format!(
+            "{} needs auth = {}",
+            operation.id,
+            auth_forms(operation)
+        ));
     }
 }
 
@@ -56,6 +65,26 @@ fn is_table(item: &TableEntry<'_>) -> bool {
 
 fn read_login(item: &TableEntry<'_>) -> Option<ConfiguredCredential> {
     let mut table = item.table("auth")?;
+    let found = read_credential(&mut table);
+    table.finish();
+    if !matches!(found, Ok(Some(_)) | Err(CredentialError::Reported)) {
+        item.problem(FORMS);
+    }
+    found.ok().flatten()
+}
+
+/// Why a table has no credential.
+pub enum CredentialError {
+    /// A value cannot be read.
+    Reported,
+    /// Options are missing, or do not belong together.
+    Incomplete,
+}
+
+/// Reads the credential of a table; `None` if it has no option for one.
+pub fn read_credential(
+    table: &mut TableReader<'_>,
+) -> Result<Option<ConfiguredCredential>, CredentialError> {
     // A value that cannot be read is reported already.
     let mut is_complete = true;
     let mut value_of = |value: Option<Option<Secret>>| {
@@ -66,25 +95,22 @@ fn read_login(item: &TableEntry<'_>) -> Option<ConfiguredCredential> {
     let user = value_of(user).map(|user| user.reveal().to_owned());
     let password = value_of(table.get("password").map(|item| secret(&item)));
     let token = value_of(table.get("token").map(|item| secret(&item)));
-    table.finish();
     if !is_complete {
-        return None;
+        return Err(CredentialError::Reported);
     }
     match (user, password, token) {
         (Some(user), Some(password), None) => {
             // Services whose key is the user name need an empty or a fixed password.
             if password.reveal().is_empty() || (user.len() >= 16 && !user.contains('@')) {
-                item.add_secret(user.clone());
+                table.reader().add_secret(user.clone());
             }
             let pair = format!("{user}:{}", password.reveal());
-            item.add_secret(BASE64.encode(pair));
-            Some(ConfiguredCredential::Basic { user, password })
+            table.reader().add_secret(BASE64.encode(pair));
+            Ok(Some(ConfiguredCredential::Basic { user, password }))
         }
-        (None, None, Some(token)) => Some(ConfiguredCredential::Token(token)),
-        _ => {
-            item.problem(FORMS);
-            None
-        }
+        (None, None, Some(token)) => Ok(Some(ConfiguredCredential::Token(token))),
+        (None, None, None) => Ok(None),
+        _ => Err(CredentialError::Incomplete),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Read once at start by `main`; other modules get only the part they need. One run reports all
 //! problems, each with its location and a fix. Must not open the network or the database.
 
+mod account;
 mod alert;
 mod auth;
 mod device;
@@ -30,13 +31,14 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use self::account::Accounts;
 use self::environment::Environment;
 use self::key::{check_shared_keys, read_keys, warn_unknown_keys};
 pub use self::mail::{MailConfig, MailTls};
 pub use self::problem::{Problem, Remark, Severity};
 use self::reader::{ConfigReader, TableReader};
 use self::section::read_options;
-use self::source::read_sources;
+use self::source::{SourceInputs, read_sources};
 use self::top_level::{TopLevelDraft, is_top_level, local_options};
 pub use self::types::{
     Auth, Config, ConfiguredBody, ConfiguredCredential, LocalSettings, Notifications, Overrides,
@@ -210,7 +212,14 @@ fn read_root(
         overrides: overrides.clone(),
     };
     read_options(&top_level::OPTIONS, &mut root, directory, &mut draft);
-    let sources = read_sources(&mut root, directory, apis);
+    let accounts = Accounts::read(&mut root, directory);
+    let inputs = SourceInputs {
+        directory,
+        apis,
+        accounts: &accounts,
+    };
+    let mut sources = read_sources(&mut root, inputs);
+    accounts.share_quotas(reader, &mut sources);
     let keys = read_keys(&mut root, directory);
     let (alert, mut notifications) = alert::read_alert(
         &mut root,
@@ -225,6 +234,7 @@ fn read_root(
     warn_unknown_keys(reader, &sources, &keys, &alert);
     Config {
         sources: sources.into_iter().map(|(source, _)| source).collect(),
+        accounts: accounts.into_accounts(),
         keys,
         alert,
         notifications,
@@ -232,6 +242,9 @@ fn read_root(
     }
 }
 
+#[cfg(test)]
+#[path = "tests/account.rs"]
+mod account_tests;
 #[cfg(test)]
 #[path = "tests/devices.rs"]
 mod device_tests;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::reader::{ConfigReader, TableEntry};
+use crate::domain::quota::Quota;
 
 /// One text of an option with its location, for messages.
 pub struct OptionText {
@@ -82,4 +83,20 @@ pub fn parse_each<T>(
 pub fn parse_zone(name: &str) -> Result<TimeZone, String> {
     TimeZone::get(name)
         .map_err(|_| "expected the IANA name of a time zone, such as \"Europe/Berlin\"".to_owned())
+}
+
+/// Whether a text is allowed as the name of a source or an account.
+pub fn is_source_name(name: &str) -> bool {
+    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    !name.is_empty() && name.len() <= 40 && name.chars().all(is_allowed)
+}
+
+/// How many requests are allowed in a span of time.
+pub fn read_quota(entry: &TableEntry<'_>) -> Option<Quota> {
+    let text = entry.text_as(Quota::FORMS)?;
+    let quota = text.parse().ok();
+    if quota.is_none() {
+        entry.expected(Quota::FORMS);
+    }
+    quota
 }

@@ -1,5 +1,6 @@
 //! Prints the effective configuration as TOML, secrets masked, for `check`.
 
+use super::account::print_accounts;
 use super::alert::print_alert;
 use super::key::print_keys;
 use super::mail::print_mail;
@@ -18,6 +19,7 @@ impl Config {
         for source in &self.sources {
             print_source(&mut out, source);
         }
+        print_accounts(&mut out, &self.accounts);
         print_keys(&mut out, &self.keys);
         print_alert(&mut out, self);
         if let Some(mail) = &self.notifications.mail {

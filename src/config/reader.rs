@@ -212,6 +212,9 @@ const SECRET_OPTIONS: [&str; 8] = [
     "headers", "params", "auth", "user", "password", "token", "body", "login",
 ];
 
+/// Options that are no secrets in a table of secrets.
+const PUBLIC_OPTIONS: [&str; 1] = ["quota"];
+
 /// Header fields that never carry credentials.
 const HARMLESS_HEADERS: [&str; 7] = [
     "accept",
@@ -301,7 +304,8 @@ impl<'a> TableReader<'a> {
             key: spanned_key.get_ref().to_string(),
             key_span: spanned_key.span(),
             value,
-            is_secret: self.is_secret || SECRET_OPTIONS.contains(&key),
+            is_secret: (self.is_secret && !PUBLIC_OPTIONS.contains(&key))
+                || SECRET_OPTIONS.contains(&key),
             device: self.device.clone().filter(|_| has_device_placeholder(key)),
         })
     }

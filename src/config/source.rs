@@ -19,6 +19,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use toml::de::DeValue;
 
 use self::body::read_method;
 use self::devices::{NamedSource, read_entry};
@@ -26,8 +27,9 @@ use self::pagination::{check_pagination, read_next};
 use self::records::{read_pointer, read_selection};
 use self::target::read_target;
 use self::url::read_proxy;
-use super::auth::{auth_as_toml, read_auth, warn_missing_auth};
-use super::option::parse_zone;
+use super::account::Accounts;
+use super::auth::{auth_as_toml, check_scheme, read_auth, warn_missing_auth};
+use super::option::{is_source_name, parse_zone, read_quota};
 use super::problem::Severity;
 use super::reader::{TableEntry, TableReader};
 use super::secret::without_secrets;
@@ -35,10 +37,9 @@ use super::section::{
     ConfigOption, OptionReader, duration, path, plain, print_options, read_options, set, text,
     with_others,
 };
-use super::types::{Header, KeySpans, RequestMethod, SourceConfig, SourceTarget};
+use super::types::{Auth, Header, KeySpans, RequestMethod, SourceConfig, SourceTarget};
 use crate::api::connection_pool;
 use crate::domain::plan::{Numbers, ResponseFormat, Selection};
-use crate::domain::quota::paged_request_interval;
 use crate::limits;
 use openapi::operation::Api;
 
@@ -55,7 +56,6 @@ pub struct SourceDraft {
     name: Option<String>,
     every: Option<Duration>,
     /// Requests per day.
-    quota: Option<u32>,
     connections: Option<usize>,
 }
 
@@ -184,12 +184,15 @@ pub static OPTIONS: [SourceOption; 33] = [
     ),
     SourceOption::new(
         "auth",
-        "table",
+        "table, or the name of an `[auth.NAME]`",
         "none",
         "{ user = \"me\", password = \"${METER_PASSWORD}\" }",
-        "Credentials: `{ user = …, password = … }` (HTTP Basic) or `{ token = … }` (a Bearer token; with `operation`, the API key where the OpenAPI file says it goes). If an operation needs several security schemes at once, one entry for each, by its name. `main-node operations` prints the right form.",
+        "Credentials: `{ user = …, password = … }` (HTTP Basic) or `{ token = … }` (a Bearer token; with `operation`, the API key where the OpenAPI file says it goes). If an operation needs several security schemes at once, one entry for each, by its name. `auth = \"NAME\"` uses the table `[auth.NAME]`, which several sources can share. `main-node operations` prints the right form.",
         with_others,
-        |source| Some(format!("{{ {} }}", auth_as_toml(source.auth.as_ref()?))),
+        |source| match &source.account {
+            Some(name) => text(name),
+            None => Some(format!("{{ {} }}", auth_as_toml(source.auth.as_ref()?))),
+        },
     ),
     SourceOption::new(
         "every",
@@ -202,13 +205,12 @@ pub static OPTIONS: [SourceOption; 33] = [
     ),
     SourceOption::new(
         "quota",
-        "text, `\"N/day\"` or `\"N/hour\"`",
+        "text, `\"N/minute\"`, `\"N/hour\"`, `\"N/day\"` or `\"N/month\"`",
         "none",
         "\"50/day\"",
-        "How many requests the provider allows. `every` is raised until they fit; requests before a restart count too, and so does each page.",
-        |draft, option| draft.quota = option.entry().and_then(|it| read_quota(&it)),
-        // Printed as part of `every`.
-        |_| None,
+        "How many requests the provider allows. `every` is raised until they fit, spread evenly; requests before a restart count too, and so does each page. A month has 31 days here. Sources that share one account have its quota in `[auth.NAME]`.",
+        |draft, option| draft.source.quota = option.entry().and_then(|it| read_quota(&it)),
+        |source| text(&source.quota?.to_string()),
     ),
     SourceOption::new(
         "obey_expires",
@@ -428,10 +430,18 @@ pub static PREFIX: [ConfigOption<(), SourceConfig>; 1] = [ConfigOption::new(
     },
 )];
 
+/// What reading a source needs besides its table.
+#[derive(Clone, Copy)]
+pub struct SourceInputs<'a> {
+    /// Base directory of relative paths.
+    pub directory: &'a Path,
+    pub apis: &'a [&'static Api],
+    pub accounts: &'a Accounts,
+}
+
 pub fn read_sources(
     root: &mut TableReader<'_>,
-    directory: &Path,
-    apis: &[&'static Api],
+    inputs: SourceInputs<'_>,
 ) -> Vec<(SourceConfig, KeySpans)> {
     let Some(list) = root.get("source") else {
         root.problem(
@@ -441,7 +451,7 @@ pub fn read_sources(
         return Vec::new();
     };
     let entries = list.tables();
-    let read = |entry| read_entry(entry, directory, apis);
+    let read = |entry| read_entry(entry, inputs);
     let named: Vec<NamedSource> = entries.iter().flat_map(read).collect();
     if named.len() > limits::SOURCES {
         let (maximum, found) = (limits::SOURCES, named.len());
@@ -460,32 +470,29 @@ pub fn read_sources(
 
 fn read_source(
     mut table: TableReader<'_>,
-    directory: &Path,
-    apis: &[&'static Api],
+    inputs: SourceInputs<'_>,
 ) -> Option<(SourceConfig, KeySpans)> {
     let mut draft = SourceDraft {
         source: SourceConfig::default(),
         name: None,
         every: None,
-        quota: None,
         connections: None,
     };
-    read_options(&OPTIONS, &mut table, directory, &mut draft);
+    read_options(&OPTIONS, &mut table, inputs.directory, &mut draft);
     if table.device().is_none()
         && let Some(name) = &draft.name
     {
         table.rename(format!("[[source]] {name:?}"));
     }
-    let target = read_target(&mut table, apis);
+    let target = read_target(&mut table, inputs.apis);
     let method = read_method(&mut table, target.as_ref(), &draft.source.headers);
     set(&mut draft.source.method, method);
-    let auth_entry = table.get("auth");
-    draft.source.auth = auth_entry
-        .as_ref()
-        .and_then(|entry| read_auth(entry, target.as_ref()));
-    if auth_entry.is_none() {
-        warn_auth(&mut table, target.as_ref(), &draft.source.headers);
-    }
+    read_credentials(
+        &mut table,
+        inputs.accounts,
+        target.as_ref(),
+        &mut draft.source,
+    );
     if let Some(SourceTarget::Follow { .. }) = target {
         note_ignored_options(&mut table);
     }
@@ -497,10 +504,10 @@ fn read_source(
             target,
             is_post,
             draft.source.plan.format,
-            draft.quota,
+            draft.source.quota,
         );
     }
-    let (selection, keys) = read_selection(&mut table, directory);
+    let (selection, keys) = read_selection(&mut table, inputs.directory);
     draft.source.plan.selection = selection;
     draft.source.location = table.location();
     table.finish();
@@ -516,12 +523,9 @@ fn finish_source(draft: SourceDraft, target: Option<SourceTarget>) -> Option<Sou
         SourceTarget::Follow { .. } => FOLLOW_INTERVAL,
         _ => DEFAULT_INTERVAL,
     };
-    let pages = source.pagination.as_ref().map_or(1, |it| it.pages);
-    source.quota = draft
-        .quota
-        .map(|per_day| paged_request_interval(per_day, pages));
     let every = draft.every.unwrap_or(default_interval);
-    source.plan.every = every.max(source.quota.unwrap_or_default());
+    let share = source.quota.map(|it| it.request_interval(source.pages()));
+    source.plan.every = every.max(share.unwrap_or_default());
     source.plan.name = name.into();
     source.plan.is_upstream_node = matches!(target, SourceTarget::Follow { .. });
     let (label, summary, description) = match &target {
@@ -541,6 +545,36 @@ fn finish_source(draft: SourceDraft, target: Option<SourceTarget>) -> Option<Sou
     source.connections = draft.connections.unwrap_or(default);
     source.target = target;
     Some(source)
+}
+
+/// Reads `auth`: credentials, or the name of an account that has them.
+fn read_credentials(
+    table: &mut TableReader<'_>,
+    accounts: &Accounts,
+    target: Option<&SourceTarget>,
+    source: &mut SourceConfig,
+) {
+    let is_missing = match table.get("auth") {
+        None => true,
+        Some(entry) if matches!(entry.value(), DeValue::String(_)) => {
+            let found = accounts.find(&entry);
+            let credential = found.as_ref().and_then(|(_, it)| it.credential.clone());
+            if let Some(credential) = &credential {
+                check_scheme(&entry, credential, target);
+            }
+            let is_missing = found.is_some() && credential.is_none();
+            source.account = found.map(|(name, _)| name);
+            source.auth = credential.map(Auth::Any);
+            is_missing
+        }
+        Some(entry) => {
+            source.auth = read_auth(&entry, target);
+            false
+        }
+    };
+    if is_missing {
+        warn_auth(table, target, &source.headers);
+    }
 }
 
 fn warn_auth(table: &mut TableReader<'_>, target: Option<&SourceTarget>, headers: &[Header]) {
@@ -596,11 +630,6 @@ fn read_name(option: &mut OptionReader<'_, '_>) -> Option<String> {
     Some(name)
 }
 
-fn is_source_name(name: &str) -> bool {
-    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
-    !name.is_empty() && name.len() <= 40 && name.chars().all(is_allowed)
-}
-
 fn read_interval(option: &mut OptionReader<'_, '_>) -> Option<Duration> {
     let entry = option.entry()?;
     let every = entry.duration()?;
@@ -608,24 +637,6 @@ fn read_interval(option: &mut OptionReader<'_, '_>) -> Option<Duration> {
         entry.expected("at least \"1s\"");
     }
     Some(every)
-}
-
-/// `"50/day"` or `"10/hour"` as requests per day.
-fn read_quota(entry: &TableEntry<'_>) -> Option<u32> {
-    const EXPECTED: &str = "a quota such as \"50/day\" or \"10/hour\"";
-    let text = entry.text_as(EXPECTED)?;
-    let per_day = text.split_once('/').and_then(|(count, span)| {
-        let count: u32 = count.trim().parse().ok().filter(|count| *count > 0)?;
-        match span.trim() {
-            "day" => Some(count),
-            "hour" => count.checked_mul(24),
-            _ => None,
-        }
-    });
-    if per_day.is_none() {
-        entry.expected(EXPECTED);
-    }
-    per_day
 }
 
 fn read_observed_zone(entry: &TableEntry<'_>) -> Option<TimeZone> {

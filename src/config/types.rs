@@ -18,6 +18,7 @@ use super::secret::Secret;
 use crate::api::pagination::Pagination;
 use crate::domain::alert::AlertRules;
 use crate::domain::plan::{KeyPlan, Plan, SourcePlan};
+use crate::domain::quota::Quota;
 use crate::domain::redact::Secrets;
 use crate::limits;
 use openapi::operation::{Argument, Operation, SecurityScheme};
@@ -63,6 +64,8 @@ pub struct Config {
     /// Whether CORS allows every origin (`Access-Control-Allow-Origin: *`).
     pub cors_any: bool,
     pub sources: Vec<SourceConfig>,
+    /// By the names of their tables.
+    pub accounts: BTreeMap<Arc<str>, Account>,
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
     pub alert: AlertRules,
     /// Alert channels.
@@ -94,6 +97,7 @@ impl Config {
             backup_keep: BACKUPS_KEPT,
             cors_any: false,
             sources: Vec::new(),
+            accounts: BTreeMap::new(),
             keys: BTreeMap::new(),
             alert: AlertRules::default(),
             notifications: Notifications::default(),
@@ -112,6 +116,12 @@ impl Config {
         };
         let port = self.listen.first().map_or(8000, SocketAddr::port);
         format!("http://{host}:{port}")
+    }
+
+    /// The sources that use an account.
+    pub fn sources_of(&self, account: &str) -> impl Iterator<Item = &SourceConfig> {
+        let sources = self.sources.iter();
+        sources.filter(move |source| source.account.as_deref() == Some(account))
     }
 
     /// The part that `domain` needs.
@@ -159,7 +169,10 @@ pub struct SourceConfig {
     pub headers: Vec<Header>,
     /// `observed_zone`, if it is set: the zone of date placeholders.
     pub zone: Option<TimeZone>,
+    /// Its credentials: its own, or those of its account.
     pub auth: Option<Auth>,
+    /// Name of the `[auth.NAME]` that it shares with other sources.
+    pub account: Option<Arc<str>>,
     pub timeout: Duration,
     pub body_bytes: u64,
     pub redirects: u32,
@@ -169,8 +182,8 @@ pub struct SourceConfig {
     pub connections: usize,
     /// Whether its connections are used again.
     pub keep_alive: bool,
-    /// Request interval of the quota; set if requests before a restart count.
-    pub quota: Option<Duration>,
+    /// Requests before a restart count too.
+    pub quota: Option<Quota>,
     /// How further pages of its responses are found, if they are fetched.
     pub pagination: Option<Pagination>,
     /// Whether the next request waits until a response expires.
@@ -191,6 +204,7 @@ impl Default for SourceConfig {
             headers: Vec::new(),
             zone: None,
             auth: None,
+            account: None,
             timeout: limits::FETCH_TIMEOUT,
             body_bytes: limits::BODY_BYTES,
             redirects: limits::REDIRECTS,
@@ -207,6 +221,11 @@ impl Default for SourceConfig {
 }
 
 impl SourceConfig {
+    /// Requests that one fetch may take, redirects aside.
+    pub fn pages(&self) -> u32 {
+        self.pagination.as_ref().map_or(1, |it| it.pages)
+    }
+
     /// Host name or address (without brackets) of its server.
     pub fn host(&self) -> Option<String> {
         let uri = self.target.uri()?;
@@ -298,6 +317,13 @@ pub enum ConfiguredBody {
 pub struct Header {
     pub name: String,
     pub value: Secret,
+}
+
+/// Credentials and quota that sources share (`[auth.NAME]`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    pub credential: Option<ConfiguredCredential>,
+    pub quota: Option<Quota>,
 }
 
 /// Credentials of a source; the OpenAPI file declares where they are sent.

@@ -1,29 +1,19 @@
-//! Rate limiter for the daily quota of a source: requests are spread evenly, and the reservation is
-//! kept across restarts and power cuts.
+//! Rate limiter for the quota of a source, or of an account that sources share: requests are spread
+//! evenly, and the reservation is kept across restarts and power cuts.
 //!
 //! Every request pushes the next one away by its share of the day, so that no span of
-//! 24 hours, wherever it begins, holds more than the quota. What must outlive the run is one
-//! instant, "nothing before": it is written down *before* it is needed, some minutes ahead,
+//! 24 hours, wherever it begins, holds more than the quota; the same holds for other spans. What
+//! must outlive the run is one instant, "nothing before": it is written down *before* it is needed, some minutes ahead,
 //! so that a power cut can only ever make the source wait too long, and the card is written
 //! a few times an hour however short the share is.
 
+mod limit;
+
 use std::time::Duration;
 
+pub use self::limit::Quota;
 use super::time::{Moment, Mono, Wall};
 use crate::limits;
-
-/// The share of the day that one request of `per_day` takes, in whole milliseconds, rounded
-/// up.
-pub fn request_interval(per_day: u32) -> Duration {
-    const DAY_MS: u64 = 86_400_000;
-    Duration::from_millis(DAY_MS.div_ceil(u64::from(per_day.max(1))))
-}
-
-/// The same where one fetch takes up to `pages` requests at once: the last fetch that begins
-/// within a day may end with all but one of its requests beyond the share of that day.
-pub fn paged_request_interval(per_day: u32, pages: u32) -> Duration {
-    request_interval(per_day.saturating_sub(pages.saturating_sub(1)))
-}
 
 /// The saved reservation: no request before `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +49,20 @@ impl SavedQuota {
     }
 }
 
-/// When the next request may go out. Owned by the source's thread.
+/// An attempt that was counted before it began, in a meter that others use meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub struct QuotaSlot {
+    begun: Mono,
+    /// Requests that it was counted as.
+    requests: u32,
+    /// Where it ends, and the next begins.
+    end: Mono,
+}
+
+/// When the next request may go out. Owned by the source's thread, or shared behind a lock.
 #[derive(Debug)]
 pub struct QuotaMeter {
-    /// Of the day, by one request; `None` without a quota, where only waits that the server
+    /// Of the span, by one request; `None` without a quota, where only waits that the server
     /// ordered are remembered.
     request_interval: Option<Duration>,
     next_at: Mono,
@@ -155,8 +155,53 @@ impl QuotaMeter {
             .request_interval
             .unwrap_or_default()
             .saturating_mul(requests);
-        let ordered = ordered.min(limits::MAX_RETRY_AFTER);
         self.next_at = begun.max(self.next_at).after(cost);
+        self.order_wait(ordered, now)
+    }
+
+    /// Counts an attempt that begins now as `requests`, for a meter that several sources share:
+    /// others may begin before it ends. What to write down first, if anything.
+    pub fn take(&mut self, requests: u32, now: Moment) -> (QuotaSlot, Option<QuotaReservation>) {
+        self.uncertain_until = None;
+        let requests = requests.max(1);
+        let interval = self.request_interval.unwrap_or_default();
+        let begun = now.mono.max(self.next_at);
+        let end = begun.after(interval.saturating_mul(requests));
+        self.next_at = end;
+        let is_short = self.request_interval.is_some() && end > self.reserved;
+        let ahead = end.since(now.mono).max(limits::QUOTA_RESERVATION);
+        let reserved = is_short.then(|| self.write(ahead, now));
+        let slot = QuotaSlot {
+            begun,
+            requests,
+            end,
+        };
+        (slot, reserved)
+    }
+
+    /// Counts what the attempt of `slot` really took. More is added; what it did not need is
+    /// given back if nobody began after it. What to write down, as for
+    /// [`QuotaMeter::record_attempt`].
+    pub fn complete(
+        &mut self,
+        slot: QuotaSlot,
+        requests: u32,
+        ordered: Duration,
+        now: Moment,
+    ) -> Option<QuotaReservation> {
+        let interval = self.request_interval.unwrap_or_default();
+        if requests > slot.requests {
+            let more = interval.saturating_mul(requests - slot.requests);
+            self.next_at = self.next_at.after(more);
+        } else if self.next_at == slot.end {
+            self.next_at = slot.begun.after(interval.saturating_mul(requests));
+        }
+        self.order_wait(ordered, now)
+    }
+
+    /// Adds a wait that the server ordered.
+    fn order_wait(&mut self, ordered: Duration, now: Moment) -> Option<QuotaReservation> {
+        let ordered = ordered.min(limits::MAX_RETRY_AFTER);
         self.next_at = self.next_at.max(now.mono.after(ordered));
         let is_worth_it =
             self.request_interval.is_some() || ordered >= limits::MIN_PERSISTED_RETRY_AFTER;
@@ -201,14 +246,6 @@ mod tests {
             wall: Wall(1_800_000_000_000 + i64::try_from(wall).expect("years at most")),
             trust,
         }
-    }
-
-    #[test]
-    fn a_share_is_never_a_moment_too_short() {
-        for per_day in [1, 7, 50, 999, 5_000] {
-            assert!(request_interval(per_day) * per_day >= Duration::from_secs(86_400));
-        }
-        assert_eq!(request_interval(0), Duration::from_secs(86_400));
     }
 
     #[test]
@@ -328,6 +365,43 @@ mod tests {
         assert_eq!(meter.wait(now), ordered);
     }
 
+    #[test]
+    fn a_shared_attempt_is_counted_before_it_begins_and_corrected_behind_it() {
+        let interval = Duration::from_millis(HOUR);
+        let start = || {
+            let now = at(0, 0, ClockTrust::Trusted);
+            (
+                QuotaMeter::resume(Some(interval), SavedQuota::Nothing, now),
+                now,
+            )
+        };
+        let later = at(1_000, 1_000, ClockTrust::Trusted);
+        let next = |meter: &mut QuotaMeter| meter.wait(at(0, 0, ClockTrust::Trusted)).as_secs();
+        for (case, counted, took, ordered_s, expected_s) in [
+            ("as counted", 1, 1, 0, 3_600),
+            ("a redirect", 1, 2, 0, 7_200),
+            ("a redirect that was expected", 2, 2, 0, 7_200),
+            // From the end of the attempt on.
+            ("nothing was sent", 1, 0, 0, 1),
+            ("the server orders a wait", 1, 1, 7_200, 7_201),
+        ] {
+            let (mut meter, now) = start();
+            let (slot, reserved) = meter.take(counted, now);
+            let reserved = reserved.expect("it is written first");
+            assert_eq!(reserved.ahead, interval * counted, "{case}");
+            meter.complete(slot, took, Duration::from_secs(ordered_s), later);
+            assert_eq!(next(&mut meter), expected_s, "{case}");
+        }
+        // Another source has begun meanwhile: nothing is given back.
+        let (mut meter, now) = start();
+        let (first, _) = meter.take(1, now);
+        let hour = at(HOUR, HOUR, ClockTrust::Trusted);
+        let (second, _) = meter.take(1, hour);
+        meter.complete(first, 0, Duration::ZERO, hour);
+        meter.complete(second, 1, Duration::ZERO, hour);
+        assert_eq!(next(&mut meter), 7_200);
+    }
+
     /// A node with a source that is always due, whose power is cut again and again, at any
     /// moment, with and without a clock; what a rolling day holds is what the quota allows.
     #[test]
@@ -343,7 +417,8 @@ mod tests {
             (240, 0, 100),
             (10, 0, 10),
         ] {
-            let share = paged_request_interval(per_day, pages);
+            let quota: Quota = format!("{per_day}/day").parse().expect("a quota");
+            let share = quota.request_interval(pages);
             let pages_at = |random: &mut fastrand::Rng| random.u32(1..=pages);
             let mut disk: Option<(u64, QuotaReservation)> = None;
             let mut asked: Vec<u64> = Vec::new();

@@ -88,7 +88,7 @@ fn fetcher(
             pool,
             ..TransportSettings::default()
         },
-        quota: source.quota,
+        quota: source.quota.map(|it| it.request_interval(source.pages())),
         pagination: source.pagination.clone(),
         obey_expires: source.obey_expires,
         secrets: config.secrets.clone(),

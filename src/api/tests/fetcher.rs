@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::super::agent::TransportSettings;
 use super::super::fault_server::{Act, AfterResponse, FaultServer, response, send};
 use super::super::faults::fault_cases;
-use super::super::fetcher::{Fetcher, QuotaHandle, SourceSettings};
+use super::super::fetcher::{Fetcher, SourceSettings};
+use super::super::request_quota::QuotaHandle;
 use super::super::support::{
     cause, clock_at_noon, fetcher, full_listener, get_url, good_response, long_timeout, script,
     sends, short_timeout, test_plan,
@@ -95,6 +96,7 @@ fn quota_is_reserved_before_each_request_and_counts_failures_and_redirects() {
             let sent = heads.heads.lock().expect("no act panics").len();
             notes.lock().expect("whole").push((sent, reserved.ahead));
         }),
+        account: None,
     };
     let mut waits = Vec::new();
     fetcher.run(&stopping, ration, |observation| {

@@ -9,7 +9,8 @@ use jiff::tz::TimeZone;
 
 use super::super::argument_template::ArgumentTemplate;
 use super::super::fault_server::{Act, AfterResponse, FaultServer, response, send};
-use super::super::fetcher::{Fetcher, QuotaHandle, SourceSettings};
+use super::super::fetcher::{Fetcher, SourceSettings};
+use super::super::request_quota::QuotaHandle;
 use super::super::source_request::SourceRequest;
 use super::super::support::{
     cause, clock_at_noon, failure, fetcher, good_response, header, long_timeout, script, sends,
@@ -282,6 +283,7 @@ fn a_request_with_the_date_waits_for_the_clock_without_spending_the_quota() {
     let reserved = Arc::new(AtomicUsize::new(0));
     let (count, heads) = (reserved.clone(), server.server.clone());
     let quota = QuotaHandle {
+        account: None,
         carried: SavedQuota::Nothing,
         reserve: Box::new(move |_| {
             count.fetch_add(1, Ordering::SeqCst);

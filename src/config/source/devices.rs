@@ -1,16 +1,15 @@
 //! Many devices (`for`): one source for each entry of a `[[source]]`, named by its key.
 
 use std::ops::Range;
-use std::path::Path;
 use std::rc::Rc;
 
-use super::{is_source_name, read_source};
+use super::{SourceInputs, read_source};
 use crate::config::device::Device;
+use crate::config::option::is_source_name;
 use crate::config::problem::{Remark, Severity};
 use crate::config::reader::{PositionedProblem, TableEntry};
 use crate::config::types::{KeySpans, SourceConfig};
 use crate::limits;
-use openapi::operation::Api;
 
 /// A source of an entry of `[[source]]`, and where its name stands.
 pub struct NamedSource {
@@ -20,16 +19,12 @@ pub struct NamedSource {
 }
 
 /// The sources of one `[[source]]`: one without `for`, else one for each device.
-pub fn read_entry(
-    entry: &TableEntry<'_>,
-    directory: &Path,
-    apis: &[&'static Api],
-) -> Vec<NamedSource> {
+pub fn read_entry(entry: &TableEntry<'_>, inputs: SourceInputs<'_>) -> Vec<NamedSource> {
     let Some(mut table) = entry.table("[[source]]") else {
         return Vec::new();
     };
     let Some(list) = table.get("for") else {
-        let found = read_source(table, directory, apis);
+        let found = read_source(table, inputs);
         let named = found.map(|(source, keys)| NamedSource {
             source,
             keys,
@@ -51,7 +46,7 @@ pub fn read_entry(
              name as prefix",
         );
     }
-    read_each(entry, &list, &devices, directory, apis)
+    read_each(entry, &list, &devices, inputs)
 }
 
 fn read_devices(list: &TableEntry<'_>) -> Vec<(Rc<Device>, Range<usize>)> {
@@ -87,8 +82,7 @@ fn read_each(
     entry: &TableEntry<'_>,
     list: &TableEntry<'_>,
     devices: &[(Rc<Device>, Range<usize>)],
-    directory: &Path,
-    apis: &[&'static Api],
+    inputs: SourceInputs<'_>,
 ) -> Vec<NamedSource> {
     let reader = list.reader();
     let mut sources = Vec::new();
@@ -97,7 +91,7 @@ fn read_each(
     for (device, span) in devices {
         let before = reader.take_problems();
         let table = entry.table("[[source]]").map(|it| it.with_device(device));
-        let found = table.and_then(|table| read_source(table, directory, apis));
+        let found = table.and_then(|table| read_source(table, inputs));
         problems.push((&device.name, reader.take_problems()));
         reader.put_back_problems(before);
         for remark in reader.take_remarks() {

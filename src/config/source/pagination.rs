@@ -5,6 +5,7 @@ use crate::api::pagination::{NextLink, Pagination};
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::types::SourceTarget;
 use crate::domain::plan::ResponseFormat;
+use crate::domain::quota::Quota;
 use openapi::operation::Method;
 
 /// `"Link"`, or a JSON Pointer.
@@ -21,15 +22,15 @@ pub fn read_next(item: &TableEntry<'_>) -> Option<NextLink> {
     None
 }
 
-/// Problems of a source whose pages are followed. `is_post`: its URL is requested by POST;
-/// `per_day`: how many requests its quota allows.
+/// Problems of a source whose pages are followed. `is_post`: its URL is requested by POST,
+/// and `quota` is its own.
 pub fn check_pagination(
     table: &mut TableReader<'_>,
     pagination: &Pagination,
     target: &SourceTarget,
     is_post: bool,
     format: ResponseFormat,
-    per_day: Option<u32>,
+    quota: Option<Quota>,
 ) {
     let is_post = is_post
         || matches!(target, SourceTarget::Operation { operation, .. } if operation.method == Method::Post);
@@ -60,12 +61,13 @@ pub fn check_pagination(
         );
     }
     let pages = pagination.pages;
-    if let Some(per_day) = per_day.filter(|per_day| *per_day < pages)
+    if let Some(quota) = quota.filter(|quota| quota.count() < pages)
         && let Some(entry) = table.get("quota")
     {
+        let most = quota.count();
         entry.problem(format!(
             "quota: one fetch may take {pages} requests, one for each page, and the quota allows \
-             {per_day} a day: set `pages` to {per_day} or less"
+             {quota}: set `pages` to {most} or less"
         ));
     }
 }

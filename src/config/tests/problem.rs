@@ -349,6 +349,40 @@ fn every_problem_has_a_location_and_a_fix() {
             ),
         ),
         (
+            "quotas that are none",
+            &format!(
+                "{METER}quota = \"300/d\"\n{}quota = 300\n",
+                METER.replace("meter", "other")
+            ),
+        ),
+        (
+            "an account that there is not",
+            &format!("{METER}auth = \"solr\"\n[auth.solar]\ntoken = \"hush\"\n"),
+        ),
+        (
+            "a credential instead of an account",
+            &format!(
+                "{METER}auth = \"Bearer hush\"\n{}auth = 5\n",
+                METER.replace("meter", "other")
+            ),
+        ),
+        (
+            "accounts that are none",
+            &format!(
+                "{METER}auth = \"a\"\n[auth.a]\n[auth.b]\nuser = \"me\"\n[auth.c]\nquota = \"9/week\"\n\
+                 [auth.d]\ntoken = 5\ntocken = \"hush\"\n[auth.\"e/f\"]\ntoken = \"hush\"\n\
+                 [auth.g]\ntoken = \"hush\"\npassword = \"hush\"\ngrant = \"client_credentials\"\n"
+            ),
+        ),
+        (
+            "credentials at the top",
+            &format!("auth = \"hush\"\n{METER}"),
+        ),
+        (
+            "credentials at the top, as a table",
+            &format!("{METER}[auth]\ntoken = \"hush\"\n"),
+        ),
+        (
             "several at once",
             "lisen = \"x\"\n[[source]]\nname = 5\nurl = 7\nevery = 3\n",
         ),
@@ -392,6 +426,15 @@ fn remarks_on_a_valid_configuration() {
         (
             "records of another node",
             "[[source]]\nname = \"f\"\nfollow = \"http://b:8000\"\nprefix = \"f.\"\n".to_owned(),
+        ),
+        (
+            "an account for nobody, and quotas that are shared",
+            format!(
+                "{METER}auth = \"solar\"\n[[source]]\nfor = {{ a = \"1\", b = \"2\" }}\nevery = \"1h\"\n\
+                 url = \"http://solar.lan/{{device}}\"\nauth = \"solar\"\n[[source]]\nname = \"one\"\n\
+                 url = \"http://one.lan/\"\nauth = \"one\"\n[auth.solar]\nquota = \"300/day\"\n\
+                 [auth.one]\ntoken = \"hush\"\nquota = \"1000/month\"\n[auth.nobody]\ntoken = \"hush\"\n"
+            ),
         ),
         (
             "devices with one prefix",

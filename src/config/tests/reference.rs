@@ -10,7 +10,7 @@ use roff::{Roff, bold, italic, roman};
 
 use super::section::{ConfigOption, OptionDoc};
 use super::support::{load_example, problems_of_example};
-use super::{alert, host_name, key, mail, source, top_level};
+use super::{account, alert, host_name, key, mail, source, top_level};
 use crate::domain::alert::AlertRules;
 use crate::golden;
 
@@ -40,7 +40,7 @@ fn sections() -> Vec<DocumentedSection> {
         section(
             "Top level",
             "The node itself: network, pages, database. These options stand above the first table.",
-            &["source", "key", "alert", "mail"],
+            &["source", "auth", "key", "alert", "mail"],
             docs(&top_level::OPTIONS),
         ),
         section(
@@ -54,6 +54,12 @@ fn sections() -> Vec<DocumentedSection> {
             "Below a `[[source]]`: the records to read from its responses, one line each, `KEY = { … }`. What is not named is not read. Without this table every number and boolean is read.",
             &[],
             docs(&source::RECORD_OPTIONS),
+        ),
+        section(
+            "[auth.NAME]",
+            "Credentials and a quota that several sources share: each names the table with `auth = \"NAME\"`. Without credentials it is a quota alone, for a service that counts by address. After a `429` or `Retry-After` all sources of the account wait.",
+            &[],
+            docs(&account::OPTIONS),
         ),
         section(
             "[key.NAME]",
@@ -123,6 +129,8 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[[source]]", "content_type") => vec![source, url, ("body", "\"{}\"")],
         ("[[source]]", _) => vec![source, url],
         ("[source.records]", _) => vec![("at", "\"/t\"")],
+        ("[auth.NAME]", "quota") => vec![("token", "\"t\"")],
+        ("[auth.NAME]", _) => vec![("quota", "\"1/day\"")],
         ("[alert]", "webhook_format") => vec![("webhook", "\"https://a.example/x\"")],
         ("[[alert.value]]", _) => vec![("key", "\"t\""), ("above", "40")],
         ("[[alert.stale]]", _) => vec![("key", "\"t\"")],
@@ -167,6 +175,7 @@ fn document(heading: &str, pairs: &Pairs) -> String {
             let options = pairs.join(", ");
             format!("{SOURCE}[source.records]\n\"t.{{id}}\" = {{ {options} }}\n")
         }
+        "[auth.NAME]" => format!("{SOURCE}auth = \"a\"\n[auth.a]\n{lines}"),
         "[key.NAME]" => format!("{SOURCE}[key.temperature]\n{lines}"),
         "[alert.source.NAME]" => format!("{SOURCE}[alert.source.meter]\n{lines}"),
         _ => format!("{SOURCE}{heading}\n{lines}"),
@@ -185,6 +194,7 @@ fn printed_value(printed: &str, heading: &str, name: &str) -> Option<toml::Value
     let path: &[&str] = match heading {
         "Top level" => &[],
         "[source.records]" => &["source", "records", "t.{id}"],
+        "[auth.NAME]" => &["auth", "a"],
         "[key.NAME]" => &["key", "temperature"],
         "[alert.source.NAME]" => &["alert", "source", "meter"],
         table => &table
@@ -237,7 +247,14 @@ fn the_example_of_every_option_changes_the_effective_configuration() {
             assert!(!option.kind.is_empty(), "{heading} {name}");
             assert!(option.help.ends_with('.'), "{heading} {name}");
             let before = companions(heading, name);
-            let with = printed(heading, &set(before.clone(), name, option.example));
+            let mut with = set(before.clone(), name, option.example);
+            // A login is complete or none.
+            match (heading, name) {
+                ("[auth.NAME]", "user") => with.push(("password", "\"p\"")),
+                ("[auth.NAME]", "password") => with.push(("user", "\"u\"")),
+                _ => {}
+            }
+            let with = printed(heading, &with);
             if (heading, name) == ("[[source]]", "api") {
                 // Only one API is compiled in.
                 let other = document(heading, &set(before, name, "\"other\""));

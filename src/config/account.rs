@@ -1,0 +1,236 @@
+//! Account options (`[auth.NAME]`): credentials and a quota that sources share.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::de::DeValue;
+
+use super::auth::{CredentialError, read_credential};
+use super::option::{is_source_name, read_quota};
+use super::problem::Severity;
+use super::reader::{ConfigReader, TableEntry, TableReader};
+use super::section::{ConfigOption, print_options, read_options, text, with_others};
+use super::types::{Account, ConfiguredCredential, SourceConfig};
+use crate::domain::redact::MASK;
+use crate::domain::text::format_duration;
+use crate::domain::toml_text::{bare_or_quoted, quoted};
+use openapi::operation::nearest;
+
+type AccountOption = ConfigOption<Account>;
+
+pub static OPTIONS: [AccountOption; 4] = [
+    AccountOption::new(
+        "user",
+        "text",
+        "none",
+        "\"me\"",
+        "User name (HTTP Basic), together with `password`.",
+        with_others,
+        |account| match account.credential {
+            Some(ConfiguredCredential::Basic { .. }) => text(MASK),
+            _ => None,
+        },
+    ),
+    AccountOption::new(
+        "password",
+        "text",
+        "none",
+        "\"${METER_PASSWORD}\"",
+        "Password of `user`.",
+        with_others,
+        |account| match account.credential {
+            Some(ConfiguredCredential::Basic { .. }) => text(MASK),
+            _ => None,
+        },
+    ),
+    AccountOption::new(
+        "token",
+        "text",
+        "none",
+        "\"${METER_TOKEN}\"",
+        "A Bearer token; with `operation`, the API key where the OpenAPI file says it goes.",
+        with_others,
+        |account| match account.credential {
+            Some(ConfiguredCredential::Token(_)) => text(MASK),
+            _ => None,
+        },
+    ),
+    AccountOption::new(
+        "quota",
+        "text, `\"N/minute\"`, `\"N/hour\"`, `\"N/day\"` or `\"N/month\"`",
+        "none",
+        "\"300/day\"",
+        "How many requests the provider allows for the account, all sources together. Each gets an equal share: its `every` is raised until they fit. Requests before a restart count too. A source may have a stricter `quota` of its own.",
+        |account, option| account.quota = option.entry().and_then(|it| read_quota(&it)),
+        |account| text(&account.quota?.to_string()),
+    ),
+];
+
+/// All `[auth.NAME]` tables, and which of them sources name.
+#[derive(Default)]
+pub struct Accounts {
+    accounts: BTreeMap<Arc<str>, (Account, Range<usize>)>,
+    /// Tables that have problems count as known.
+    names: BTreeSet<String>,
+    used: RefCell<BTreeSet<Arc<str>>>,
+}
+
+impl Accounts {
+    pub fn read(root: &mut TableReader<'_>, directory: &Path) -> Accounts {
+        let mut accounts = Accounts::default();
+        let Some(list) = root.get("auth") else {
+            return accounts;
+        };
+        if !matches!(list.value(), DeValue::Table(_)) {
+            list.problem("`auth` belongs into a [[source]]; here it is a table: [auth.NAME]");
+            return accounts;
+        }
+        for entry in list.entries() {
+            let name = entry.key().to_owned();
+            if !is_source_name(&name) || !matches!(entry.value(), DeValue::Table(_)) {
+                let message = "expected a table [auth.NAME], with a name of 1 to 40 letters, \
+                               digits, spaces or -_., or `auth` in a [[source]]";
+                root.reader().problem(&entry.key_span(), message);
+                continue;
+            }
+            accounts.names.insert(name.clone());
+            if let Some(account) = read_account(&entry, directory) {
+                accounts
+                    .accounts
+                    .insert(name.into(), (account, entry.key_span()));
+            }
+        }
+        accounts
+    }
+
+    /// The account that `auth = "NAME"` names.
+    pub fn find(&self, item: &TableEntry<'_>) -> Option<(Arc<str>, &Account)> {
+        let name = item.text()?;
+        if let Some((name, (account, _))) = self.accounts.get_key_value(name.as_str()) {
+            self.used.borrow_mut().insert(name.clone());
+            return Some((name.clone(), account));
+        }
+        if self.names.contains(&name) {
+            // Its problem is reported there.
+            return None;
+        }
+        // The text may be a credential, which is never shown.
+        let near = nearest(&name, self.names.iter().map(String::as_str));
+        let hint = match near {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => {
+                "a credential is written { token = … } or { user = …, password = … }".to_owned()
+            }
+        };
+        if !is_source_name(&name) || name.contains(' ') {
+            item.add_secret(name);
+        }
+        item.problem(format!(
+            "auth: a text is the NAME of a table [auth.NAME], and there is none of this name; {hint}"
+        ));
+        None
+    }
+
+    /// Raises the intervals of sources to their share of their account's quota, and notes the
+    /// result, and accounts that no source uses.
+    pub fn share_quotas<K>(&self, reader: &ConfigReader<'_>, sources: &mut [(SourceConfig, K)]) {
+        for (name, (account, span)) in &self.accounts {
+            let is_user = |source: &SourceConfig| source.account.as_ref() == Some(name);
+            let users = sources.iter().filter(|(source, _)| is_user(source)).count();
+            if users == 0 {
+                if !self.used.borrow().contains(name) {
+                    let table = account_table(name);
+                    let message = format!(
+                        "no source uses {table}: write auth = {} in a [[source]]",
+                        quoted(name)
+                    );
+                    reader.remark(Severity::Note, span, message);
+                }
+                continue;
+            }
+            let Some(quota) = account.quota else {
+                continue;
+            };
+            let of_account = sources.iter().filter(|(source, _)| is_user(source));
+            let pages = of_account.map(|(source, _)| source.pages()).max();
+            let pages = pages.unwrap_or(1);
+            if quota.count() < pages {
+                let most = quota.count();
+                let message = format!(
+                    "quota: one fetch of a source may take {pages} requests, one for each page, and \
+                     the quota allows {quota}: set `pages` to {most} or less"
+                );
+                reader.problem(span, message);
+            }
+            let share = quota.interval_of_each(users, pages);
+            let mut is_slower = false;
+            for (source, _) in sources.iter_mut().filter(|(source, _)| is_user(source)) {
+                is_slower |= source.plan.every > share;
+                source.plan.every = source.plan.every.max(share);
+            }
+            let interval = format_duration(share);
+            let every = if is_slower { " or less often" } else { "" };
+            let message = match users {
+                1 => format!("1 source has {quota}: every {interval}{every}"),
+                _ => format!("{users} sources share {quota}: each every {interval}{every}"),
+            };
+            reader.remark(Severity::Note, span, message);
+        }
+    }
+
+    pub fn into_accounts(self) -> BTreeMap<Arc<str>, Account> {
+        let accounts = self.accounts.into_iter();
+        accounts
+            .map(|(name, (account, _))| (name, account))
+            .collect()
+    }
+}
+
+fn read_account(entry: &TableEntry<'_>, directory: &Path) -> Option<Account> {
+    let mut table = entry.table(account_table(entry.key()))?;
+    let mut account = Account::default();
+    let credential = read_credential(&mut table);
+    read_options(&OPTIONS, &mut table, directory, &mut account);
+    let quota = table.get("quota");
+    match credential {
+        Err(CredentialError::Reported) => return finish(table, None),
+        Err(CredentialError::Incomplete) => {
+            let name = table.name();
+            table.problem(format!(
+                "{name} has a part of a credential: it needs `user` and `password`, or `token`"
+            ));
+            return finish(table, None);
+        }
+        Ok(None) if quota.is_none() => {
+            let name = table.name();
+            table.problem(format!(
+                "{name} is empty: add `user` and `password`, `token`, or `quota`"
+            ));
+            return finish(table, None);
+        }
+        Ok(credential) => account.credential = credential,
+    }
+    let is_complete = quota.is_none() || account.quota.is_some();
+    finish(table, Some(account).filter(|_| is_complete))
+}
+
+/// Reports unknown options last, when all known ones were asked for.
+fn finish(table: TableReader<'_>, account: Option<Account>) -> Option<Account> {
+    table.finish();
+    account
+}
+
+fn account_table(name: &str) -> String {
+    format!("[auth.{}]", bare_or_quoted(name))
+}
+
+/// Prints the accounts as TOML, credentials masked.
+pub fn print_accounts(out: &mut String, accounts: &BTreeMap<Arc<str>, Account>) {
+    for (name, account) in accounts {
+        *out += &format!("\n{}\n", account_table(name));
+        print_options(out, &OPTIONS, account);
+    }
+}
