@@ -123,6 +123,9 @@ pub const RESPONSE_SAMPLE_CHARS: usize = 300;
 /// Values of one JSON body: at about 100 bytes each in memory, 20 MB for the moment of
 /// reading. A body of 4 MiB could hold two million.
 pub const JSON_VALUES: usize = 200_000;
+/// Values that an object counts as, beside itself and its fields: its map takes more than 600
+/// bytes, however few they are. 35,040 objects of two fields, a year of quarter hours, still fit.
+pub const OBJECT_VALUES: usize = 2;
 /// Bytes of a column's name that count as one value more: each row of a CSV repeats the names.
 pub const VALUE_NAME_BYTES: usize = 32;
 /// Levels of XML elements. Tables of a device have ten; each level is kept open while it is read.

@@ -123,8 +123,8 @@ fn strip_xssi_prefix(begin: &str) -> &str {
         .unwrap_or(begin)
 }
 
-/// An upper bound of the values in a JSON text, without building one: each but the first
-/// stands behind a bracket, comma or colon.
+/// An upper bound of what the values of a JSON text count, without building one: each but the
+/// first stands behind a bracket, comma or colon.
 fn max_values(body: &[u8]) -> usize {
     let (mut count, mut in_string, mut escaped) = (1, false, false);
     for byte in body {
@@ -132,7 +132,8 @@ fn max_values(body: &[u8]) -> usize {
             _ if escaped => escaped = false,
             b'\\' if in_string => escaped = true,
             b'"' => in_string = !in_string,
-            b'[' | b'{' | b',' if !in_string => count += 1,
+            b'[' | b',' if !in_string => count += 1,
+            b'{' if !in_string => count += 1 + limits::OBJECT_VALUES,
             _ => {}
         }
     }

@@ -208,7 +208,9 @@ fn too_many_values(host: &str) -> Failure {
 fn count_values(value: &Json) -> usize {
     match value {
         Json::Array(items) => 1 + items.iter().map(count_values).sum::<usize>(),
-        Json::Object(fields) => 1 + fields.values().map(count_values).sum::<usize>(),
+        Json::Object(fields) => {
+            1 + limits::OBJECT_VALUES + fields.values().map(count_values).sum::<usize>()
+        }
         _ => 1,
     }
 }

@@ -155,7 +155,8 @@ impl TableRows {
         let mut names = UniqueNames::default();
         let mut columns = Vec::new();
         for (index, name) in header.iter().enumerate() {
-            self.budget.take(1)?;
+            // The name is kept twice.
+            self.budget.take(2)?;
             let name = match name {
                 "" => format!("_{}", index + 1),
                 // No key can be longer, and every row repeats it.
@@ -175,7 +176,7 @@ impl TableRows {
             return Ok(());
         };
         let mut fields = Map::new();
-        self.budget.take(1)?;
+        self.budget.take(1 + limits::OBJECT_VALUES)?;
         for (name, cell) in columns.iter().zip(record) {
             // A name of many bytes is as large as several values.
             self.budget

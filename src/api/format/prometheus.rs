@@ -27,7 +27,12 @@ pub fn parse(text: &str) -> Result<(Json, Vec<Issue>), FormatError> {
         }
         match parse_sample(line) {
             Ok(sample) => {
-                budget.take(2 + sample.labels.len())?;
+                let is_new = !metrics.contains_key(&sample.name);
+                let objects = match sample.labels.len() {
+                    0 => 0,
+                    _ => 1 + usize::from(is_new),
+                };
+                budget.take(2 + sample.labels.len() + objects * (1 + limits::OBJECT_VALUES))?;
                 add_sample(&mut metrics, sample, &mut issues);
             }
             Err((expected, rest)) => {

@@ -16,7 +16,8 @@ pub fn parse(text: &str, is_value: bool) -> Result<Json, FormatError> {
     let mut budget = ValueBudget::default();
     let mut lines = Vec::new();
     for line in text.lines().filter(|it| !it.trim().is_empty()) {
-        budget.take(1)?;
+        // With the name that it may have.
+        budget.take(2)?;
         // Not tabs: the last value may be blank.
         lines.push(line.trim_matches(' '));
     }

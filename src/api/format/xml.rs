@@ -36,9 +36,9 @@ pub fn parse(text: &str, lists: &XmlLists) -> Result<Json, FormatError> {
             Event::Start(tag) => document.open(&tag)?,
             Event::Empty(tag) => {
                 document.open(&tag)?;
-                document.close();
+                document.close()?;
             }
-            Event::End(_) => document.close(),
+            Event::End(_) => document.close()?,
             Event::Text(text) => document.add_text(&text.xml10_content())?,
             Event::CData(text) => document.add_text(&text.xml10_content())?,
             Event::GeneralRef(reference) => document.add_reference(&reference)?,
@@ -184,9 +184,9 @@ impl Document<'_> {
     }
 
     /// Closes the innermost element; the reader has compared the names.
-    fn close(&mut self) {
+    fn close(&mut self) -> Result<(), FormatError> {
         let Some(mut element) = self.open.pop() else {
-            return;
+            return Ok(());
         };
         for name in self
             .lists
@@ -202,6 +202,7 @@ impl Document<'_> {
         let value = if element.fields.is_empty() {
             text
         } else {
+            self.budget.take(limits::OBJECT_VALUES)?;
             if !text.is_null() {
                 element.fields.insert("#text".to_owned(), text);
             }
@@ -225,6 +226,7 @@ impl Document<'_> {
                 siblings.insert(element.name, value);
             }
         }
+        Ok(())
     }
 
     fn add_text(&mut self, text: &str) -> Result<(), FormatError> {

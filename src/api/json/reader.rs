@@ -139,6 +139,7 @@ impl<'a> Reader<'a> {
         if self.take(b'}') {
             return Ok(Json::Object(fields));
         }
+        self.values += limits::OBJECT_VALUES;
         loop {
             self.skip_blanks();
             if self.peek() != Some(b'"') {
@@ -191,11 +192,17 @@ impl<'a> Reader<'a> {
             return;
         }
         let segment = segment();
+        let most = 4 * limits::POINTER_CHARS;
+        let is_short = |it: &NotANumber| 1 + segment.len() + it.pointer.len() <= most;
+        let mut at = 0;
+        // Checked before the pointers are made: many of a huge name would not fit in memory.
+        self.not_numbers.retain(|it| {
+            at += 1;
+            at <= from || is_short(it)
+        });
         for found in &mut self.not_numbers[from..] {
             found.pointer = format!("/{segment}{}", found.pointer);
         }
-        let is_short = |it: &NotANumber| it.pointer.len() <= 4 * limits::POINTER_CHARS;
-        self.not_numbers.retain(is_short);
     }
 
     /// A number or a word.

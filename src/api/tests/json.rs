@@ -438,7 +438,17 @@ fn depth_and_number_of_values_are_bounded() {
         let failure = parse(&many, ORIGIN).expect_err("too many");
         assert_eq!(failure.cause, Cause::TooLarge);
     }
-    assert_eq!(max_values(br#"{"a,[{\",": [1, 2], "b": {}}"#), 6);
+    // A list of small objects takes more memory than one of numbers.
+    for (objects, is_read) in [(35_040, true), (50_000, false)] {
+        for last in ["0", "nan"] {
+            let text = format!("[{}{last}]", r#"{"t":1,"v":2},"#.repeat(objects));
+            assert_eq!(parse(&text, ORIGIN).is_ok(), is_read, "{objects} {last}");
+        }
+    }
+    assert_eq!(
+        max_values(br#"{"a,[{\",": [1, 2], "b": {}}"#),
+        6 + 2 * limits::OBJECT_VALUES
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::domain::plan::Numbers;
 use crate::domain::reading::{Issue, Reading, Reason, Value};
+use crate::domain::text::shorten;
 use crate::limits;
 
 /// Takes all leaves of `body` into `taken`.
@@ -72,7 +73,7 @@ impl LeafReader<'_> {
         let issue = |reason, expected: String| Issue {
             reason,
             key: None,
-            pointer: pointer.to_owned(),
+            pointer: shorten(pointer, 4 * limits::POINTER_CHARS),
             expected,
             found: sample(json),
         };
@@ -105,9 +106,15 @@ impl LeafReader<'_> {
     }
 }
 
+/// The key of a child; one that is too long to be used stays so and does not grow with it, since
+/// every leaf below repeats it.
 fn join(key: &str, segment: &str) -> String {
+    if key.len() > limits::KEY_BYTES {
+        return key.to_owned();
+    }
+    let segment = &shorten(segment, 2 * limits::KEY_BYTES);
     match key {
-        "" => segment.to_owned(),
+        "" => segment.clone(),
         _ if key.ends_with('.') => format!("{key}{segment}"),
         _ => format!("{key}.{segment}"),
     }

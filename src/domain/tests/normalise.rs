@@ -241,6 +241,30 @@ fn a_chatty_response_is_bounded_and_the_rest_is_counted() {
     assert_eq!(shown, taken.issues[0], "nothing of it is cut");
 }
 
+#[test]
+fn a_huge_name_is_not_repeated_by_the_leaves_below_it() {
+    let many: serde_json::Map<String, Json> = (0..10_000)
+        .map(|n| {
+            (
+                format!("f{n}"),
+                if n < 5_000 { json!(n) } else { json!([n]) },
+            )
+        })
+        .collect();
+    let body = json!({ "x".repeat(2_000_000): many, "y": 1 });
+    let all = Selection::AllLeaves {
+        prefix: String::new(),
+    };
+    let taken = read(&source(all), &body);
+    let keys: Vec<&str> = taken.readings.iter().map(|it| &*it.key).collect();
+    assert_eq!(keys, ["y"]);
+    assert_eq!(taken.issues.len(), limits::ISSUES_PER_RESPONSE);
+    for issue in &taken.issues {
+        assert!(issue.pointer.len() <= 4 * limits::POINTER_CHARS);
+        assert!(issue.pointer.starts_with("/xxx"), "{}", issue.pointer);
+    }
+}
+
 fn lines(taken: &Normalised) -> Vec<String> {
     let readings = taken
         .readings

@@ -93,6 +93,8 @@ fn what_a_row_has_too_much_is_an_issue() {
 fn size_is_bounded() {
     let many = "1,\n".repeat(limits::JSON_VALUES / 2);
     assert_eq!(parse(&many), Err(FormatError::TooMany));
+    let objects = format!("a\n{}", "1\n".repeat(limits::JSON_VALUES / 3));
+    assert_eq!(parse(&objects), Err(FormatError::TooMany));
     // Every row repeats the names of the columns.
     let text = format!("{}\n{}", "n".repeat(10_000), "1\n".repeat(100_000));
     assert_eq!(parse(&text), Err(FormatError::TooMany));

@@ -135,4 +135,8 @@ fn the_number_of_samples_is_bounded() {
         .map(|n| format!("a{n} 1\n"))
         .collect();
     assert_eq!(parse(&many), Err(FormatError::TooMany));
+    let objects: String = (0..limits::JSON_VALUES / 6)
+        .map(|n| format!("a{n}{{b=\"\"}} 1\n"))
+        .collect();
+    assert_eq!(parse(&objects), Err(FormatError::TooMany));
 }

@@ -145,7 +145,9 @@ fn depth_values_and_time_are_bounded() {
     assert!(parse(&"<a>".repeat(1_000_000), &none).is_err());
     let many = format!("<r>{}</r>", "<i/>".repeat(limits::JSON_VALUES));
     assert_eq!(parse(&many, &none), Err(FormatError::TooMany));
-    let numbers = 0..limits::JSON_VALUES - 1;
+    let objects = format!("<r>{}</r>", "<i a=''/>".repeat(limits::JSON_VALUES / 3));
+    assert_eq!(parse(&objects, &none), Err(FormatError::TooMany));
+    let numbers = 0..limits::JSON_VALUES - 1 - limits::OBJECT_VALUES;
     let attributes: Vec<String> = numbers.map(|n| format!("a{n}=''")).collect();
     assert!(parse(&format!("<r {}/>", attributes.join(" ")), &none).is_ok());
 }
