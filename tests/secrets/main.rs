@@ -116,24 +116,27 @@ impl Drop for Program {
     }
 }
 
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 19] = [
     "texts", "denied", "reason", "redirect", "away", "loop", "page", "empty", "proxied", "tunnel",
-    "followed", "drift", "words", "table", "form", "json", "xml",
+    "followed", "drift", "words", "table", "form", "json", "xml", "token", "login",
 ];
 
-fn configuration(port: u16) -> String {
-    let url = |path: &str| format!("http://127.0.0.1:{port}/{path}");
-    let quoted = |name: &str| format!("'{}'", named(name));
-    let source = |name: &str, rest: &str| format!("[[source]]\nname = \"{name}\"\n{rest}\n");
-    let proxy = format!(
-        "proxy = \"http://me:{}@127.0.0.1:{port}\"",
-        percent(&named("password of a proxy"))
-    );
+fn url(port: u16, path: &str) -> String {
+    format!("http://127.0.0.1:{port}/{path}")
+}
+
+fn quoted(name: &str) -> String {
+    format!("'{}'", named(name))
+}
+
+/// Secrets in addresses, headers and parameters.
+fn sources_with_credentials(port: u16) -> Vec<String> {
+    let url = |path: &str| url(port, path);
     let basic = STANDARD.encode(format!(
         "me:{}",
         named("password in an Authorization header")
     ));
-    let sources = [
+    vec![
         format!(
             "url = \"http://me:{}@127.0.0.1:{port}/texts/{}/x?appid={}\"\nprefix = \"texts.\"",
             percent(&named("password in a URL")),
@@ -173,6 +176,17 @@ fn configuration(port: u16) -> String {
             url("empty"),
             quoted("parameter by name")
         ),
+    ]
+}
+
+/// Servers, proxies and responses of other kinds.
+fn sources_of_other_kinds(port: u16) -> Vec<String> {
+    let url = |path: &str| url(port, path);
+    let proxy = format!(
+        "proxy = \"http://me:{}@127.0.0.1:{port}\"",
+        percent(&named("password of a proxy"))
+    );
+    vec![
         format!("url = \"http://api.example.org/proxied\"\n{proxy}\nprefix = \"h.\""),
         format!("url = \"https://api.example.org/x\"\n{proxy}\nprefix = \"i.\""),
         format!("follow = \"http://127.0.0.1:{port}\""),
@@ -182,6 +196,13 @@ fn configuration(port: u16) -> String {
             url("drift")
         ),
         format!("url = \"{}\"\n{}", url("texts"), selected_texts()),
+    ]
+}
+
+/// Secrets in bodies, and in accounts that sources share.
+fn sources_with_bodies(port: u16) -> Vec<String> {
+    let url = |path: &str| url(port, path);
+    vec![
         format!(
             "url = \"{}\"\nbody = {{ query = \"x\", login = {{ password = {} }} }}\nprefix = \"k.\"",
             url("page"),
@@ -204,15 +225,35 @@ fn configuration(port: u16) -> String {
                 .replace('&', "&amp;")
                 .replace('<', "&lt;")
         ),
-    ];
-    let sources: String = SOURCES
-        .iter()
-        .zip(sources)
-        .map(|(name, rest)| source(name, &rest))
-        .collect();
+        format!(
+            "url = \"{}\"\nauth = \"token\"\nprefix = \"o.\"",
+            url("denied")
+        ),
+        format!(
+            "url = \"{}\"\nauth = \"login\"\nprefix = \"p.\"",
+            url("reason")
+        ),
+    ]
+}
+
+fn configuration(port: u16) -> String {
+    let url = |path: &str| url(port, path);
+    let sources = [
+        sources_with_credentials(port),
+        sources_of_other_kinds(port),
+        sources_with_bodies(port),
+    ]
+    .concat();
+    let source = |(name, rest): (&&str, String)| format!("[[source]]\nname = \"{name}\"\n{rest}\n");
+    let sources: String = SOURCES.iter().zip(sources).map(source).collect();
+    let accounts = format!(
+        "[auth.token]\ntoken = {}\n[auth.login]\nuser = \"me\"\npassword = {}\n",
+        quoted("token of [auth.NAME]"),
+        quoted("password of [auth.NAME]")
+    );
     format!(
         "name = \"node\"\nlisten = \"127.0.0.1:0\"\ndatabase = \"records.db\"\npassword_file = \"pages\"\n\n\
-         {sources}\n[alert]\nwebhook = \"{}\"\nping = \"{}\"\n\n\
+         {sources}{accounts}\n[alert]\nwebhook = \"{}\"\nping = \"{}\"\n\n\
          [mail]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"implicit\"\nuser = \"me\"\npassword_file = \"mail\"\n\
          to = \"you@example.org\"\n",
         url(&format!("hook/x?token={}", percent(&named("webhook URL")))),

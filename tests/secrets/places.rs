@@ -17,7 +17,7 @@ pub struct Place {
 /// - readings (values, units) have those below 8 bytes, which may be a measured word;
 /// - keys have those that may be the name of a field (`Secrets::for_keys`);
 /// - messages have those below 4 characters, or 6 digits, unless they are the whole text.
-pub const PLACES: [Place; 23] = [
+pub const PLACES: [Place; 25] = [
     place("auth token"),
     place("auth password"),
     place("auth user without a password"),
@@ -41,6 +41,8 @@ pub const PLACES: [Place; 23] = [
     place("form body"),
     place("JSON text body"),
     place("XML text body"),
+    place("token of [auth.NAME]"),
+    place("password of [auth.NAME]"),
 ];
 
 const fn place(name: &'static str) -> Place {
