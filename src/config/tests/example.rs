@@ -38,3 +38,23 @@ fn installed_file_and_readme_examples_are_valid() {
         assert!(problems.is_empty(), "{}\n{example}", problems.join("\n"));
     }
 }
+
+#[test]
+fn the_readme_links_every_recipe() {
+    let page = include_str!("../../../docs/configuration.md");
+    let readme = include_str!("../../../README.md");
+    let (_, recipes) = page.split_once("\n## Recipes\n").expect("a section");
+    let (recipes, _) = recipes.split_once("\n<!-- options").expect("its end");
+    let mut headings = recipes.lines().filter_map(|line| line.strip_prefix("### "));
+    assert!(headings.clone().count() >= 10);
+    // The anchor that code hosts make of a heading.
+    let anchor = |heading: &str| {
+        let kept = heading
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -".contains(*c));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    let missing =
+        headings.find(|it| !readme.contains(&format!("configuration.md#{})", anchor(it))));
+    assert_eq!(missing, None);
+}

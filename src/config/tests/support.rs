@@ -55,7 +55,15 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
     for name in ["password", "smtp-password", "home-ca.pem"] {
         std::fs::write(directory.join(name), "hush\n").expect("a file can be written");
     }
-    let own = ["METER_TOKEN", "METER_PASSWORD", "MAIL_PASSWORD"].map(|name| (name, "hush"));
+    let own = [
+        "METER_TOKEN",
+        "METER_PASSWORD",
+        "MAIL_PASSWORD",
+        "TIBBER_TOKEN",
+        "OCTOPUS_KEY",
+        "SOLAREDGE_KEY",
+    ]
+    .map(|name| (name, "hush"));
     let variables = own.iter().chain(variables);
     let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let file = Some(directory.join("main-node.toml"));
