@@ -14,6 +14,7 @@ pub mod example_body;
 mod key;
 mod mail;
 mod option;
+mod other_names;
 mod print;
 mod problem;
 pub mod reader;
@@ -194,9 +195,22 @@ fn parse<'a>(text: &'a str, reader: &ConfigReader<'_>) -> Spanned<DeTable<'a>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
-        reader.problem(&span, format!("invalid TOML: {}", error.message()));
+        let written = text.get(span.start..).unwrap_or_default();
+        let advice = toml_advice(error.message(), written);
+        reader.problem(&span, format!("invalid TOML: {}{advice}", error.message()));
     }
     document
+}
+
+/// What to write instead of JSON in a TOML file.
+fn toml_advice(message: &str, written: &str) -> &'static str {
+    if written.starts_with("null") {
+        "; TOML has no null: write a table with it as a text of JSON, in single quotes"
+    } else if message.contains("expected `=`") && written.starts_with(':') {
+        "; in TOML a table is { a = 1, b = \"two\" }; JSON can be a text in single quotes: '{ \"a\": 1 }'"
+    } else {
+        ""
+    }
 }
 
 fn read_root(

@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::device::{Device, has_device_placeholder};
 use super::environment::Environment;
+use super::other_names;
 use super::problem::{Problem, Remark, Severity};
 use super::secret::{Secret, is_secret_name};
 use crate::domain::redact::{MASK, Secrets};
@@ -192,7 +193,8 @@ impl<'a> ConfigReader<'a> {
             } else {
                 self.problem(
                     span,
-                    "a $ without a name: write ${NAME} for a variable, or $$ for a plain $",
+                    "a $ without a name: write ${NAME} for a variable, or $$ for a plain $, as in the \
+                     GraphQL text \"query($$id: ID!)\"",
                 );
                 return None;
             }
@@ -328,10 +330,12 @@ impl<'a> TableReader<'a> {
                 continue;
             }
             let is_top_level = (self.reader.is_top_level)(name) && !self.known.contains(&"listen");
-            let hint = match nearest(name, self.known.iter().copied()) {
+            let advice = other_names::advice(name, &self.known);
+            let hint = match (advice, nearest(name, self.known.iter().copied())) {
                 _ if is_top_level => format!("; `{name}` belongs above the first [table]"),
-                Some(nearest) => format!("; did you mean \"{nearest}\"?"),
-                None => format!("; known are: {}", self.known.join(", ")),
+                (Some(advice), _) => format!("; {advice}"),
+                (None, Some(nearest)) => format!("; did you mean \"{nearest}\"?"),
+                (None, None) => format!("; known are: {}", self.known.join(", ")),
             };
             let message = format!("unknown option \"{name}\" in {}{hint}", self.name);
             self.reader.problem(&key.span(), message);
@@ -579,7 +583,13 @@ impl<'a> TableEntry<'a> {
     /// The entries of a table with arbitrary keys, in file order.
     pub fn entries(&self) -> Vec<TableEntry<'a>> {
         let DeValue::Table(table) = self.value.get_ref() else {
-            self.expected("a table");
+            self.expected(match self.key.as_str() {
+                "records" => {
+                    "a table [source.records] with lines such as temperature = \"/current/temperature\""
+                }
+                "map" => "a table such as { on = 1, off = 0 }",
+                _ => "a table such as { NAME = \"value\" }",
+            });
             return Vec::new();
         };
         let mut entries: Vec<TableEntry> = table

@@ -468,6 +468,10 @@ pub fn read_sources(
     named.into_iter().map(|it| (it.source, it.keys)).collect()
 }
 
+fn is_source_option(name: &str) -> bool {
+    OPTIONS.iter().any(|option| option.name == name)
+}
+
 fn read_source(
     mut table: TableReader<'_>,
     inputs: SourceInputs<'_>,

@@ -5,6 +5,7 @@
 //! is bounded by `limits`.
 
 mod all_leaves;
+mod missing;
 mod selected;
 mod time;
 

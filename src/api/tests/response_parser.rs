@@ -79,20 +79,20 @@ fn what_an_api_says_instead_of_data_is_shown() {
     for (body, expected) in [
         (
             r#"{"error": "invalid token"}"#,
-            "missing: /t: expected a number, found nothing\n\
-             empty: no readings in the response of HOST; /t: expected a number, found nothing; \
+            "missing: /t: expected a number, found nothing: the response has error\n\
+             empty: no readings in the response of HOST; /t: expected a number, found nothing: the response has error; \
              its `error` says \"invalid token\"",
         ),
         (
             r#"{"code": 7, "error": {"code": 7, "message": "expired"}}"#,
-            "missing: /t: expected a number, found nothing\n\
-             empty: no readings in the response of HOST; /t: expected a number, found nothing; \
+            "missing: /t: expected a number, found nothing: the response has code, error\n\
+             empty: no readings in the response of HOST; /t: expected a number, found nothing: the response has code, error; \
              its `error` says \"expired\"",
         ),
         (
             r#"{"error": false, "data": {}}"#,
-            "missing: /t: expected a number, found nothing\n\
-             empty: no readings in the response of HOST; /t: expected a number, found nothing",
+            "missing: /t: expected a number, found nothing: the response has data, error\n\
+             empty: no readings in the response of HOST; /t: expected a number, found nothing: the response has data, error",
         ),
     ] {
         assert_eq!(outcome(body, selectors()), expected, "{body}");

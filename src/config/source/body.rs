@@ -125,7 +125,7 @@ fn read_body(
             Some(ConfiguredBody::Text { text, content_type })
         }
         _ => {
-            item.expected("a table (sent as JSON) or a text");
+            item.expected("a table (sent as JSON) or a text (a list as JSON: body = '[1, 2]')");
             None
         }
     }

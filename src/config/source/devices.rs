@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::rc::Rc;
 
+use toml::de::DeValue;
+
 use super::{SourceInputs, read_source};
 use crate::config::device::Device;
 use crate::config::option::is_source_name;
@@ -34,6 +36,10 @@ pub fn read_entry(entry: &TableEntry<'_>, inputs: SourceInputs<'_>) -> Vec<Named
     };
     if let Some(follow) = table.get("follow") {
         follow.problem("`for` belongs to `url` or `operation`: write one [[source]] for each node");
+        return Vec::new();
+    }
+    if !matches!(list.value(), DeValue::Table(_)) {
+        list.expected("a table such as { plug1 = \"192.168.1.20\", plug2 = \"192.168.1.21\" }");
         return Vec::new();
     }
     let devices = read_devices(&list);

@@ -1,6 +1,6 @@
 //! Pagination options (`next`, `pages`), and what they cannot be combined with.
 
-use super::records::read_pointer;
+use super::records::{is_json_path, read_pointer};
 use crate::api::pagination::{NextLink, Pagination};
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::types::SourceTarget;
@@ -11,11 +11,14 @@ use openapi::operation::Method;
 /// `"Link"`, or a JSON Pointer.
 pub fn read_next(item: &TableEntry<'_>) -> Option<NextLink> {
     const WHAT: &str = "\"Link\" (the header), or a JSON Pointer such as \"/links/next\"";
+    if is_json_path(item) {
+        return read_pointer(item).map(NextLink::Pointer);
+    }
     let text = item.text_as(WHAT)?;
     if text.eq_ignore_ascii_case("link") {
         return Some(NextLink::LinkHeader);
     }
-    if text.starts_with('/') || text.starts_with('$') {
+    if text.starts_with('/') {
         return read_pointer(item).map(NextLink::Pointer);
     }
     item.expected(WHAT);

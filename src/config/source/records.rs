@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::is_source_option;
 use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::section::{
@@ -161,6 +162,18 @@ fn read_selector(
     directory: &Path,
 ) -> Option<RecordSelector> {
     let mut selector = RecordSelector::new(key, "");
+    let may_be_record = match entry.value() {
+        DeValue::String(text) => text.is_empty() || text.starts_with('/'),
+        DeValue::Table(_) => true,
+        _ => false,
+    };
+    if !may_be_record && is_source_option(entry.key()) {
+        let option = entry.key();
+        entry.problem(format!(
+            "{option}: expected {POINTER}; the option `{option}` of [[source]] stands above [source.records]"
+        ));
+        return None;
+    }
     if matches!(entry.value(), DeValue::String(_)) {
         selector.at = read_pointer(entry)?;
         warn_unused_braces(entry, &selector);
@@ -257,10 +270,17 @@ fn warn_unused_braces(entry: &TableEntry<'_>, selector: &RecordSelector) {
     }
 }
 
+pub fn is_json_path(item: &TableEntry<'_>) -> bool {
+    item.value()
+        .as_str()
+        .is_some_and(|text| text.starts_with("$.") || text.starts_with("$["))
+}
+
+const POINTER: &str = "a JSON Pointer such as \"/current/temperature\"";
+
 pub fn read_pointer(item: &TableEntry<'_>) -> Option<String> {
-    const WHAT: &str = "a JSON Pointer such as \"/current/temperature\"";
     if let DeValue::String(text) = item.value()
-        && (text.starts_with("$.") || text.starts_with("$["))
+        && is_json_path(item)
     {
         let instead = match pointer_of(text) {
             Some(pointer) => format!(": {}", quoted(&pointer)),
@@ -272,9 +292,14 @@ pub fn read_pointer(item: &TableEntry<'_>) -> Option<String> {
         ));
         return None;
     }
-    let pointer = item.text_as(WHAT)?;
+    let pointer = item.text_as(POINTER)?;
     if !pointer.is_empty() && !pointer.starts_with('/') {
-        item.expected(WHAT);
+        match pointer_of(&format!("$.{pointer}")) {
+            Some(instead) if !pointer.contains([' ', '/', '{', '"']) => {
+                item.expected(&format!("{POINTER}, here perhaps {}", quoted(&instead)));
+            }
+            _ => item.expected(POINTER),
+        }
         return None;
     }
     Some(pointer)

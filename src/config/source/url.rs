@@ -96,6 +96,13 @@ fn check_url(item: &TableEntry<'_>, url: &str) -> bool {
         ));
         return false;
     }
+    if host.contains(['{', '}']) {
+        item.problem(format!(
+            "{key}: expected {WHAT}, found braces in the host {host:?}: only {{device}} is filled in \
+             there, and only in a source with `for`"
+        ));
+        return false;
+    }
     let parsed = url.parse::<ureq::http::Uri>().ok();
     if parsed.is_none_or(|uri| uri.host().is_none_or(str::is_empty)) {
         item.problem(format!(

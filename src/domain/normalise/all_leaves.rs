@@ -82,7 +82,7 @@ impl LeafReader<'_> {
             self.omitted.add(|| key.to_owned());
         } else if key.is_empty() || key.len() > limits::KEY_BYTES {
             let expected = if key.is_empty() {
-                "an object or array; a lone value is named in [source.records]".to_owned()
+                "an object or array (a lone value: [source.records] with NAME = \"\")".to_owned()
             } else {
                 format!("a path of at most {} bytes", limits::KEY_BYTES)
             };

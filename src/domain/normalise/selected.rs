@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::missing::describe_missing;
 use super::{
     LastAccepted, Normalised, OmittedRecords, RecordLimit, encode_segment, read_number, sample,
     unit_of,
@@ -63,7 +64,7 @@ impl SelectedRecords<'_> {
                     key: None,
                     pointer: each.to_owned(),
                     expected: "a list or an object, to read each of".to_owned(),
-                    found: other.map_or("nothing".to_owned(), sample),
+                    found: other.map_or_else(|| describe_missing(body, each), sample),
                 });
                 return;
             }
@@ -117,7 +118,7 @@ impl SelectedRecords<'_> {
         pointer: &str,
         json: Option<&Json>,
     ) {
-        match self.read_value(pick, &key, json) {
+        match self.read_value(pick, &key, pointer, json) {
             Ok(value) => self.result.readings.push(Reading {
                 unit: pick.unit.clone().or_else(|| unit_of(self.units, pointer)),
                 key,
@@ -145,6 +146,7 @@ impl SelectedRecords<'_> {
         &self,
         pick: &RecordSelector,
         key: &str,
+        pointer: &str,
         json: Option<&Json>,
     ) -> Result<Value, (Reason, String, String)> {
         let wanted = || match (pick.text, pick.map.is_empty()) {
@@ -159,7 +161,10 @@ impl SelectedRecords<'_> {
             }
         };
         let json = match json {
-            None => return Err((Reason::Missing, wanted(), "nothing".to_owned())),
+            None => {
+                let found = describe_missing(self.body, pointer);
+                return Err((Reason::Missing, wanted(), found));
+            }
             Some(Json::Null) => return Err((Reason::Missing, wanted(), "null".to_owned())),
             Some(json) => json,
         };
@@ -188,7 +193,10 @@ impl SelectedRecords<'_> {
         let raw = mapped
             .map(|(_, number)| *number)
             .or_else(|| read_number(json, self.numbers))
-            .ok_or_else(|| (Reason::WrongType, wanted(), sample(json)))?;
+            .ok_or_else(|| {
+                let how = number_in_text(json, self.numbers).unwrap_or_default();
+                (Reason::WrongType, wanted() + how, sample(json))
+            })?;
         let number = match (pick.scale, pick.offset) {
             (None, None) => raw,
             (scale, offset) => round_computed(raw * scale.unwrap_or(1.0) + offset.unwrap_or(0.0)),
@@ -220,6 +228,17 @@ impl SelectedRecords<'_> {
         }
         Ok(Value::Number(number))
     }
+}
+
+/// How a text that is a number would be read as one.
+fn number_in_text(json: &Json, numbers: Numbers) -> Option<&'static str> {
+    let text = json.as_str()?.trim();
+    if numbers == Numbers::Strict && read_number(json, Numbers::Lenient).is_some() {
+        return Some(" (numbers = \"lenient\" reads such a text)");
+    }
+    let (whole, part) = text.trim_start_matches('-').split_once(',')?;
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    (is_digits(whole) && is_digits(part)).then_some(" with a decimal point")
 }
 
 /// A key template with its `{parts}` taken from the element. `Err` names the part that the

@@ -58,7 +58,7 @@ fn the_default_selection_takes_every_numeric_or_boolean_leaf() {
 #[test]
 fn what_is_wrong_with_a_field_costs_that_field_alone() {
     let body: Json = serde_json::from_str(
-        r#"{"t": 21.4, "s": "21.4", "n": null, "huge": 1e999, "hot": 99, "o": {}}"#,
+        r#"{"t": 21.4, "s": "21.4", "comma": "21,4", "n": null, "huge": 1e999, "hot": 99, "o": {}}"#,
     )
     .unwrap();
     let ranged = |at| RecordSelector {
@@ -66,11 +66,19 @@ fn what_is_wrong_with_a_field_costs_that_field_alone() {
         max: Some(60.0),
         ..pick(at)
     };
-    let cases: [(RecordSelector, Result<&str, &str>); 8] = [
+    let cases: [(RecordSelector, Result<&str, &str>); 9] = [
         (pick("/t"), Ok("21.4")),
         (
             pick("/s"),
-            Err("wrong_type: /s: expected a number, found the text \"21.4\""),
+            Err(
+                "wrong_type: /s: expected a number (numbers = \"lenient\" reads such a text), found the text \"21.4\"",
+            ),
+        ),
+        (
+            pick("/comma"),
+            Err(
+                "wrong_type: /comma: expected a number with a decimal point, found the text \"21,4\"",
+            ),
         ),
         (
             pick("/n"),
@@ -78,7 +86,9 @@ fn what_is_wrong_with_a_field_costs_that_field_alone() {
         ),
         (
             pick("/gone"),
-            Err("missing: /gone: expected a number, found nothing"),
+            Err(
+                "missing: /gone: expected a number, found nothing: the response has comma, hot, huge, n, o, s, t",
+            ),
         ),
         (
             pick("/huge"),
@@ -314,7 +324,9 @@ fn each_element_gives_a_record_with_a_key_of_its_own_fields() {
     );
     assert_eq!(
         lines(&read(&each("{#}", "/gone", ""), &plain)),
-        ["missing: /gone: expected a list or an object, to read each of, found nothing"]
+        [
+            "missing: /gone: expected a list or an object, to read each of, found nothing: the response has loads"
+        ]
     );
     let many = json!({ "loads": vec![1; 1_000] });
     let taken = read(&each("load{#}", "/loads", ""), &many);

@@ -1,0 +1,234 @@
+//! Names of options in other programs, and what to write here instead.
+
+/// Names, the option that does it here, and what to write.
+type Names = (&'static [&'static str], &'static str, &'static str);
+
+const NAMES: [Names; 27] = [
+    (
+        &[
+            "interval",
+            "scan_interval",
+            "update_interval",
+            "poll_interval",
+            "refresh",
+            "period",
+        ],
+        "every",
+        "write every = \"30s\"",
+    ),
+    (
+        &["resource", "uri", "endpoint", "address", "link", "host"],
+        "url",
+        "write url = \"http://…\"",
+    ),
+    (
+        &["payload", "data", "json", "json_body", "request_body"],
+        "body",
+        "write body = { … } (sent as JSON), or body = \"…\"",
+    ),
+    (
+        &["query", "query_params", "parameters", "args"],
+        "params",
+        "write params = { NAME = \"…\" }",
+    ),
+    (
+        &["username", "password", "user", "login"],
+        "auth",
+        "write auth = { user = \"…\", password = \"…\" }",
+    ),
+    (
+        &[
+            "token",
+            "bearer",
+            "bearer_token",
+            "api_key",
+            "apikey",
+            "api_token",
+        ],
+        "auth",
+        "write auth = { token = \"…\" } (a Bearer token), or what the API wants as one of `headers` or \
+         `params`",
+    ),
+    (
+        &["authentication", "authorization", "credentials"],
+        "auth",
+        "write auth = { user = \"…\", password = \"…\" } or auth = { token = \"…\" }",
+    ),
+    (
+        &["user_agent", "useragent"],
+        "headers",
+        "write headers = { User-Agent = \"…\" }",
+    ),
+    (&["accept"], "headers", "write headers = { Accept = \"…\" }"),
+    (
+        &["cookie", "cookies"],
+        "headers",
+        "write headers = { Cookie = \"…\" }",
+    ),
+    (
+        &[
+            "verify",
+            "verify_ssl",
+            "verify_tls",
+            "ssl_verify",
+            "tls_verify",
+            "insecure",
+            "insecure_skip_verify",
+            "tls_skip_verify",
+        ],
+        "ca_file",
+        "the certificate of a server is always verified: for a device with a certificate of its own \
+         write ca_file = \"FILE\"",
+    ),
+    (
+        &[
+            "proxy_user",
+            "proxy_username",
+            "proxy_password",
+            "proxy_auth",
+        ],
+        "proxy",
+        "write proxy = \"http://user:password@host:port\"",
+    ),
+    (
+        &["http_proxy", "https_proxy", "proxy_url"],
+        "proxy",
+        "write proxy = \"http://host:port\"",
+    ),
+    (
+        &["devices", "hosts", "targets", "addresses"],
+        "for",
+        "write for = { NAME = \"ADDRESS\", … } and {device} in `url`",
+    ),
+    (
+        &[
+            "delimiter",
+            "separator",
+            "csv_delimiter",
+            "skip_rows",
+            "csv_skip_rows",
+        ],
+        "format",
+        "format = \"csv\" finds the delimiter, the names of the columns and # lines itself: remove it",
+    ),
+    (
+        &["data_format", "content"],
+        "format",
+        "write format = \"json\", \"csv\", \"xml\" or another",
+    ),
+    (
+        &["decimal", "decimal_separator", "decimal_comma"],
+        "format",
+        "numbers with a decimal comma are not read: remove it",
+    ),
+    (
+        &["pagination", "next_page", "paginate"],
+        "next",
+        "write next = \"/pointer/to/the/next/url\" or next = \"Link\"",
+    ),
+    (
+        &[
+            "json_query",
+            "json_path",
+            "jsonpath",
+            "value_template",
+            "json_attributes",
+            "fields",
+            "values",
+            "metrics",
+            "sensors",
+            "sensor",
+        ],
+        "records",
+        "write [source.records] below this table, and there NAME = \"/pointer/to/value\"",
+    ),
+    (
+        &[
+            "path",
+            "pointer",
+            "json_path",
+            "jsonpath",
+            "json_query",
+            "xpath",
+            "value_template",
+            "value",
+            "selector",
+            "field",
+        ],
+        "at",
+        "write at = \"/pointer/to/value\"",
+    ),
+    (
+        &["units", "unit_of_measurement"],
+        "unit",
+        "write unit = \"…\"",
+    ),
+    (
+        &["factor", "multiplier", "multiply", "divide", "divisor"],
+        "scale",
+        "write scale = 0.001, the factor",
+    ),
+    (&["add", "bias"], "offset", "write offset = -273.15"),
+    (&["username", "login", "name"], "user", "write user = \"…\""),
+    (
+        &["pass", "passwd", "pw"],
+        "password",
+        "write password = \"…\"",
+    ),
+    (
+        &[
+            "bearer",
+            "bearer_token",
+            "api_key",
+            "apikey",
+            "key",
+            "access_token",
+        ],
+        "token",
+        "write token = \"…\"",
+    ),
+    (
+        &["port", "bind", "bind_address"],
+        "listen",
+        "write listen = [\"0.0.0.0:8000\"]",
+    ),
+];
+
+/// What to write instead of `name`, of another program, in a table that has the options `known`.
+pub fn advice(name: &str, known: &[&str]) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    let is_meant =
+        |(names, option, _): &&Names| names.contains(&name.as_str()) && known.contains(option);
+    NAMES.iter().find(is_meant).map(|(_, _, advice)| *advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_decides_what_is_meant() {
+        let source = [
+            "name", "url", "auth", "every", "records", "params", "ca_file",
+        ];
+        let record = ["at", "unit", "scale"];
+        let cases: [(&str, &[&str], Option<&str>); 7] = [
+            ("scan_interval", &source, Some("every = ")),
+            ("Verify-SSL", &source, Some("ca_file = ")),
+            ("json_path", &source, Some("[source.records]")),
+            ("json_path", &record, Some("at = ")),
+            ("username", &source, Some("auth = { user = ")),
+            ("username", &["user", "password"], Some("user = ")),
+            ("scan_interval", &record, None),
+        ];
+        for (name, known, expected) in cases {
+            let advice = advice(name, known);
+            assert_eq!(advice.is_some(), expected.is_some(), "{name}");
+            let text = expected.unwrap_or_default();
+            assert!(
+                advice.unwrap_or_default().contains(text),
+                "{name}: {advice:?}"
+            );
+        }
+    }
+}
