@@ -43,6 +43,19 @@ pub fn classify_status(
             Cause::HttpStatus,
             format!("{host} answers {code}{reason}: the URL or a parameter is wrong"),
         ),
+        405 => (
+            Cause::HttpStatus,
+            format!(
+                "{host} answers 405{reason}: the address wants the other method: GET, or POST with \
+                 a `body`"
+            ),
+        ),
+        415 => (
+            Cause::HttpStatus,
+            format!(
+                "{host} answers 415{reason}: the server wants another `content_type` of `body`"
+            ),
+        ),
         429 => (
             Cause::RateLimited,
             match retry_after {

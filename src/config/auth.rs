@@ -170,6 +170,28 @@ fn read_schemes(item: &TableEntry<'_>, operation: &'static Operation) -> Option<
     is_complete.then_some(Auth::Schemes(credentials))
 }
 
+/// Warns about an `Authorization` header that a source of a URL has twice.
+pub fn warn_authorization(item: &TableEntry<'_>, auth: &Auth, headers: &[Header]) {
+    let mut names = headers.iter().map(|it| it.name.as_str());
+    if names.any(|name| name.eq_ignore_ascii_case("authorization")) {
+        item.remark(
+            Severity::Problem,
+            "`auth` is the header Authorization, which `headers` has too: remove one of them",
+        );
+    }
+    if let Auth::Any(ConfiguredCredential::Token(token)) = auth
+        && token
+            .reveal()
+            .get(..7)
+            .is_some_and(|begin| begin.eq_ignore_ascii_case("bearer "))
+    {
+        item.remark(
+            Severity::Problem,
+            "`token` is sent as `Bearer TOKEN`: remove the `Bearer ` that it begins with",
+        );
+    }
+}
+
 /// Warns if an operation needs credentials and the source has none. Only a warning, because
 /// `headers` and `params` can carry credentials too, and a server may not require what its file
 /// declares.

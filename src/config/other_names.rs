@@ -202,6 +202,26 @@ pub fn advice(name: &str, known: &[&str]) -> Option<&'static str> {
     NAMES.iter().find(is_meant).map(|(_, _, advice)| *advice)
 }
 
+/// Values in other programs, and the one that is the same here.
+const VALUES: [(&[&str], &str); 4] = [
+    (
+        &["jsonl", "jsonlines", "json_lines", "json-lines"],
+        "ndjson",
+    ),
+    (&["tsv", "semicolon"], "csv"),
+    (&["openmetrics", "exposition", "metrics"], "prometheus"),
+    (&["plain", "txt", "text/plain", "raw", "value"], "text"),
+];
+
+/// The one of `known` that is meant by `value`, of another program.
+pub fn value(value: &str, known: &[&str]) -> Option<&'static str> {
+    let value = value.to_ascii_lowercase();
+    let is_meant = |(values, here): &&(&[&str], &str)| {
+        values.contains(&value.as_str()) && known.contains(here)
+    };
+    VALUES.iter().find(is_meant).map(|(_, here)| *here)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

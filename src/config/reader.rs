@@ -536,7 +536,10 @@ impl<'a> TableEntry<'a> {
         let text = self.text_as(&expected)?;
         let chosen = choices.iter().find(|(name, _)| *name == text);
         if chosen.is_none() {
-            self.expected(&expected);
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            let meant = other_names::value(&text, &names);
+            let meant = meant.map(|it| format!(", here perhaps {it:?}"));
+            self.expected(&(expected + &meant.unwrap_or_default()));
         }
         chosen.map(|(_, choice)| *choice)
     }

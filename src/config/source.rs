@@ -28,7 +28,7 @@ use self::records::{read_pointer, read_selection};
 use self::target::read_target;
 use self::url::read_proxy;
 use super::account::Accounts;
-use super::auth::{auth_as_toml, check_scheme, read_auth, warn_missing_auth};
+use super::auth::{auth_as_toml, check_scheme, read_auth, warn_authorization, warn_missing_auth};
 use super::option::{is_source_name, parse_zone, read_quota};
 use super::problem::Severity;
 use super::reader::{TableEntry, TableReader};
@@ -578,6 +578,11 @@ fn read_credentials(
     };
     if is_missing {
         warn_auth(table, target, &source.headers);
+    }
+    if let (Some(SourceTarget::Url { .. }), Some(auth)) = (target, &source.auth)
+        && let Some(entry) = table.get("auth")
+    {
+        warn_authorization(&entry, auth, &source.headers);
     }
 }
 

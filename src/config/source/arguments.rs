@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use super::placeholders::{add_text_secrets, read_template, sample_time};
+use super::placeholders::{add_text_secrets, note_unfilled, read_template, sample_time};
 use crate::api::argument_template::{ArgumentTemplate, fill_arguments};
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::secret::is_secret_name;
@@ -180,7 +180,10 @@ pub fn read_query(params: &TableEntry<'_>) -> Vec<(String, String)> {
             Some(argument) => argument.scalar_text(),
         };
         match text {
-            Some(text) => query.push((entry.key().to_owned(), text)),
+            Some(text) => {
+                note_unfilled(&entry, &text);
+                query.push((entry.key().to_owned(), text));
+            }
             None => entry.expected("a text, a number, true or false, or a list of these"),
         }
     }

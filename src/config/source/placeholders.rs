@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::config::problem::Severity;
 use crate::config::reader::TableEntry;
 use crate::domain::placeholder::{PlaceholderTime, Template};
 use crate::domain::time::Wall;
 use crate::limits;
+use openapi::operation::nearest;
 
 /// The text as a template; a placeholder that cannot be read is a problem where it stands.
 pub fn read_template(item: &TableEntry<'_>, text: &str) -> Option<Template> {
@@ -17,6 +19,47 @@ pub fn read_template(item: &TableEntry<'_>, text: &str) -> Option<Template> {
             item.problem_in_text(problem.begins, earlier, problem.to_string());
         })
         .ok()
+}
+
+/// Notes words in braces that are sent as they are, such as `{yesterday}`.
+pub fn note_unfilled(item: &TableEntry<'_>, text: &str) {
+    let words = text
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}'));
+    for (word, _) in words {
+        let is_word = (1..=MOST_OF_A_WORD).contains(&word.len())
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+        let Some(instead) = is_word.then(|| what_is_meant(word)).flatten() else {
+            continue;
+        };
+        item.remark(
+            Severity::Note,
+            format!("{}: {{{word}}} is sent as it is; {instead}", item.key()),
+        );
+    }
+}
+
+/// Longer ones may be a secret.
+const MOST_OF_A_WORD: usize = 16;
+
+fn what_is_meant(word: &str) -> Option<&'static str> {
+    if matches!(word, "now" | "today") {
+        return None;
+    }
+    let word = word.to_ascii_lowercase();
+    match word.as_str() {
+        "yesterday" => Some("yesterday is {today-1d}"),
+        "tomorrow" => Some("tomorrow is {today+1d}"),
+        "date" => Some("the date is {today}"),
+        "time" | "datetime" => Some("the time is {now}"),
+        "timestamp" | "unix" | "epoch" => Some("the Unix time is {now:unix} or {now:unix_ms}"),
+        "now" | "nwo" => Some("the time is {now}"),
+        _ if nearest(&word, ["today"].into_iter()).is_some() => Some("the date is {today}"),
+        _ => None,
+    }
 }
 
 /// The time with which filled texts are checked. A clock that is certainly wrong must not make

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::placeholders::{add_text_secrets, read_template, sample_time};
+use super::placeholders::{add_text_secrets, note_unfilled, read_template, sample_time};
 use crate::api::url_source::fill_url;
 use crate::config::reader::TableEntry;
 use crate::config::secret::{is_likely_key, is_secret_name};
@@ -23,6 +23,11 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
 pub fn read_url_template(item: &TableEntry<'_>) -> Option<String> {
     let url = item.text_as(WHAT)?;
     let template = read_template(item, &url)?;
+    note_unfilled(
+        item,
+        url.split_once("://")
+            .map_or("", |it| &it.1[authority_end(it.1)..]),
+    );
     if !template.has_placeholders() {
         return check_url(item, &url).then_some(url);
     }

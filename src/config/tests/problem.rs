@@ -383,6 +383,27 @@ fn every_problem_has_a_location_and_a_fix() {
             &format!("{METER}[auth]\ntoken = \"hush\"\n"),
         ),
         (
+            "options of other programs",
+            &format!(
+                "{METER}scan_interval = 30\nverify_ssl = false\npayload = \"a\"\nvalue_template = \"{{{{ x }}}}\"\n\
+                 username = \"me\"\npassword = \"hush\"\nquery = {{ a = 1 }}\ndelimiter = \";\"\n\
+                 format = \"jsonl\"\n"
+            ),
+        ),
+        ("JSON in TOML", &format!("{METER}body = {{ \"a\": 1 }}\n")),
+        ("null in TOML", &format!("{METER}body = {{ a = null }}\n")),
+        (
+            "texts in place of tables",
+            &format!(
+                "{METER}params = \"a=b\"\nheaders = [\"Authorization: hush\"]\nnext = \"$.links.next\"\n\
+                 [[source.records]]\nat = \"/a\"\n"
+            ),
+        ),
+        (
+            "an option of the source below its records",
+            &format!("{METER}[source.records]\nt = \"/t\"\nevery = \"5m\"\nredirects = 0\n"),
+        ),
+        (
             "several at once",
             "lisen = \"x\"\n[[source]]\nname = 5\nurl = 7\nevery = 3\n",
         ),
@@ -439,6 +460,12 @@ fn remarks_on_a_valid_configuration() {
         (
             "devices with one prefix",
             "[[source]]\nfor = { a = \"10.0.0.1\", b = \"10.0.0.2\" }\nurl = \"http://{device}/\"\nprefix = \"p\"\n"
+                .to_owned(),
+        ),
+        (
+            "words in braces, and credentials twice",
+            "[[source]]\nname = \"a\"\nurl = \"http://a/{yesterday}/{id}\"\nparams = { to = \"{nwo}\", day = \"{today}\" }\n\
+             headers = { authorization = \"hush\" }\nauth = { token = \"Bearer hush\" }\n"
                 .to_owned(),
         ),
         ("nothing", format!("{METER}{records}")),
