@@ -59,7 +59,7 @@ pub fn resolve_reference(here: &Uri, reference: &str) -> Result<Uri, String> {
     if authority.as_str().contains('@') {
         return Err("with a user name in the URL".to_owned());
     }
-    if authority.host().is_empty() {
+    if authority.host().is_empty() || has_bad_port(&authority) {
         return Err(invalid());
     }
     let path = parts
@@ -71,6 +71,13 @@ pub fn resolve_reference(here: &Uri, reference: &str) -> Result<Uri, String> {
         .path_and_query(path)
         .build()
         .map_err(|_| invalid())
+}
+
+/// A port beyond 65535 would be read as none, and so as that of the scheme.
+fn has_bad_port(authority: &Authority) -> bool {
+    let end = authority.as_str().rsplit(']').next().unwrap_or_default();
+    let port = end.rsplit_once(':').map_or("", |it| it.1);
+    !port.is_empty() && authority.port_u16().is_none()
 }
 
 /// Escapes what servers often leave unescaped in paths and queries: blanks, and letters outside

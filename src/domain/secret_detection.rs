@@ -33,9 +33,43 @@ pub fn is_secret_name(name: &str) -> bool {
     parts.iter().any(|part| name.contains(part)) || names.contains(&name.as_str())
 }
 
+/// Texts in quotes behind a name that is likely to be that of a secret, with `:` or `=` between
+/// them: arguments of GraphQL, attributes of XML.
+pub fn quoted_secrets(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices(['"', '\'']).filter_map(|(at, quote)| {
+        let before = text[..at].trim_end_matches('\\').trim_end();
+        let name = before.strip_suffix([':', '='])?.trim_end();
+        let name = name.trim_end_matches(['"', '\'', '\\']);
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let begin = name.trim_end_matches(is_part).len();
+        let (value, _) = text[at + 1..].split_once(quote)?;
+        let value = value.trim_end_matches('\\');
+        (is_secret_name(&name[begin..]) && !value.is_empty()).then_some(value)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_in_quotes_are_detected_by_the_name_before_them() {
+        for (text, expected) in [
+            (r#"{ login(token: "a1", id: "b") { x } }"#, &["a1"][..]),
+            (r#"{ login(token:\"a1\") }"#, &["a1"]),
+            (
+                r#"<login user='me' password = "a1" kind="x"/>"#,
+                &["me", "a1"],
+            ),
+            (r#"call({"api-key" : 'a1'})"#, &["a1"]),
+            (r#"token: "a1"#, &[]),
+            (r#"token: "" design: "x" a"b"#, &[]),
+            ("é=\"x\"", &[]),
+        ] {
+            let found: Vec<&str> = quoted_secrets(text).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
 
     #[test]
     fn secrets_are_detected_by_name_and_form() {

@@ -187,6 +187,8 @@ fn a_location_leads_where_rfc_3986_says_or_is_refused() {
             Err("with a user name in the URL"),
         ),
         ("https://exa mple/", Err("not a valid URL")),
+        ("http://example.org:65536/", Err("not a valid URL")),
+        ("http://[::1]:99999/", Err("not a valid URL")),
     ] {
         let here: Uri = here.parse().expect("a URL");
         let found = resolve_location(&here, Some(location.as_bytes())).map(|uri| uri.to_string());

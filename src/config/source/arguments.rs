@@ -2,7 +2,9 @@
 
 use toml::de::DeValue;
 
-use super::placeholders::{add_text_secrets, note_unfilled, read_template, sample_time};
+use super::placeholders::{
+    add_quoted_secrets, add_text_secrets, note_unfilled, read_template, sample_time,
+};
 use crate::api::argument_template::{ArgumentTemplate, fill_arguments};
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::secret::is_secret_name;
@@ -114,6 +116,7 @@ pub fn add_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_s
             .scalar_text()
             .into_iter()
             .for_each(|text| add_text_secrets(entry, &text)),
+        Argument::Text(text) => add_quoted_secrets(entry, text),
         _ => {}
     }
 }

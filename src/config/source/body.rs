@@ -5,7 +5,7 @@ use ureq::http::HeaderValue;
 
 use super::arguments::{add_secrets, read_argument};
 use super::operation_body::read_operation_method;
-use super::placeholders::{add_text_secrets, read_template, sample_time};
+use super::placeholders::{add_quoted_secrets, add_text_secrets, read_template, sample_time};
 use super::target::argument_as_toml;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::secret::is_secret_name;
@@ -165,6 +165,7 @@ pub fn add_secrets_of_text(item: &TableEntry<'_>, text: &str, filled: &str) {
         add_json_secrets(item, "", &json, false);
         return;
     }
+    add_quoted_secrets(item, text);
     for element in text.split('<').skip(1) {
         let (tag, value) = element.split_once('>').unwrap_or((element, ""));
         let name = tag.split([' ', '/', '\n', '\r', '\t']).next();
@@ -192,7 +193,8 @@ fn add_json_secrets(item: &TableEntry<'_>, name: &str, value: &serde_json::Value
             .for_each(|(name, value)| add_json_secrets(item, name, value, is_secret)),
         String(text) if is_secret => item.add_secret(text.as_str()),
         Number(number) if is_secret => item.add_secret(number.to_string()),
-        String(_) | Number(_) | Bool(_) | Null => {}
+        String(text) => add_quoted_secrets(item, text),
+        Number(_) | Bool(_) | Null => {}
     }
 }
 

@@ -32,6 +32,10 @@ pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
             ));
             continue;
         }
+        if let Some(problem) = framing_problem(entry.key(), &filled) {
+            entry.problem(problem);
+            continue;
+        }
         if !is_harmless_header(entry.key()) {
             add_header_secrets(&entry, &value);
         }
@@ -41,6 +45,16 @@ pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
         });
     }
     headers
+}
+
+/// What is wrong with a header that says where the body of a request ends: one that differs from
+/// the body makes the server wait, or take the rest for the next request.
+fn framing_problem(name: &str, value: &str) -> Option<String> {
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    let is_wrong = is("transfer-encoding") || (is("content-length") && value.trim() != "0");
+    is_wrong.then(|| {
+        format!("{name} is set by main-node, as the body of the request needs it: remove it")
+    })
 }
 
 /// Registers a header's value as a secret, and the part after a scheme (`Bearer …`) or a cookie

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use crate::config::problem::Severity;
 use crate::config::reader::TableEntry;
 use crate::domain::placeholder::{PlaceholderTime, Template};
+use crate::domain::secret_detection::quoted_secrets;
 use crate::domain::time::Wall;
 use crate::limits;
 use openapi::operation::nearest;
@@ -74,6 +75,11 @@ pub fn sample_time() -> PlaceholderTime {
 
 /// Shorter words beside a placeholder are words of a language.
 const LONG_WORD: usize = 8;
+
+/// Registers the values that a text names as secrets, such as the arguments of a GraphQL query.
+pub fn add_quoted_secrets(item: &TableEntry<'_>, text: &str) {
+    quoted_secrets(text).for_each(|value| add_text_secrets(item, value));
+}
 
 /// Registers a text as a secret: where it has placeholders, what stands between them, and the long
 /// words of that.
