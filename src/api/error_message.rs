@@ -33,6 +33,11 @@ pub fn describe(tree: &Json) -> String {
     })
 }
 
+/// What a body says that begins so; nothing where it is no JSON or is longer.
+pub fn describe_body(start: &[u8]) -> String {
+    serde_json::from_slice(start).map_or_else(|_| String::new(), |tree| describe(&tree))
+}
+
 /// The name and the text of the message: in the response, or in the only field of it, which is
 /// the root element of an XML document.
 fn find(tree: &Json) -> Option<(&str, &str)> {
@@ -80,6 +85,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn only_a_whole_json_body_says_something() {
+        for (body, expected) in [
+            (
+                &br#"{"message": "daily quota exceeded"}"#[..],
+                "; its `message` says \"daily quota exceeded\"",
+            ),
+            (br#"{"message": "cut "#, ""),
+            (b"<html>Forbidden</html>", ""),
+            (b"", ""),
+        ] {
+            assert_eq!(describe_body(body), expected);
+        }
+    }
 
     #[test]
     fn messages_of_usual_apis_are_found() {

@@ -25,7 +25,7 @@ use super::http_exchange::HttpExchange;
 use super::http_response::{FetchError, FetchedResponse, is_chunked};
 use super::sent_request::{ClockTooEarly, RequestRecorder, SentRequest, Validators};
 use super::status_errors::{AccessDenial, classify_status, proxy_failure};
-use super::{origin, private_address, redirect};
+use super::{error_message, origin, private_address, redirect};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
@@ -354,8 +354,8 @@ impl Transport {
                     }
                     return Err(FetchError::Failed(failure));
                 }
-                let denial = self.read_denial(&mut response, dropped);
-                let failure = classify_status(code, &host, fetched.retry_after, &denial);
+                let retry_after = fetched.retry_after;
+                let failure = self.explain_status(&mut response, &host, retry_after, dropped);
                 return Err(FetchError::Failed(failure));
             }
         }
@@ -407,19 +407,25 @@ impl Transport {
         }
     }
 
-    /// Why access was denied.
-    fn read_denial(
+    /// The failure of a status without readings, with what the body says of it.
+    fn explain_status(
         &self,
         response: &mut Response<Body>,
+        host: &str,
+        retry_after: Option<Duration>,
         dropped: Option<(String, String)>,
-    ) -> AccessDenial {
-        let sent = self.sent.lock().headers.get(header::AUTHORIZATION).cloned();
-        let text = if response.status() == 403 || self.is_recording() {
+    ) -> Failure {
+        let code = response.status().as_u16();
+        let start = if code >= 400 || self.is_recording() {
             self.read_start(response)
         } else {
             Vec::new()
         };
-        AccessDenial::read(response.headers(), &text, sent.as_ref(), dropped)
+        let sent = self.sent.lock().headers.get(header::AUTHORIZATION).cloned();
+        let denial = AccessDenial::read(response.headers(), &start, sent.as_ref(), dropped);
+        let mut failure = classify_status(code, host, retry_after, &denial);
+        failure.detail += &error_message::describe_body(&start);
+        failure
     }
 
     /// The start of a body that gives no readings; what cannot be read is left out.
