@@ -88,7 +88,7 @@ pub fn check_shared_keys(
             if provider != &*source.plan.name && !is_merged {
                 let is_template =
                     |selector: &RecordSelector| selector.each.is_some() && *selector.key == **key;
-                let prefix = prefix_advice(&source.plan.name);
+                let prefix = prefix_advice(&source.plan.name, source.plan.has_shared_prefix);
                 let advice = match &source.plan.selection {
                     // `[key.NAME]` cannot name a template, only the keys made from it.
                     Selection::Selectors(selectors) if selectors.iter().any(is_template) => prefix,

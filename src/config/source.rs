@@ -513,6 +513,7 @@ fn read_source(
     }
     let (selection, keys) = read_selection(&mut table, inputs.directory);
     draft.source.plan.selection = selection;
+    draft.source.plan.has_shared_prefix = table.device().is_some() && table.get("prefix").is_some();
     draft.source.location = table.location();
     table.finish();
     let source = finish_source(draft, target)?;

@@ -29,6 +29,8 @@ pub struct SourcePlan {
     pub forget_after: Duration,
     /// Whether it is another main-node, which gives the time of each value.
     pub is_upstream_node: bool,
+    /// Whether it is a device of a `for` whose `prefix` is written, the same for all devices.
+    pub has_shared_prefix: bool,
     pub selection: Selection,
     /// JSON Pointer to the source's own time.
     pub observed_at: Option<String>,
@@ -81,6 +83,7 @@ impl Default for SourcePlan {
             stale_after: None,
             forget_after: crate::limits::FORGET_AFTER,
             is_upstream_node: false,
+            has_shared_prefix: false,
             selection: Selection::AllLeaves {
                 prefix: String::new(),
             },

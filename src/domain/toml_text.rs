@@ -24,9 +24,13 @@ pub fn key_table(key: &str) -> String {
     format!("[key.{}]", bare_or_quoted(key))
 }
 
-/// What to write where the keys of a source collide with those of others.
-pub fn prefix_advice(source: &str) -> String {
+/// What to write where the keys of a source collide with those of others. `is_shared`: it has a
+/// prefix, which all devices of its `for` share.
+pub fn prefix_advice(source: &str, is_shared: bool) -> String {
     let prefix = quoted(&format!("{source}."));
+    if is_shared {
+        return format!("remove `prefix` beside `for`: then {prefix} is that of this device");
+    }
     format!("add prefix = {prefix} to [[source]] {}", quoted(source))
 }
 

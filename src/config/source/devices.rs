@@ -43,16 +43,25 @@ pub fn read_entry(entry: &TableEntry<'_>, inputs: SourceInputs<'_>) -> Vec<Named
         return Vec::new();
     }
     let devices = read_devices(&list);
-    if devices.len() > 1
-        && let Some(prefix) = table.get("prefix")
-    {
+    if let Some(prefix) = table.get("prefix") {
+        check_prefix(&prefix, devices.len());
+    }
+    read_each(entry, &list, &devices, inputs)
+}
+
+fn check_prefix(prefix: &TableEntry<'_>, devices: usize) {
+    let text = prefix.value().as_str().unwrap_or_default();
+    if text.contains("{device}") {
+        prefix.problem(
+            "`prefix` has no {device}: remove it, and each device has its name and a dot as prefix",
+        );
+    } else if devices > 1 {
         prefix.remark(
             Severity::Note,
             "all devices of `for` have this prefix, and so the same keys: without it each has its \
              name as prefix",
         );
     }
-    read_each(entry, &list, &devices, inputs)
 }
 
 fn read_devices(list: &TableEntry<'_>) -> Vec<(Rc<Device>, Range<usize>)> {

@@ -332,6 +332,10 @@ fn every_problem_has_a_location_and_a_fix() {
             "[[source]]\nfor = {}\nurl = \"http://{device}/\"\n[[source]]\nfor = \"10.0.0.1\"\nurl = \"http://{device}/\"\n",
         ),
         (
+            "a prefix of all devices with {device}, and one under which their keys collide",
+            "[[source]]\nfor = { a = \"1\", b = \"2\" }\nurl = \"http://h/{device}\"\nprefix = \"{device}.\"\n[[source]]\nfor = { c = \"1\", d = \"2\" }\nurl = \"http://h/{device}\"\nprefix = \"all.\"\n[source.records]\np = \"/p\"\n",
+        ),
+        (
             "other nodes as devices",
             "[[source]]\nfor = { a = \"a.local\" }\nfollow = \"http://{device}:8000\"\n",
         ),

@@ -59,7 +59,7 @@ impl Conflict<'_> {
         if self.plan.is_upstream_node {
             return merge;
         }
-        let prefix = prefix_advice(&self.plan.name);
+        let prefix = prefix_advice(&self.plan.name, self.plan.has_shared_prefix);
         match self.refused.len() {
             1 => format!("{prefix}, or {merge}"),
             _ => prefix,
