@@ -176,6 +176,7 @@ impl Fetcher {
             wait = quota.wait(now).max(pause).max(not_before.since(now.mono));
             quota.refresh_reservations(now);
             if !wait.is_zero() {
+                self.tell_account_wait(&mut quota, now, pause, &mut deliver);
                 continue;
             }
             if self.is_waiting_for_clock(&mut clock_wait, now, &mut deliver) {
@@ -187,7 +188,7 @@ impl Fetcher {
             };
             let now = self.clock.now();
             if !quota.begin(now, self.max_pages()) {
-                wait = quota.wait(now);
+                wait = Duration::ZERO;
                 continue;
             }
             last_begun = Some(now.mono);
@@ -234,7 +235,7 @@ impl Fetcher {
     fn log_wait(&self, wait: Duration) {
         if wait >= limits::MIN_PERSISTED_RETRY_AFTER {
             log::info!(
-                "{}: first request in {} (quota used by the previous run)",
+                "{}: first request in {} (its quota, or a wait that the server asked for)",
                 self.plan.name,
                 human_duration(wait)
             );
@@ -286,7 +287,35 @@ impl Fetcher {
             "waits for the clock: its request contains the date{wrong}; `timedatectl` shows whether \
              the clock is synchronised"
         );
-        let failure = Failure::new(Cause::Clock, detail);
+        self.waiting(now, Failure::new(Cause::Clock, detail), left)
+    }
+
+    /// Delivers, once, that the server refused another source of the account for long.
+    fn tell_account_wait(
+        &mut self,
+        quota: &mut RequestQuota,
+        now: Moment,
+        own_wait: Duration,
+        deliver: &mut impl FnMut(Observation),
+    ) {
+        let Some(left) = quota.new_account_wait(now, own_wait) else {
+            return;
+        };
+        let detail = format!(
+            "waits {}, as the server asked another source of its [auth.NAME]",
+            human_duration(left)
+        );
+        let failure = Failure::new(Cause::RateLimited, detail);
+        let observation = Observation {
+            server_wait: left,
+            ..self.waiting(now, failure, left)
+        };
+        self.log(&observation);
+        deliver(observation);
+    }
+
+    /// What is known of a source that sends no request for some time.
+    fn waiting(&self, now: Moment, failure: Failure, left: Duration) -> Observation {
         Observation {
             source: self.index,
             at: now,

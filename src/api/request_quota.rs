@@ -41,6 +41,8 @@ pub struct AccountQuota {
 
 struct SharedMeter {
     meter: QuotaMeter,
+    /// When the last wait is over that the server ordered of the account.
+    ordered_until: Mono,
     reserve: Box<dyn Fn(&QuotaReservation) + std::marker::Send>,
 }
 
@@ -57,6 +59,7 @@ impl AccountQuota {
             interval_of_each,
             shared: Mutex::new(SharedMeter {
                 meter: QuotaMeter::resume(request_interval, carried, now),
+                ordered_until: Mono(0),
                 reserve,
             }),
         }
@@ -94,6 +97,8 @@ pub struct RequestQuota {
     slot: Option<QuotaSlot>,
     /// Requests that the last attempt took.
     usual_requests: u32,
+    /// The end of the last ordered wait that `new_account_wait` told of.
+    told_until: Mono,
 }
 
 impl RequestQuota {
@@ -107,6 +112,7 @@ impl RequestQuota {
             account,
             slot: None,
             usual_requests: 1,
+            told_until: Mono(0),
         }
     }
 
@@ -116,6 +122,19 @@ impl RequestQuota {
         let account = account.map(|account| account.shared.lock().meter.wait(now));
         let own = self.own.wait(now).max(self.share.wait(now));
         own.max(account.unwrap_or_default())
+    }
+
+    /// A wait that the server ordered of the account, once, where it is much longer than this
+    /// source's own: `own_wait` and the one of its quota.
+    pub fn new_account_wait(&mut self, now: Moment, own_wait: Duration) -> Option<Duration> {
+        let until = self.account.as_ref()?.shared.lock().ordered_until;
+        let left = until.since(now.mono);
+        let own = self.own.wait(now).max(own_wait);
+        let is_new = until != self.told_until && left >= own + limits::MIN_PERSISTED_RETRY_AFTER;
+        is_new.then(|| {
+            self.told_until = until;
+            left
+        })
     }
 
     /// How long to sleep for a wait: no event reports that the clock became trusted, which may
@@ -175,6 +194,10 @@ impl RequestQuota {
         }
         if let (Some(account), Some(slot)) = (&self.account, self.slot.take()) {
             let mut shared = account.shared.lock();
+            let ordered_until = now
+                .mono
+                .after(ordered_of_account.min(limits::MAX_RETRY_AFTER));
+            shared.ordered_until = shared.ordered_until.max(ordered_until);
             let reserved = shared
                 .meter
                 .complete(slot, requests, ordered_of_account, now);

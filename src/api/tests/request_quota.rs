@@ -203,6 +203,11 @@ fn a_wait_that_the_server_orders_of_one_source_holds_for_all() {
     first.complete(now.mono, 1, (hour, hour), now);
     assert_eq!((first.wait(now), second.wait(now)), (hour, hour));
     assert!(!second.begin(now, 1));
+    // The second, which was not refused itself, is told once.
+    assert_eq!(first.new_account_wait(now, Duration::ZERO), None);
+    assert_eq!(second.new_account_wait(now, hour), None);
+    assert_eq!(second.new_account_wait(now, Duration::ZERO), Some(hour));
+    assert_eq!(second.new_account_wait(now, Duration::ZERO), None);
     // The next run of this boot knows.
     let [mut first, _] = start(boot.carried(&disk));
     assert_eq!(first.wait(now), hour);
