@@ -68,6 +68,9 @@ fn parse_other(
     if text.trim().is_empty() {
         return fail(format!("the response of {host} is empty, expected {title}"));
     }
+    if text.contains('\0') {
+        return fail(format!("{host} returned binary data, expected {title}"));
+    }
     let looks = detect(text, fetched.content_type.as_deref());
     if let Some(other) = looks.filter(|looks| is_refused(*looks, format)) {
         let what = describe_looks(other);

@@ -12,8 +12,11 @@ use crate::limits;
 
 /// Parses a text whose last line is whole.
 pub fn parse(text: &str) -> Result<(Json, Vec<Issue>), FormatError> {
-    let (skipped, table) = skip_comments(text);
-    let delimiter = detect_delimiter(table.lines().next().unwrap_or_default());
+    let (mut skipped, mut table) = skip_comments(text);
+    let mut delimiter = detect_delimiter(table.lines().next().unwrap_or_default());
+    if let Some((named, rest)) = take_delimiter_line(table) {
+        (skipped, table, delimiter) = (skipped + 1, rest, named);
+    }
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -61,6 +64,16 @@ fn skip_comments(text: &str) -> (usize, &str) {
         (skipped, rest) = (skipped + 1, after);
     }
     (skipped, rest)
+}
+
+/// The delimiter that a first line `sep=;` names, as Excel writes it, and the table below it.
+fn take_delimiter_line(table: &str) -> Option<(u8, &str)> {
+    let (line, rest) = table.split_once('\n')?;
+    let name = line.trim_end_matches('\r').strip_prefix("sep=")?;
+    match name.as_bytes() {
+        [delimiter @ (b',' | b';' | b'\t' | b'|')] => Some((*delimiter, rest)),
+        _ => None,
+    }
 }
 
 /// The delimiter that is most frequent outside quotes. Commas between digits may be decimal

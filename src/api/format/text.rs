@@ -9,7 +9,7 @@ use crate::domain::text::shorten;
 use crate::limits;
 
 /// Parses a text whose last line is whole. If each line is `name = value`, `name: value` or a
-/// name, a tab and a value, that is an object; else one line is its value, and more are an array.
+/// name, a tab and a value, `#` lines left out, that is an object; else one line is its value, and more are an array.
 /// `is_value`: the configuration reads the whole text as one value, so that one line is none of
 /// an object.
 pub fn parse(text: &str, is_value: bool) -> Result<Json, FormatError> {
@@ -24,7 +24,8 @@ pub fn parse(text: &str, is_value: bool) -> Result<Json, FormatError> {
     if let ([line], true) = (&lines[..], is_value) {
         return Ok(leaf(line));
     }
-    let pairs: Option<Vec<(&str, &str)>> = lines.iter().map(|line| split_pair(line)).collect();
+    let named = lines.iter().filter(|line| !line.starts_with('#'));
+    let pairs: Option<Vec<(&str, &str)>> = named.map(|line| split_pair(line)).collect();
     if let Some(pairs) = pairs.filter(|it| !it.is_empty()) {
         let mut names = UniqueNames::default();
         let fields = pairs.into_iter().map(|(name, value)| {

@@ -83,6 +83,11 @@ fn bodies_of_another_format_are_refused() {
         (Csv, "", "the response of HOST is empty, expected CSV"),
         (
             Csv,
+            "PK\u{3}\u{4}\u{14}\0\0\0zip",
+            "HOST returned binary data, expected CSV",
+        ),
+        (
+            Csv,
             "<!doctype html>",
             "HOST returned a web page (HTML), expected CSV",
         ),

@@ -55,6 +55,8 @@ fn tables_become_arrays_of_rows() {
                 {"_1": null, "result": null, "table": 1, "room": 7, "_value": 6},
             ]),
         ),
+        ("sep=;\r\na;b,c\r\n1;2\r\n", json!([{"a": 1, "b,c": 2}])),
+        ("sep=\na\n", json!([{"sep=": "a"}])),
         ("a,b\n", json!([])),
         ("a,b\ntrue,NaN\n", json!([{"a": "true", "b": "NaN"}])),
         (

@@ -27,6 +27,12 @@ fn texts_become_a_value_an_object_or_lines() {
         ("a = x=y\n", false, json!({"a": "x=y"})),
         ("a=1\na=2\n", false, json!({"a": 1, "a_2": 2})),
         ("a=1\nrest\n", false, json!(["a=1", "rest"])),
+        (
+            "# note\na=1\n#b=2\nc: x\n",
+            false,
+            json!({"a": 1, "c": "x"}),
+        ),
+        ("# note\n1\n", false, json!(["# note", 1])),
         ("12:30\n12:45\n", false, json!(["12:30", "12:45"])),
         ("1\n2.5\nx\n", false, json!([1, 2.5, "x"])),
         ("http://x/y\n", false, json!("http://x/y")),
