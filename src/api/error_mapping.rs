@@ -304,6 +304,10 @@ fn describe_framing_error(error: &FramingError, host: &str) -> String {
             "{host} sent more than {} interim responses (status 1xx) before its response",
             limits::INTERIM_RESPONSES
         ),
+        FramingError::LongChunkLine => format!(
+            "the response of {host} has an invalid chunk: more than {} KiB beside its data",
+            limits::RESPONSE_HEAD_BYTES / 1024
+        ),
         FramingError::BadChunk(found) => format!(
             "the response of {host} has an invalid chunk: expected a length in hexadecimal digits, \
              found \"{found}\""

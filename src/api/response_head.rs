@@ -22,6 +22,8 @@ pub enum FramingError {
     TooManyInterim,
     /// No chunk length; what is there.
     BadChunk(String),
+    /// More beside the data of chunks than a head may have.
+    LongChunkLine,
 }
 
 impl std::fmt::Display for FramingError {
