@@ -44,6 +44,8 @@ pub struct SentRequest {
     pub first: Option<(Uri, HeaderMap)>,
     /// What the bodies of the fetch may still hold.
     pub body_limit: u64,
+    /// Redirects that the fetch may still follow.
+    pub redirects_left: u32,
     /// Requests sent for this fetch.
     pub requests: u32,
     /// All exchanges, if they are recorded.
@@ -60,6 +62,7 @@ impl Default for SentRequest {
             headers: HeaderMap::new(),
             first: None,
             body_limit: 0,
+            redirects_left: 0,
             requests: 0,
             exchanges: None,
         }
@@ -67,11 +70,17 @@ impl Default for SentRequest {
 }
 
 impl SentRequest {
-    pub fn begin(&mut self, now: Moment, validators: &Validators, body_limit: u64) {
+    pub fn begin(
+        &mut self,
+        now: Moment,
+        validators: &Validators,
+        (body_limit, redirects): (u64, u32),
+    ) {
         *self = SentRequest {
             now: Some(now),
             validators: validators.clone(),
             body_limit,
+            redirects_left: redirects,
             exchanges: self.exchanges.as_ref().map(|_| Vec::new()),
             ..SentRequest::default()
         };

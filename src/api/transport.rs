@@ -161,8 +161,8 @@ impl Transport {
     ) -> Result<FetchedResponse, FetchError> {
         let begun = Instant::now();
         self.control.set_deadline(begun + self.settings.timeout);
-        let body_limit = self.settings.body_limit;
-        self.sent.lock().begin(now, validators, body_limit);
+        let bounds = (self.settings.body_limit, self.settings.redirects);
+        self.sent.lock().begin(now, validators, bounds);
         let agent = self.agent.lock().clone();
         self.control.set_scope(RedirectScope::Anywhere);
         let response = self.retry_if_closed(now, || send(&agent))?;
@@ -176,9 +176,10 @@ impl Transport {
     }
 
     /// One more page of the fetch that `get` began: within its time and body limit, with the
-    /// headers of its first request. `target` must have the origin of that.
+    /// headers of its first request, and one redirect more. `target` must have the origin of that.
     pub fn get_page(&self, now: Moment, target: &Uri) -> Result<FetchedResponse, FetchError> {
         let (source, headers) = self.sent.lock().first.clone().unwrap_or_default();
+        self.sent.lock().redirects_left += 1;
         self.control
             .set_scope(self.redirect_scope(&source, target)?);
         let agent = self.agent.lock().clone();
@@ -227,10 +228,12 @@ impl Transport {
             if seen.contains(&target) {
                 return Err(redirect_error(&host, "redirect loop"));
             }
-            if seen.len() > self.settings.redirects as usize {
+            let left = self.sent.lock().redirects_left.checked_sub(1);
+            let Some(left) = left.filter(|_| seen.len() <= self.settings.redirects as usize) else {
                 let more = format!("more than {} redirects", self.settings.redirects);
                 return Err(redirect_error(&host, &more));
-            }
+            };
+            self.sent.lock().redirects_left = left;
             self.control.set_scope(self.redirect_scope(&here, &target)?);
             // Closes its connection instead of reading its body.
             drop(response);

@@ -57,6 +57,10 @@ impl ClockWait {
 
     pub fn check(&mut self, now: Moment) -> ClockWaitState {
         let stage = self.stage(now);
+        if stage == ClockWaitStage::Ready {
+            // A clock that was synchronised stays right when the time server is lost.
+            self.started = None;
+        }
         let is_new = self
             .last
             .is_none_or(|last| std::mem::discriminant(&last) != std::mem::discriminant(&stage));
@@ -111,6 +115,16 @@ mod tests {
                     (0, 0, Untrusted, Waiting(s(600)), true),
                     (5, 5, Untrusted, Waiting(s(595)), false),
                     (10, GOOD, Trusted, Ready, true),
+                ],
+            ),
+            (
+                "trusted once",
+                true,
+                vec![
+                    (0, GOOD, Untrusted, Waiting(s(600)), true),
+                    (5, GOOD, Trusted, Ready, true),
+                    (10, GOOD, Untrusted, Ready, false),
+                    (700, GOOD, Unknown, Ready, false),
                 ],
             ),
             (

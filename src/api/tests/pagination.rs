@@ -347,6 +347,37 @@ fn the_link_header_names_the_next_page() {
 }
 
 #[test]
+fn the_redirects_of_all_pages_are_bounded_together() {
+    for (per_page, pages, is_read) in [(1, 10, true), (2, 4, true), (3, 4, false)] {
+        let server = FaultServer::start(Arc::new(move |head: &str, wire, _: &_| {
+            let number = page_number(head);
+            let line = head.lines().next().unwrap_or_default();
+            let hops = line.matches("hop").count();
+            let sent = if hops < per_page {
+                let location = format!("Location: ?page={number}{}\r\n", "&hop".repeat(hops + 1));
+                send(wire, response("302 Found", &location, ""))
+            } else {
+                let next = (number < pages).then(|| format!("?page={}", number + 1));
+                send(wire, listed(&[1], next.as_deref()))
+            };
+            if sent {
+                AfterResponse::Keep
+            } else {
+                AfterResponse::Close
+            }
+        }));
+        let mut fetcher = paged_fetcher(get_url(&server.url()), long_timeout(), by_pointer(10));
+        let found = readings(&mut fetcher);
+        let case = format!("{per_page} {pages}: {found:?}");
+        if is_read {
+            assert_eq!(found, vec!["1"; pages], "{case}");
+        } else {
+            assert!(found[0].contains("more than 5 redirects"), "{case}");
+        }
+    }
+}
+
+#[test]
 fn a_page_that_fails_fails_the_fetch() {
     let other = FaultServer::start(script(vec![sends(response(
         "200 OK",
