@@ -170,12 +170,12 @@ fn read_schemes(item: &TableEntry<'_>, operation: &'static Operation) -> Option<
     is_complete.then_some(Auth::Schemes(credentials))
 }
 
-/// Warns about an `Authorization` header that a source of a URL has twice.
+/// Notes an `Authorization` header that a source of a URL has twice. No problem: version 0.1 took it.
 pub fn warn_authorization(item: &TableEntry<'_>, auth: &Auth, headers: &[Header]) {
     let mut names = headers.iter().map(|it| it.name.as_str());
     if names.any(|name| name.eq_ignore_ascii_case("authorization")) {
         item.remark(
-            Severity::Problem,
+            Severity::Note,
             "`auth` is the header Authorization, which `headers` has too: remove one of them",
         );
     }
@@ -186,7 +186,7 @@ pub fn warn_authorization(item: &TableEntry<'_>, auth: &Auth, headers: &[Header]
             .is_some_and(|begin| begin.eq_ignore_ascii_case("bearer "))
     {
         item.remark(
-            Severity::Problem,
+            Severity::Note,
             "`token` is sent as `Bearer TOKEN`: remove the `Bearer ` that it begins with",
         );
     }
