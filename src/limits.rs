@@ -40,14 +40,20 @@ pub const ISSUES_PER_RESPONSE: usize = 32;
 pub const SAMPLE_CHARS: usize = 48;
 /// Characters shown of the place of an issue: a hostile body is one name of 4 MiB.
 pub const POINTER_CHARS: usize = 160;
+/// Escapes of escapes in which secrets are searched: an error page in JSON quotes an address.
+pub const ESCAPE_LEVELS: usize = 4;
 /// Levels of a JSON response that selection descends.
 pub const JSON_DEPTH: usize = 64;
 /// Levels of a JSON text that are read: as many as serde_json takes, a stack's worth.
 pub const JSON_NESTING: usize = 127;
-/// Characters of a response shown where it stops to be JSON.
-pub const REFUSED_TEXT_CHARS: usize = 40;
+/// Characters shown of a body where it is not of its format.
+pub const BODY_SAMPLE_CHARS: usize = 40;
 /// Characters at the begin of a response by which its format is guessed for a message.
 pub const GUESSED_FORMAT_CHARS: usize = 4096;
+/// The same in lines.
+pub const GUESSED_FORMAT_LINES: usize = 20;
+/// Characters at the begin of a response in which a NUL or a broken character means binary data.
+pub const BINARY_CHECK_CHARS: usize = 64;
 
 /// Wrong passwords from one address within [`WRONG_PASSWORD_WINDOW`]: a person mistypes a few times, and
 /// at ten a minute a list of ten thousand takes a day.
@@ -76,6 +82,10 @@ pub const BODY_BYTES: u64 = 4 * 1024 * 1024;
 pub const CACHED_HEAD_BYTES: usize = 512;
 /// Bytes read of an error's body (403), to see whether it mentions a quota: errors are short.
 pub const ERROR_BODY_BYTES: u64 = 4 * 1024;
+/// Levels below a field `error` in which its text is searched: `{"errors": [{"message": "…"}]}`.
+pub const ERROR_MESSAGE_DEPTH: usize = 3;
+/// The name of a proxy's error (`ERR_DNS_FAIL`); a longer one is no name and not shown.
+pub const PROXY_ERROR_BYTES: usize = 40;
 /// The head of one response. Each kept connection holds a buffer of this size, and servers
 /// with long policies send 8 KiB.
 pub const RESPONSE_HEAD_BYTES: usize = 16 * 1024;
@@ -120,6 +130,9 @@ pub const CONNECT_GRACE: Duration = Duration::from_millis(50);
 /// Characters of an answer that could not be read, as a command shows them: enough to know a
 /// login page or an error's message.
 pub const RESPONSE_SAMPLE_CHARS: usize = 300;
+/// Characters of it that are kept beyond those that are shown: a secret at the cut must be whole
+/// when it is masked.
+pub const RESPONSE_SAMPLE_MARGIN_CHARS: usize = 512;
 /// Values of one JSON body: at about 100 bytes each in memory, 20 MB for the moment of
 /// reading. A body of 4 MiB could hold two million.
 pub const JSON_VALUES: usize = 200_000;
@@ -130,8 +143,6 @@ pub const OBJECT_VALUES: usize = 2;
 pub const VALUE_NAME_BYTES: usize = 32;
 /// Levels of XML elements. Tables of a device have ten; each level is kept open while it is read.
 pub const XML_DEPTH: usize = 64;
-/// Characters shown of a body that is not of its format.
-pub const FORMAT_SAMPLE_CHARS: usize = 40;
 /// A wall clock before this (2026-01-01) is wrong, since the program is younger:
 /// certificates cannot be judged by it.
 pub const EARLIEST_PLAUSIBLE_WALL_S: i64 = 1_767_225_600;
@@ -195,6 +206,10 @@ pub const PLACEHOLDER_OFFSET_DAYS: i64 = 36_525;
 pub const REQUEST_BODY_DEPTH: usize = 64;
 /// The same for a parameter.
 pub const PARAMETER_DEPTH: usize = 9;
+/// The longest example body of an OpenAPI file that `operations` repeats whole: a screen.
+pub const EXAMPLE_BODY_BYTES: usize = 400;
+/// The deepest table of an example body that is made of a schema.
+pub const EXAMPLE_BODY_DEPTH: usize = 6;
 /// How often a source that waits for the clock looks whether it is trusted.
 pub const CLOCK_TRUST_POLL: Duration = Duration::from_secs(5);
 /// How long readings, and requests that contain the date, wait for a clock that can be trusted.

@@ -51,13 +51,10 @@ fn find(tree: &Json) -> Option<(&str, &str)> {
 fn find_in(fields: &Map<String, Json>) -> Option<(&str, &str)> {
     NAMES.into_iter().find_map(|name| {
         let (name, field) = get(fields, name)?;
-        let text = text_of(field, NESTING)?;
+        let text = text_of(field, limits::ERROR_MESSAGE_DEPTH)?;
         (!text.trim().is_empty()).then_some((name, text))
     })
 }
-
-/// Levels below a field in which its text is searched: `{"errors": [{"message": "…"}]}`.
-const NESTING: usize = 3;
 
 fn text_of(field: &Json, levels: usize) -> Option<&str> {
     let levels = levels.checked_sub(1)?;

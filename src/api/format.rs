@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use serde_json::{Number, Value as Json};
 
 use crate::domain::reading::{Issue, Reason};
-use crate::domain::text::ellipsis;
+use crate::domain::text::{ellipsis, is_invisible};
 use crate::limits;
 
 /// Why a text is not of its format.
@@ -47,12 +47,12 @@ pub fn quote_sample(text: &str) -> String {
     let line = text.trim().lines().next().unwrap_or_default();
     match line {
         "" => "the end".to_owned(),
-        _ => format!("`{}`", one_line(line, limits::FORMAT_SAMPLE_CHARS)),
+        _ => format!("`{}`", one_line(line, limits::BODY_SAMPLE_CHARS)),
     }
 }
 
 fn one_line(text: &str, chars: usize) -> String {
-    ellipsis(text, chars).replace(char::is_control, " ")
+    ellipsis(text, chars).replace(|c: char| c.is_control() || is_invisible(c), " ")
 }
 
 /// How many values a tree may still have.

@@ -7,7 +7,7 @@ use ureq::http::{HeaderMap, Method, Uri};
 
 use crate::domain::redact::{MASK, Secrets};
 use crate::domain::secret_detection::{is_likely_key, is_secret_name};
-use crate::domain::text::ellipsis;
+use crate::domain::text::{ellipsis, is_invisible};
 use crate::limits;
 
 use super::charset;
@@ -81,11 +81,9 @@ impl HttpExchange {
     }
 }
 
-/// Characters that are kept beyond those that are shown: a secret at the cut must be whole when
-/// it is masked.
-const MARGIN_CHARS: usize = 512;
 /// Bytes that hold what is kept, whatever the characters are.
-const KEPT_BYTES: usize = (limits::RESPONSE_SAMPLE_CHARS + MARGIN_CHARS) * 4;
+const KEPT_BYTES: usize =
+    (limits::RESPONSE_SAMPLE_CHARS + limits::RESPONSE_SAMPLE_MARGIN_CHARS) * 4;
 
 /// The start of a body without line ends and other characters that a terminal obeys.
 fn one_line(body: &[u8], content_type: Option<&str>) -> String {
@@ -96,11 +94,6 @@ fn one_line(body: &[u8], content_type: Option<&str>) -> String {
         c => c,
     });
     shown.collect::<String>().trim().to_owned()
-}
-
-/// Changes the direction or the form of text beside it (Unicode's bidirectional controls, joiners).
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Without user-info, and with the values of secret parameters and segments that look like a key

@@ -5,7 +5,7 @@
 
 mod ndjson;
 mod reader;
-mod refusal;
+mod syntax_error;
 
 use reader::{ErrorKind, SyntaxError};
 use serde_json::Value as Json;
@@ -34,7 +34,7 @@ pub fn parse(text: &str, origin: BodyOrigin) -> Result<ParsedBody, Failure> {
         return Err(Failure::new(Cause::NotJson, detail));
     }
     if begin.starts_with('<') {
-        return Err(refusal::describe_markup(begin, origin.is_html, host));
+        return Err(syntax_error::describe_markup(begin, origin.is_html, host));
     }
     if begin.starts_with(ndjson::SEPARATOR) {
         return parse_lines(begin, origin);
@@ -52,7 +52,7 @@ pub fn parse(text: &str, origin: BodyOrigin) -> Result<ParsedBody, Failure> {
             return Ok(lines.body);
         }
     }
-    Err(refusal::describe(text, &error, host))
+    Err(syntax_error::describe(text, &error, host))
 }
 
 /// Parses a body whose Content-Type is NDJSON: a single text is itself, several are an array.
@@ -65,7 +65,11 @@ pub fn parse_text_or_lines(text: &str, origin: BodyOrigin) -> Result<ParsedBody,
 pub fn parse_lines(text: &str, origin: BodyOrigin) -> Result<ParsedBody, Failure> {
     let text = text.trim_start();
     if text.starts_with('<') {
-        return Err(refusal::describe_markup(text, origin.is_html, origin.host));
+        return Err(syntax_error::describe_markup(
+            text,
+            origin.is_html,
+            origin.host,
+        ));
     }
     // Labelled so, but one text over several lines.
     if text.trim_end().contains('\n')
@@ -75,7 +79,7 @@ pub fn parse_lines(text: &str, origin: BodyOrigin) -> Result<ParsedBody, Failure
     }
     let lines = ndjson::read(text, origin.is_end_marked, origin.host)?;
     if lines.broken > 0 && lines.broken == lines.count() {
-        return read(text).map_err(|error| refusal::describe(text, &error, origin.host));
+        return read(text).map_err(|error| syntax_error::describe(text, &error, origin.host));
     }
     Ok(lines.body)
 }

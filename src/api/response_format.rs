@@ -73,8 +73,7 @@ fn parse_other(
     }
     let looks = detect(text, fetched.content_type.as_deref());
     if let Some(other) = looks.filter(|looks| is_refused(*looks, format)) {
-        let what = describe_looks(other);
-        return fail(format!("{host} returned {what}, expected {title}"));
+        return fail(format!("{host} returned {other}, expected {title}"));
     }
     // XML shows by itself where it is cut.
     let is_end_marked = fetched.is_end_marked || format == ResponseFormat::Xml;
@@ -100,17 +99,7 @@ fn is_refused(looks: Looks, format: ResponseFormat) -> bool {
         Looks::Like(ResponseFormat::Xml) => format != ResponseFormat::Xml,
         Looks::Like(ResponseFormat::Ndjson) => format == ResponseFormat::Csv,
         Looks::Like(ResponseFormat::Prometheus) => format == ResponseFormat::Csv,
-        Looks::Like(_) => false,
-    }
-}
-
-fn describe_looks(looks: Looks) -> String {
-    match looks {
-        Looks::Html => "a web page (HTML)".to_owned(),
-        Looks::Like(format) => {
-            let (title, name) = (format.title(), format.name());
-            format!("{title} (`format = \"{name}\"` reads it)")
-        }
+        Looks::Like(_) | Looks::Jsonp | Looks::Binary => false,
     }
 }
 
@@ -130,7 +119,7 @@ fn describe(
     };
     let title = format.title();
     let other = looks.filter(|looks| *looks != Looks::Like(format));
-    let advice = other.map(|looks| format!("; it looks like {}", describe_looks(looks)));
+    let advice = other.map(|looks| format!("; it looks like {}", looks));
     let detail = format!(
         "the response of {host} is not valid {title} (line {line}): expected {expected}, found \
          {found}{}",

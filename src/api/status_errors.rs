@@ -8,6 +8,7 @@ use ureq::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::text::human_duration;
+use crate::limits;
 
 /// The failure for a status without readings.
 pub fn classify_status(
@@ -93,7 +94,7 @@ pub fn proxy_failure(code: u16, headers: &HeaderMap, host: &str) -> Option<Failu
     let status = status.and_then(|it| it.split([';', ',', ' ']).next());
     let is_name = |name: &&str| {
         let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
-        (1..=PROXY_ERROR_BYTES).contains(&name.len()) && name.bytes().all(is_letter)
+        (1..=limits::PROXY_ERROR_BYTES).contains(&name.len()) && name.bytes().all(is_letter)
     };
     let error = squid.or(status).filter(is_name)?;
     let why = match error {
@@ -105,9 +106,6 @@ pub fn proxy_failure(code: u16, headers: &HeaderMap, host: &str) -> Option<Failu
     let detail = format!("the proxy answers {code}{reason} ({error}) for {host}: {why}");
     (code != 407).then(|| Failure::new(Cause::Connect, detail))
 }
-
-/// Longest name of a proxy's error that is shown.
-const PROXY_ERROR_BYTES: usize = 40;
 
 pub const PROXY_LOGIN: &str = "the proxy answers 407: user or password missing or wrong; write \
     them as proxy = \"http://user:password@host:port\"";

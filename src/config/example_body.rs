@@ -5,11 +5,7 @@ use openapi::schema::{Literal, Schema, Types};
 use serde_json::{Map, Value};
 
 use crate::domain::toml_text::{bare_or_quoted, quoted};
-
-/// Longest example of an OpenAPI file that is repeated whole.
-const MAX_EXAMPLE: usize = 400;
-/// Deepest table of an example that is made of a schema.
-const MAX_DEPTH: usize = 6;
+use crate::limits;
 
 /// A `body` to begin with: the example of the OpenAPI file if it is short and valid, else its
 /// required fields. `None` if the operation has no body, or none is needed and none is shown.
@@ -19,7 +15,7 @@ pub fn body_skeleton(operation: &Operation) -> Option<String> {
     let is_text = declared.encoding == BodyEncoding::Text;
     let shown = shown.filter(|it| it.is_string() == is_text && !it.is_null());
     if let Some(shown) = &shown
-        && declared.example.len() <= MAX_EXAMPLE
+        && declared.example.len() <= limits::EXAMPLE_BODY_BYTES
         && check_body(operation, Some(shown)).is_empty()
         && let Some(toml) = json_as_toml(shown)
     {
@@ -40,7 +36,7 @@ pub fn body_skeleton(operation: &Operation) -> Option<String> {
 /// The required fields of a schema, from an example where it has them.
 fn skeleton(schema: &'static Schema, shown: Option<&Value>, depth: usize) -> Value {
     let mut properties = schema.properties().iter().peekable();
-    if properties.peek().is_some() && depth < MAX_DEPTH {
+    if properties.peek().is_some() && depth < limits::EXAMPLE_BODY_DEPTH {
         let required = properties.filter(|it| it.required).map(|it| {
             let shown = shown.and_then(|shown| shown.get(&it.name));
             let value = skeleton(it.schema.get(), shown, depth + 1);
@@ -49,7 +45,7 @@ fn skeleton(schema: &'static Schema, shown: Option<&Value>, depth: usize) -> Val
         return Value::Object(required.collect());
     }
     if let Some(shown) = shown
-        && json_as_toml(shown).is_some_and(|it| it.len() <= MAX_EXAMPLE)
+        && json_as_toml(shown).is_some_and(|it| it.len() <= limits::EXAMPLE_BODY_BYTES)
     {
         return shown.clone();
     }
@@ -65,7 +61,11 @@ fn skeleton(schema: &'static Schema, shown: Option<&Value>, depth: usize) -> Val
     if let Some(first) = literals.find(|it| **it != Literal::Null) {
         return Value::from(first.clone());
     }
-    if let Some(first) = schema.variants().first().filter(|_| depth < MAX_DEPTH) {
+    if let Some(first) = schema
+        .variants()
+        .first()
+        .filter(|_| depth < limits::EXAMPLE_BODY_DEPTH)
+    {
         return skeleton(first.get(), None, depth + 1);
     }
     placeholder(schema, depth)
@@ -85,7 +85,9 @@ fn placeholder(schema: &'static Schema, depth: usize) -> Value {
     } else if types.has(Types::OBJECT) {
         Value::Object(Map::new())
     } else if types.has(Types::LIST) {
-        let items = schema.items().filter(|_| depth < MAX_DEPTH);
+        let items = schema
+            .items()
+            .filter(|_| depth < limits::EXAMPLE_BODY_DEPTH);
         let items = items.map(|items| skeleton(items, None, depth + 1));
         Value::Array(items.into_iter().collect())
     } else if types.has(Types::BOOLEAN) {

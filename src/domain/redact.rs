@@ -13,6 +13,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use super::percent;
 use super::secret_detection::is_likely_key;
 use super::unescape::Unescaped;
+use crate::limits;
 
 /// Replaces a secret.
 pub const MASK: &str = "***";
@@ -26,8 +27,6 @@ const SHORTEST_NUMBER: usize = 6;
 const SHORTEST_PART: usize = 8;
 /// Readings are data; only what can hardly be a measured word is masked there.
 const SHORTEST_IN_DATA: usize = 8;
-/// Escapes of escapes that are searched: an error page in JSON quotes an address.
-const ESCAPE_LEVELS: usize = 4;
 /// Marks where a long text was cut.
 const CUT: char = '…';
 
@@ -121,7 +120,7 @@ impl Secrets {
     fn mask_escaped(&self, text: &str, least: usize) -> Option<String> {
         let mut unescaped = Unescaped::of(text).unescape()?;
         let mut spans = Vec::new();
-        for _ in 0..ESCAPE_LEVELS {
+        for _ in 0..limits::ESCAPE_LEVELS {
             self.find_spans(&unescaped, least, &mut spans);
             match unescaped.unescape() {
                 Some(next) => unescaped = next,

@@ -143,6 +143,12 @@ pub fn ellipsis(text: &str, chars: usize) -> String {
     }
 }
 
+/// Whether a character changes the direction or the form of the text beside it: Unicode's
+/// bidirectional controls, joiners and line separators.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// At most `bytes` bytes of `text`, cut between characters, without control characters.
 pub fn shorten(text: &str, bytes: usize) -> String {
     let mut end = text.len().min(bytes);

@@ -2,28 +2,49 @@
 //!
 //! Pure.
 
+use std::fmt;
+
 use serde::de::IgnoredAny;
 
 use super::csv::detect_delimiter;
 use super::text::split_pair;
 use crate::domain::plan::ResponseFormat;
-use crate::domain::text::ellipsis;
+use crate::limits;
 
 /// What a body looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Looks {
     Like(ResponseFormat),
     Html,
+    /// A script that calls a function with JSON: `callback({…});`.
+    Jsonp,
+    Binary,
 }
 
-/// Lines, and characters of markup, that are looked at.
-const LINES: usize = 20;
-const HEAD_CHARS: usize = 400;
+impl fmt::Display for Looks {
+    /// What it is, and what reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Looks::Like(format) => {
+                let (title, name) = (format.title(), format.name());
+                write!(f, "{title} (`format = \"{name}\"` reads it)")
+            }
+            Looks::Html => f.write_str("a web page (HTML)"),
+            Looks::Jsonp => f.write_str(
+                "JSONP (a script): leave the callback out of the address, or ask for JSON",
+            ),
+            Looks::Binary => f.write_str("binary data"),
+        }
+    }
+}
 
+/// What a text looks like; `None` where it is blank or broken JSON.
 pub fn detect(text: &str, content_type: Option<&str>) -> Option<Looks> {
-    let begin = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let whole = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let end = whole.char_indices().nth(limits::GUESSED_FORMAT_CHARS);
+    let begin = &whole[..end.map_or(whole.len(), |(at, _)| at)];
     if begin.starts_with('<') {
-        let head = ellipsis(begin, HEAD_CHARS).to_ascii_lowercase();
+        let head = begin.to_ascii_lowercase();
         let is_html = head.contains("<html") || head.starts_with("<!doctype html");
         return Some(if is_html {
             Looks::Html
@@ -31,10 +52,38 @@ pub fn detect(text: &str, content_type: Option<&str>) -> Option<Looks> {
             Looks::Like(ResponseFormat::Xml)
         });
     }
+    if is_binary(begin) {
+        return Some(Looks::Binary);
+    }
+    if is_jsonp(begin) {
+        return Some(Looks::Jsonp);
+    }
     if begin.starts_with(['{', '[']) {
-        return detect_json(begin).map(Looks::Like);
+        return detect_json(whole).map(Looks::Like);
     }
     detect_lines(begin, content_type).map(Looks::Like)
+}
+
+/// The title of a web page, if it has one.
+pub fn web_page_title(text: &str) -> Option<&str> {
+    let begin = text.to_ascii_lowercase().find("<title>")? + "<title>".len();
+    let title = text.get(begin..)?.split('<').next()?.trim();
+    (!title.is_empty()).then_some(title)
+}
+
+/// Bytes that no text has; `\u{1f}\u{2039}` is what gzip begins with, read as Windows-1252.
+fn is_binary(begin: &str) -> bool {
+    let mut first = begin.chars().take(limits::BINARY_CHECK_CHARS);
+    begin.starts_with("\u{1f}\u{2039}") || first.any(|c| c == '\u{fffd}' || c == '\0')
+}
+
+/// `callback({…});`, `/**/cb([…])`.
+fn is_jsonp(begin: &str) -> bool {
+    let begin = begin.strip_prefix("/**/").unwrap_or(begin).trim_start();
+    let is_name = |c: char| c.is_alphanumeric() || "_$.".contains(c);
+    let rest = begin.trim_start_matches(is_name);
+    let argument = rest.trim_start().strip_prefix('(').map(str::trim_start);
+    rest.len() < begin.len() && argument.is_some_and(|it| it.starts_with(['{', '[']))
 }
 
 fn detect_json(text: &str) -> Option<ResponseFormat> {
@@ -49,26 +98,56 @@ fn detect_json(text: &str) -> Option<ResponseFormat> {
     are_both.then_some(ResponseFormat::Ndjson)
 }
 
-fn detect_lines(text: &str, content_type: Option<&str>) -> Option<ResponseFormat> {
+fn detect_lines(begin: &str, content_type: Option<&str>) -> Option<ResponseFormat> {
     let media_type = content_type.unwrap_or_default().to_ascii_lowercase();
     let is = |name: &str| media_type.starts_with(name);
-    let is_metric = |line: &str| line.starts_with("# HELP ") || line.starts_with("# TYPE ");
-    let lines = || text.lines().map(str::trim).filter(|it| !it.is_empty());
-    if is("application/openmetrics-text") || lines().take(LINES).any(is_metric) {
+    let lines = || {
+        let lines = begin.lines().map(str::trim).filter(|it| !it.is_empty());
+        lines.take(limits::GUESSED_FORMAT_LINES)
+    };
+    lines().next()?;
+    let is_metadata = |line: &str| line.starts_with("# HELP ") || line.starts_with("# TYPE ");
+    if is("application/openmetrics-text") || lines().any(is_metadata) || lines().all(is_metric) {
         return Some(ResponseFormat::Prometheus);
     }
     if is("text/csv") || is("text/tab-separated-values") {
         return Some(ResponseFormat::Csv);
     }
-    let data = || lines().filter(|it| !it.starts_with('#')).take(LINES);
-    if data().next().is_some() && data().all(|line| split_pair(line).is_some()) {
-        return Some(ResponseFormat::Text);
-    }
-    let delimiter = char::from(detect_delimiter(data().next()?));
-    let count = |line: &str| line.matches(delimiter).count();
-    let columns = data().next().map(count).filter(|it| *it > 0);
-    if data().count() > 1 && columns.is_some() && data().all(|line| Some(count(line)) == columns) {
-        return Some(ResponseFormat::Csv);
-    }
-    is("text/plain").then_some(ResponseFormat::Text)
+    let data = || lines().filter(|it| !it.starts_with('#'));
+    let are_pairs = data().all(|line| split_pair(line).is_some());
+    Some(if !are_pairs && is_csv(data) {
+        ResponseFormat::Csv
+    } else {
+        ResponseFormat::Text
+    })
+}
+
+/// `name{label="x"} 1`, or `name 1` with or without a timestamp.
+fn is_metric(line: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let rest = line.trim_start_matches(is_name);
+    let name = &line[..line.len() - rest.len()];
+    let is_name =
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !name.ends_with(':');
+    let value = match rest.strip_prefix('{') {
+        Some(labels) => labels
+            .split_once('}')
+            .filter(|(labels, _)| labels.contains('='))
+            .map(|(_, value)| value),
+        None => rest.strip_prefix(' '),
+    };
+    let numbers = value.unwrap_or_default().split_whitespace();
+    let count = numbers.clone().count();
+    is_name && (1..=2).contains(&count) && numbers.clone().all(|it| it.parse::<f64>().is_ok())
+}
+
+/// Two lines or more with the same number of the same delimiter.
+fn is_csv<'a, I: Iterator<Item = &'a str>>(lines: impl Fn() -> I) -> bool {
+    let Some(first) = lines().next() else {
+        return false;
+    };
+    let delimiter = char::from(detect_delimiter(first));
+    let columns = |line: &str| line.matches(delimiter).count();
+    let of_first = columns(first);
+    lines().count() > 1 && of_first > 0 && lines().all(|line| columns(line) == of_first)
 }

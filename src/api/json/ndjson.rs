@@ -4,7 +4,7 @@
 
 use serde_json::Value as Json;
 
-use super::{max_values, refusal};
+use super::{max_values, syntax_error};
 use crate::api::parsed_body::ParsedBody;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::reading::{Issue, Reason};
@@ -62,7 +62,7 @@ pub fn read(text: &str, is_end_marked: bool, host: &str) -> Result<JsonLines, Fa
             }
             Err(error) => {
                 lines.broken += 1;
-                let (expected, found) = refusal::expected_and_found(line, &error);
+                let (expected, found) = syntax_error::expected_and_found(line, &error);
                 lines
                     .body
                     .push_issue(Reason::WrongType, pointer, expected, found);
@@ -78,7 +78,7 @@ pub fn read(text: &str, is_end_marked: bool, host: &str) -> Result<JsonLines, Fa
             format!("/{}", items.len()),
             "a line end behind the last line, or a Content-Length: the response may be cut"
                 .to_owned(),
-            format!("`{}`", refusal::show(cut)),
+            format!("`{}`", syntax_error::show(cut)),
         );
     }
     lines.body.tree = Json::Array(items);

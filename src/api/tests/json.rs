@@ -365,35 +365,35 @@ fn refusals_name_the_place_and_show_what_was_there() {
         ),
         (
             "21.5 kWh\n",
-            "the response of HOST is not valid JSON (line 1, column 6): expected nothing behind the JSON, found `kWh\\n`: this looks like plain text: `format = \"text\"` reads it",
+            "the response of HOST is not valid JSON (line 1, column 6): expected nothing behind the JSON, found `kWh\\n`: this looks like text (`format = \"text\"` reads it)",
         ),
         (
             "21.5kWh",
-            "the response of HOST is not valid JSON (line 1, column 5): expected nothing behind the JSON, found `21.5kWh`: this looks like plain text: `format = \"text\"` reads it",
+            "the response of HOST is not valid JSON (line 1, column 5): expected nothing behind the JSON, found `21.5kWh`: this looks like text (`format = \"text\"` reads it)",
         ),
         (
             "temp=21.5\nhum=45\n",
-            "the response of HOST is not valid JSON (line 1, column 1): expected a value, found `temp=21.5\\nhum=45\\n`: this looks like plain text: `format = \"text\"` reads it",
+            "the response of HOST is not valid JSON (line 1, column 1): expected a value, found `temp=21.5\\nhum=45\\n`: this looks like text (`format = \"text\"` reads it)",
         ),
         (
             "temp: 21.5\n",
-            "the response of HOST is not valid JSON (line 1, column 1): expected a value, found `temp: 21.5\\n`: this looks like plain text: `format = \"text\"` reads it",
+            "the response of HOST is not valid JSON (line 1, column 1): expected a value, found `temp: 21.5\\n`: this looks like text (`format = \"text\"` reads it)",
         ),
         (
             "time,temp,hum\n2026-01-01T00:00,21.5,45\n",
-            "the response of HOST is not valid JSON (line 1, column 1): expected a value, found `time,temp,hum\\n2026-01-01T00:00,21.5,45\\n`: this looks like CSV: `format = \"csv\"` reads it",
+            "the response of HOST is not valid JSON (line 1, column 1): expected a value, found `time,temp,hum\\n2026-01-01T00:00,21.5,45\\n`: this looks like CSV (`format = \"csv\"` reads it)",
         ),
         (
             "1;2\n3;4",
-            "the response of HOST is not valid JSON (line 1, column 2): expected nothing behind the JSON, found `1;2\\n3;4`: this looks like CSV: `format = \"csv\"` reads it",
+            "the response of HOST is not valid JSON (line 1, column 2): expected nothing behind the JSON, found `1;2\\n3;4`: this looks like CSV (`format = \"csv\"` reads it)",
         ),
         (
             "# TYPE temp gauge\ntemp 21.5\n",
-            "the response of HOST is not valid JSON (line 1, column 1): expected a value, found `# TYPE temp gauge\\ntemp 21.5\\n`: this looks like Prometheus text: `format = \"prometheus\"` reads it",
+            "the response of HOST is not valid JSON (line 1, column 1): expected a value, found `# TYPE temp gauge\\ntemp 21.5\\n`: this looks like Prometheus metrics (`format = \"prometheus\"` reads it)",
         ),
         (
             "temp{room=\"a b\"} 21.5 1700000000000\n",
-            "the response of HOST is not valid JSON (line 1, column 1): expected a value, found `temp{room=\"a b\"} 21.5 1700000000000\\n`: this looks like Prometheus text: `format = \"prometheus\"` reads it",
+            "the response of HOST is not valid JSON (line 1, column 1): expected a value, found `temp{room=\"a b\"} 21.5 1700000000000\\n`: this looks like Prometheus metrics (`format = \"prometheus\"` reads it)",
         ),
         (
             "{\"a\": 012345678901234567890123456789012345678901234567890}",
@@ -413,7 +413,7 @@ fn refusals_name_the_place_and_show_what_was_there() {
         ),
         (
             "<?xml version='1.0'?><r><temp>21.5</temp></r>",
-            "HOST returned markup (XML or HTML), expected JSON, found `<?xml version='1.0'?><r><temp>21.5</temp…`: `format = \"xml\"` reads XML",
+            "HOST returned XML (`format = \"xml\"` reads it), expected JSON, found `<?xml version='1.0'?><r><temp>21.5</temp…`",
         ),
     ] {
         assert_eq!(text_of(text), format!("not_json: {expected}"), "{text:?}");

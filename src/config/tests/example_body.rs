@@ -50,5 +50,5 @@ fn a_schema_that_contains_itself_ends() {
     let tree =
         r#"{"types":"object","rules":[{"properties":[{"name":"a","required":true,"schema":1}]}]}"#;
     let made = made("\"required\":true", tree).expect("a skeleton");
-    assert_eq!(made.matches("a = ").count(), MAX_DEPTH);
+    assert_eq!(made.matches("a = ").count(), limits::EXAMPLE_BODY_DEPTH);
 }

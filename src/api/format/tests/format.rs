@@ -66,7 +66,17 @@ fn formats_are_detected() {
         ("a;b\n1,5;2\n", Some("text/plain"), Some(Looks::Like(Csv))),
         ("a=1\nb=2\n", None, Some(Looks::Like(Text))),
         ("21.5 kWh\n", Some("text/plain"), Some(Looks::Like(Text))),
-        ("hello\n", None, None),
+        ("21.5 kWh\n", None, Some(Looks::Like(Text))),
+        ("hello\n", None, Some(Looks::Like(Text))),
+        (
+            "temp{room=\"a b\"} 21.5 1700000000000\n",
+            None,
+            Some(Looks::Like(Prometheus)),
+        ),
+        ("Report 2026\na,b\n1,2\n", None, Some(Looks::Like(Text))),
+        ("\"a\",\"b\"\n\"1\",\"2\"\n", None, Some(Looks::Like(Csv))),
+        ("cb({\"a\": 1});", None, Some(Looks::Jsonp)),
+        ("\u{1f}\u{2039}\u{8}", None, Some(Looks::Binary)),
         ("", None, None),
         ("\u{feff}", None, None),
     ] {

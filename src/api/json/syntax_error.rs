@@ -1,10 +1,13 @@
-//! Messages for responses that are not JSON: where, what was there, and what it looks like.
+//! Syntax errors of JSON as messages: where, what was there, and what the text looks like.
 //!
 //! Pure. Secrets are masked by the caller: whatever is cut here ends with `…`, by which the
 //! rest of a secret is known.
 
 use super::reader::{self, ErrorKind, SyntaxError};
+use crate::api::format::detect::{Looks, detect, web_page_title};
 use crate::domain::failure::{Cause, Failure};
+use crate::domain::plan::ResponseFormat;
+use crate::domain::text::is_invisible;
 use crate::limits;
 
 /// Why `text`, which `host` sent, is not JSON.
@@ -59,20 +62,14 @@ pub fn expected_and_found(text: &str, error: &SyntaxError) -> (String, String) {
 
 /// Why a response that begins with `<` is not JSON.
 pub fn describe_markup(text: &str, is_html: bool, host: &str) -> Failure {
-    let begin = begin_of(text);
-    let lower = begin.to_ascii_lowercase();
-    let detail = if is_html || lower.get(..200).unwrap_or(&lower).contains("html") {
-        let title = lower.find("<title>").map(|at| at + "<title>".len());
-        let title = title.and_then(|at| begin.get(at..)?.split('<').next());
-        let title = title.map(str::trim).filter(|title| !title.is_empty());
+    let looks = detect(text, None).unwrap_or(Looks::Html);
+    let detail = if is_html || looks == Looks::Html {
+        let title = web_page_title(begin_of(text));
         let title = title.map_or_else(String::new, |it| format!(" with the title `{}`", show(it)));
-        format!("{host} returned a web page (HTML){title}, expected JSON")
+        format!("{host} returned {}{title}, expected JSON", Looks::Html)
     } else {
-        let begin = show(begin);
-        format!(
-            "{host} returned markup (XML or HTML), expected JSON, found `{begin}`: \
-             `format = \"xml\"` reads XML"
-        )
+        let begin = show(text);
+        format!("{host} returned {looks}, expected JSON, found `{begin}`")
     };
     Failure::new(Cause::NotJson, detail)
 }
@@ -94,7 +91,7 @@ fn found_at(text: &str, at: usize, expected: &str) -> String {
     }
     let is_word = |c: char| c.is_alphanumeric() || "._+-".contains(c);
     let word = text[..at].trim_end_matches(is_word).len();
-    let is_near = at - word <= limits::REFUSED_TEXT_CHARS;
+    let is_near = at - word <= limits::BODY_SAMPLE_CHARS;
     show(&text[if is_near { word } else { at }..])
 }
 
@@ -102,7 +99,7 @@ fn found_at(text: &str, at: usize, expected: &str) -> String {
 pub fn show(text: &str) -> String {
     let mut shown = String::new();
     for (index, c) in text.chars().enumerate() {
-        if index == limits::REFUSED_TEXT_CHARS {
+        if index == limits::BODY_SAMPLE_CHARS {
             shown.push('…');
             break;
         }
@@ -115,24 +112,23 @@ pub fn show(text: &str) -> String {
     shown
 }
 
-/// Marks that change how the rest of a line is shown.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 fn begin_of(text: &str) -> &str {
     let text = text.trim_start();
     let end = text.char_indices().nth(limits::GUESSED_FORMAT_CHARS);
     &text[..end.map_or(text.len(), |(at, _)| at)]
 }
 
-/// What a text is that is not JSON, or what is wrong with its JSON.
-fn hint(text: &str, at: usize, expected: &str) -> Option<&'static str> {
-    let begin = begin_of(text);
-    if begin.starts_with(['{', '[', '"']) {
-        return syntax_hint(text, at, expected).or_else(|| format_hint(begin));
-    }
-    format_hint(begin)
+/// What is wrong with the JSON, or what the text is instead.
+fn hint(text: &str, at: usize, expected: &str) -> Option<String> {
+    let is_json = begin_of(text).starts_with(['{', '[', '"']);
+    let syntax = is_json.then(|| syntax_hint(text, at, expected)).flatten();
+    let format = || match detect(text, None)? {
+        // Text is what anything else is; what begins as JSON is broken JSON.
+        Looks::Like(ResponseFormat::Text) if is_json => None,
+        Looks::Like(ResponseFormat::Json | ResponseFormat::Ndjson) => None,
+        looks => Some(format!("this looks like {looks}")),
+    };
+    syntax.map(str::to_owned).or_else(format)
 }
 
 /// What is wrong with JSON at a place.
@@ -180,75 +176,4 @@ fn is_decimal_comma(before: &str, rest: &str) -> bool {
     let digits = before.strip_suffix(',');
     digits.is_some_and(|it| it.ends_with(|c: char| c.is_ascii_digit()))
         && rest.starts_with(|c: char| c.is_ascii_digit())
-}
-
-/// What the begin of a text looks like.
-fn format_hint(begin: &str) -> Option<&'static str> {
-    let line = begin.lines().next().unwrap_or_default();
-    if begin.starts_with("\u{1f}\u{2039}")
-        || begin.chars().take(64).any(|c| c == '\u{fffd}' || c == '\0')
-    {
-        return Some("this looks like binary data");
-    }
-    if is_jsonp(begin) {
-        return Some(
-            "this looks like JSONP (a script): leave the callback out of the address, or ask \
-             for JSON",
-        );
-    }
-    if is_prometheus(begin) {
-        return Some("this looks like Prometheus text: `format = \"prometheus\"` reads it");
-    }
-    if begin.starts_with(['{', '[', '"']) {
-        return None;
-    }
-    if is_csv(begin) {
-        return Some("this looks like CSV: `format = \"csv\"` reads it");
-    }
-    // Numbers and words, for people or other programs.
-    (!line.starts_with(['{', '[']))
-        .then_some("this looks like plain text: `format = \"text\"` reads it")
-}
-
-/// `callback({…});`, `/**/cb([…])`.
-fn is_jsonp(begin: &str) -> bool {
-    let begin = begin.strip_prefix("/**/").unwrap_or(begin).trim_start();
-    let is_name = |c: char| c.is_alphanumeric() || "_$.".contains(c);
-    let rest = begin.trim_start_matches(is_name);
-    let argument = rest.trim_start().strip_prefix('(').map(str::trim_start);
-    rest.len() < begin.len() && argument.is_some_and(|it| it.starts_with(['{', '[']))
-}
-
-/// Comments of the exposition format, or `name{label="x"} 1` and `name 1` on the first line.
-fn is_prometheus(begin: &str) -> bool {
-    if begin.starts_with("# HELP ") || begin.starts_with("# TYPE ") {
-        return true;
-    }
-    let line = begin.lines().next().unwrap_or_default();
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let rest = line.trim_start_matches(is_name);
-    let name = &line[..line.len() - rest.len()];
-    let has_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    let has_name = has_name && !name.ends_with(':');
-    let value = match rest.strip_prefix('{') {
-        Some(labels) => labels.split_once('}').filter(|(it, _)| it.contains('=')),
-        None => rest.strip_prefix(' ').map(|value| ("", value)),
-    };
-    let is_number = |value: &str| {
-        let words = value.split_whitespace();
-        words.clone().count() <= 2 && words.clone().all(|it| it.parse::<f64>().is_ok())
-    };
-    has_name && value.is_some_and(|(_, value)| !value.trim().is_empty() && is_number(value))
-}
-
-/// Two lines or more with the same number of the same separator.
-fn is_csv(begin: &str) -> bool {
-    let mut lines = begin.lines().filter(|line| !line.trim().is_empty());
-    let (Some(first), Some(second)) = (lines.next(), lines.next()) else {
-        return false;
-    };
-    [',', ';', '\t'].into_iter().any(|separator| {
-        let count = first.matches(separator).count();
-        count > 0 && second.matches(separator).count() == count
-    })
 }
