@@ -1,8 +1,10 @@
-//! Fetch loop of one source: request, response, observation, wait.
+//! Fetcher of one source: request, response, observation.
 //!
-//! Runs on the thread `fetch-<source>`, which owns the [`Fetcher`]. It passes observations
-//! on and keeps only what improves the next request (validators, failures in a row). A source
-//! that hangs blocks this thread alone, and the stop interrupts it.
+//! Owned by the thread `fetch-<source>`, which runs the loop of `fetch_loop`. It keeps only what
+//! improves the next request (validators, failures in a row). A source that hangs blocks this
+//! thread alone, and the stop interrupts it.
+
+mod fetch_loop;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,24 +17,20 @@ use super::fetch_result::FetchResult;
 use super::http_exchange::HttpExchange;
 use super::http_response::{FetchError, FetchedResponse};
 use super::pagination::{self, Pagination};
-use super::request_quota::{QuotaHandle, RequestQuota};
 use super::response_format;
 use super::response_parser::ResponseParser;
 use super::sent_request::Validators;
 use super::source_request::SourceRequest;
 use super::transport::Transport;
-use crate::domain::clock_wait::{ClockWait, ClockWaitStage};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::LastAccepted;
 use crate::domain::plan::{Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::redact::Secrets;
 use crate::domain::schedule;
-use crate::domain::text::human_duration;
-use crate::domain::time::{Moment, Mono};
+use crate::domain::time::Moment;
 use crate::limits;
 use crate::sys::clock::Clock;
-use crate::sys::shutdown::{StopToken, WakeReason};
 use crate::sys::thread::catch_panic;
 use openapi::operation::Operation;
 
@@ -134,255 +132,6 @@ impl Fetcher {
         format!("fetch-{}", self.plan.name)
     }
 
-    /// The thread: fetches, delivers and waits until the stop.
-    pub fn run(
-        mut self,
-        stopping: &StopToken,
-        quota_handle: QuotaHandle,
-        mut deliver: impl FnMut(Observation),
-    ) {
-        self.record_exchanges_for_log();
-        let canceller = self.transport.canceller();
-        let _on_stop = stopping.on_stop(move || canceller.cancel());
-        let mut quota = RequestQuota::resume(self.quota, quota_handle, self.clock.now());
-        let mut wait = schedule::first_wait(self.index).max(quota.wait(self.clock.now()));
-        self.log_wait(wait);
-        let mut clock_wait = ClockWait::new(self.request.has_placeholders(), self.clock.now());
-        let (mut seen, mut last_begun, mut not_before) = (0, None, Mono(0));
-        // What is left of the interval, whatever the quotas say.
-        let mut pause = Duration::ZERO;
-        loop {
-            let timeout = quota.poll_timeout(wait);
-            let slept_from = self.clock.now().mono;
-            let woken = self.sleep(stopping, timeout, &mut seen);
-            let now = self.clock.now();
-            let since_last = last_begun.map(|begun: Mono| now.mono.since(begun));
-            let recent = since_last.filter(|since| *since < limits::EARLY_PROBE_INTERVAL);
-            match (woken, recent) {
-                (WakeReason::Stop, _) => break,
-                // Early, but not within the minimum gap.
-                (WakeReason::Wake, Some(since)) => {
-                    let rest = wait.saturating_sub(now.mono.since(slept_from));
-                    wait = rest.min(limits::EARLY_PROBE_INTERVAL - since);
-                    pause = pause.min(wait);
-                    continue;
-                }
-                (WakeReason::Wake, None) => {
-                    log::debug!("{}: fetched early", self.plan.name);
-                    pause = Duration::ZERO;
-                }
-                (WakeReason::Elapsed, _) => pause = pause.saturating_sub(timeout),
-            }
-            wait = quota.wait(now).max(pause).max(not_before.since(now.mono));
-            quota.refresh_reservations(now);
-            if !wait.is_zero() {
-                self.tell_account_wait(&mut quota, now, pause, &mut deliver);
-                continue;
-            }
-            if self.is_waiting_for_clock(&mut clock_wait, now, &mut deliver) {
-                wait = limits::CLOCK_TRUST_POLL;
-                continue;
-            }
-            let Some(permit) = self.wait_for_permit(now.mono) else {
-                break;
-            };
-            let now = self.clock.now();
-            if !quota.begin(now, self.max_pages()) {
-                wait = Duration::ZERO;
-                continue;
-            }
-            last_begun = Some(now.mono);
-            let observation = self.fetch(permit);
-            let requests = self.transport.requests();
-            let ended = self.clock.now();
-            let ordered = (self.retry_after, self.account_wait(observation.as_ref()));
-            quota.complete(now.mono, requests, ordered, ended);
-            match observation {
-                Some(mut observation) => {
-                    // Not saved: a restart may ask once, as an empty cache does.
-                    not_before = ended.mono.after(observation.server_wait);
-                    pause = observation.next_in;
-                    // The quota takes a fetch of several requests longer than an interval.
-                    let quota_wait = quota.wait(ended);
-                    observation.server_wait = observation.server_wait.max(quota_wait);
-                    observation.next_in = observation.next_in.max(quota_wait);
-                    wait = observation.next_in;
-                    self.log(&observation);
-                    self.trace_exchanges(&observation);
-                    deliver(observation);
-                }
-                // Cancelled by the stop.
-                None => break,
-            }
-        }
-        quota.settle(self.clock.now());
-    }
-
-    /// The wait that the server ordered of all sources of the account: as long as that of this
-    /// source where it was refused for too many requests.
-    fn account_wait(&self, observation: Option<&Observation>) -> Duration {
-        match observation.map(|it| (&it.outcome, it.next_in)) {
-            Some((FetchOutcome::Failed { failure, .. }, next_in))
-                if failure.cause == Cause::RateLimited =>
-            {
-                self.retry_after.max(next_in)
-            }
-            _ => self.retry_after,
-        }
-    }
-
-    /// Logs why a source does not fetch soon after the start.
-    fn log_wait(&self, wait: Duration) {
-        if wait >= limits::MIN_PERSISTED_RETRY_AFTER {
-            log::info!(
-                "{}: first request in {} (its quota, or a wait that the server asked for)",
-                self.plan.name,
-                human_duration(wait)
-            );
-        }
-    }
-
-    /// Whether no request may be sent yet, since it contains the date. Each stage of the wait is
-    /// told once.
-    fn is_waiting_for_clock(
-        &mut self,
-        clock_wait: &mut ClockWait,
-        now: Moment,
-        deliver: &mut impl FnMut(Observation),
-    ) -> bool {
-        let clock = clock_wait.check(now);
-        let left = clock.stage.time_left();
-        match (clock.is_new, left) {
-            (true, Some(left)) => {
-                let observation = self.waiting_for_clock(now, left);
-                self.log(&observation);
-                deliver(observation);
-            }
-            (true, None) if clock.stage == ClockWaitStage::ReadyUntrusted => {
-                self.log_untrusted_clock(now);
-            }
-            _ => {}
-        }
-        left.is_some()
-    }
-
-    fn log_untrusted_clock(&self, now: Moment) {
-        log::warn!(
-            "{}: its request contains the date, and the clock is still not synchronised: it is sent \
-             with the clock as it is, {}",
-            self.plan.name,
-            now.wall
-        );
-    }
-
-    /// What is known of a source that sends no request before the clock is trusted. It is no
-    /// failure of the server: no interval grows.
-    fn waiting_for_clock(&self, now: Moment, left: Duration) -> Observation {
-        let wrong = if now.wall.second() < limits::EARLIEST_PLAUSIBLE_WALL_S {
-            format!(", and the clock is certainly wrong ({})", now.wall)
-        } else {
-            String::new()
-        };
-        let detail = format!(
-            "waits for the clock: its request contains the date{wrong}; `timedatectl` shows whether \
-             the clock is synchronised"
-        );
-        self.waiting(now, Failure::new(Cause::Clock, detail), left)
-    }
-
-    /// Delivers, once, that the server refused another source of the account for long.
-    fn tell_account_wait(
-        &mut self,
-        quota: &mut RequestQuota,
-        now: Moment,
-        own_wait: Duration,
-        deliver: &mut impl FnMut(Observation),
-    ) {
-        let Some(left) = quota.new_account_wait(now, own_wait) else {
-            return;
-        };
-        let detail = format!(
-            "waits {}, as the server asked another source of its [auth.NAME]",
-            human_duration(left)
-        );
-        let failure = Failure::new(Cause::RateLimited, detail);
-        let observation = Observation {
-            server_wait: left,
-            ..self.waiting(now, failure, left)
-        };
-        self.log(&observation);
-        deliver(observation);
-    }
-
-    /// What is known of a source that sends no request for some time.
-    fn waiting(&self, now: Moment, failure: Failure, left: Duration) -> Observation {
-        Observation {
-            source: self.index,
-            at: now,
-            duration: Duration::ZERO,
-            bytes: 0,
-            upstream: None,
-            outcome: FetchOutcome::Failed {
-                failure,
-                issues: Vec::new(),
-            },
-            next_in: left,
-            server_wait: Duration::ZERO,
-            late_notice: None,
-            skipped_polls: 0,
-        }
-    }
-
-    /// Sleeps for `duration`, and closes expired idle connections meanwhile.
-    fn sleep(&self, stopping: &StopToken, duration: Duration, seen: &mut u64) -> WakeReason {
-        let begun = self.clock.now().mono;
-        loop {
-            let left = duration.saturating_sub(self.clock.now().mono.since(begun));
-            let expiry = self.transport.close_expired();
-            let timeout = expiry.map_or(left, |expiry| left.min(expiry));
-            match stopping.wait_or_wake(timeout, seen) {
-                WakeReason::Elapsed if timeout < left => {}
-                woken => return woken,
-            }
-        }
-    }
-
-    /// Waits for a connection of the server's pool; `None` if the node stops. Each whole
-    /// interval that passes meanwhile counts as a skipped poll.
-    fn wait_for_permit(&mut self, due: Mono) -> Option<PoolPermit> {
-        let mut permit = self.transport.queue(due);
-        let mut is_in_time = true;
-        loop {
-            match permit.wait(self.transport.control(), Some(self.plan.every)) {
-                WaitResult::Ready => break,
-                WaitResult::Stopped => return None,
-                WaitResult::TimedOut => {
-                    is_in_time = false;
-                    self.skip_interval();
-                }
-            }
-        }
-        if is_in_time {
-            self.clear_overload();
-        }
-        Some(permit)
-    }
-
-    fn skip_interval(&mut self) {
-        self.skipped_intervals += 1;
-        if self.overload.is_none() {
-            let late = self.transport.overload_warning();
-            log::warn!("{}: {late}", self.plan.name);
-            self.overload = Some(late.into());
-        }
-    }
-
-    fn clear_overload(&mut self) {
-        if self.overload.take().is_some() {
-            log::info!("{}: polled in time again", self.plan.name);
-        }
-    }
-
     /// Starts recording requests and responses, for a command to show.
     pub fn record_exchanges(&self) {
         self.transport.record_exchanges();
@@ -395,25 +144,6 @@ impl Fetcher {
             it.mask(&self.secrets);
         }
         exchanges
-    }
-
-    fn record_exchanges_for_log(&self) {
-        if log::log_enabled!(log::Level::Trace) {
-            self.record_exchanges();
-        }
-    }
-
-    /// Requests and responses of the last fetch as log lines, where the log wants them.
-    fn trace_exchanges(&self, observation: &Observation) {
-        if !log::log_enabled!(log::Level::Trace) {
-            return;
-        }
-        let is_usable = observation.outcome.is_usable();
-        for exchange in self.exchanges() {
-            for line in exchange.lines(!is_usable) {
-                log::trace!("{}: {line}", self.plan.name);
-            }
-        }
     }
 
     /// One whole fetch; `None` if it was cancelled. It never panics.
@@ -525,7 +255,7 @@ impl Fetcher {
         } else {
             &none
         };
-        let mut fetched = self.transport.get(begun, validators, &*send)?;
+        let mut fetched = self.transport.fetch(begun, validators, &*send)?;
         fetched.validators.request = identity;
         self.record_date(&fetched);
         let mut result = match (&self.pagination, fetched.status) {
@@ -548,7 +278,7 @@ impl Fetcher {
         begun: Moment,
     ) -> Result<FetchResult, FetchError> {
         let source = self.transport.first_uri();
-        let fetch = |uri: &_| self.transport.get_page(begun, uri);
+        let fetch = |uri: &_| self.transport.fetch_page(begun, uri);
         let parse = |page: &_| response_format::parse(page, &self.plan);
         let pages = pagination::collect(pagination, &source, first, parse, fetch)?;
         Ok(self.parser().parse_pages(pages, first, begun))

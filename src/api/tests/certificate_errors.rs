@@ -238,7 +238,7 @@ fn the_end_of_tls_marks_the_end_of_a_body() {
     );
     let transport = Transport::new(settings).expect("the settings are good");
     let request = get_url(&format!("https://{}/", server.address));
-    let fetched = transport.get(clock_at_noon().now(), &Validators::default(), &*request);
+    let fetched = transport.fetch(clock_at_noon().now(), &Validators::default(), &*request);
     let fetched = fetched.expect("readable");
     assert_eq!(fetched.body, b"a,b\n1,2");
     assert!(fetched.is_end_marked);

@@ -200,7 +200,7 @@ fn the_end_of_a_body_is_marked_or_not() {
         }));
         let transport = Transport::new(long_timeout()).expect("the settings are good");
         let request = get_url(&server.url());
-        let fetched = transport.get(clock_at_noon().now(), &Validators::default(), &*request);
+        let fetched = transport.fetch(clock_at_noon().now(), &Validators::default(), &*request);
         let fetched = fetched.expect("readable");
         assert_eq!(fetched.is_end_marked, expected, "{name}");
     }

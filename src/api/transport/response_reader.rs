@@ -1,0 +1,143 @@
+//! Reading of a response: its status, its body, and the start of a body for messages.
+//!
+//! Runs on the source's fetch thread.
+
+use std::io::Read;
+use std::time::Duration;
+
+use ureq::Body;
+use ureq::http::{Response, Uri, header};
+
+use super::Transport;
+use crate::api::content_coding::{self, CodingError};
+use crate::api::error_context::ResponsePart;
+use crate::api::http_response::{FetchError, FetchedResponse, is_chunked};
+use crate::api::sent_request::Validators;
+use crate::api::status_errors::{AccessDenial, classify_status, proxy_failure};
+use crate::api::{error_mapping, error_message, origin};
+use crate::domain::failure::Failure;
+use crate::domain::time::Moment;
+use crate::limits;
+
+impl Transport {
+    /// Checks the status and reads the body.
+    pub(super) fn read_response(
+        &self,
+        mut response: Response<Body>,
+        from: &Uri,
+        now: Moment,
+        validators: &Validators,
+        dropped: Option<(String, String)>,
+    ) -> Result<FetchedResponse, FetchError> {
+        let host = origin::display_host(from);
+        let is_other_clock = !self.control.used_loopback();
+        let mut fetched = FetchedResponse::from_head(&response, from, now, is_other_clock);
+        match fetched.status {
+            304 if !validators.is_empty() => return Ok(fetched),
+            200..=203 | 206..=299 => {}
+            code => {
+                if self.config.proxy().is_some()
+                    && let Some(failure) = proxy_failure(code, response.headers(), &host)
+                {
+                    if self.is_recording() {
+                        self.read_start(&mut response);
+                    }
+                    return Err(FetchError::Failed(failure));
+                }
+                let retry_after = fetched.retry_after;
+                let failure = self.explain_status(&mut response, &host, retry_after, dropped);
+                return Err(FetchError::Failed(failure));
+            }
+        }
+        self.read_body(response, &mut fetched, &host, now)?;
+        Ok(fetched)
+    }
+
+    /// Reads and decompresses the body, within what the bodies of the fetch may still hold.
+    fn read_body(
+        &self,
+        mut response: Response<Body>,
+        fetched: &mut FetchedResponse,
+        host: &str,
+        now: Moment,
+    ) -> Result<(), FetchError> {
+        let limit = self.settings.body_limit;
+        let refuse = |error: CodingError| FetchError::Failed(error.failure(host, limit));
+        let codings = content_coding::named_codings(response.headers()).map_err(refuse)?;
+        let context = self.error_context(host, ResponsePart::Body, now);
+        let left = self.sent.lock().body_limit;
+        let received_limit = left.saturating_add(limits::CODING_OVERHEAD_BYTES);
+        let content_length = response.body().content_length();
+        fetched.is_end_marked = content_length.is_some() || is_chunked(response.headers());
+        if content_length.is_some_and(|bytes| bytes > received_limit) {
+            if self.is_recording() {
+                self.read_start(&mut response);
+            }
+            return Err(FetchError::Failed(error_mapping::body_too_large(context)));
+        }
+        self.control.take_tls_close();
+        let body = response.body_mut().with_config();
+        let mut received = Vec::new();
+        let read = body
+            .limit(received_limit)
+            .reader()
+            .read_to_end(&mut received);
+        if let Err(error) = read {
+            let start = content_coding::decode_start(received, limit);
+            self.record_body(&start, fetched.content_type.as_deref());
+            return Err(self.classify(&error.into(), ResponsePart::Body, now));
+        }
+        let start = if self.is_recording() {
+            received[..received.len().min(limits::ERROR_BODY_BYTES as usize)].to_vec()
+        } else {
+            Vec::new()
+        };
+        let decoded = content_coding::decode(received, &codings, left).map_err(|error| {
+            let start = content_coding::decode_start(start, limits::ERROR_BODY_BYTES);
+            self.record_body(&start, fetched.content_type.as_deref());
+            refuse(error)
+        })?;
+        fetched.is_end_marked |= decoded.has_trailer || self.control.take_tls_close();
+        fetched.body = decoded.body;
+        self.sent.lock().body_limit = left.saturating_sub(fetched.body.len() as u64);
+        self.record_body(&fetched.body, fetched.content_type.as_deref());
+        // Closing the sockets can look like the end of a body without a length.
+        if self.control.is_stopped() {
+            Err(FetchError::Stopped)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The failure of a status without readings, with what the body says of it.
+    fn explain_status(
+        &self,
+        response: &mut Response<Body>,
+        host: &str,
+        retry_after: Option<Duration>,
+        dropped: Option<(String, String)>,
+    ) -> Failure {
+        let code = response.status().as_u16();
+        let start = if code >= 400 || self.is_recording() {
+            self.read_start(response)
+        } else {
+            Vec::new()
+        };
+        let sent = self.sent.lock().headers.get(header::AUTHORIZATION).cloned();
+        let denial = AccessDenial::read(response.headers(), &start, sent.as_ref(), dropped);
+        let mut failure = classify_status(code, host, retry_after, &denial);
+        failure.detail += &error_message::describe_body(&start);
+        failure
+    }
+
+    /// The start of a body that gives no readings; what cannot be read is left out.
+    fn read_start(&self, response: &mut Response<Body>) -> Vec<u8> {
+        let mut text = Vec::new();
+        let body = response.body_mut().as_reader();
+        let _ = body.take(limits::ERROR_BODY_BYTES).read_to_end(&mut text);
+        let text = content_coding::decode_start(text, limits::ERROR_BODY_BYTES);
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        self.record_body(&text, kind.and_then(|kind| kind.to_str().ok()));
+        text
+    }
+}
