@@ -6,13 +6,14 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::reader::{ConfigReader, TableEntry, TableReader};
-use super::secret::{Secret, without_secrets};
+use super::secret::Secret;
 use super::section::{
     ConfigOption, OptionReader, duration, list, number, plain, print_options, read_options, set,
     text,
 };
 use super::types::{Config, KeySpans, Notifications, SourceConfig, WebhookConfig, WebhookFormat};
 use crate::domain::alert::{AlertRules, DisplayRule, MuteWindow, SourceRule, StaleRule, ValueRule};
+use crate::domain::secret_detection::without_secrets;
 use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::nearest;
 

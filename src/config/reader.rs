@@ -16,8 +16,9 @@ use super::device::{Device, has_device_placeholder};
 use super::environment::Environment;
 use super::other_names;
 use super::problem::{Problem, Remark, Severity};
-use super::secret::{Secret, is_secret_name};
+use super::secret::Secret;
 use crate::domain::redact::{MASK, Secrets};
+use crate::domain::secret_detection::is_secret_name;
 use crate::domain::text::parse_duration;
 use openapi::operation::nearest;
 

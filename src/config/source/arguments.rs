@@ -7,7 +7,7 @@ use super::placeholders::{
 };
 use crate::api::argument_template::{ArgumentTemplate, fill_arguments};
 use crate::config::reader::{TableEntry, TableReader};
-use crate::config::secret::is_secret_name;
+use crate::domain::secret_detection::is_secret_name;
 use crate::limits;
 use openapi::operation::{Api, Argument, Location, Operation, Parameter, check_arguments, nearest};
 

@@ -8,9 +8,9 @@ use super::operation_body::read_operation_method;
 use super::placeholders::{add_quoted_secrets, add_text_secrets, read_template, sample_time};
 use super::target::argument_as_toml;
 use crate::config::reader::{TableEntry, TableReader};
-use crate::config::secret::is_secret_name;
 use crate::config::section::text;
 use crate::config::types::{ConfiguredBody, Header, RequestMethod, SourceConfig, SourceTarget};
+use crate::domain::secret_detection::is_secret_name;
 use crate::limits;
 use toml::de::DeValue;
 

@@ -13,10 +13,10 @@ use crate::api::argument_template::{ArgumentTemplate, fill_body};
 use crate::config::example_body::body_skeleton;
 use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, TableReader};
-use crate::config::secret::is_secret_name;
 use crate::config::types::{ConfiguredBody, RequestMethod};
 use crate::domain::placeholder::Template;
 use crate::domain::redact::MASK;
+use crate::domain::secret_detection::is_secret_name;
 use crate::limits;
 
 /// `None` where the options do not fit the operation, which is reported.

@@ -3,10 +3,10 @@
 use super::arguments::{find_operation, read_arguments, read_query};
 use super::url::{read_url, read_url_template};
 use crate::config::reader::TableReader;
-use crate::config::secret::{is_secret_name, without_secrets};
 use crate::config::section::{inline_table, text};
 use crate::config::types::{SourceConfig, SourceTarget};
 use crate::domain::redact::MASK;
+use crate::domain::secret_detection::{is_secret_name, without_secrets};
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use openapi::operation::{Api, Argument};
 

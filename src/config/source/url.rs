@@ -6,10 +6,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::placeholders::{add_text_secrets, note_unfilled, read_template, sample_time};
 use crate::api::url_source::fill_url;
 use crate::config::reader::TableEntry;
-use crate::config::secret::{is_likely_key, is_secret_name};
 use crate::domain::percent;
 use crate::domain::placeholder::Template;
 use crate::domain::redact::MASK;
+use crate::domain::secret_detection::{is_likely_key, is_secret_name};
 
 const WHAT: &str = "an address that begins with http:// or https://";
 
