@@ -97,7 +97,7 @@ impl ConnectionPool {
     /// The warning when fetches wait for a whole interval.
     pub fn overload_warning(&self) -> String {
         let host = &self.host;
-        format!("{host} is slower than its sources are polled: raise `connections` or `every`")
+        format!("{host} answers slower than its sources ask: raise `connections` or `every`")
     }
 
     /// Queues a fetch that was due at `due`.

@@ -124,24 +124,16 @@ impl<'a> Candidates<'a> {
         let item = match spec.resolve(value) {
             Ok(item) => item,
             Err(reason) => {
-                report.note(
-                    spec.place(place),
-                    format!(
-                        "{reason}; put it there to have the parameters and the response of {path}"
-                    ),
-                );
+                let why = "put it there to have the parameters and the response of";
+                report.note(spec.place(place), format!("{reason}; {why} {path}"));
                 self.gets.push(candidate(Method::Get, None, value, place));
                 return;
             }
         };
         if !item.is_map() {
-            report.note(
-                spec.place(value.place),
-                format!(
-                    "expected the operations of {path}, found {}",
-                    item.describe()
-                ),
-            );
+            let found = item.describe();
+            let message = format!("expected the operations of {path}, found {found}");
+            report.note(spec.place(value.place), message);
             return;
         }
         let earlier_posts = self.posts.len();

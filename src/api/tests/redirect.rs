@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::super::agent::TransportSettings;
-use super::super::fault_server::{Act, AfterResponse, FaultServer, response, send};
+use super::super::fault_server::{
+    Act, AfterResponse, FaultServer, FaultState, Wire, response, send,
+};
 use super::super::origin::{display_host, display_origin};
 use super::super::support::{
     cause, clock_at_noon, failure, fetcher, get_url, good_response, header, long_timeout, script,
@@ -91,37 +93,77 @@ fn a_redirect_from_a_public_server_never_reaches_a_private_address() {
 }
 
 #[test]
-fn a_redirect_from_a_private_address_stays_on_the_same_machine() {
-    let outside = FaultServer::start_at(OUTSIDE, script(vec![sends(good_response())]));
-    let there = format!("http://{}/x", outside.address);
-    let server = FaultServer::start_at(OUTSIDE, script(vec![moved("/on"), moved(&there)]));
-    let mut from_outside = fetcher(get_url(&server.url()), with_an_outside(), clock_at_noon());
-    assert_eq!(failure(from_outside.fetch_once()), None);
-
-    let inside = FaultServer::start(script(vec![sends(good_response())]));
-    let port = inside.address.port();
-    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
-        let other_port = moved(&format!("http://{host}:{port}/x"));
-        let server = FaultServer::start(script(vec![moved("/on"), other_port]));
-        let mut from_inside = fetcher(get_url(&server.url()), with_an_outside(), clock_at_noon());
-        assert_eq!(failure(from_inside.fetch_once()), None, "{host}");
+fn a_redirect_leads_from_outside_to_outside_and_from_inside_to_the_same_machine() {
+    const INSIDE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+    const OTHER_INSIDE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+    let answer = |_: &str, wire: &mut dyn Wire, _: &FaultState| {
+        send(wire, good_response());
+        AfterResponse::Close
+    };
+    let good = |at| FaultServer::start_at(at, Arc::new(answer));
+    let servers = [good(INSIDE), good(OTHER_INSIDE), good(OUTSIDE)];
+    let [inside, other, outside] = servers.each_ref().map(|it| it.address.port());
+    let to_inside = Some("inside this network");
+    let to_other = Some("another machine");
+    for (from, host, port, refused) in [
+        (INSIDE, "127.0.0.1", inside, None),
+        (INSIDE, "localhost", inside, None),
+        (INSIDE, "[::ffff:127.0.0.1]", inside, None),
+        (INSIDE, "127.0.0.3", other, to_other),
+        (INSIDE, "[::ffff:127.0.0.3]", other, to_other),
+        (INSIDE, "[fe80::1]", other, to_other),
+        (INSIDE, "192.168.1.1", other, to_other),
+        (INSIDE, "127.0.0.2", outside, to_other),
+        (OTHER_INSIDE, "127.0.0.1", inside, to_other),
+        (OTHER_INSIDE, "localhost", inside, to_other),
+        (OTHER_INSIDE, "127.0.0.3", other, None),
+        (OUTSIDE, "127.0.0.2", outside, None),
+        (OUTSIDE, "[::ffff:127.0.0.2]", outside, None),
+        (OUTSIDE, "127.0.0.3", other, to_inside),
+        (OUTSIDE, "[::ffff:127.0.0.3]", other, to_inside),
+        (OUTSIDE, "[fe80::1]", other, to_inside),
+        (OUTSIDE, "[fd00::1]", other, to_inside),
+        (OUTSIDE, "192.168.1.1", other, to_inside),
+    ] {
+        let target = moved(&format!("http://{host}:{port}/x?key=topsecret"));
+        let server = FaultServer::start_at(from, script(vec![moved("/on"), target]));
+        let mut fetcher = fetcher(get_url(&server.url()), with_an_outside(), clock_at_noon());
+        let found = failure(fetcher.fetch_once());
+        let Some(part) = refused else {
+            assert_eq!(found, None, "{from} to {host}");
+            continue;
+        };
+        let (cause, detail) = found.expect("it is refused");
+        assert_eq!(cause, Cause::Redirect, "{from} to {host}: {detail}");
+        assert!(detail.contains(part), "{from} to {host}: {detail}");
+        assert!(!detail.contains("secret"), "{detail}");
     }
-    let server = FaultServer::start(script(vec![moved(&there)]));
-    let mut from_inside = fetcher(get_url(&server.url()), with_an_outside(), clock_at_noon());
-    let (cause, detail) = failure(from_inside.fetch_once()).expect("it is refused");
-    assert_eq!(cause, Cause::Redirect, "{detail}");
-    assert!(detail.contains("another machine"), "{detail}");
-    assert_eq!(outside.server.connections.load(Ordering::SeqCst), 1);
+    let connections = servers
+        .each_ref()
+        .map(|it| it.server.connections.load(Ordering::SeqCst));
+    assert_eq!(connections, [3, 1, 2]);
 }
 
 #[test]
 fn behind_a_proxy_a_redirect_is_checked_by_host_name_only() {
-    for (target, refused) in [
-        ("http://1.1.1.1:81/x", None),
-        ("http://9.9.9.9/x", None),
-        ("http://127.0.0.1/x", Some("inside this network")),
-        ("http://localhost/x", Some("inside this network")),
-        ("http://[::ffff:192.168.1.1]/x", Some("inside this network")),
+    for (from, target, refused) in [
+        ("1.1.1.1", "http://1.1.1.1:81/x", None),
+        ("1.1.1.1", "http://9.9.9.9/x", None),
+        ("1.1.1.1", "http://127.0.0.1/x", Some("inside this network")),
+        ("1.1.1.1", "http://localhost/x", Some("inside this network")),
+        (
+            "1.1.1.1",
+            "http://[::ffff:192.168.1.1]/x",
+            Some("inside this network"),
+        ),
+        ("192.168.1.2", "http://192.168.1.2:81/x", None),
+        (
+            "192.168.1.2",
+            "http://192.168.1.3/x",
+            Some("another machine"),
+        ),
+        ("192.168.1.2", "http://9.9.9.9/x", Some("another machine")),
+        ("[fd00::2]", "http://[fd00::3]/x", Some("another machine")),
     ] {
         let target = target.to_owned();
         let proxy = FaultServer::start(Arc::new(move |head: &str, wire, _: &_| {
@@ -143,7 +185,11 @@ fn behind_a_proxy_a_redirect_is_checked_by_host_name_only() {
             proxy: Some(format!("http://{}", proxy.address)),
             ..long_timeout()
         };
-        let mut fetcher = fetcher(get_url("http://1.1.1.1/data"), settings, clock_at_noon());
+        let mut fetcher = fetcher(
+            get_url(&format!("http://{from}/data")),
+            settings,
+            clock_at_noon(),
+        );
         let found = failure(fetcher.fetch_once());
         match (refused, found) {
             (None, found) => assert_eq!(found, None),
