@@ -13,7 +13,7 @@ use super::section::{
 };
 use super::types::{Config, KeySpans, Notifications, SourceConfig, WebhookConfig, WebhookFormat};
 use crate::domain::alert::{AlertRules, DisplayRule, MuteWindow, SourceRule, StaleRule, ValueRule};
-use crate::domain::secret_detection::without_secrets;
+use crate::domain::redact::without_secrets;
 use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::nearest;
 

@@ -239,6 +239,24 @@ fn variants(secret: &String) -> Vec<String> {
     variants
 }
 
+/// A URL without user-info, query, fragment and path segments that look like a key.
+pub fn without_secrets(url: &str) -> String {
+    let url = url.split('#').next().unwrap_or_default();
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (authority, path) = match rest.find(['/', '?']) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let (path, query) = match path.split_once('?') {
+        Some((path, _)) => (path, "?***"),
+        None => (path, ""),
+    };
+    let shown = |part| if is_likely_key(part) { MASK } else { part };
+    let path: Vec<&str> = path.split('/').map(shown).collect();
+    format!("{scheme}://{host}{}{query}", path.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

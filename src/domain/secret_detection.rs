@@ -1,9 +1,6 @@
-//! Secret detection: by the name of a parameter or header, and by the form of a path segment; URLs
-//! without secrets.
+//! Secret detection: by the name of a parameter or header, and by the form of a path segment.
 //!
 //! Pure. For what is shown without being known as a secret: an address, a request.
-
-use super::redact::MASK;
 
 /// Whether a path segment is likely to be a key: Telegram's `bot123:ABC…`, or long, with
 /// letters and digits and without separators.
@@ -49,24 +46,6 @@ pub fn quoted_secrets(text: &str) -> impl Iterator<Item = &str> {
         let value = value.trim_end_matches('\\');
         (is_secret_name(&name[begin..]) && !value.is_empty()).then_some(value)
     })
-}
-
-/// A URL without user-info, query, fragment and path segments that look like a key.
-pub fn without_secrets(url: &str) -> String {
-    let url = url.split('#').next().unwrap_or_default();
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let (authority, path) = match rest.find(['/', '?']) {
-        Some(at) => rest.split_at(at),
-        None => (rest, ""),
-    };
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    let (path, query) = match path.split_once('?') {
-        Some((path, _)) => (path, "?***"),
-        None => (path, ""),
-    };
-    let shown = |part| if is_likely_key(part) { MASK } else { part };
-    let path: Vec<&str> = path.split('/').map(shown).collect();
-    format!("{scheme}://{host}{}{query}", path.join("/"))
 }
 
 #[cfg(test)]

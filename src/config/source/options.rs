@@ -17,7 +17,7 @@ use crate::config::section::{
 };
 use crate::config::types::{SourceConfig, SourceTarget};
 use crate::domain::plan::{Numbers, ResponseFormat, Selection};
-use crate::domain::secret_detection::without_secrets;
+use crate::domain::redact::without_secrets;
 use crate::limits;
 
 /// A source while it is read: options whose default depends on others are `None` until then.

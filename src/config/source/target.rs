@@ -6,7 +6,8 @@ use crate::config::reader::TableReader;
 use crate::config::section::{inline_table, text};
 use crate::config::types::{SourceConfig, SourceTarget};
 use crate::domain::redact::MASK;
-use crate::domain::secret_detection::{is_secret_name, without_secrets};
+use crate::domain::redact::without_secrets;
+use crate::domain::secret_detection::is_secret_name;
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use openapi::operation::{Api, Argument};
 
