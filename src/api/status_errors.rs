@@ -18,66 +18,34 @@ pub fn classify_status(
     denial: &AccessDenial,
 ) -> Failure {
     let reason = reason_phrase(code);
-    let (cause, detail) = match code {
-        204 | 205 => (
-            Cause::Protocol,
-            format!("{host} answers {code}{reason}: success without a body"),
-        ),
-        304 => (
-            Cause::Protocol,
-            format!("{host} answers 304 Not Modified to a request that was not conditional"),
-        ),
-        100..=299 => (
-            Cause::Protocol,
-            format!("{host} answers {code}{reason}, which is not expected here"),
-        ),
-        300..=399 => (
-            Cause::Redirect,
-            format!("{host} answers {code}{reason} without a Location"),
-        ),
-        401 | 403 => (
-            Cause::HttpStatus,
-            format!("{host} answers {code}{reason}: {}", denial.explain(code)),
-        ),
-        407 => (Cause::HttpStatus, PROXY_LOGIN.to_owned()),
-        404 | 410 => (
-            Cause::HttpStatus,
-            format!("{host} answers {code}{reason}: the URL or a parameter is wrong"),
-        ),
-        405 => (
-            Cause::HttpStatus,
-            format!(
-                "{host} answers 405{reason}: the address wants the other method: GET, or POST with \
-                 a `body`"
-            ),
-        ),
-        415 => (
-            Cause::HttpStatus,
-            format!(
-                "{host} answers 415{reason}: the server wants another `content_type` of `body`"
-            ),
-        ),
-        429 => (
-            Cause::RateLimited,
-            match retry_after {
-                Some(wait) => format!("{host} asks to wait {}", human_duration(wait)),
-                None => format!("{host}: too many requests"),
-            },
-        ),
-        400..=499 => (
-            Cause::HttpStatus,
-            format!("{host} answers {code}{reason}: the request was not accepted"),
-        ),
-        _ => {
-            let until = match retry_after {
-                Some(wait) => format!(" and asks to wait {}", human_duration(wait)),
-                None => ": the server has a problem".to_owned(),
-            };
-            (
-                Cause::HttpStatus,
-                format!("{host} answers {code}{reason}{until}"),
-            )
+    let cause = match code {
+        100..=299 | 304 => Cause::Protocol,
+        300..=399 => Cause::Redirect,
+        429 => Cause::RateLimited,
+        _ => Cause::HttpStatus,
+    };
+    let answers = format!("{host} answers {code}{reason}");
+    let detail = match code {
+        204 | 205 => format!("{answers}: success without a body"),
+        304 => format!("{answers} to a request that was not conditional"),
+        100..=299 => format!("{answers}, which is not expected here"),
+        300..=399 => format!("{answers} without a Location"),
+        401 | 403 => format!("{answers}: {}", denial.explain(code)),
+        407 => PROXY_LOGIN.to_owned(),
+        404 | 410 => format!("{answers}: the URL or a parameter is wrong"),
+        405 => {
+            format!("{answers}: the address wants the other method: GET, or POST with a `body`")
         }
+        415 => format!("{answers}: the server wants another `content_type` of `body`"),
+        429 => match retry_after {
+            Some(wait) => format!("{host} asks to wait {}", human_duration(wait)),
+            None => format!("{host}: too many requests"),
+        },
+        400..=499 => format!("{answers}: the request was not accepted"),
+        _ => match retry_after {
+            Some(wait) => format!("{answers} and asks to wait {}", human_duration(wait)),
+            None => format!("{answers}: the server has a problem"),
+        },
     };
     Failure {
         cause,

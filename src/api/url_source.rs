@@ -1,4 +1,4 @@
-//! Requests of `url` sources: any JSON endpoint, with no OpenAPI file behind it.
+//! Requests of `url` sources: any HTTP endpoint, with no OpenAPI file behind it.
 //!
 //! Pure but for the sending itself, which happens on the fetch thread.
 

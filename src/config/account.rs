@@ -9,7 +9,7 @@ use std::sync::Arc;
 use toml::de::DeValue;
 
 use super::auth::{CredentialError, read_credential};
-use super::option::{is_source_name, read_quota};
+use super::option::{fetch_beyond_quota, is_source_name, read_quota};
 use super::problem::Severity;
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::section::{ConfigOption, print_options, read_options, text, with_others};
@@ -157,12 +157,7 @@ impl Accounts {
             let of_account = sources.iter().filter(|(source, _)| is_user(source));
             let pages = of_account.map(|(source, _)| source.pages()).max();
             let pages = pages.unwrap_or(1);
-            if quota.count() < pages {
-                let most = quota.count();
-                let message = format!(
-                    "quota: one fetch of a source may take {pages} requests, one for each page, and \
-                     the quota allows {quota}: set `pages` to {most} or less"
-                );
+            if let Some(message) = fetch_beyond_quota(quota, pages) {
                 reader.problem(span, message);
             }
             let share = quota.interval_of_each(users, pages);

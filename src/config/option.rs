@@ -100,3 +100,14 @@ pub fn read_quota(entry: &TableEntry<'_>) -> Option<Quota> {
     }
     quota
 }
+
+/// What is wrong with a quota that allows fewer requests than one fetch may take.
+pub fn fetch_beyond_quota(quota: Quota, pages: u32) -> Option<String> {
+    let most = quota.count();
+    (most < pages).then(|| {
+        format!(
+            "quota: one fetch may take {pages} requests, one for each page, and the quota allows \
+             {quota}: set `pages` to {most} or less"
+        )
+    })
+}

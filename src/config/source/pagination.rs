@@ -2,6 +2,7 @@
 
 use super::records::{is_json_path, read_pointer};
 use crate::api::pagination::{NextLink, Pagination};
+use crate::config::option::fetch_beyond_quota;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::types::SourceTarget;
 use crate::domain::plan::ResponseFormat;
@@ -63,14 +64,9 @@ pub fn check_pagination(
              header",
         );
     }
-    let pages = pagination.pages;
-    if let Some(quota) = quota.filter(|quota| quota.count() < pages)
+    if let Some(message) = quota.and_then(|quota| fetch_beyond_quota(quota, pagination.pages))
         && let Some(entry) = table.get("quota")
     {
-        let most = quota.count();
-        entry.problem(format!(
-            "quota: one fetch may take {pages} requests, one for each page, and the quota allows \
-             {quota}: set `pages` to {most} or less"
-        ));
+        entry.problem(message);
     }
 }

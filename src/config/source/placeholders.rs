@@ -29,7 +29,7 @@ pub fn note_unfilled(item: &TableEntry<'_>, text: &str) {
         .skip(1)
         .filter_map(|rest| rest.split_once('}'));
     for (word, _) in words {
-        let is_word = (1..=MOST_OF_A_WORD).contains(&word.len())
+        let is_word = (1..=LONGEST_WORD).contains(&word.len())
             && word
                 .bytes()
                 .all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
@@ -44,7 +44,7 @@ pub fn note_unfilled(item: &TableEntry<'_>, text: &str) {
 }
 
 /// Longer ones may be a secret.
-const MOST_OF_A_WORD: usize = 16;
+const LONGEST_WORD: usize = 16;
 
 fn what_is_meant(word: &str) -> Option<&'static str> {
     if matches!(word, "now" | "today") {

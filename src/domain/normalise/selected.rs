@@ -178,18 +178,7 @@ impl SelectedRecords<'_> {
                 _ => Err((Reason::WrongType, wanted(), sample(json))),
             };
         }
-        // A number may be spelled in several ways: 1, 1.0.
-        let is_known = |known: &str| match json {
-            Json::String(text) => known == text,
-            Json::Bool(truth) => known == if *truth { "true" } else { "false" },
-            Json::Number(number) => {
-                let value = |text: &str| text.parse::<f64>().ok();
-                known == number.as_str()
-                    || value(known).is_some_and(|it| Some(it) == value(number.as_str()))
-            }
-            _ => false,
-        };
-        let mapped = pick.map.iter().find(|(known, _)| is_known(known));
+        let mapped = pick.map.iter().find(|(known, _)| is_spelling(known, json));
         let raw = mapped
             .map(|(_, number)| *number)
             .or_else(|| read_number(json, self.numbers))
@@ -205,28 +194,45 @@ impl SelectedRecords<'_> {
             let expected = "a number that a 64-bit float can hold".to_owned();
             return Err((Reason::NotFinite, expected, sample(json)));
         }
-        let out_of_range = |expected| Err((Reason::OutOfRange, expected, format_number(number)));
+        match self.range_problem(pick, key, number) {
+            Some(expected) => Err((Reason::OutOfRange, expected, format_number(number))),
+            None => Ok(Value::Number(number)),
+        }
+    }
+
+    /// What a number should be that is outside of the range of its record, or too far from the last.
+    fn range_problem(&self, pick: &RecordSelector, key: &str, number: f64) -> Option<String> {
         match (pick.min, pick.max) {
             (Some(min), Some(max)) if !(min..=max).contains(&number) => {
-                return out_of_range(format!("from {min} to {max}"));
+                return Some(format!("from {min} to {max}"));
             }
-            (Some(min), _) if number < min => return out_of_range(format!("at least {min}")),
-            (_, Some(max)) if number > max => return out_of_range(format!("at most {max}")),
+            (Some(min), _) if number < min => return Some(format!("at least {min}")),
+            (_, Some(max)) if number > max => return Some(format!("at most {max}")),
             _ => {}
         }
-        if let (Some(max_change), Some((last, at))) =
-            (pick.max_change, self.last_accepted.0.get(key))
-        {
-            // The longer ago, the more it may have changed: a real step is accepted after some time.
-            let minutes = (self.now.since(*at).as_secs_f64() / 60.0).max(1.0);
-            if (number - last).abs() > max_change * minutes {
-                return out_of_range(format!(
-                    "a change of at most {max_change} per minute from {}",
-                    format_number(*last)
-                ));
-            }
+        let (max_change, (last, at)) = pick.max_change.zip(self.last_accepted.0.get(key))?;
+        // The longer ago, the more it may have changed: a real step is accepted after some time.
+        let minutes = (self.now.since(*at).as_secs_f64() / 60.0).max(1.0);
+        ((number - last).abs() > max_change * minutes).then(|| {
+            format!(
+                "a change of at most {max_change} per minute from {}",
+                format_number(*last)
+            )
+        })
+    }
+}
+
+/// Whether a value is one that `map` knows: a number may be spelled in several ways, 1 and 1.0.
+fn is_spelling(known: &str, json: &Json) -> bool {
+    match json {
+        Json::String(text) => known == text,
+        Json::Bool(truth) => known == if *truth { "true" } else { "false" },
+        Json::Number(number) => {
+            let value = |text: &str| text.parse::<f64>().ok();
+            known == number.as_str()
+                || value(known).is_some_and(|it| Some(it) == value(number.as_str()))
         }
-        Ok(Value::Number(number))
+        _ => false,
     }
 }
 
