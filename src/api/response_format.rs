@@ -119,7 +119,7 @@ fn describe(
     };
     let title = format.title();
     let other = looks.filter(|looks| *looks != Looks::Like(format));
-    let advice = other.map(|looks| format!("; it looks like {}", looks));
+    let advice = other.map(|looks| format!("; it looks like {looks}"));
     let detail = format!(
         "the response of {host} is not valid {title} (line {line}): expected {expected}, found \
          {found}{}",

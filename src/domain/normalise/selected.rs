@@ -149,17 +149,7 @@ impl SelectedRecords<'_> {
         pointer: &str,
         json: Option<&Json>,
     ) -> Result<Value, (Reason, String, String)> {
-        let wanted = || match (pick.text, pick.map.is_empty()) {
-            (true, _) => "a text".to_owned(),
-            (false, true) => "a number".to_owned(),
-            (false, false) => {
-                let known: Vec<&str> = pick.map.iter().map(|(text, _)| text.as_str()).collect();
-                shorten(
-                    &format!("one of {}", known.join(", ")),
-                    4 * limits::SAMPLE_CHARS,
-                )
-            }
-        };
+        let wanted = || describe_wanted(pick);
         let json = match json {
             None => {
                 let found = describe_missing(self.body, pointer);
@@ -245,6 +235,21 @@ fn number_in_text(json: &Json, numbers: Numbers) -> Option<&'static str> {
     let (whole, part) = text.trim_start_matches('-').split_once(',')?;
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
     (is_digits(whole) && is_digits(part)).then_some(" with a decimal point")
+}
+
+/// What a record may be, as issues say it.
+fn describe_wanted(pick: &RecordSelector) -> String {
+    match (pick.text, pick.map.is_empty()) {
+        (true, _) => "a text".to_owned(),
+        (false, true) => "a number".to_owned(),
+        (false, false) => {
+            let known: Vec<&str> = pick.map.iter().map(|(text, _)| text.as_str()).collect();
+            shorten(
+                &format!("one of {}", known.join(", ")),
+                4 * limits::SAMPLE_CHARS,
+            )
+        }
+    }
 }
 
 /// A key template with its `{parts}` taken from the element. `Err` names the part that the
