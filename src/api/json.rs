@@ -129,7 +129,7 @@ fn strip_xssi_prefix(begin: &str) -> &str {
 
 /// An upper bound of what the values of a JSON text count, without building one: each but the
 /// first stands behind a bracket, comma or colon.
-fn max_values(body: &[u8]) -> usize {
+pub fn max_values(body: &[u8]) -> usize {
     let (mut count, mut in_string, mut escaped) = (1, false, false);
     for byte in body {
         match byte {

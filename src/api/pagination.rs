@@ -11,7 +11,7 @@ use ureq::http::uri::PathAndQuery;
 
 use super::http_response::{FetchError, FetchedResponse};
 use super::parsed_body::ParsedBody;
-use super::{origin, redirect};
+use super::{json, origin, redirect};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::reading::{Issue, Reason};
 use crate::limits;
@@ -79,6 +79,10 @@ pub fn collect(
     let (mut number, mut values) = (1, 0);
     loop {
         let named = |failure| name_page(failure, number);
+        // Before two trees of the largest size are in memory.
+        if values + least_values(&page.body) > limits::JSON_VALUES {
+            return Err(named(too_many_values(page.host())));
+        }
         let body = parse(&page).map_err(named)?;
         pages.bytes += page.body.len() as u64;
         values += count_values(&body.tree);
@@ -203,6 +207,14 @@ fn too_many_values(host: &str) -> Failure {
     let most = limits::JSON_VALUES;
     let detail = format!("the pages of {host} hold more than {most} values together");
     Failure::new(Cause::TooLarge, detail)
+}
+
+/// What the values of a page count, as far as that is known before it is parsed: of JSON.
+fn least_values(body: &[u8]) -> usize {
+    match body.trim_ascii_start().first() {
+        Some(b'{' | b'[') => json::max_values(body),
+        _ => 0,
+    }
 }
 
 fn count_values(value: &Json) -> usize {

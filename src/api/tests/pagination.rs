@@ -1,6 +1,7 @@
 //! Pagination: the next page, where it may be, how pages become one body, and what of a hostile
 //! server bounds the requests.
 
+use std::cell::Cell;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -260,6 +261,28 @@ fn pages_end_at_their_bound_and_a_failure_names_its_page() {
         panic!("too many values");
     };
     assert_eq!(failure.cause, Cause::TooLarge);
+}
+
+#[test]
+fn a_page_that_does_not_fit_is_not_parsed_beside_the_others() {
+    let objects = r#"{"a":1},"#.repeat(limits::JSON_VALUES / 8);
+    let many = format!("{{\"t\": [{objects}0], \"next\": \"?page=2\"}}");
+    let source = "http://meter:8080/v1/list?page=1";
+    let parsed = Cell::new(0);
+    let found = collect(
+        &by_pointer(9),
+        &source.parse().expect("a URL"),
+        &mut page(source, &many),
+        |page| {
+            parsed.set(parsed.get() + 1);
+            response_format::parse(page, &test_plan())
+        },
+        |uri| Ok(page(&uri.to_string(), &many)),
+    );
+    let Err(FetchError::Failed(failure)) = found else {
+        panic!("too many values");
+    };
+    assert_eq!((failure.cause, parsed.get()), (Cause::TooLarge, 1));
 }
 
 /// A server whose page N (`?page=N`) is `pages[N - 1]`, sent as it is.
