@@ -206,6 +206,10 @@ fn parse<'a>(text: &'a str, reader: &ConfigReader<'_>) -> Spanned<DeTable<'a>> {
 fn toml_advice(message: &str, written: &str) -> &'static str {
     if written.starts_with("null") {
         "; TOML has no null: write a table with it as a text of JSON, in single quotes"
+    } else if written.starts_with('{') && message.contains("key") {
+        "; a key with braces or dots needs quotes: \"{id}.wind\" = …"
+    } else if written.starts_with(':') && message.contains("unquoted key") {
+        "; in TOML an option is NAME = VALUE, a text in quotes"
     } else if message.contains("expected `=`") && written.starts_with(':') {
         "; in TOML a table is { a = 1, b = \"two\" }; JSON can be a text in single quotes: '{ \"a\": 1 }'"
     } else {

@@ -3,7 +3,7 @@
 /// Names, the option that does it here, and what to write.
 type Names = (&'static [&'static str], &'static str, &'static str);
 
-const NAMES: [Names; 27] = [
+const NAMES: [Names; 31] = [
     (
         &[
             "interval",
@@ -15,6 +15,26 @@ const NAMES: [Names; 27] = [
         ],
         "every",
         "write every = \"30s\"",
+    ),
+    (
+        &["cron", "schedule", "at_time"],
+        "every",
+        "requests are repeated in an interval, such as every = \"1h\"",
+    ),
+    (
+        &["retries", "retry", "max_retries", "backoff"],
+        "every",
+        "a failed request is repeated after `every`, then after longer intervals: remove it",
+    ),
+    (
+        &["enabled", "disabled", "enable"],
+        "every",
+        "remove the table of a source that is not wanted, or put # before its lines",
+    ),
+    (
+        &["type", "value_type", "data_type"],
+        "map",
+        "a value is a number, unless you write text = true",
     ),
     (
         &["resource", "uri", "endpoint", "address", "link", "host"],

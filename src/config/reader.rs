@@ -181,6 +181,10 @@ impl<'a> ConfigReader<'a> {
                                  cannot be read, or is empty",
                                 file.display()
                             ),
+                            None if matches!(name, "now" | "today" | "device") => format!(
+                                "the variable {name} is not set: the placeholder is {{{name}}}, \
+                                 without a $"
+                            ),
                             None => format!(
                                 "the variable {name} is not set: set it in the environment or in \
                                  .env beside this file, or write $$ for a plain $"

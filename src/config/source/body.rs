@@ -113,6 +113,15 @@ fn read_body(
                 (Some(content_type), header) => read_content_type(content_type, header)?,
                 (None, Some(header)) => header.to_owned(),
                 (None, None) if is_json(&filled) => JSON.to_owned(),
+                (None, None) if filled.trim_start().starts_with(['{', '[']) => {
+                    let error = serde_json::from_str::<IgnoredAny>(&filled).err();
+                    item.problem(format!(
+                        "the text of `body` begins as JSON, but is not valid{}: write it as a table, or \
+                         add content_type = \"…\" if it is something else",
+                        error.map_or(String::new(), |it| format!(" ({it})"))
+                    ));
+                    return None;
+                }
                 (None, None) => {
                     item.problem(
                         "the text of `body` is not JSON, and nothing says what it is: add \

@@ -24,6 +24,15 @@ pub fn read_template(item: &TableEntry<'_>, text: &str) -> Option<Template> {
 
 /// Notes words in braces that are sent as they are, such as `{yesterday}`.
 pub fn note_unfilled(item: &TableEntry<'_>, text: &str) {
+    if text.contains("{{now") || text.contains("{{today") {
+        item.remark(
+            Severity::Note,
+            format!(
+                "{}: of two braces the outer ones are sent: write {{today}}",
+                item.key()
+            ),
+        );
+    }
     let words = text
         .split('{')
         .skip(1)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use toml::de::DeValue;
 
 use super::is_source_option;
+use crate::config::other_names;
 use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::section::{
@@ -185,6 +186,15 @@ fn read_selector(
     }
     let mut table = entry.table(format!("the record {:?}", entry.key()))?;
     let at = table.get("at");
+    if at.is_none()
+        && let Some(rest) = unquoted_rest(entry)
+    {
+        entry.problem(format!(
+            "a key with a dot needs quotes: {} = …",
+            quoted(&format!("{}.{rest}", entry.key()))
+        ));
+        return None;
+    }
     read_options(&OPTIONS, &mut table, directory, &mut selector);
     if selector.each.is_some() && !selector.key.contains('{') {
         entry.problem(format!(
@@ -209,6 +219,22 @@ fn read_selector(
     table.finish();
     selector.at = pointer?;
     Some(selector)
+}
+
+/// The end of a key with a dot (`house.power = "/p"`), which TOML reads as a table.
+fn unquoted_rest(entry: &TableEntry<'_>) -> Option<String> {
+    let parts = entry.entries();
+    let [only] = parts.as_slice() else {
+        return None;
+    };
+    let is_option = OPTIONS.iter().any(|option| option.name == only.key());
+    let is_record = match only.value() {
+        DeValue::String(text) => text.starts_with('/'),
+        DeValue::Table(record) => record.contains_key("at"),
+        _ => false,
+    };
+    let is_named = other_names::advice(only.key(), &["at"]).is_none();
+    (!is_option && is_record && is_named).then(|| only.key().to_owned())
 }
 
 fn read_map(entry: &TableEntry<'_>) -> Vec<(String, f64)> {

@@ -401,6 +401,26 @@ fn every_problem_has_a_location_and_a_fix() {
             ),
         ),
         ("JSON in TOML", &format!("{METER}body = {{ \"a\": 1 }}\n")),
+        ("YAML in TOML", "[[source]]\nname: a\n"),
+        (
+            "keys without quotes",
+            &format!(
+                "{METER}[source.records]\nhouse.power = \"/p\"\nroom.on = {{ at = \"/on\" }}\npath.path = \"/p\"\n"
+            ),
+        ),
+        (
+            "a key template without quotes",
+            &format!("{METER}[source.records]\n{{id}}.t = \"/p\"\n"),
+        ),
+        (
+            "a body that is nearly JSON",
+            &format!("{METER}body = \"{{a: 1}}\"\n"),
+        ),
+        (
+            "a placeholder as a variable",
+            "[[source]]\nname = \"a\"\nurl = \"http://a/${today}\"\nretries = 3\n[source.records]\n\
+             t = { at = \"/t\", type = \"text\" }\n",
+        ),
         ("null in TOML", &format!("{METER}body = {{ a = null }}\n")),
         (
             "texts in place of tables",
@@ -474,7 +494,7 @@ fn remarks_on_a_valid_configuration() {
         ),
         (
             "words in braces, and credentials twice",
-            "[[source]]\nname = \"a\"\nurl = \"http://a/{yesterday}/{id}\"\nparams = { to = \"{nwo}\", day = \"{today}\" }\n\
+            "[[source]]\nname = \"a\"\nurl = \"http://a/{yesterday}/{id}\"\nparams = { to = \"{nwo}\", day = \"{today}\", b = \"{{now}}\" }\n\
              headers = { authorization = \"hush\" }\nauth = { token = \"Bearer hush\" }\n"
                 .to_owned(),
         ),
