@@ -29,6 +29,7 @@ use crate::domain::text::count_noun;
 use crate::domain::time::ClockTrust;
 use crate::limits;
 use crate::monitor::http::listener::bind;
+use crate::node::sources::fetchers;
 use crate::node::{notifiers, requests};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk;
@@ -447,6 +448,11 @@ fn channels(config: &Config, online: bool) -> Vec<Finding> {
 
 fn sources(config: &Config, online: bool) -> Vec<Finding> {
     if !online {
+        // The service would not start.
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        if let Err(problem) = fetchers(config, &clock) {
+            return vec![Problem(problem)];
+        }
         return vec![NotChecked(
             "whether the sources respond: `check --online` fetches each".to_owned(),
         )];
@@ -545,5 +551,27 @@ mod tests {
         };
         assert!(text.starts_with("meter.local, plug.local: .local names need multicast DNS"));
         assert!(local_names_note(hosts(&["192.168.1.20", "nas"])).is_none());
+    }
+
+    #[test]
+    fn what_stops_the_start_is_a_problem_without_online_too() {
+        let directory = crate::golden::scratch("check-ca-file");
+        let file = directory.join("main-node.toml");
+        for (option, is_problem) in [("ca_file = \"none.pem\"", true), ("", false)] {
+            let text = format!("[[source]]\nname = \"a\"\nurl = \"https://a/\"\n{option}\n");
+            std::fs::write(&file, text).expect("it can be written");
+            let overrides = Overrides {
+                file: Some(file.clone()),
+                ..Overrides::default()
+            };
+            let config = config::load(&overrides, Environment::default(), &[]);
+            let findings = sources(&config.expect("it is valid"), false);
+            let problem = findings.iter().find_map(|it| match it {
+                Problem(text) => Some(text),
+                _ => None,
+            });
+            assert_eq!(problem.is_some(), is_problem, "{option}");
+            assert!(problem.is_none_or(|it| it.contains("none.pem cannot be read")));
+        }
     }
 }
