@@ -11,7 +11,7 @@ use super::super::fetcher::{Fetcher, SourceSettings};
 use super::super::request_quota::QuotaHandle;
 use super::super::support::{
     cause, clock_at_noon, fetcher, full_listener, get_url, good_response, long_timeout, script,
-    sends, short_timeout, test_plan,
+    sends, short_timeout, source_settings, test_plan,
 };
 use super::super::transport::SendRequest;
 use super::super::url_source;
@@ -255,6 +255,53 @@ fn failures_back_off_and_retry_after_is_respected() {
 }
 
 #[test]
+fn a_response_that_is_still_valid_delays_the_next_request_where_that_is_wanted() {
+    const DATE: &str = "Date: Sun, 29 Nov 2026 12:00:00 GMT\r\n";
+    for (obey_expires, fields, expected_s) in [
+        (true, "Cache-Control: max-age=300\r\n", 300),
+        (true, "Expires: Sun, 29 Nov 2026 12:05:00 GMT\r\n", 300),
+        (
+            true,
+            "Cache-Control: max-age=300\r\nRetry-After: 400\r\n",
+            400,
+        ),
+        // Ten intervals at most.
+        (true, "Cache-Control: max-age=86400\r\n", 600),
+        (true, "Cache-Control: max-age=10\r\n", 60),
+        (true, "Cache-Control: no-cache, max-age=300\r\n", 60),
+        (true, "", 60),
+        (false, "Cache-Control: max-age=300\r\n", 60),
+    ] {
+        let server = FaultServer::start(script(vec![
+            sends(response(
+                "200 OK",
+                &format!("{DATE}ETag: \"v1\"\r\n{fields}"),
+                r#"{"t": 1}"#,
+            )),
+            // Takes its lifetime from the response that it confirms.
+            sends(b"HTTP/1.1 304 Not Modified\r\n\r\n".to_vec()),
+            sends(response("500 Oops", "", "")),
+        ]));
+        let settings = SourceSettings {
+            obey_expires,
+            ..source_settings(get_url(&server.url()), long_timeout())
+        };
+        let mut fetcher = Fetcher::new(settings, clock_at_noon()).expect("the settings are good");
+        let mut next = || fetcher.fetch_once().expect("not cancelled");
+        let fresh = next();
+        assert_eq!(fresh.next_in.as_secs(), expected_s, "{fields}");
+        let ordered = if expected_s == 60 { 0 } else { expected_s };
+        assert_eq!(fresh.server_wait.as_secs(), ordered, "{fields}");
+        let confirmed = next();
+        assert_eq!(confirmed.outcome, FetchOutcome::Unchanged, "{fields}");
+        if !fields.contains("Retry-After") && !fields.contains("Expires") {
+            assert_eq!(confirmed.next_in.as_secs(), expected_s, "{fields}");
+        }
+        assert_eq!(next().server_wait, Duration::ZERO, "{fields}");
+    }
+}
+
+#[test]
 fn counters_are_exact_after_a_thousand_random_faults() {
     let rows: Vec<_> = fault_cases()
         .into_iter()
@@ -305,7 +352,8 @@ fn skipped_intervals_are_counted_and_reported() {
     source.skip_interval();
     let late = source.fetch_once().expect("not cancelled");
     let texts = late.late_notice.as_deref().unwrap_or_default();
-    assert!(texts.contains("raise `connections` or `every`"), "{texts}");
+    let expected = "answers slower than its sources ask: raise `connections` or `every`";
+    assert!(texts.ends_with(expected), "{texts}");
     assert_eq!(late.skipped_polls, 2);
 
     source.clear_overload();

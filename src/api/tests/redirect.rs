@@ -44,6 +44,25 @@ fn credentials_follow_a_redirect_within_an_origin_and_never_to_another() {
     assert!(!heads[0].contains("secret"), "{}", heads[0]);
 }
 
+#[test]
+fn every_redirect_is_followed_by_a_get_without_the_headers_of_another_server() {
+    for status in ["301", "302", "303", "307", "308"] {
+        let other = FaultServer::start(script(vec![sends(good_response())]));
+        let place = format!("Location: http://{}/there\r\n", other.address);
+        let server = FaultServer::start(script(vec![sends(response(status, &place, ""))]));
+        let headers = [("X-Api-Key".to_owned(), "topsecret".to_owned())];
+        let url = server.url().replace("//", "//me:topsecret@");
+        let request = url_source::prepare_request(&url, &[], &headers).expect("a URL");
+        let mut fetcher = fetcher(request, long_timeout(), clock_at_noon());
+        assert_eq!(failure(fetcher.fetch_once()), None, "{status}");
+        let heads = other.server.heads.lock().expect("no act panics");
+        assert!(heads[0].starts_with("GET /there HTTP/1.1\r\n"), "{status}");
+        for name in ["X-Api-Key", "Authorization"] {
+            assert_eq!(header(&heads[0], name), None, "{status}");
+        }
+    }
+}
+
 /// For these tests one address of this machine is the outside world.
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
