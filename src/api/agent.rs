@@ -19,9 +19,10 @@ use super::lenient_transport::LenientConnector;
 use super::pooled_connection::PoolingConnector;
 use super::private_address;
 use super::proxy::HttpProxyConnector;
-use super::sent_request::{DefaultHeaders, RequestRecorder};
+use super::sent_request::{RequestRecorder, SentRequest};
 use super::tcp::TcpConnector;
 use crate::limits;
+use crate::sys::sync::Mutex;
 use crate::sys::tls::{Tls, Trust};
 
 /// HTTP settings of a source.
@@ -92,9 +93,10 @@ pub fn make_agent(
 pub fn build_config(
     settings: &TransportSettings,
     proxy: Option<ureq::Proxy>,
-    recorder: RequestRecorder,
+    sent: Arc<Mutex<SentRequest>>,
 ) -> Result<Config, String> {
-    let default_headers = DefaultHeaders {
+    let recorder = RequestRecorder {
+        sent,
         user_agent: HeaderValue::from_str(&settings.user_agent)
             .map_err(|_| "expected a user agent of printable ASCII")?,
         keep_alive: settings.keep_alive,
@@ -119,7 +121,6 @@ pub fn build_config(
         // Also in CONNECT.
         .user_agent(settings.user_agent.as_str())
         .proxy(proxy)
-        .middleware(default_headers)
         .middleware(recorder)
         .build())
 }

@@ -24,7 +24,7 @@ use super::fetch_control::FetchControl;
 use super::http_exchange::HttpExchange;
 use super::http_response::{FetchError, FetchedResponse};
 use super::origin;
-use super::sent_request::{ClockTooEarly, RequestRecorder, SentRequest, Validators};
+use super::sent_request::{ClockTooEarly, SentRequest, Validators};
 use crate::domain::time::{Moment, Mono};
 use crate::sys::sync::Mutex;
 use crate::sys::tls::Trust;
@@ -66,8 +66,8 @@ impl Transport {
         let control = Arc::new(FetchControl::default());
         let sent = Arc::new(Mutex::new(SentRequest::default()));
         let proxy = settings.proxy.as_deref().map(parse_proxy).transpose()?;
-        let config = build_config(&settings, proxy, RequestRecorder(sent.clone()))?;
-        let direct = build_config(&settings, None, RequestRecorder(sent.clone()))?;
+        let config = build_config(&settings, proxy, sent.clone())?;
+        let direct = build_config(&settings, None, sent.clone())?;
         let trust = Trust::of(settings.ca_file.as_deref())?;
         let agent = Arc::new(Mutex::new(make_agent(
             (&config, &direct),
