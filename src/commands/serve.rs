@@ -34,8 +34,10 @@ pub fn serve(overrides: &Overrides) -> u8 {
         );
     }
     for remark in &config.remarks {
-        if remark.severity != Severity::NotChecked {
-            log::warn!("{}", remark.problem);
+        match remark.severity {
+            Severity::Problem => log::warn!("{}", remark.problem),
+            Severity::Note => log::info!("{}", remark.problem),
+            Severity::NotChecked => {}
         }
     }
     run(&config, Arc::new(SystemClock::new()))

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::placeholders::{add_text_secrets, read_template, sample_time};
+use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, is_harmless_header};
 use crate::config::secret::Secret;
 use crate::config::section::inline_table;
@@ -33,7 +34,8 @@ pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
             continue;
         }
         if let Some(problem) = framing_problem(entry.key(), &filled) {
-            entry.problem(problem);
+            // No error: a server that overlooked it has answered until now.
+            entry.remark(Severity::Problem, problem);
             continue;
         }
         if !is_harmless_header(entry.key()) {
@@ -53,7 +55,10 @@ fn framing_problem(name: &str, value: &str) -> Option<String> {
     let is = |known: &str| name.eq_ignore_ascii_case(known);
     let is_wrong = is("transfer-encoding") || (is("content-length") && value.trim() != "0");
     is_wrong.then(|| {
-        format!("{name} is set by main-node, as the body of the request needs it: remove it")
+        format!(
+            "{name} is not sent: main-node sets it itself, as the body of the request needs it; \
+             remove it"
+        )
     })
 }
 

@@ -174,12 +174,6 @@ fn every_problem_has_a_location_and_a_fix() {
             &format!("{METER}headers = {{ X = \"a\\r\\nY: b\" }}\n"),
         ),
         (
-            "headers that say where the body ends",
-            &format!(
-                "{METER}headers = {{ Content-Length = \"5\", transfer-encoding = \"chunked\" }}\n"
-            ),
-        ),
-        (
             "a pointer that is none",
             &format!("{METER}[source.records]\nt = \"current.t\"\n"),
         ),
@@ -499,6 +493,12 @@ fn remarks_on_a_valid_configuration() {
                 .to_owned(),
         ),
         ("nothing", format!("{METER}{records}")),
+        (
+            "headers that say where the body ends",
+            format!(
+                "{METER}headers = {{ Content-Length = \"5\", transfer-encoding = \"chunked\" }}\n"
+            ),
+        ),
     ] {
         messages += &format!("== {name}\n{}", remarks(&text));
     }
