@@ -5,6 +5,7 @@
 use serde_json::Value as Json;
 
 use super::charset;
+use super::error_message;
 use super::format::detect::{Looks, detect};
 use super::format::xml::XmlLists;
 use super::format::{FormatError, complete_lines, csv, prometheus, text, xml};
@@ -73,7 +74,8 @@ fn parse_other(
     }
     let looks = detect(text, fetched.content_type.as_deref());
     if let Some(other) = looks.filter(|looks| is_refused(*looks, format)) {
-        return fail(format!("{host} returned {other}, expected {title}"));
+        let said = error_message::describe_body(text.as_bytes());
+        return fail(format!("{host} returned {other}, expected {title}{said}"));
     }
     // XML shows by itself where it is cut.
     let is_end_marked = fetched.is_end_marked || format == ResponseFormat::Xml;

@@ -102,6 +102,12 @@ fn bodies_of_another_format_are_refused() {
             "HOST returned JSON (`format = \"json\"` reads it), expected CSV",
         ),
         (
+            Csv,
+            "{\"error\": \"invalid token\"}",
+            "HOST returned JSON (`format = \"json\"` reads it), expected CSV; its `error` says \
+             \"invalid token\"",
+        ),
+        (
             Text,
             "{\"a\": 1}",
             "HOST returned JSON (`format = \"json\"` reads it), expected text",
