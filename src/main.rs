@@ -12,6 +12,9 @@
 //! Glossary:
 //! - source: an API that is polled, by an operation of an OpenAPI file or by a URL;
 //! - operation: one request of an OpenAPI file (`operationId`);
+//! - account: credentials and a quota that several sources share (`[auth.NAME]`);
+//! - device: one of several of a kind, each a source of its own (`for`);
+//! - placeholder: a date in a request, filled for each fetch (`{today}`);
 //! - observation: the result of one fetch: readings and issues, or a failure with its cause;
 //! - reading: one key and its value, as one source gave it;
 //! - record: the current value of a key, merged of the readings of its sources;

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::charset;
 use super::error_message;
-use super::format::detect::{Looks, detect};
+use super::format::detect::{Looks, describe_web_page, detect};
 use super::format::xml::XmlLists;
 use super::format::{FormatError, complete_lines, csv, prometheus, text, xml};
 use super::http_response::FetchedResponse;
@@ -74,8 +74,12 @@ fn parse_other(
     }
     let looks = detect(text, fetched.content_type.as_deref());
     if let Some(other) = looks.filter(|looks| is_refused(*looks, format)) {
+        let what = match other {
+            Looks::Html => describe_web_page(text),
+            looks => looks.to_string(),
+        };
         let said = error_message::describe_body(text.as_bytes());
-        return fail(format!("{host} returned {other}, expected {title}{said}"));
+        return fail(format!("{host} returned {what}, expected {title}{said}"));
     }
     // XML shows by itself where it is cut.
     let is_end_marked = fetched.is_end_marked || format == ResponseFormat::Xml;

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::de::IgnoredAny;
 
 use super::csv::detect_delimiter;
+use super::quote_sample;
 use super::text::split_pair;
 use crate::domain::plan::ResponseFormat;
 use crate::limits;
@@ -64,10 +65,19 @@ pub fn detect(text: &str, content_type: Option<&str>) -> Option<Looks> {
     detect_lines(begin, content_type).map(Looks::Like)
 }
 
-/// The title of a web page, if it has one.
-pub fn web_page_title(text: &str) -> Option<&str> {
-    let begin = text.to_ascii_lowercase().find("<title>")? + "<title>".len();
-    let title = text.get(begin..)?.split('<').next()?.trim();
+/// A web page with its title, by which a person knows it: `Log in`.
+pub fn describe_web_page(text: &str) -> String {
+    match title(text) {
+        Some(title) => format!("{} with the title {}", Looks::Html, quote_sample(title)),
+        None => Looks::Html.to_string(),
+    }
+}
+
+fn title(text: &str) -> Option<&str> {
+    let end = text.char_indices().nth(limits::GUESSED_FORMAT_CHARS);
+    let begin = &text[..end.map_or(text.len(), |(at, _)| at)];
+    let at = begin.to_ascii_lowercase().find("<title>")? + "<title>".len();
+    let title = begin[at..].split('<').next()?.trim();
     (!title.is_empty()).then_some(title)
 }
 

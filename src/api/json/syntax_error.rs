@@ -4,7 +4,7 @@
 //! rest of a secret is known.
 
 use super::reader::{self, ErrorKind, SyntaxError};
-use crate::api::format::detect::{Looks, detect, web_page_title};
+use crate::api::format::detect::{Looks, describe_web_page, detect};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::plan::ResponseFormat;
 use crate::domain::text::is_invisible;
@@ -64,9 +64,7 @@ pub fn expected_and_found(text: &str, error: &SyntaxError) -> (String, String) {
 pub fn describe_markup(text: &str, is_html: bool, host: &str) -> Failure {
     let looks = detect(text, None).unwrap_or(Looks::Html);
     let detail = if is_html || looks == Looks::Html {
-        let title = web_page_title(begin_of(text));
-        let title = title.map_or_else(String::new, |it| format!(" with the title `{}`", show(it)));
-        format!("{host} returned {}{title}, expected JSON", Looks::Html)
+        format!("{host} returned {}, expected JSON", describe_web_page(text))
     } else {
         let begin = show(text);
         format!("{host} returned {looks}, expected JSON, found `{begin}`")
@@ -112,15 +110,9 @@ pub fn show(text: &str) -> String {
     shown
 }
 
-fn begin_of(text: &str) -> &str {
-    let text = text.trim_start();
-    let end = text.char_indices().nth(limits::GUESSED_FORMAT_CHARS);
-    &text[..end.map_or(text.len(), |(at, _)| at)]
-}
-
 /// What is wrong with the JSON, or what the text is instead.
 fn hint(text: &str, at: usize, expected: &str) -> Option<String> {
-    let is_json = begin_of(text).starts_with(['{', '[', '"']);
+    let is_json = text.trim_start().starts_with(['{', '[', '"']);
     let syntax = is_json.then(|| syntax_hint(text, at, expected)).flatten();
     let format = || match detect(text, None)? {
         // Text is what anything else is; what begins as JSON is broken JSON.

@@ -93,8 +93,8 @@ fn bodies_of_another_format_are_refused() {
         ),
         (
             Text,
-            " <html>",
-            "HOST returned a web page (HTML), expected text",
+            " <html><title>Log in</title>",
+            "HOST returned a web page (HTML) with the title `Log in`, expected text",
         ),
         (
             Csv,
