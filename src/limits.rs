@@ -133,6 +133,8 @@ pub const RESPONSE_SAMPLE_CHARS: usize = 300;
 /// Characters of it that are kept beyond those that are shown: a secret at the cut must be whole
 /// when it is masked.
 pub const RESPONSE_SAMPLE_MARGIN_CHARS: usize = 512;
+/// Lines in front of a CSV table that are looked through for its columns: titles are a few.
+pub const CSV_TITLE_LINES: usize = 20;
 /// Values of one JSON body: at about 100 bytes each in memory, 20 MB for the moment of
 /// reading. A body of 4 MiB could hold two million.
 pub const JSON_VALUES: usize = 200_000;

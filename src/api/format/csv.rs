@@ -12,7 +12,7 @@ use crate::limits;
 
 /// Parses a text whose last line is whole.
 pub fn parse(text: &str) -> Result<(Json, Vec<Issue>), FormatError> {
-    let (mut skipped, mut table) = skip_comments(text);
+    let (mut skipped, mut table) = skip_preamble(text);
     let mut delimiter = detect_delimiter(table.lines().next().unwrap_or_default());
     if let Some((named, rest)) = take_delimiter_line(table) {
         (skipped, table, delimiter) = (skipped + 1, rest, named);
@@ -52,13 +52,19 @@ pub fn parse(text: &str) -> Result<(Json, Vec<Issue>), FormatError> {
     Ok(rows.finish())
 }
 
-/// Skips blank lines and comments in front of the table; also gives their number.
-fn skip_comments(text: &str) -> (usize, &str) {
+/// Skips blank lines, comments and titles in front of the table; also gives their number. A title
+/// is a line without a delimiter, where one of the next lines has one.
+fn skip_preamble(text: &str) -> (usize, &str) {
+    let has_delimiter = |line: &str| delimiters(line).iter().any(|(_, count)| *count > 0);
+    let table_begins = |line: &str| has_delimiter(line) && !line.starts_with('#');
+    let first = text.lines().take(limits::CSV_TITLE_LINES);
+    let has_columns = first.map(str::trim).any(table_begins);
     let (mut skipped, mut rest) = (0, text);
     while !rest.is_empty() {
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
         let line = line.trim();
-        if !line.is_empty() && !line.starts_with('#') {
+        let is_title = has_columns && !line.contains([',', ';', '\t', '|']);
+        if !line.is_empty() && !line.starts_with('#') && !is_title {
             break;
         }
         (skipped, rest) = (skipped + 1, after);
@@ -76,40 +82,39 @@ fn take_delimiter_line(table: &str) -> Option<(u8, &str)> {
     }
 }
 
-/// The delimiter that is most frequent outside quotes. Commas between digits may be decimal
-/// commas: they count only where nothing else can be the delimiter.
+/// The delimiter that is most frequent in a line.
 pub fn detect_delimiter(line: &str) -> u8 {
-    let bytes = line.as_bytes();
-    let is_digit = |at: Option<usize>| {
-        let byte = at.and_then(|at| bytes.get(at));
-        byte.is_some_and(u8::is_ascii_digit)
-    };
-    let (mut semicolons, mut tabs, mut bars, mut commas) = (0, 0, 0, 0);
-    let mut in_quotes = false;
-    for (at, byte) in bytes.iter().enumerate() {
-        match byte {
-            b'"' => in_quotes = !in_quotes,
-            _ if in_quotes => {}
-            b';' => semicolons += 1,
-            b'\t' => tabs += 1,
-            b'|' => bars += 1,
-            b',' if !(is_digit(at.checked_sub(1)) && is_digit(Some(at + 1))) => commas += 1,
-            _ => {}
-        }
-    }
-    let counts = [
-        (b';', semicolons),
-        (b'\t', tabs),
-        (b'|', bars),
-        (b',', commas),
-    ];
     let mut best = (b',', 0);
-    for (delimiter, count) in counts {
+    for (delimiter, count) in delimiters(line) {
         if count > best.1 {
             best = (delimiter, count);
         }
     }
     best.0
+}
+
+/// How often each delimiter is in a line outside quotes. Commas between digits may be decimal
+/// commas: they do not count.
+fn delimiters(line: &str) -> [(u8, usize); 4] {
+    let bytes = line.as_bytes();
+    let is_digit = |at: Option<usize>| {
+        let byte = at.and_then(|at| bytes.get(at));
+        byte.is_some_and(u8::is_ascii_digit)
+    };
+    let mut counts = [(b';', 0), (b'\t', 0), (b'|', 0), (b',', 0)];
+    let mut in_quotes = false;
+    for (at, byte) in bytes.iter().enumerate() {
+        let is_decimal = *byte == b',' && is_digit(at.checked_sub(1)) && is_digit(Some(at + 1));
+        if *byte == b'"' {
+            in_quotes = !in_quotes;
+        } else if !in_quotes && !is_decimal {
+            let known = counts.iter_mut().find(|(delimiter, _)| delimiter == byte);
+            if let Some((_, count)) = known {
+                *count += 1;
+            }
+        }
+    }
+    counts
 }
 
 /// Whether the first row names the columns: no cell of it is a number, a date or a time.

@@ -16,6 +16,13 @@ fn tables_become_arrays_of_rows() {
         ),
         ("a\tb\n1\t2", json!([{"a": 1, "b": 2}])),
         ("a|b\n1|x,y\n", json!([{"a": 1, "b": "x,y"}])),
+        // Titles in front of the table.
+        (
+            "Station Berlin\nGenerated 2026-11-29\n\nTime;Temp\n10:00;21,5\n",
+            json!([{"Time": "10:00", "Temp": "21,5"}]),
+        ),
+        ("1,2\n3,-4\n", json!([[1, 2], [3, -4]])),
+        ("21,5\n22\n", json!([[21, 5], [22]])),
         // Decimal commas are no delimiters beside semicolons.
         ("10:00;21,5;45,0\n", json!([["10:00", "21,5", "45,0"]])),
         ("1,2\n3,4\n", json!([[1, 2], [3, 4]])),
