@@ -42,6 +42,22 @@ pub const SAMPLE_CHARS: usize = 48;
 pub const POINTER_CHARS: usize = 160;
 /// Escapes of escapes in which secrets are searched: an error page in JSON quotes an address.
 pub const ESCAPE_LEVELS: usize = 4;
+/// Nodes that one JSONPath may select: as many as there can be records.
+pub const JSON_PATH_NODES: usize = RECORDS_TOTAL;
+/// Bytes of a JSONPath: long ones have three filters or a list of names.
+pub const JSON_PATH_BYTES: usize = 512;
+/// Filters of one JSONPath: each is tried on every element that the path reaches.
+pub const JSON_PATH_FILTERS: usize = 2;
+/// Conditions joined by `&&` and `||` in one JSONPath: 8 on all values of the largest response
+/// take 0.05 s (x86-64).
+pub const JSON_PATH_CONDITIONS: usize = 8;
+/// How many nodes the selectors in brackets of one JSONPath may make of one, multiplied: 6 times
+/// the values of the largest response are 10 MB of references.
+pub const JSON_PATH_SELECTORS: usize = 6;
+/// Brackets and parentheses of a JSONPath that are open at once: it is parsed recursively.
+pub const JSON_PATH_NESTING: usize = 8;
+/// Places shown of the values that a JSONPath finds where one is expected.
+pub const JSON_PATH_NODES_SHOWN: usize = 3;
 /// Levels of a JSON response that selection descends.
 pub const JSON_DEPTH: usize = 64;
 /// Levels of a JSON text that are read: as many as serde_json takes, a stack's worth.

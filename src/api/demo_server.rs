@@ -244,8 +244,8 @@ mod tests {
         source.selection = Selection::AllLeaves {
             prefix: String::new(),
         };
-        source.observed_at = Some("/current/time".to_owned());
-        source.units_at = Some("/current_units".to_owned());
+        source.observed_at = Some("/current/time".into());
+        source.units_at = Some("/current_units".into());
         let settings = SourceSettings {
             index: 0,
             plan: source,

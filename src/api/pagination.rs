@@ -14,6 +14,7 @@ use super::parsed_body::ParsedBody;
 use super::{json, origin, redirect};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::reading::{Issue, Reason};
+use crate::domain::value_path::ValuePath;
 use crate::limits;
 
 /// How the pages of a source are found, and how many are fetched at most.
@@ -35,8 +36,8 @@ impl Default for Pagination {
 /// Where a response names the URL of the next page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextLink {
-    /// A JSON Pointer into the body.
-    Pointer(String),
+    /// A path into the body.
+    Path(ValuePath),
     /// The header `Link` with `rel="next"` (RFC 8288).
     LinkHeader,
 }
@@ -44,7 +45,7 @@ pub enum NextLink {
 impl fmt::Display for NextLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NextLink::Pointer(pointer) => f.write_str(pointer),
+            NextLink::Path(path) => path.fmt(f),
             NextLink::LinkHeader => f.write_str("Link"),
         }
     }
@@ -133,10 +134,14 @@ fn next_page(
 ) -> Result<Option<Uri>, Failure> {
     let reference = match link {
         NextLink::LinkHeader => page.next_link.as_deref(),
-        NextLink::Pointer(pointer) => match body.pointer(pointer) {
-            None | Some(Json::Null | Json::Bool(false)) => None,
-            Some(Json::String(text)) => Some(text.as_str()),
-            Some(other) => return Err(not_a_url(pointer, other, page.host())),
+        NextLink::Path(path) => match path.find(body).map(|node| node.map(|it| it.value)) {
+            Ok(None | Some(Json::Null | Json::Bool(false))) => None,
+            Ok(Some(Json::String(text))) => Some(text.as_str()),
+            Ok(Some(other)) => return Err(not_a_url(path, described(other), page.host())),
+            Err(several) => {
+                let found = format!("several values, {several}");
+                return Err(not_a_url(path, &found, page.host()));
+            }
         },
     };
     let reference = reference.unwrap_or_default().trim();
@@ -162,17 +167,20 @@ fn next_page(
     Err(Failure::new(Cause::Redirect, detail))
 }
 
-fn not_a_url(pointer: &str, found: &Json, host: &str) -> Failure {
-    let found = match found {
+fn described(found: &Json) -> &'static str {
+    match found {
         Json::Object(_) => {
             "an object: point `next` at the URL inside it, such as \"/_links/next/href\""
         }
         Json::Array(_) => "a list",
         Json::Number(_) => "a number: pages that are only numbered cannot be followed",
         _ => "true",
-    };
+    }
+}
+
+fn not_a_url(path: &ValuePath, found: &str, host: &str) -> Failure {
     let detail = format!(
-        "the response of {host} has no URL of the next page at {pointer}: expected a text or null, \
+        "the response of {host} has no URL of the next page at {path}: expected a text or null, \
          found {found}"
     );
     Failure::new(Cause::Schema, detail)
@@ -195,7 +203,7 @@ fn more_pages(pagination: &Pagination) -> Issue {
         reason: Reason::TooMany,
         key: None,
         pointer: match &pagination.next {
-            NextLink::Pointer(pointer) => pointer.clone(),
+            NextLink::Path(path) => path.to_string(),
             NextLink::LinkHeader => "the header Link".to_owned(),
         },
         expected: format!("at most {} pages (`pages`)", pagination.pages),

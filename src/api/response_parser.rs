@@ -68,7 +68,8 @@ impl ResponseParser<'_> {
         let failed = |failure| FetchResult::failed(failure, Vec::new(), bytes);
         let (normalised, upstream) = match self.follow {
             None => {
-                let normalised = normalise(self.plan, &tree, self.last_accepted, begun.mono);
+                let plan = self.plan.at_time(begun.wall);
+                let normalised = normalise(&plan, &tree, self.last_accepted, begun.mono);
                 (normalised, None)
             }
             Some(own) => match follow::parse_snapshot(&tree, own, host) {

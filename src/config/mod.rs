@@ -250,8 +250,14 @@ fn read_root(
     root.finish();
     check_shared_keys(reader, &sources, &keys);
     warn_unknown_keys(reader, &sources, &keys, &alert);
+    let timezone = &draft.config.timezone;
+    let sources = sources.into_iter().map(|(mut source, _)| {
+        let zone = source.zone.as_ref().unwrap_or(timezone);
+        source.plan.placeholder_zone = zone.clone();
+        source
+    });
     Config {
-        sources: sources.into_iter().map(|(source, _)| source).collect(),
+        sources: sources.collect(),
         accounts: accounts.into_accounts(),
         keys,
         alert,

@@ -462,6 +462,32 @@ impl<'a> TableEntry<'a> {
         }
     }
 
+    /// The same of a text in which a `$` that begins neither `${` nor `$$` is a plain one.
+    pub fn text_with_dollars(&self) -> Option<String> {
+        let text = self.value().as_str()?;
+        let mut escaped = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('$') {
+            escaped += before;
+            escaped.push('$');
+            match after.strip_prefix('$') {
+                Some(after) => {
+                    escaped.push('$');
+                    rest = after;
+                }
+                None => {
+                    if !after.starts_with('{') {
+                        escaped.push('$');
+                    }
+                    rest = after;
+                }
+            }
+        }
+        escaped += rest;
+        let device = self.device.as_deref();
+        self.reader.expand(&escaped, &self.span(), device)
+    }
+
     pub fn duration(&self) -> Option<Duration> {
         const WHAT: &str = "a duration such as \"30s\", \"5m\" or \"1h\"";
         let text = self.text_as(WHAT)?;

@@ -14,6 +14,7 @@ mod placeholders;
 mod records;
 mod target;
 mod url;
+mod value_path;
 
 use std::collections::BTreeSet;
 use std::path::Path;

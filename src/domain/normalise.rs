@@ -5,6 +5,7 @@
 //! is bounded by `limits`.
 
 mod all_leaves;
+mod elements;
 mod missing;
 mod selected;
 mod time;
@@ -21,6 +22,7 @@ use super::plan::{Numbers, Selection, SourcePlan};
 use super::reading::{Issue, Reading, Reason, Value};
 use super::text::{ellipsis, shorten};
 use super::time::{Mono, Wall};
+use super::value_path::ValuePath;
 use crate::limits;
 
 /// The result of reading a response.
@@ -74,13 +76,16 @@ pub fn normalise(
         };
     }
     let mut taken = Normalised::default();
-    if let Some(pointer) = &source.observed_at {
-        match read_time(body.pointer(pointer), &source.observed_zone) {
+    if let Some(path) = &source.observed_at {
+        let node = path.find(body);
+        let read = node.map_err(|several| several.to_string());
+        let read = read.and_then(|node| read_time(node.map(|it| it.value), &source.observed_zone));
+        match read {
             Ok(observed) => taken.observed = Some(observed),
             Err(found) => taken.issues.push(Issue {
                 reason: Reason::BadTime,
                 key: None,
-                pointer: pointer.clone(),
+                pointer: path.to_string(),
                 expected:
                     "a time: RFC 3339, ISO 8601, YYYYMMDDhhmmss, or seconds, milliseconds or \
                            microseconds since 1970"
@@ -89,10 +94,16 @@ pub fn normalise(
             }),
         }
     }
-    let units = source
-        .units_at
-        .as_ref()
-        .and_then(|pointer| body.pointer(pointer));
+    let units = match source.units_at.as_ref().map(|path| path.find(body)) {
+        Some(Err(several)) => {
+            let path = source.units_at.as_ref().map(ToString::to_string);
+            let issue = selected::several_values(path.unwrap_or_default(), &several);
+            taken.issues.push(issue);
+            None
+        }
+        Some(Ok(node)) => node.map(|it| it.value),
+        None => None,
+    };
     match &source.selection {
         Selection::Selectors(list) => {
             let mut picks = selected::SelectedRecords {
@@ -120,11 +131,18 @@ fn is_empty_answer(selection: &Selection, body: &Json) -> bool {
     match selection {
         Selection::AllLeaves { .. } => has_no_leaf(body, 0),
         Selection::Selectors(picks) => {
-            let is_empty = |each: &String| match body.pointer(each) {
-                Some(Json::Array(items)) => items.is_empty(),
-                Some(Json::Object(fields)) => fields.is_empty(),
-                // Some write `[]` for the whole answer then.
-                _ => has_no_leaf(body, limits::JSON_DEPTH),
+            let is_empty = |each: &ValuePath| match each {
+                ValuePath::JsonPath(path) => match elements::of_path(body, path) {
+                    Err(elements::NoElements::Empty) => true,
+                    Err(_) => has_no_leaf(body, limits::JSON_DEPTH),
+                    Ok(_) => false,
+                },
+                ValuePath::Pointer(pointer) => match body.pointer(pointer) {
+                    Some(Json::Array(items)) => items.is_empty(),
+                    Some(Json::Object(fields)) => fields.is_empty(),
+                    // Some write `[]` for the whole answer then.
+                    _ => has_no_leaf(body, limits::JSON_DEPTH),
+                },
             };
             let mut eaches = picks.iter().map(|pick| pick.each.as_ref());
             !picks.is_empty() && eaches.all(|each| each.is_some_and(is_empty))

@@ -1,11 +1,16 @@
 //! What the configuration asks for, in the domain's terms: the sources, what is read from
 //! each, and how keys are merged. Made once at start, then only read.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+
+use super::placeholder::PlaceholderTime;
+use super::time::Wall;
+use super::value_path::ValuePath;
 
 /// All sources and keys, in the configuration's order.
 #[derive(Debug, Clone, Default)]
@@ -32,12 +37,14 @@ pub struct SourcePlan {
     /// Whether it is a device of a `for` whose `prefix` is written, the same for all devices.
     pub has_shared_prefix: bool,
     pub selection: Selection,
-    /// JSON Pointer to the source's own time.
-    pub observed_at: Option<String>,
+    /// The source's own time.
+    pub observed_at: Option<ValuePath>,
     /// The zone of a time that names none.
     pub observed_zone: TimeZone,
-    /// JSON Pointer to an object that names the unit of each field.
-    pub units_at: Option<String>,
+    /// The zone of date placeholders.
+    pub placeholder_zone: TimeZone,
+    /// An object that names the unit of each field.
+    pub units_at: Option<ValuePath>,
     pub numbers: Numbers,
     pub format: ResponseFormat,
     /// Credit that the data's licence wants shown.
@@ -89,6 +96,7 @@ impl Default for SourcePlan {
             },
             observed_at: None,
             observed_zone: TimeZone::UTC,
+            placeholder_zone: TimeZone::UTC,
             units_at: None,
             numbers: Numbers::default(),
             format: ResponseFormat::default(),
@@ -101,13 +109,48 @@ impl Default for SourcePlan {
 }
 
 impl SourcePlan {
-    /// Whether a record is the whole response, by the empty JSON Pointer.
+    /// This plan with the date placeholders of its paths filled in.
+    pub fn at_time(&self, wall: Wall) -> Cow<'_, SourcePlan> {
+        if !self.has_dated_paths() {
+            return Cow::Borrowed(self);
+        }
+        let time = PlaceholderTime {
+            wall,
+            zone: self.placeholder_zone.clone(),
+        };
+        let mut plan = self.clone();
+        for path in plan.observed_at.iter_mut().chain(&mut plan.units_at) {
+            path.fill(&time);
+        }
+        if let Selection::Selectors(selectors) = &mut plan.selection {
+            for selector in selectors {
+                selector.at.fill(&time);
+                selector.each.iter_mut().for_each(|it| it.fill(&time));
+            }
+        }
+        Cow::Owned(plan)
+    }
+
+    /// Whether a path has date placeholders.
+    pub fn has_dated_paths(&self) -> bool {
+        let selectors: &[RecordSelector] = match &self.selection {
+            Selection::AllLeaves { .. } => &[],
+            Selection::Selectors(selectors) => selectors,
+        };
+        let mut own = self.observed_at.iter().chain(&self.units_at);
+        let of_selector = |it: &RecordSelector| {
+            it.at.is_dated() || it.each.as_ref().is_some_and(ValuePath::is_dated)
+        };
+        own.any(ValuePath::is_dated) || selectors.iter().any(of_selector)
+    }
+
+    /// Whether a record is the whole response.
     pub fn reads_whole_response(&self) -> bool {
         match &self.selection {
             Selection::AllLeaves { .. } => false,
             Selection::Selectors(selectors) => {
                 let mut selectors = selectors.iter();
-                selectors.any(|it| it.each.is_none() && it.at.is_empty())
+                selectors.any(|it| it.each.is_none() && it.at.is_root())
             }
         }
     }
@@ -140,10 +183,11 @@ pub struct RecordSelector {
     /// With `each` a template: `{id}` is the element's field of that name, `{/a/b}` the one at
     /// that pointer, `{#}` its index in a list or its name in an object.
     pub key: Arc<str>,
-    /// RFC 6901 JSON Pointer into the response; with `each`, into the element.
-    pub at: String,
-    /// Pointer to a list or an object, of each element of which one record is read.
-    pub each: Option<String>,
+    /// Into the response; with `each`, into the element.
+    pub at: ValuePath,
+    /// JSON Pointer to a list or an object, of each element of which one record is read, or
+    /// JSONPath of the elements.
+    pub each: Option<ValuePath>,
     pub unit: Option<Arc<str>>,
     /// Accepted range, after scaling.
     pub min: Option<f64>,
@@ -177,7 +221,7 @@ impl RecordSelector {
     }
 
     /// The number or boolean at `at`, as it stands.
-    pub fn new(key: impl Into<Arc<str>>, at: impl Into<String>) -> RecordSelector {
+    pub fn new(key: impl Into<Arc<str>>, at: impl Into<ValuePath>) -> RecordSelector {
         RecordSelector {
             key: key.into(),
             at: at.into(),

@@ -67,7 +67,7 @@ pub struct Issue {
     pub reason: Reason,
     /// The key that is without a reading for it, where one is concerned.
     pub key: Option<Arc<str>>,
-    /// RFC 6901 JSON Pointer into the response.
+    /// RFC 6901 JSON Pointer into the response, or the JSONPath that found no value or several.
     pub pointer: String,
     pub expected: String,
     /// What stood there, shortened.
@@ -95,7 +95,7 @@ pub enum Reason {
     OutOfRange,
     /// A number that cannot be held, or that scaling made infinite.
     NotFinite,
-    /// More records than the node takes.
+    /// More records than the node takes, or values where one is expected.
     TooMany,
     /// A second source provides this key and no merge rule is configured.
     DuplicateKey,

@@ -87,7 +87,8 @@ impl Fetcher {
             ..FetchTimer::default()
         };
         self.log_wait(timer.wait);
-        let mut clock_wait = ClockWait::new(self.request.has_placeholders(), self.clock.now());
+        let is_dated = self.request.has_placeholders() || self.plan.has_dated_paths();
+        let mut clock_wait = ClockWait::new(is_dated, self.clock.now());
         let mut seen = 0;
         loop {
             let timeout = quota.poll_timeout(timer.wait);

@@ -12,7 +12,9 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use serde_json::{Map, Value as Json};
 
 use super::{FormatError, ValueBudget, leaf};
+use crate::domain::json_path::SegmentKind;
 use crate::domain::plan::{Selection, SourcePlan};
+use crate::domain::value_path::{ValuePath, escape};
 use crate::limits;
 
 /// Parses a whole document.
@@ -66,6 +68,8 @@ pub fn parse(text: &str, lists: &XmlLists) -> Result<Json, FormatError> {
 pub struct XmlLists {
     /// Paths of elements, without indices.
     paths: BTreeSet<String>,
+    /// Names of elements that are lists wherever they occur.
+    names: BTreeSet<String>,
     /// Names of the elements of an `each`, by the path of their parent: they are an empty list
     /// if they do not occur in it.
     may_be_empty: BTreeMap<String, BTreeSet<String>>,
@@ -74,20 +78,25 @@ pub struct XmlLists {
 impl XmlLists {
     pub fn of_plan(plan: &SourcePlan) -> XmlLists {
         let mut lists = XmlLists::default();
-        for pointer in plan.observed_at.iter().chain(&plan.units_at) {
-            lists.add_pointer(pointer);
+        for path in plan.observed_at.iter().chain(&plan.units_at) {
+            lists.add_value_path("", path);
         }
         if let Selection::Selectors(selectors) = &plan.selection {
             for selector in selectors {
-                let each = selector.each.as_deref();
-                if let Some(each) = each {
-                    lists.add_each(each);
-                }
-                let each = each.unwrap_or_default();
-                lists.add_pointer(&format!("{each}/0{}", selector.at));
+                // The path of an element; unknown behind `..`.
+                let element = match &selector.each {
+                    None => Some(String::new()),
+                    Some(ValuePath::Pointer(each)) => {
+                        lists.add_each(each);
+                        Some(format!("{each}/0"))
+                    }
+                    Some(each) => lists.add_value_path("", each),
+                };
+                let Some(element) = element else { continue };
+                lists.add_value_path(&element, &selector.at);
                 for part in selector.key.split('{').skip(1) {
                     let field = part.split('}').next().unwrap_or_default();
-                    lists.add_pointer(&format!("{each}/0{field}"));
+                    lists.add_pointer(&format!("{element}{field}"));
                 }
             }
         }
@@ -106,6 +115,44 @@ impl XmlLists {
             }
         }
         path
+    }
+
+    /// Adds the elements in front of a position, a wildcard or a filter too. The pointer of what
+    /// the path finds in the element at `begin`, if it is known.
+    fn add_value_path(&mut self, begin: &str, path: &ValuePath) -> Option<String> {
+        let path = match path {
+            ValuePath::Pointer(pointer) => {
+                let pointer = format!("{begin}{pointer}");
+                self.add_pointer(&pointer);
+                return Some(pointer);
+            }
+            ValuePath::JsonPath(path) => path,
+        };
+        let mut found = Some(begin.to_owned());
+        let mut name: Option<&str> = None;
+        for segment in path.segments() {
+            if segment.is_descendant {
+                found = None;
+            }
+            match &segment.kind {
+                SegmentKind::Name(child) => {
+                    if let Some(place) = &mut found {
+                        *place += &format!("/{}", escape(child));
+                    }
+                    name = Some(child);
+                }
+                SegmentKind::Index | SegmentKind::Other => {
+                    let listed = name.take().filter(|_| !segment.is_descendant);
+                    if let Some(place) = &mut found {
+                        place.push_str("/0");
+                        self.add_pointer(place);
+                    } else if let Some(listed) = listed {
+                        self.names.insert(listed.to_owned());
+                    }
+                }
+            }
+        }
+        found
     }
 
     fn add_each(&mut self, each: &str) {
@@ -208,7 +255,8 @@ impl Document<'_> {
             }
             Json::Object(element.fields)
         };
-        let is_list = self.lists.paths.contains(&self.path);
+        let is_list =
+            self.lists.paths.contains(&self.path) || self.lists.names.contains(&element.name);
         self.path.truncate(self.path.len() - element.name.len() - 1);
         let siblings = match self.open.last_mut() {
             Some(parent) => &mut parent.fields,

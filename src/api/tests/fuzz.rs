@@ -22,6 +22,7 @@ use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::plan::{Numbers, RecordSelector, ResponseFormat, Selection, SourcePlan};
 use crate::domain::reading::FetchOutcome;
 use crate::domain::time::Mono;
+use crate::domain::value_path::ValuePath;
 use crate::golden::Budget;
 use crate::limits;
 use openapi::schema::validate;
@@ -110,14 +111,20 @@ fn plans() -> Vec<SourcePlan> {
             ..RecordSelector::new("text", "/current/time")
         },
         RecordSelector {
-            each: Some("/stations".to_owned()),
+            each: Some("/stations".into()),
             map: vec![("full".to_owned(), 0.0)],
             ..RecordSelector::new("bikes.{id}.{#}", "/free")
         },
         RecordSelector {
-            each: Some(String::new()),
+            each: Some("".into()),
             ..RecordSelector::new("{/id}{", "")
         },
+        RecordSelector {
+            each: Some(json_path("$..*[?@.id || @.time]")),
+            ..RecordSelector::new("path.{#}", json_path("$[?@>0]"))
+        },
+        RecordSelector::new("several", json_path("$..*")),
+        RecordSelector::new("dated", json_path("$.stations[?@.day=='{today}'].free")),
     ];
     let all = Selection::AllLeaves {
         prefix: "all".to_owned(),
@@ -125,12 +132,16 @@ fn plans() -> Vec<SourcePlan> {
     [Selection::Selectors(picks), all]
         .map(|selection| SourcePlan {
             selection,
-            observed_at: Some("/current/time".to_owned()),
-            units_at: Some("/current_units".to_owned()),
+            observed_at: Some("/current/time".into()),
+            units_at: Some("/current_units".into()),
             numbers: Numbers::Lenient,
             ..test_plan()
         })
         .into()
+}
+
+fn json_path(text: &str) -> ValuePath {
+    ValuePath::parse(text).expect("path")
 }
 
 /// What holds of every answer, however odd.

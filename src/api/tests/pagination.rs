@@ -23,7 +23,7 @@ use crate::domain::reading::FetchOutcome;
 
 fn by_pointer(pages: u32) -> Pagination {
     Pagination {
-        next: NextLink::Pointer("/next".to_owned()),
+        next: NextLink::Path("/next".into()),
         pages,
     }
 }
@@ -147,6 +147,34 @@ fn the_next_page_is_where_rfc_3986_says_on_the_same_origin_or_refused() {
     }
     let (asked, found) = follow(&["{\"t\": 1}"], 10);
     assert!(asked.is_empty() && found.is_ok(), "no `next` at all");
+}
+
+#[test]
+fn a_json_path_finds_the_next_page_among_links() {
+    let source = "http://meter/list";
+    let path = "$.links[?@.rel=='next'].href";
+    let link = NextLink::Path(ValuePath::parse(path).expect("path"));
+    let link_to = |rel: &str, href: &str| json!({ "rel": rel, "href": href });
+    for (links, expected) in [
+        (
+            vec![link_to("self", "/list"), link_to("next", "/list?page=2")],
+            Ok(Some("http://meter/list?page=2".to_owned())),
+        ),
+        (vec![link_to("self", "/list")], Ok(None)),
+        (
+            vec![link_to("next", "/a"), link_to("next", "/b")],
+            Err("the response of meter has no URL of the next page at \
+                 $.links[?@.rel=='next'].href: expected a text or null, found several values, 2: \
+                 /links/0/href, /links/1/href"
+                .to_owned()),
+        ),
+    ] {
+        let body = json!({ "links": links });
+        let uri = source.parse().expect("a URL");
+        let found = next_page(&link, &body, &page(source, ""), &uri);
+        let found = found.map(|it| it.map(|uri| uri.to_string()));
+        assert_eq!(found.map_err(|it| it.detail), expected);
+    }
 }
 
 #[test]

@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 
 use super::headers;
 use super::pagination::read_next;
-use super::records::read_pointer;
 use super::url::read_proxy;
+use super::value_path::read_value_path;
 use super::{body, target};
 use crate::config::auth::auth_as_toml;
 use crate::config::option::{is_source_name, parse_zone, read_quota};
@@ -193,7 +193,7 @@ pub static OPTIONS: [SourceOption; 33] = [
     ),
     SourceOption::new(
         "next",
-        "JSON Pointer or `\"Link\"`",
+        "JSON Pointer, JSONPath or `\"Link\"`",
         "none (one page)",
         "\"/links/next\"",
         "Where a response has the URL of the next page; `\"Link\"` is the header `Link` with `rel=\"next\"`. The pages are fetched one after the other and read as one response: arrays at the same place are joined, all else is as on the first page. null, false, an empty text, nothing, or a URL seen before ends it. A next page must have the scheme, host and port of the source. If one page fails, the whole fetch fails.",
@@ -307,14 +307,14 @@ pub static OPTIONS: [SourceOption; 33] = [
     ),
     SourceOption::new(
         "observed_at",
-        "JSON Pointer",
+        "JSON Pointer or JSONPath",
         "none (the time of the response)",
         "\"/current/time\"",
         "Where the response has the time of its measurement. Understood are RFC 3339, a local time, and Unix time in seconds or milliseconds. Set it where the response can be older than the request.",
         |draft, option| {
-            draft.source.plan.observed_at = option.entry().and_then(|it| read_pointer(&it));
+            draft.source.plan.observed_at = option.entry().and_then(|it| read_value_path(&it));
         },
-        |source| text(source.plan.observed_at.as_deref()?),
+        |source| text(source.plan.observed_at.as_ref()?.as_str()),
     ),
     SourceOption::new(
         "observed_zone",
@@ -336,14 +336,14 @@ pub static OPTIONS: [SourceOption; 33] = [
     ),
     SourceOption::new(
         "units_at",
-        "JSON Pointer",
+        "JSON Pointer or JSONPath",
         "none",
         "\"/current_units\"",
         "An object in the response that has the unit of each field under the field's own name.",
         |draft, option| {
-            draft.source.plan.units_at = option.entry().and_then(|it| read_pointer(&it));
+            draft.source.plan.units_at = option.entry().and_then(|it| read_value_path(&it));
         },
-        |source| text(source.plan.units_at.as_deref()?),
+        |source| text(source.plan.units_at.as_ref()?.as_str()),
     ),
     SourceOption::new(
         "format",

@@ -1,26 +1,35 @@
 //! Pagination options (`next`, `pages`), and what they cannot be combined with.
 
-use super::records::{is_json_path, read_pointer};
+use super::value_path::{read_path_text, read_value_path};
 use crate::api::pagination::{NextLink, Pagination};
 use crate::config::option::fetch_beyond_quota;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::types::SourceTarget;
+use crate::domain::json_path::JsonPath;
 use crate::domain::plan::ResponseFormat;
 use crate::domain::quota::Quota;
 use openapi::operation::Method;
 
-/// `"Link"`, or a JSON Pointer.
+/// `"Link"`, or where the response has the URL.
 pub fn read_next(item: &TableEntry<'_>) -> Option<NextLink> {
-    const WHAT: &str = "\"Link\" (the header), or a JSON Pointer such as \"/links/next\"";
-    if is_json_path(item) {
-        return read_pointer(item).map(NextLink::Pointer);
+    const WHAT: &str =
+        "\"Link\" (the header), or a JSON Pointer or JSONPath such as \"/links/next\"";
+    let text = read_path_text(item, WHAT)?;
+    if JsonPath::is_meant(&text) {
+        let path = read_value_path(item)?;
+        if path.is_dated() {
+            item.problem(
+                "next: date placeholders are not filled in here: write the path without them",
+            );
+            return None;
+        }
+        return Some(NextLink::Path(path));
     }
-    let text = item.text_as(WHAT)?;
     if text.eq_ignore_ascii_case("link") {
         return Some(NextLink::LinkHeader);
     }
     if text.starts_with('/') {
-        return read_pointer(item).map(NextLink::Pointer);
+        return read_value_path(item).map(NextLink::Path);
     }
     item.expected(WHAT);
     None
@@ -55,7 +64,7 @@ pub fn check_pagination(
         format,
         ResponseFormat::Csv | ResponseFormat::Prometheus | ResponseFormat::Text
     );
-    if let NextLink::Pointer(_) = pagination.next
+    if let NextLink::Path(_) = pagination.next
         && !has_fields
         && let Some(entry) = table.get("next")
     {

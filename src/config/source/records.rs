@@ -6,6 +6,7 @@ use std::sync::Arc;
 use toml::de::DeValue;
 
 use super::is_source_option;
+use super::value_path::{VALUE_PATH, read_value_path};
 use crate::config::other_names;
 use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, TableReader};
@@ -13,8 +14,10 @@ use crate::config::section::{
     ConfigOption, inline_table, number, options_as_toml, read_options, text, with_others,
 };
 use crate::config::types::KeySpans;
+use crate::domain::json_path::JsonPath;
 use crate::domain::plan::{RecordSelector, Selection};
 use crate::domain::toml_text::{bare_or_quoted, quoted};
+use crate::domain::value_path::ValuePath;
 use crate::limits;
 
 type RecordOption = ConfigOption<RecordSelector>;
@@ -23,12 +26,12 @@ type RecordOption = ConfigOption<RecordSelector>;
 pub static OPTIONS: [RecordOption; 10] = [
     RecordOption::new(
         "at",
-        "JSON Pointer",
+        "JSON Pointer or JSONPath",
         "required",
         "\"/current/temperature_2m\"",
-        "Where the value is in the response; with `each`, where it is in the element. A pointer alone can replace the table: `temperature = \"/current/temperature_2m\"`.",
+        "Where the value is in the response; with `each`, where it is in the element. A path alone can replace the table: `temperature = \"/current/temperature_2m\"`.",
         with_others,
-        |record| text(&record.at),
+        |record| text(record.at.as_str()),
     ),
     RecordOption::new(
         "unit",
@@ -86,12 +89,12 @@ pub static OPTIONS: [RecordOption; 10] = [
     ),
     RecordOption::new(
         "each",
-        "JSON Pointer",
+        "JSON Pointer or JSONPath",
         "none",
         "\"/stations\"",
-        "A list or an object in the response: one record is made of each of its elements. The key is then a template, see \"Keys\" above.",
-        |record, option| record.each = option.entry().and_then(|it| read_pointer(&it)),
-        |record| text(record.each.as_deref()?),
+        "A list or an object in the response: one record is made of each of its elements. With a JSONPath, such as `\"$.stations[*]\"`, the nodes that it finds are the elements. The key is then a template, see \"Keys\" above.",
+        |record, option| record.each = option.entry().and_then(|it| read_each(&it)),
+        |record| text(record.each.as_ref()?.as_str()),
     ),
     RecordOption::new(
         "map",
@@ -164,24 +167,26 @@ fn read_selector(
 ) -> Option<RecordSelector> {
     let mut selector = RecordSelector::new(key, "");
     let may_be_record = match entry.value() {
-        DeValue::String(text) => text.is_empty() || text.starts_with('/'),
+        DeValue::String(text) => {
+            text.is_empty() || text.starts_with('/') || JsonPath::is_meant(text)
+        }
         DeValue::Table(_) => true,
         _ => false,
     };
     if !may_be_record && is_source_option(entry.key()) {
         let option = entry.key();
         entry.problem(format!(
-            "{option}: expected {POINTER}; the option `{option}` of [[source]] stands above [source.records]"
+            "{option}: expected {VALUE_PATH}; the option `{option}` of [[source]] stands above [source.records]"
         ));
         return None;
     }
     if matches!(entry.value(), DeValue::String(_)) {
-        selector.at = read_pointer(entry)?;
+        selector.at = read_value_path(entry)?;
         warn_unused_braces(entry, &selector);
         return Some(selector);
     }
     if !matches!(entry.value(), DeValue::Table(_)) {
-        entry.expected("a JSON Pointer, or a table with `at`");
+        entry.expected("a JSON Pointer or JSONPath, or a table with `at`");
         return None;
     }
     let mut table = entry.table(format!("the record {:?}", entry.key()))?;
@@ -210,7 +215,7 @@ fn read_selector(
     }
     warn_unused_braces(entry, &selector);
     let pointer = match &at {
-        Some(at) => read_pointer(at),
+        Some(at) => read_value_path(at),
         None => {
             table.problem(format!("{} has no `at`: add at = \"/…\"", table.name()));
             None
@@ -229,12 +234,29 @@ fn unquoted_rest(entry: &TableEntry<'_>) -> Option<String> {
     };
     let is_option = OPTIONS.iter().any(|option| option.name == only.key());
     let is_record = match only.value() {
-        DeValue::String(text) => text.starts_with('/'),
+        DeValue::String(text) => text.starts_with('/') || JsonPath::is_meant(text),
         DeValue::Table(record) => record.contains_key("at"),
         _ => false,
     };
     let is_named = other_names::advice(only.key(), &["at"]).is_none();
     (!is_option && is_record && is_named).then(|| only.key().to_owned())
+}
+
+/// A JSONPath finds the elements themselves, so one of names alone finds their list.
+fn read_each(entry: &TableEntry<'_>) -> Option<ValuePath> {
+    let path = read_value_path(entry)?;
+    if let ValuePath::JsonPath(path) = &path
+        && path.is_singular()
+    {
+        let path = path.as_str();
+        entry.problem(format!(
+            "each: {path} is one value, and a JSONPath here finds the elements themselves: write \
+             {}",
+            quoted(&format!("{path}[*]"))
+        ));
+        return None;
+    }
+    Some(path)
 }
 
 fn read_map(entry: &TableEntry<'_>) -> Vec<(String, f64)> {
@@ -254,36 +276,6 @@ pub fn print_records(out: &mut String, selectors: &[RecordSelector]) {
     }
 }
 
-/// The JSON Pointer for a JSONPath that has only names and indices: `$.list[0].value`.
-fn pointer_of(path: &str) -> Option<String> {
-    let mut pointer = String::new();
-    let mut rest = path.strip_prefix('$')?;
-    while !rest.is_empty() {
-        let (name, behind) = match rest.strip_prefix('[') {
-            Some(inner) => {
-                let (name, behind) = inner.split_once(']')?;
-                let bare = name.trim_matches(['\'', '"']);
-                let is_index = name.bytes().all(|byte| byte.is_ascii_digit());
-                (
-                    Some(bare).filter(|bare| is_index || bare.len() + 2 == name.len())?,
-                    behind,
-                )
-            }
-            None => {
-                let rest = rest.strip_prefix('.')?;
-                rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()))
-            }
-        };
-        if name.is_empty() || name.contains(['*', '?', '@']) {
-            return None;
-        }
-        pointer.push('/');
-        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-        rest = behind;
-    }
-    Some(pointer)
-}
-
 /// A key template (`{field}`) needs `each`, whose elements fill it in.
 fn warn_unused_braces(entry: &TableEntry<'_>, selector: &RecordSelector) {
     if selector.each.is_none() && selector.key.contains(['{', '}']) {
@@ -294,39 +286,4 @@ fn warn_unused_braces(entry: &TableEntry<'_>, selector: &RecordSelector) {
         );
         entry.remark(Severity::Problem, message);
     }
-}
-
-pub fn is_json_path(item: &TableEntry<'_>) -> bool {
-    item.value()
-        .as_str()
-        .is_some_and(|text| text.starts_with("$.") || text.starts_with("$["))
-}
-
-const POINTER: &str = "a JSON Pointer such as \"/current/temperature\"";
-
-pub fn read_pointer(item: &TableEntry<'_>) -> Option<String> {
-    if let DeValue::String(text) = item.value()
-        && is_json_path(item)
-    {
-        let instead = match pointer_of(text) {
-            Some(pointer) => format!(": {}", quoted(&pointer)),
-            None => ", such as \"/list/0/value\"".to_owned(),
-        };
-        item.problem(format!(
-            "{}: JSONPath is not supported; write a JSON Pointer instead{instead}",
-            item.key()
-        ));
-        return None;
-    }
-    let pointer = item.text_as(POINTER)?;
-    if !pointer.is_empty() && !pointer.starts_with('/') {
-        match pointer_of(&format!("$.{pointer}")) {
-            Some(instead) if !pointer.contains([' ', '/', '{', '"']) => {
-                item.expected(&format!("{POINTER}, here perhaps {}", quoted(&instead)));
-            }
-            _ => item.expected(POINTER),
-        }
-        return None;
-    }
-    Some(pointer)
 }

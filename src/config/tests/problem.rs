@@ -271,10 +271,14 @@ fn every_problem_has_a_location_and_a_fix() {
             &format!("{METER}[alert]\ntimezone = \"Europe/Berlin\"\n"),
         ),
         (
-            "JSONPath",
+            "JSONPath that cannot be parsed, or would take long",
             &format!(
-                "{METER}observed_at = \"$.time\"\n[source.records]\na = \"$.list[0]['a b'].v\"\n\
-                 b = {{ at = \"$..v\" }}\nc = \"$.checks[?@.name=='door'].status\"\n"
+                "{METER}observed_at = \"$.time stamp\"\nnext = \"$.links[?@.day=='{{today}}'].href\"\n\
+                 [source.records]\na = \"$.list[0]['a b].v\"\nb = {{ at = \"$..a..v\" }}\n\
+                 c = \"$.checks[?@.name=='door'].status[?@.a].b[?@.c]\"\n\
+                 d = \"$.checks[?match(@.name, 'do.r')].status\"\ne = \"$.list[(@.length-1)]\"\n\
+                 \"{{id}}\" = {{ each = \"$.stations\", at = \"/wind\" }}\n\
+                 f = \"$.list[?@.day=='{{today+1y}}']\"\ng = \"list[0].value\"\n"
             ),
         ),
         (

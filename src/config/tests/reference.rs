@@ -507,7 +507,7 @@ fn manual_page() -> String {
 
 const DESCRIPTION: [&str; 6] = [
     "main-node reads one TOML file: the one that --config names, else main-node.toml in the current directory, else /etc/main-node/main-node.toml. The file is read once, at start. `main-node check` prints the effective configuration and every problem.",
-    "Durations: \"500ms\", \"30s\", \"5m\", \"1h30m\", \"30d\". Sizes: \"512kB\", \"4MB\", or a number of bytes. A relative path begins at the directory of the configuration. A JSON Pointer (RFC 6901) names the fields and list positions on the way to a value: \"/list/0/value\".",
+    "Durations: \"500ms\", \"30s\", \"5m\", \"1h30m\", \"30d\". Sizes: \"512kB\", \"4MB\", or a number of bytes. A relative path begins at the directory of the configuration. A JSON Pointer (RFC 6901) names the fields and list positions on the way to a value: \"/list/0/value\"; a JSONPath (RFC 9535) can choose: \"$.list[-1].value\", \"$.list[?@.name=='door'].value\".",
     "Keys: [source.records] names them. Without it every number and boolean of the response becomes a record, under its path with dots. With each, the key is a template: {id} is the element's field, {/a/b} the value at that JSON Pointer, {#} its position or name.",
     "Every text may contain ${NAME}; $$ is a plain $. NAME is looked up in the process environment, in what the installed service has (secrets.env), in .env beside the configuration, in the file that NAME_FILE names, and in the systemd credential of that name in lower case. An empty value counts as not set.",
     "A flag goes before the option's environment variable, that before the file, the file before the default. A variable is looked up like ${NAME}; in it, commas separate the entries of a list.",

@@ -40,7 +40,7 @@ impl Ledger {
         let Some(own) = own.filter(|own| at.trust.is_trusted() && is_ahead(*own, at.wall)) else {
             return;
         };
-        let pointer = plan.observed_at.clone();
+        let pointer = plan.observed_at.as_ref().map(ToString::to_string);
         issues.push(Issue {
             reason: Reason::BadTime,
             key: None,

@@ -1,9 +1,11 @@
-//! What a response has instead, where a JSON Pointer leads to nothing.
+//! What a response has instead, where a JSON Pointer or a JSONPath leads to nothing.
 
 use serde_json::{Map, Value as Json};
 
 use super::sample;
+use crate::domain::json_path::{JsonPath, Segment, SegmentKind};
 use crate::domain::text::ellipsis;
+use crate::domain::value_path::{escape, locate, unescape};
 use crate::limits;
 
 /// "nothing", and the names or positions where the pointer leaves the response.
@@ -24,6 +26,101 @@ pub fn describe_missing(body: &Json, pointer: &str) -> String {
         end += 1 + segment.len();
     }
     "nothing".to_owned()
+}
+
+/// The same for a JSONPath that selects nothing in `json`, which is at `place`.
+pub fn describe_no_match(json: &Json, place: &str, path: &JsonPath) -> String {
+    let Some((nodes, segment)) = died_at(json, path) else {
+        return "nothing".to_owned();
+    };
+    let count = nodes.len();
+    let Some(node) = locate(json, nodes.into_iter().take(1)).pop() else {
+        return "nothing".to_owned();
+    };
+    let place = format!("{place}{}", node.pointer);
+    let others = match count {
+        1 => String::new(),
+        _ => format!(", the first of {count} such places"),
+    };
+    let instead = without_match(node.value, segment);
+    format!("nothing: {} {instead}{others}", shown(&place))
+}
+
+/// How the place of a JSONPath that finds nothing is named: in the response, or in an element.
+pub fn named(place: &str, path: &JsonPath) -> String {
+    match place {
+        "" => path.as_str().to_owned(),
+        _ => format!("{place} {path}", path = path.as_str()),
+    }
+}
+
+/// The nodes that the path reaches last, and the segment that selects none of them.
+pub fn died_at<'a, 'p>(json: &'a Json, path: &'p JsonPath) -> Option<(Vec<&'a Json>, &'p Segment)> {
+    let segments = path.segments().iter().enumerate().rev();
+    segments
+        .filter_map(|(index, segment)| {
+            let nodes = path.prefix(index)?.select(json);
+            Some((nodes, segment))
+        })
+        .find(|(nodes, _)| !nodes.is_empty())
+}
+
+/// What a value has instead of what a segment selects.
+fn without_match(json: &Json, segment: &Segment) -> String {
+    let selector = ellipsis(&segment.text, limits::SAMPLE_CHARS);
+    match (&segment.kind, json) {
+        (SegmentKind::Name(name), Json::Object(_)) if !segment.is_descendant => {
+            instead(json, &escape(name))
+        }
+        (SegmentKind::Index, Json::Array(items)) if !items.is_empty() => {
+            format!("is a list of {}", items.len())
+        }
+        (SegmentKind::Name(_), Json::Array(_)) if !segment.is_descendant => {
+            "is a list: [*] stands for its elements, [0] for the first, [-1] for the last"
+                .to_owned()
+        }
+        (_, Json::Array(items)) if items.is_empty() => "is an empty list".to_owned(),
+        (_, Json::Object(fields)) if fields.is_empty() => "is an empty object".to_owned(),
+        (_, Json::Array(items)) => format!(
+            "is a list of {}, in which nothing matches {selector}{}",
+            items.len(),
+            compared(items.iter(), &segment.text)
+        ),
+        (_, Json::Object(fields)) => format!(
+            "is an object of {} fields, in which nothing matches {selector}{}",
+            fields.len(),
+            compared(fields.values(), &segment.text)
+        ),
+        (_, other) => format!("is {}", sample(other)),
+    }
+}
+
+/// What the elements have in the field that a filter compares first: `; name is "a", "b"`.
+fn compared<'a>(elements: impl Iterator<Item = &'a Json>, filter: &str) -> String {
+    let Some((_, behind)) = filter.split_once("@.") else {
+        return String::new();
+    };
+    let end = behind.find(|c: char| !c.is_alphanumeric() && c != '_');
+    let (field, operator) = behind.split_at(end.unwrap_or(behind.len()));
+    if !operator.trim_start().starts_with("==") {
+        return String::new();
+    }
+    let mut shown = String::new();
+    for value in elements.filter_map(|it| it.get(field)) {
+        let value = ellipsis(&value.to_string(), limits::SAMPLE_CHARS);
+        if shown.len() + value.len() > limits::SAMPLE_CHARS && !shown.is_empty() {
+            shown += ", …";
+            break;
+        }
+        if !shown.is_empty() {
+            shown += ", ";
+        }
+        shown += &value;
+    }
+    match shown.as_str() {
+        "" => format!("; none has {field}"),
+        _ => format!("; {field} is {shown}"),
+    }
 }
 
 fn shown(place: &str) -> String {
@@ -71,15 +168,6 @@ fn position(segment: &str) -> Option<usize> {
     let is_position = segment.bytes().all(|byte| byte.is_ascii_digit())
         && (segment == "0" || !segment.starts_with('0'));
     is_position.then(|| segment.parse().ok()).flatten()
-}
-
-fn unescape(segment: &str) -> String {
-    segment.replace("~1", "/").replace("~0", "~")
-}
-
-/// As it is written in a JSON Pointer.
-fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

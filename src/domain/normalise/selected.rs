@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::missing::describe_missing;
+use super::elements::{self, Element};
+use super::missing::{describe_missing, describe_no_match, named};
 use super::{
     LastAccepted, Normalised, OmittedRecords, RecordLimit, encode_segment, read_number, sample,
     unit_of,
@@ -15,6 +16,7 @@ use crate::domain::plan::{Numbers, RecordSelector};
 use crate::domain::reading::{Issue, Reading, Reason, Value, round_computed};
 use crate::domain::text::{format_number, shorten};
 use crate::domain::time::Mono;
+use crate::domain::value_path::{SeveralNodes, ValuePath};
 use crate::limits;
 
 pub struct SelectedRecords<'a> {
@@ -32,10 +34,7 @@ impl SelectedRecords<'_> {
         let mut keys = BTreeSet::new();
         for pick in list {
             match &pick.each {
-                None => {
-                    let json = self.body.pointer(&pick.at);
-                    self.read_one(pick, pick.key.clone(), &pick.at, json);
-                }
+                None => self.read_at(pick, pick.key.clone(), "", self.body),
                 Some(each) => self.read_each(pick, each, &mut keys),
             }
         }
@@ -43,35 +42,26 @@ impl SelectedRecords<'_> {
         self.result.issues.extend(issue);
     }
 
-    fn read_each(&mut self, pick: &RecordSelector, each: &str, keys: &mut BTreeSet<Arc<str>>) {
-        let body = self.body;
-        let elements: Box<dyn Iterator<Item = (String, &Json)>> = match body.pointer(each) {
-            Some(Json::Array(items)) => Box::new(
-                items
-                    .iter()
-                    .enumerate()
-                    .map(|(index, item)| (index.to_string(), item)),
-            ),
-            Some(Json::Object(fields)) => {
-                Box::new(fields.iter().map(|(name, item)| (name.clone(), item)))
-            }
-            other => {
-                self.push_issue(Issue {
-                    reason: match other {
-                        None | Some(Json::Null) => Reason::Missing,
-                        Some(_) => Reason::WrongType,
-                    },
-                    key: None,
-                    pointer: each.to_owned(),
-                    expected: "a list or an object, to read each of".to_owned(),
-                    found: other.map_or_else(|| describe_missing(body, each), sample),
-                });
-                return;
-            }
+    fn read_each(
+        &mut self,
+        pick: &RecordSelector,
+        each: &ValuePath,
+        keys: &mut BTreeSet<Arc<str>>,
+    ) {
+        let elements = match elements::of_each(self.body, each) {
+            Ok(elements) => elements,
+            Err(Some(issue)) => return self.push_issue(issue),
+            Err(None) => return,
         };
-        for (own_name, element) in elements {
-            let escaped = own_name.replace('~', "~0").replace('/', "~1");
-            let place = format!("{each}/{escaped}");
+        if let Some(issue) = elements.too_many {
+            self.push_issue(issue);
+        }
+        for Element {
+            own_name,
+            pointer: place,
+            value: element,
+        } in elements.list
+        {
             if self.result.readings.len() >= limits::RECORDS_PER_SOURCE {
                 let name = || fill_template(&pick.key, &own_name, element).unwrap_or(place);
                 self.omitted.add(name);
@@ -106,8 +96,41 @@ impl SelectedRecords<'_> {
                 });
                 continue;
             }
-            let pointer = format!("{place}{}", pick.at);
-            self.read_one(pick, key, &pointer, element.pointer(&pick.at));
+            self.read_at(pick, key, &place, element);
+        }
+    }
+
+    /// Reads the value in `json`, which is at `place`.
+    fn read_at(&mut self, pick: &RecordSelector, key: Arc<str>, place: &str, json: &Json) {
+        match pick.at.find(json) {
+            Ok(Some(node)) => {
+                let pointer = format!("{place}{}", node.pointer);
+                self.read_one(pick, key, &pointer, Ok(node.value));
+            }
+            Ok(None) => {
+                let (pointer, found) = match &pick.at {
+                    ValuePath::Pointer(at) => {
+                        let pointer = format!("{place}{at}");
+                        let found = describe_missing(self.body, &pointer);
+                        (pointer, found)
+                    }
+                    ValuePath::JsonPath(path) => {
+                        (named(place, path), describe_no_match(json, place, path))
+                    }
+                };
+                self.read_one(pick, key, &pointer, Err(found));
+            }
+            Err(several) => {
+                let pointer = match place {
+                    "" => pick.at.to_string(),
+                    _ => format!("{place} {}", pick.at),
+                };
+                let issue = several_values(pointer, &several);
+                self.push_issue(Issue {
+                    key: Some(key),
+                    ..issue
+                });
+            }
         }
     }
 
@@ -116,9 +139,9 @@ impl SelectedRecords<'_> {
         pick: &RecordSelector,
         key: Arc<str>,
         pointer: &str,
-        json: Option<&Json>,
+        json: Result<&Json, String>,
     ) {
-        match self.read_value(pick, &key, pointer, json) {
+        match self.read_value(pick, &key, json) {
             Ok(value) => self.result.readings.push(Reading {
                 unit: pick.unit.clone().or_else(|| unit_of(self.units, pointer)),
                 key,
@@ -146,17 +169,13 @@ impl SelectedRecords<'_> {
         &self,
         pick: &RecordSelector,
         key: &str,
-        pointer: &str,
-        json: Option<&Json>,
+        json: Result<&Json, String>,
     ) -> Result<Value, (Reason, String, String)> {
         let wanted = || describe_wanted(pick);
         let json = match json {
-            None => {
-                let found = describe_missing(self.body, pointer);
-                return Err((Reason::Missing, wanted(), found));
-            }
-            Some(Json::Null) => return Err((Reason::Missing, wanted(), "null".to_owned())),
-            Some(json) => json,
+            Err(found) => return Err((Reason::Missing, wanted(), found)),
+            Ok(Json::Null) => return Err((Reason::Missing, wanted(), "null".to_owned())),
+            Ok(json) => json,
         };
         if pick.text {
             return match json {
@@ -223,6 +242,17 @@ fn is_spelling(known: &str, json: &Json) -> bool {
                 || value(known).is_some_and(|it| Some(it) == value(number.as_str()))
         }
         _ => false,
+    }
+}
+
+/// A JSONPath finds several values where one is expected.
+pub fn several_values(pointer: String, several: &SeveralNodes) -> Issue {
+    Issue {
+        reason: Reason::TooMany,
+        key: None,
+        pointer,
+        expected: "one value: add a position or a filter, or read `each`".to_owned(),
+        found: several.to_string(),
     }
 }
 

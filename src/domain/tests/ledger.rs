@@ -193,7 +193,7 @@ fn keys_given_by_a_template_are_told_apart_by_a_prefix() {
     for source in &mut plan.sources {
         let each = Some("/l".to_owned());
         let pick = RecordSelector {
-            each,
+            each: each.map(Into::into),
             ..RecordSelector::new("{id}.power", "/p")
         };
         source.selection = Selection::Selectors(vec![pick]);

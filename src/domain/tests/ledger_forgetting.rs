@@ -164,7 +164,7 @@ fn a_value_that_is_refused_is_no_absence() {
 fn keys_that_the_configuration_names_are_never_forgotten() {
     let mut plan = test_plan(2, Duration::from_secs(HOUR));
     let each = RecordSelector {
-        each: Some("/rooms".to_owned()),
+        each: Some("/rooms".into()),
         ..RecordSelector::new("room.{id}", "/t")
     };
     plan.sources[1].selection =

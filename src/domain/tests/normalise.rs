@@ -224,7 +224,7 @@ fn the_sources_own_time_in_every_spelling() {
 #[test]
 fn units_come_from_a_sibling_object() {
     let mut with_units = source(Selection::Selectors(vec![pick("/current/temperature_2m")]));
-    with_units.units_at = Some("/current_units".to_owned());
+    with_units.units_at = Some("/current_units".into());
     let body = json!({"current": {"temperature_2m": 3}, "current_units": {"temperature_2m": "°C"}});
     let taken = read(&with_units, &body);
     assert_eq!(taken.readings[0].unit.as_deref(), Some("°C"));
@@ -289,7 +289,7 @@ fn lines(taken: &Normalised) -> Vec<String> {
 fn each_element_gives_a_record_with_a_key_of_its_own_fields() {
     let each = |key: &str, each: &str, at: &str| {
         source(Selection::Selectors(vec![RecordSelector {
-            each: Some(each.to_owned()),
+            each: Some(each.into()),
             ..RecordSelector::new(key, at)
         }]))
     };
@@ -387,7 +387,7 @@ fn a_jump_is_not_believed_until_enough_time_has_passed_for_it() {
 #[test]
 fn an_answer_with_nothing_in_it_is_told_from_one_that_lacks_what_was_asked_for() {
     let each = |each: &str| RecordSelector {
-        each: Some(each.to_owned()),
+        each: Some(each.into()),
         ..RecordSelector::new("{id}", "/v")
     };
     let all = || Selection::AllLeaves {
@@ -428,7 +428,7 @@ fn an_answer_with_nothing_in_it_is_told_from_one_that_lacks_what_was_asked_for()
         (Selection::Selectors(vec![pick("/v")]), json!({}), false),
     ] {
         let mut source = source(selection);
-        source.observed_at = Some("/0/time".to_owned());
+        source.observed_at = Some("/0/time".into());
         let taken = read(&source, &body);
         assert_eq!(taken.is_empty_answer, expected, "{body}");
         assert_eq!(
@@ -480,4 +480,182 @@ fn lenient_numbers_hold_for_every_leaf() {
         keys(&all),
         ["m.list.0=-3", "m.list.1=1", "m.n=1", "m.text=21.4"]
     );
+}
+
+/// Each record of a house: its readings and issues.
+fn read_paths(records: &[(&str, Option<&str>, &str)]) -> Vec<String> {
+    let body = json!({
+        "checks": [
+            {"name": "window", "status": 1}, {"name": "door", "status": 2}, {"name": "gate"}
+        ],
+        "rooms": {"hall": {"t": 20, "on": true}, "attic": {"t": 15, "on": false}},
+        "none": [], "power": 7, "units": {"status": "V"},
+    });
+    let path = |text: &str| ValuePath::parse(text).expect(text);
+    let picks = records.iter().map(|(key, each, at)| RecordSelector {
+        each: each.map(path),
+        ..RecordSelector::new(*key, path(at))
+    });
+    let source = SourcePlan {
+        units_at: Some(path("$.units")),
+        ..source(Selection::Selectors(picks.collect()))
+    };
+    let taken = read(&source, &body);
+    let readings = taken.readings.iter().map(|it| {
+        let unit = it.unit.as_deref().unwrap_or_default();
+        format!("{} = {}{unit}", it.key, it.value)
+    });
+    readings
+        .chain(taken.issues.iter().map(ToString::to_string))
+        .collect()
+}
+
+#[test]
+fn a_json_path_finds_the_value_whatever_the_order() {
+    assert_eq!(
+        read_paths(&[
+            ("door", None, "$.checks[?@.name=='door'].status"),
+            ("last", None, "$.checks[-2].status"),
+            ("power", None, "$['power']"),
+        ]),
+        ["door = 2V", "last = 2V", "power = 7"]
+    );
+}
+
+#[test]
+fn a_json_path_without_one_value_says_what_is_there() {
+    for (path, expected) in [
+        (
+            "$.checks[*].status",
+            "too_many: $.checks[*].status: expected one value: add a position or a filter, or read `each`, \
+             found 2: /checks/0/status, /checks/1/status",
+        ),
+        (
+            "$.checks[?@.name=='dor'].status",
+            "missing: $.checks[?@.name=='dor'].status: expected a number, found nothing: /checks is a list \
+             of 3, in which nothing matches [?@.name=='dor']; name is \"window\", \"door\", \"gate\"",
+        ),
+        (
+            "$.checks[?@.nam=='door'].status",
+            "missing: $.checks[?@.nam=='door'].status: expected a number, found nothing: /checks is a list \
+             of 3, in which nothing matches [?@.nam=='door']; none has nam",
+        ),
+        (
+            "$.checks[2].status",
+            "missing: $.checks[2].status: expected a number, found nothing: /checks/2 has name",
+        ),
+        (
+            "$.checks[-4]",
+            "missing: $.checks[-4]: expected a number, found nothing: /checks is a list of 3",
+        ),
+        (
+            "$.checks.status",
+            "missing: $.checks.status: expected a number, found nothing: /checks is a list: [*] stands for \
+             its elements, [0] for the first, [-1] for the last",
+        ),
+        (
+            "$.Power",
+            "missing: $.Power: expected a number, found nothing: the response has power",
+        ),
+        (
+            "$.power.now",
+            "missing: $.power.now: expected a number, found nothing: /power is 7",
+        ),
+        (
+            "$.none[-1]",
+            "missing: $.none[-1]: expected a number, found nothing: /none is an empty list",
+        ),
+        (
+            "$.checks[0].name",
+            "wrong_type: /checks/0/name: expected a number, found the text \"window\"",
+        ),
+    ] {
+        assert_eq!(read_paths(&[("key", None, path)]), [expected], "{path}");
+    }
+}
+
+#[test]
+fn the_nodes_of_a_json_path_are_the_elements() {
+    for (key, each, at, expected) in [
+        (
+            "{name}",
+            "$.checks[?@.status]",
+            "$.status",
+            vec!["window = 1V", "door = 2V"],
+        ),
+        ("{#}", "$.checks[:2]", "/status", vec!["0 = 1V", "1 = 2V"]),
+        ("{#}", "$.rooms[?@.on==true]", "/t", vec!["hall = 20"]),
+        (
+            "{#}.t",
+            "$..t",
+            "$",
+            vec![
+                "t.t = 15",
+                "duplicate_key: /rooms/hall/t: expected an element with a key of its own, found t.t",
+            ],
+        ),
+        // No element passes the filter, and that is an answer.
+        ("{#}", "$.checks[?@.status>5]", "/status", vec![]),
+        ("{#}", "$.none[*]", "/status", vec![]),
+        (
+            "{#}",
+            "$.nothing[*]",
+            "/status",
+            vec![
+                "missing: $.nothing[*]: expected elements, to read each of, found nothing: the response has \
+             checks, none, power, rooms, units",
+            ],
+        ),
+        (
+            "{name}",
+            "$.checks[2:]",
+            "$.status",
+            vec![
+                "missing: /checks/2 $.status: expected a number, found nothing: /checks/2 has name",
+            ],
+        ),
+        (
+            "{name}",
+            "$.checks[2:]",
+            "$.*.*",
+            vec![
+                "missing: /checks/2 $.*.*: expected a number, found nothing: /checks/2/name is the text \"gate\"",
+            ],
+        ),
+    ] {
+        assert_eq!(read_paths(&[(key, Some(each), at)]), expected, "{each}");
+    }
+}
+
+#[test]
+fn more_elements_than_are_read_are_counted() {
+    let body = json!({ "l": vec![json!({ "v": 1 }); limits::JSON_PATH_NODES + 1] });
+    let pick = RecordSelector {
+        each: Some(ValuePath::parse("$.l[*]").expect("path")),
+        ..RecordSelector::new("{#}", "/v")
+    };
+    let taken = read(&source(Selection::Selectors(vec![pick])), &body);
+    assert_eq!(taken.readings.len(), limits::RECORDS_PER_SOURCE);
+    assert_eq!(
+        taken.issues[0].to_string(),
+        "too_many: $.l[*]: expected at most 2000 elements: add a filter, found 2001"
+    );
+}
+
+#[test]
+fn dates_of_json_paths_are_those_of_the_response() {
+    let mut source = source(Selection::Selectors(vec![RecordSelector::new(
+        "price",
+        ValuePath::parse("$.days[?@.day=='{today}'].price").expect("path"),
+    )]));
+    source.placeholder_zone = TimeZone::get("Europe/Berlin").expect("zone");
+    assert!(source.has_dated_paths());
+    let body =
+        json!({"days": [{"day": "2026-11-29", "price": 1}, {"day": "2026-11-30", "price": 2}]});
+    // 22:59 and 23:01 UTC.
+    for (second, expected) in [(1_795_993_140, "1"), (1_795_993_260, "2")] {
+        let plan = source.at_time(Wall::from_second(second));
+        let taken = read(&plan, &body);
+        assert_eq!(taken.readings[0].value.to_string(), expected);
+    }
 }

@@ -101,7 +101,7 @@ fn what_is_not_xml_is_refused_with_its_line() {
 #[test]
 fn what_the_configuration_reads_as_a_list_is_one() {
     let each = RecordSelector {
-        each: Some("/r/items/item".to_owned()),
+        each: Some("/r/items/item".into()),
         ..RecordSelector::new("{@id}.{/part/0}", "/value/1/x")
     };
     let plan = SourcePlan {
@@ -127,13 +127,53 @@ fn what_the_configuration_reads_as_a_list_is_one() {
     // The only root element is none of a list.
     let plan = SourcePlan {
         selection: Selection::Selectors(vec![RecordSelector {
-            each: Some("/r".to_owned()),
+            each: Some("/r".into()),
             ..RecordSelector::new("{#}", "")
         }]),
         ..SourcePlan::default()
     };
     let tree = parse("<r><a>1</a></r>", &XmlLists::of_plan(&plan));
     assert_eq!(tree, Ok(json!({"r": {"a": 1}})));
+}
+
+#[test]
+fn what_a_json_path_looks_through_is_a_list() {
+    let path = |text: &str| ValuePath::parse(text).expect(text);
+    for (each, at, text, expected) in [
+        (
+            None,
+            "$.r.items.item[?@.n==1].v",
+            "<r><items><item><n>1</n><v>2</v></item></items></r>",
+            json!({"r": {"items": {"item": [{"n": 1, "v": 2}]}}}),
+        ),
+        (
+            Some("$.r.item[*]"),
+            "$.part[-1]",
+            "<r><item><part>1</part></item><a>1</a></r>",
+            json!({"r": {"item": [{"part": [1]}], "a": 1}}),
+        ),
+        (
+            Some("$..item[*]"),
+            "/v",
+            "<r><b><item><v>1</v></item></b><a>1</a></r>",
+            json!({"r": {"b": {"item": [{"v": 1}]}, "a": 1}}),
+        ),
+        (
+            None,
+            "$.r['@id']",
+            "<r id='1'><a>1</a></r>",
+            json!({"r": {"@id": 1, "a": 1}}),
+        ),
+    ] {
+        let plan = SourcePlan {
+            selection: Selection::Selectors(vec![RecordSelector {
+                each: each.map(path),
+                ..RecordSelector::new("{#}", path(at))
+            }]),
+            ..SourcePlan::default()
+        };
+        assert_eq!(parse(text, &XmlLists::of_plan(&plan)), Ok(expected), "{at}");
+    }
 }
 
 #[test]
