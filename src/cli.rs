@@ -36,6 +36,7 @@ pub enum Command {
     Serve(ServeArguments),
     Demo(DemoArguments),
     Once(OnceArguments),
+    Pick(PickArguments),
     Check(CheckArguments),
     Operations(OperationsArguments),
     TestAlert(TestAlertArguments),
@@ -81,6 +82,24 @@ pub struct DemoArguments {
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "once")]
 pub struct OnceArguments {
+    #[argh(option, arg_name = "FILE")]
+    /// configuration file
+    pub config: Option<String>,
+}
+
+// TOML in the help text, no link.
+#[allow(rustdoc::broken_intra_doc_links)]
+/// try a JSONPath on a response: print what it finds and the line for [source.records]
+#[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "pick")]
+pub struct PickArguments {
+    #[argh(positional, arg_name = "JSONPATH")]
+    /// JSONPath (in single quotes for the shell: '$.list[-1].value') or JSON Pointer
+    pub path: String,
+    #[argh(positional, arg_name = "SOURCE")]
+    /// name of a source of the configuration
+    pub source: String,
     #[argh(option, arg_name = "FILE")]
     /// configuration file
     pub config: Option<String>,
@@ -317,6 +336,7 @@ mod tests {
             "--config a.toml serve",
             "demo --listen 127.0.0.1:0",
             "once",
+            "pick $.list[-1].value meter",
             "check --online",
             "operations weather",
             "test-alert --config a.toml",

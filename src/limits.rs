@@ -58,6 +58,8 @@ pub const JSON_PATH_SELECTORS: usize = 6;
 pub const JSON_PATH_NESTING: usize = 8;
 /// Places shown of the values that a JSONPath finds where one is expected.
 pub const JSON_PATH_NODES_SHOWN: usize = 3;
+/// Values that `main-node pick` prints: more scroll off a screen.
+pub const PICKED_VALUES_SHOWN: usize = 40;
 /// Levels of a JSON response that selection descends.
 pub const JSON_DEPTH: usize = 64;
 /// Levels of a JSON text that are read: as many as serde_json takes, a stack's worth.

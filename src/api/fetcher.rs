@@ -9,6 +9,8 @@ mod fetch_loop;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::agent::TransportSettings;
 use super::cache_lifetime::CacheLifetime;
 use super::connection_pool::{PoolPermit, WaitResult};
@@ -16,7 +18,7 @@ use super::failure_log::FailureLog;
 use super::fetch_result::FetchResult;
 use super::http_exchange::HttpExchange;
 use super::http_response::{FetchError, FetchedResponse};
-use super::pagination::{self, Pagination};
+use super::pagination::{self, Pages, Pagination};
 use super::response_format;
 use super::response_parser::ResponseParser;
 use super::sent_request::Validators;
@@ -243,7 +245,30 @@ impl Fetcher {
         }
     }
 
-    fn request_and_parse(&self, begun: Moment) -> Result<FetchResult, FetchError> {
+    /// One fetch whose parsed response is returned instead of its readings.
+    pub fn fetch_tree(&mut self) -> Result<Json, Failure> {
+        let stopped = || Failure::new(Cause::Connect, "the fetch was stopped");
+        let mut permit = self.transport.queue(self.clock.now().mono);
+        match permit.wait(self.transport.control(), None) {
+            WaitResult::Ready => {}
+            WaitResult::TimedOut | WaitResult::Stopped => return Err(stopped()),
+        }
+        let begun = self.clock.now();
+        let tree = self.request(begun).and_then(|mut fetched| {
+            let body = match &self.pagination {
+                Some(pagination) => self.collect_pages(pagination, &mut fetched, begun)?.body,
+                None => response_format::parse(&fetched, &self.plan).map_err(FetchError::Failed)?,
+            };
+            Ok(body.tree)
+        });
+        tree.map_err(|error| match error {
+            FetchError::Failed(failure) => failure,
+            FetchError::Stopped => stopped(),
+        })
+    }
+
+    /// Requests the first or only page.
+    fn request(&self, begun: Moment) -> Result<FetchedResponse, FetchError> {
         let (send, identity) = self.request.at(begun.wall).map_err(|problem| {
             let detail = format!("the request cannot be made for this date: {problem}");
             FetchError::Failed(Failure::new(Cause::Schema, detail))
@@ -258,10 +283,18 @@ impl Fetcher {
         let mut fetched = self.transport.fetch(begun, validators, &*send)?;
         fetched.validators.request = identity;
         self.record_date(&fetched);
+        Ok(fetched)
+    }
+
+    fn request_and_parse(&self, begun: Moment) -> Result<FetchResult, FetchError> {
+        let mut fetched = self.request(begun)?;
         let mut result = match (&self.pagination, fetched.status) {
             (_, 304) => FetchResult::new(FetchOutcome::Unchanged, 0),
             (None, _) => self.parser().parse(&fetched, begun),
-            (Some(pagination), _) => self.fetch_pages(pagination, &mut fetched, begun)?,
+            (Some(pagination), _) => {
+                let pages = self.collect_pages(pagination, &mut fetched, begun)?;
+                self.parser().parse_pages(pages, &fetched, begun)
+            }
         };
         result.retry_after = result.retry_after.or(fetched.retry_after);
         result.cache_lifetime = fetched.cache_lifetime;
@@ -270,18 +303,17 @@ impl Fetcher {
         Ok(result)
     }
 
-    /// Fetches the pages after `first`, and reads all as one response.
-    fn fetch_pages(
+    /// Fetches the pages after `first`.
+    fn collect_pages(
         &self,
         pagination: &Pagination,
         first: &mut FetchedResponse,
         begun: Moment,
-    ) -> Result<FetchResult, FetchError> {
+    ) -> Result<Pages, FetchError> {
         let source = self.transport.first_uri();
         let fetch = |uri: &_| self.transport.fetch_page(begun, uri);
         let parse = |page: &_| response_format::parse(page, &self.plan);
-        let pages = pagination::collect(pagination, &source, first, parse, fetch)?;
-        Ok(self.parser().parse_pages(pages, first, begun))
+        pagination::collect(pagination, &source, first, parse, fetch)
     }
 
     fn max_pages(&self) -> u32 {

@@ -8,6 +8,7 @@ mod healthcheck;
 mod licenses;
 mod once;
 mod operations;
+mod pick;
 mod rehearse;
 mod restore;
 mod serve;
@@ -57,6 +58,7 @@ pub fn run(arguments: CommandLine) -> u8 {
         Command::Serve(it) => serve::serve(&overrides(it.config, it.listen, it.database)),
         Command::Demo(it) => serve::demo(&overrides(None, it.listen, it.database)),
         Command::Once(it) => once::once(&overrides(it.config, None, None)),
+        Command::Pick(it) => pick::pick(&overrides(it.config, None, None), &it.path, &it.source),
         Command::Check(it) => {
             check::check(&overrides(it.config, it.listen, it.database), it.online)
         }

@@ -132,12 +132,12 @@ fn parse_query(text: &str) -> Result<serde_json_path::JsonPath, JsonPathProblem>
             "" => "it ends too early".to_owned(),
             _ => format!("from {:?} on", ellipsis(rest, limits::SAMPLE_CHARS)),
         };
-        let why = match error.message() {
-            "parser error" => String::new(),
-            message => format!(
-                ", {}",
-                message.replace("in long-hand segment", "in brackets")
-            ),
+        let message = error
+            .message()
+            .replace("in long-hand segment", "in brackets");
+        let why = match message.trim_end_matches("parser error") {
+            "" => String::new(),
+            message => format!(", {}", message.trim_end_matches(", ")),
         };
         let hint = if text.contains("(@.length") {
             "; the last element is [-1]"

@@ -10,6 +10,7 @@ mod missing;
 mod selected;
 mod time;
 
+pub use missing::describe_missing_value;
 pub use time::read_time;
 
 use std::collections::BTreeMap;

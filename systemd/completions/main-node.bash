@@ -24,6 +24,9 @@ _main-node() {
             once)
                 cmd="main-node_once"
                 ;;
+            pick)
+                cmd="main-node_pick"
+                ;;
             check)
                 cmd="main-node_check"
                 ;;
@@ -57,7 +60,7 @@ _main-node() {
     case "${cmd}" in
         main-node)
             opts="--help --version --config --listen --database"
-            cmds="serve demo once check operations test-alert rehearse licenses backup export healthcheck restore"
+            cmds="serve demo once pick check operations test-alert rehearse licenses backup export healthcheck restore"
             case "${prev}" in
                 --config)
                     COMPREPLY=()
@@ -116,6 +119,19 @@ _main-node() {
             esac
             ;;
         main-node_once)
+            opts="--help --config"
+            case "${prev}" in
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_pick)
             opts="--help --config"
             case "${prev}" in
                 --config)

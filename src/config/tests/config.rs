@@ -203,3 +203,20 @@ fn a_local_source_has_one_connection_unless_connections_is_set() {
         assert!(messages.contains("connections: expected"), "{messages}");
     }
 }
+
+#[test]
+fn a_dollar_of_a_json_path_is_a_plain_one() {
+    for (written, read) in [
+        ("$.a[?@.b>$.limit]", "$.a[?@.b>$.limit]"),
+        ("$$.a[?@.b>$.limit]", "$.a[?@.b>$.limit]"),
+        ("$['a$$b']", "$['a$b']"),
+        ("$", "$"),
+    ] {
+        let text = format!("{METER}[source.records]\nkey = \"{written}\"\n");
+        let config = load_text(&text, &[]).expect(written);
+        let Selection::Selectors(selectors) = &config.sources[0].plan.selection else {
+            panic!("{written}");
+        };
+        assert_eq!(selectors[0].at.as_str(), read);
+    }
+}

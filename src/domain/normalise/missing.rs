@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 use super::sample;
 use crate::domain::json_path::{JsonPath, Segment, SegmentKind};
 use crate::domain::text::ellipsis;
-use crate::domain::value_path::{escape, locate, unescape};
+use crate::domain::value_path::{ValuePath, escape, locate, unescape};
 use crate::limits;
 
 /// "nothing", and the names or positions where the pointer leaves the response.
@@ -44,6 +44,14 @@ pub fn describe_no_match(json: &Json, place: &str, path: &JsonPath) -> String {
     };
     let instead = without_match(node.value, segment);
     format!("nothing: {} {instead}{others}", shown(&place))
+}
+
+/// What a response has where a path finds nothing.
+pub fn describe_missing_value(body: &Json, path: &ValuePath) -> String {
+    match path {
+        ValuePath::Pointer(pointer) => describe_missing(body, pointer),
+        ValuePath::JsonPath(path) => describe_no_match(body, "", path),
+    }
 }
 
 /// How the place of a JSONPath that finds nothing is named: in the response, or in an element.

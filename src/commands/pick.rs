@@ -1,0 +1,314 @@
+//! `main-node pick`: tries a JSONPath on a response of one source, and prints what it finds and the
+//! line for `[source.records]`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::{FAILED, USAGE_ERROR, load_config, print_out};
+use crate::config::{Config, Overrides, SourceTarget};
+use crate::domain::json_path::SegmentKind;
+use crate::domain::normalise::describe_missing_value;
+use crate::domain::placeholder::PlaceholderTime;
+use crate::domain::plan::{RecordSelector, Selection};
+use crate::domain::text::shorten;
+use crate::domain::toml_text::{bare_or_quoted, quoted};
+use crate::domain::value_path::{LocatedValue, ValuePath, escape, locate, unescape};
+use crate::limits;
+use crate::node::sources;
+use crate::sys::clock::{Clock, SystemClock};
+use openapi::operation::nearest;
+
+pub fn pick(overrides: &Overrides, path: &str, source: &str) -> u8 {
+    let parsed = match read_path(path) {
+        Ok(parsed) => parsed,
+        Err(message) => {
+            eprintln!("{message}");
+            return USAGE_ERROR;
+        }
+    };
+    let mut config = match load_config(overrides) {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    let index = match find_source(&config, source) {
+        Ok(index) => index,
+        Err(message) => {
+            eprintln!("{message}");
+            return USAGE_ERROR;
+        }
+    };
+    match fetch(&mut config, index, &parsed) {
+        Ok((text, is_found)) => {
+            let printed = print_out(&config.secrets.mask(&text));
+            if is_found { printed } else { FAILED }
+        }
+        Err(message) => {
+            eprintln!("{source}: {message}");
+            FAILED
+        }
+    }
+}
+
+fn read_path(text: &str) -> Result<ValuePath, String> {
+    let path = ValuePath::parse(text).map_err(|problem| {
+        let before = text.get(..problem.at).unwrap_or_default();
+        let blanks = " ".repeat(before.chars().count());
+        format!("{text}\n{blanks}^ {}", problem.message)
+    })?;
+    match path.as_str() {
+        pointer if pointer.is_empty() || pointer.starts_with(['/', '$']) => Ok(path),
+        other => Err(format!(
+            "expected a JSONPath such as '$.list[-1].value' or a JSON Pointer such as /list/0/value, \
+             found {other:?}; in a shell a JSONPath needs single quotes"
+        )),
+    }
+}
+
+/// The index of a source that is fetched by its paths.
+fn find_source(config: &Config, name: &str) -> Result<usize, String> {
+    let names = || config.sources.iter().map(|it| &*it.plan.name);
+    let Some(index) = names().position(|it| it == name) else {
+        let near = nearest(name, names()).map(|near| format!("; did you mean {near}?"));
+        let all: Vec<&str> = names().collect();
+        return Err(format!(
+            "there is no source {name:?}{}\nSources: {}",
+            near.unwrap_or_default(),
+            all.join(", ")
+        ));
+    };
+    match config.sources[index].target {
+        SourceTarget::Follow { .. } => Err(format!(
+            "{name} is another main-node, whose keys are taken as they are: nothing is selected"
+        )),
+        _ => Ok(index),
+    }
+}
+
+/// What the path finds in a response, as text, and whether it finds anything.
+fn fetch(config: &mut Config, index: usize, path: &ValuePath) -> Result<(String, bool), String> {
+    // In XML it depends on what is read whether an element is a list.
+    let plan = &mut config.sources[index].plan;
+    let record = RecordSelector::new("value", path.clone());
+    plan.selection = Selection::Selectors(vec![record]);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let mut filled = path.clone();
+    filled.fill(&PlaceholderTime {
+        wall: clock.now().wall,
+        zone: plan.placeholder_zone.clone(),
+    });
+    let fetcher = sources::fetchers(config, &clock)?.into_iter().nth(index);
+    let tree = match fetcher {
+        Some(mut fetcher) => fetcher.fetch_tree(),
+        None => return Err("it has no fetcher".to_owned()),
+    };
+    let tree = tree.map_err(|failure| format!("{}: {}", failure.cause.name(), failure.detail))?;
+    Ok(describe(path, &filled, &tree))
+}
+
+fn describe(path: &ValuePath, filled: &ValuePath, tree: &Json) -> (String, bool) {
+    let found = match filled {
+        ValuePath::Pointer(_) => filled.find(tree).ok().flatten().into_iter().collect(),
+        ValuePath::JsonPath(path) => locate(tree, path.select(tree).into_iter()),
+    };
+    let Some(first) = found.first() else {
+        return (format!("{}\n", describe_missing_value(tree, filled)), false);
+    };
+    let shown = found.iter().take(limits::PICKED_VALUES_SHOWN);
+    let rows: Vec<(String, String)> = shown
+        .map(|it| {
+            let place = match it.pointer.as_str() {
+                "" => "(the response)",
+                pointer => pointer,
+            };
+            let value = shorten(&it.value.to_string(), limits::RESPONSE_SAMPLE_CHARS);
+            (shorten(place, limits::POINTER_CHARS), value)
+        })
+        .collect();
+    let width = rows
+        .iter()
+        .map(|row| row.0.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for (place, value) in &rows {
+        text += &format!("{place:<width$}  {value}\n");
+    }
+    if found.len() > rows.len() {
+        text += &format!("… and {} more\n", found.len() - rows.len());
+    }
+    let lines = match found.as_slice() {
+        [_] => one_record(path, first),
+        several => record_of_each(path, several, tree),
+    };
+    text += &format!("\n[source.records]\n{lines}\n");
+    (text, true)
+}
+
+/// The line for one value.
+fn one_record(path: &ValuePath, found: &LocatedValue<'_>) -> String {
+    let key = bare_or_quoted(&key_of(&found.pointer));
+    let at = quoted(path.as_str());
+    match found.value {
+        Json::String(_) => format!("{key} = {{ at = {at}, text = true }}"),
+        Json::Number(_) | Json::Bool(_) => format!("{key} = {at}"),
+        Json::Null => format!("{key} = {at}  # null now"),
+        Json::Array(_) => format!("# {at} is a list: choose an element by a position or a filter"),
+        Json::Object(fields) => match fields.iter().find(|it| is_reading(it.1)) {
+            Some((name, _)) => format!("# {at} is an object: choose a field, such as {name}"),
+            None => format!("# {at} is an object: choose a field"),
+        },
+    }
+}
+
+/// The line for several values: one record of each.
+fn record_of_each(path: &ValuePath, found: &[LocatedValue<'_>], tree: &Json) -> String {
+    // Of $.list[*].value the elements are those of $.list[*].
+    if let ValuePath::JsonPath(path) = path
+        && let Some((last, before)) = path.segments().split_last()
+        && let (SegmentKind::Name(name), false) = (&last.kind, last.is_descendant)
+        && let Some(parent) = path.prefix(before.len())
+        && let Some(element) = parent.select(tree).first()
+    {
+        return each_line(
+            parent.as_str(),
+            &element_key(element),
+            name,
+            &format!("/{}", escape(name)),
+        );
+    }
+    let Some(LocatedValue {
+        value: Json::Object(fields),
+        ..
+    }) = found.first()
+    else {
+        let own_names: BTreeSet<&str> = found.iter().map(|it| own_name(&it.pointer)).collect();
+        if own_names.len() < found.len() {
+            return "# several values: choose one by a position or a filter".to_owned();
+        }
+        let name = found
+            .first()
+            .map_or_else(String::new, |it| key_of(&it.pointer));
+        return each_line(path.as_str(), &format!("{name}."), "{#}", "");
+    };
+    let element = Json::Object(fields.clone());
+    let key = element_key(&element);
+    let is_other = |name: &str| key != format!("{{{name}}}.");
+    let value = fields.iter().find(|it| is_reading(it.1) && is_other(it.0));
+    let value = value.map_or("field", |it| it.0.as_str());
+    each_line(path.as_str(), &key, value, &format!("/{}", escape(value)))
+}
+
+fn each_line(each: &str, begin: &str, end: &str, at: &str) -> String {
+    let key = quoted(&format!("{begin}{end}"));
+    format!("{key} = {{ each = {}, at = {} }}", quoted(each), quoted(at))
+}
+
+/// The begin of a key that tells elements apart.
+fn element_key(element: &Json) -> String {
+    let mut names = ["name", "id", "key", "title", "label"].into_iter();
+    let is_name = |it: &&str| {
+        element
+            .get(it)
+            .is_some_and(|it| it.is_string() || it.is_number())
+    };
+    format!("{{{}}}.", names.find(is_name).unwrap_or("#"))
+}
+
+fn own_name(pointer: &str) -> &str {
+    pointer.rsplit('/').next().unwrap_or_default()
+}
+
+fn is_reading(value: &Json) -> bool {
+    value.is_number() || value.is_boolean()
+}
+
+/// The last name on the way to a value.
+fn key_of(pointer: &str) -> String {
+    let mut names = pointer.rsplit('/');
+    let name = names.find(|it| !it.is_empty() && it.parse::<usize>().is_err());
+    let name = unescape(name.unwrap_or("value"));
+    shorten(&name, limits::SAMPLE_CHARS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_found_is_printed_with_the_line_to_paste() {
+        let tree = json!({
+            "checks": [{"name": "door", "status": "UP", "ms": 12}, {"name": "gate", "status": "DOWN", "ms": 7}],
+            "t/1": 20.50,
+            "list": [[1, 2], [3, 4]],
+        });
+        for (path, expected) in [
+            (
+                "$.checks[?@.name=='gate'].ms",
+                "/checks/1/ms  7\n\n[source.records]\nms = \"$.checks[?@.name=='gate'].ms\"\n",
+            ),
+            (
+                "$.checks[-1].status",
+                "/checks/1/status  \"DOWN\"\n\n[source.records]\n\
+                 status = { at = \"$.checks[-1].status\", text = true }\n",
+            ),
+            (
+                "/t~11",
+                "/t~11  20.5\n\n[source.records]\n\"t/1\" = \"/t~11\"\n",
+            ),
+            (
+                "$.checks[*]",
+                "/checks/0  {\"ms\":12,\"name\":\"door\",\"status\":\"UP\"}\n\
+                 /checks/1  {\"ms\":7,\"name\":\"gate\",\"status\":\"DOWN\"}\n\n[source.records]\n\
+                 \"{name}.ms\" = { each = \"$.checks[*]\", at = \"/ms\" }\n",
+            ),
+            (
+                "$.checks[*].ms",
+                "/checks/0/ms  12\n/checks/1/ms  7\n\n[source.records]\n\
+                 \"{name}.ms\" = { each = \"$.checks[*]\", at = \"/ms\" }\n",
+            ),
+            (
+                "$.list[0][*]",
+                "/list/0/0  1\n/list/0/1  2\n\n[source.records]\n\
+                 \"list.{#}\" = { each = \"$.list[0][*]\", at = \"\" }\n",
+            ),
+            (
+                "$..ms",
+                "/checks/0/ms  12\n/checks/1/ms  7\n\n[source.records]\n\
+                 # several values: choose one by a position or a filter\n",
+            ),
+        ] {
+            let path = ValuePath::parse(path).expect(path);
+            let (text, is_found) = describe(&path, &path, &tree);
+            assert_eq!(text, expected);
+            assert!(is_found);
+        }
+        let path = ValuePath::parse("$.checks[?@.name=='dor']").expect("path");
+        let (text, is_found) = describe(&path, &path, &tree);
+        assert_eq!(
+            text,
+            "nothing: /checks is a list of 2, in which nothing matches [?@.name=='dor']; name is \
+             \"door\", \"gate\"\n"
+        );
+        assert!(!is_found);
+    }
+
+    #[test]
+    fn a_path_that_is_none_is_shown_with_its_place() {
+        assert_eq!(
+            read_path("$.list[?@.a==1 &&]").expect_err("no path"),
+            format!(
+                "$.list[?@.a==1 &&]\n{}^ no JSONPath (RFC 9535): from \"]\" on, in brackets",
+                " ".repeat(17)
+            )
+        );
+        assert!(
+            read_path("list.value")
+                .expect_err("no path")
+                .contains("single quotes")
+        );
+        assert!(read_path("").is_ok() && read_path("$").is_ok());
+    }
+}
