@@ -23,6 +23,7 @@ use crate::config::{self, Config, Overrides, Remark, Severity};
 use crate::db::error::OpenError;
 use crate::db::file::{self, FileKind};
 use crate::db::schema;
+use crate::domain::placeholder::PlaceholderTime;
 use crate::domain::plan::{Plan, Selection, SourcePlan};
 use crate::domain::reading::FetchOutcome;
 use crate::domain::text::count_noun;
@@ -79,6 +80,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     findings.push(routes(&config));
     findings.extend(local_names(&config));
     findings.extend(dated_requests(&config));
+    findings.extend(dated_paths(&config));
     findings.extend(channels(&config, online));
     findings.extend(sources(&config, online));
     let mut problems = 0;
@@ -320,6 +322,25 @@ fn dated_requests(config: &Config) -> Vec<Finding> {
         Err(problem) => Problem(format!("{name}: {problem}")),
     };
     requests.into_iter().map(finding).collect()
+}
+
+/// What paths with date placeholders are now.
+fn dated_paths(config: &Config) -> Vec<Finding> {
+    let wall = SystemClock::new().now().wall;
+    let plans = config.sources.iter().map(|source| &source.plan);
+    let findings = plans.flat_map(|plan| {
+        let time = PlaceholderTime {
+            wall,
+            zone: plan.placeholder_zone.clone(),
+        };
+        let dated = plan.paths().filter(|path| path.is_dated());
+        dated.map(move |path| {
+            let mut filled = path.clone();
+            filled.fill(&time);
+            Fine(format!("{} reads now: {filled}", plan.name))
+        })
+    });
+    findings.collect()
 }
 
 /// Reports which root certificates are used without `ca_file`.

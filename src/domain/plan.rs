@@ -133,15 +133,20 @@ impl SourcePlan {
 
     /// Whether a path has date placeholders.
     pub fn has_dated_paths(&self) -> bool {
+        self.paths().any(ValuePath::is_dated)
+    }
+
+    /// All paths into a response.
+    pub fn paths(&self) -> impl Iterator<Item = &ValuePath> {
         let selectors: &[RecordSelector] = match &self.selection {
             Selection::AllLeaves { .. } => &[],
             Selection::Selectors(selectors) => selectors,
         };
-        let mut own = self.observed_at.iter().chain(&self.units_at);
-        let of_selector = |it: &RecordSelector| {
-            it.at.is_dated() || it.each.as_ref().is_some_and(ValuePath::is_dated)
-        };
-        own.any(ValuePath::is_dated) || selectors.iter().any(of_selector)
+        let own = self.observed_at.iter().chain(&self.units_at);
+        let of_records = selectors
+            .iter()
+            .flat_map(|it| it.each.iter().chain([&it.at]));
+        own.chain(of_records)
     }
 
     /// Whether a record is the whole response.

@@ -189,7 +189,7 @@ impl Fetcher {
 
     fn log_untrusted_clock(&self, now: Moment) {
         log::warn!(
-            "{}: its request contains the date, and the clock is still not synchronised: it is sent \
+            "{}: its request or a JSONPath of it contains the date, and the clock is still not synchronised: it is sent \
              with the clock as it is, {}",
             self.plan.name,
             now.wall
@@ -205,7 +205,7 @@ impl Fetcher {
             String::new()
         };
         let detail = format!(
-            "waits for the clock: its request contains the date{wrong}; `timedatectl` shows whether \
+            "waits for the clock: its request or a JSONPath of it contains the date{wrong}; `timedatectl` shows whether \
              the clock is synchronised"
         );
         self.waiting(now, Failure::new(Cause::Clock, detail), left)

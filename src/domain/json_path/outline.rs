@@ -370,10 +370,13 @@ fn bracket_kind(selector: &str) -> SegmentKind {
         Some(quote @ (b'\'' | b'"')) => *quote,
         _ => return SegmentKind::Other,
     };
-    if string_length(selector.as_bytes(), quote) != selector.len() || selector.len() < 2 {
+    if string_length(selector.as_bytes(), quote) != selector.len() {
         return SegmentKind::Other;
     }
-    match unquote(&selector[1..selector.len() - 1]) {
+    let quote = char::from(quote);
+    let literal = selector.strip_prefix(quote);
+    let literal = literal.and_then(|it| it.strip_suffix(quote));
+    match literal.and_then(unquote) {
         Some(name) => SegmentKind::Name(name),
         None => SegmentKind::Other,
     }

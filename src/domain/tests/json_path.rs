@@ -283,6 +283,33 @@ fn any_path_on_any_value_ends() {
         "$.a",
         "@.*",
     ];
+    for text in [
+        "$['a☺]",
+        "$['",
+        "$[\"☺",
+        "$['☺\\",
+        "$['\\☺']",
+        "$[?@.a=='☺",
+        "$.☺[",
+        "$..",
+        "$..[",
+        "$[?",
+        "$[?(",
+        "$[?a(",
+        "$[?@.a==9☺",
+        "$[-",
+        "$[☺]",
+        "$]",
+        "$)",
+        "$[?)]",
+        "$[?$",
+        "$[?$.☺[",
+        "$[?$['☺",
+    ] {
+        if let Ok(path) = JsonPath::parse(text) {
+            path.select(&json!(null));
+        }
+    }
     let house = house();
     let mut parsed = 0;
     for _ in 0..30_000 {
@@ -330,4 +357,29 @@ fn singular_paths_are_json_pointers() {
             .is_singular()
     );
     assert!(!JsonPath::parse("$..t").expect("path").is_singular());
+}
+
+/// The thread of a source is enough for the deepest value and the deepest path.
+#[test]
+fn depth_fits_the_stack_of_a_thread() {
+    let run = || {
+        let depth = limits::JSON_NESTING;
+        let text = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let json: Json = serde_json::from_str(&text).expect("JSON");
+        for path in [
+            "$..*",
+            "$..[?@[?@[0]]]",
+            "$..[?((((((length(@)==1))))))]",
+            "$..[?length(value(@[0]))==1 && !(!(!(@[0])))]",
+        ] {
+            let path = JsonPath::parse(path).unwrap_or_else(|it| panic!("{path}: {}", it.message));
+            locate(&json, path.select(&json).into_iter());
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(limits::STACK_BYTES);
+    thread
+        .spawn(run)
+        .expect("a thread")
+        .join()
+        .expect("it ends");
 }
