@@ -51,9 +51,10 @@ pub const JSON_PATH_FILTERS: usize = 2;
 /// Conditions joined by `&&` and `||` in one JSONPath: 8 on all values of the largest response
 /// take 0.05 s (x86-64).
 pub const JSON_PATH_CONDITIONS: usize = 8;
-/// How many nodes the selectors in brackets of one JSONPath may make of one, multiplied: 6 times
-/// the values of the largest response are 10 MB of references.
-pub const JSON_PATH_SELECTORS: usize = 6;
+/// How many nodes the selectors in brackets of one JSONPath may make of one, multiplied: 4 times
+/// the values of the largest response are 7 MB of references. With `..` it is one, since those
+/// are copied at each level.
+pub const JSON_PATH_SELECTORS: usize = 4;
 /// Brackets and parentheses of a JSONPath that are open at once: it is parsed recursively.
 pub const JSON_PATH_NESTING: usize = 8;
 /// Places shown of the values that a JSONPath finds where one is expected.

@@ -40,6 +40,8 @@ struct Outline<'a> {
     conditions: usize,
     /// Nodes that selectors in brackets make of one.
     selectors: usize,
+    /// The end of the last brackets with several.
+    several_at: usize,
     /// Queries from `$` in the current condition.
     roots: usize,
 }
@@ -65,10 +67,17 @@ pub fn read(text: &str) -> Result<Vec<Segment>, JsonPathProblem> {
         filters: 0,
         conditions: 1,
         selectors: 1,
+        several_at: 0,
         roots: 0,
     };
     while outline.at < text.len() {
         outline.step()?;
+    }
+    if outline.descendants > 0 && outline.selectors > 1 {
+        return Err(problem(
+            outline.several_at,
+            "brackets in a path with `..` may have one selector: write a record for each",
+        ));
     }
     let mut ends = outline.starts.iter().skip(1).copied();
     let segments = outline.starts.iter().map(|&start| {
@@ -221,6 +230,9 @@ impl Outline<'_> {
     fn close(&mut self, begin: usize) -> Result<(), JsonPathProblem> {
         if let Some(Open::Bracket { selectors, .. }) = self.open.pop() {
             self.selectors = self.selectors.saturating_mul(selectors);
+            if selectors > 1 {
+                self.several_at = begin;
+            }
         }
         if self.selectors > limits::JSON_PATH_SELECTORS {
             return Err(problem(

@@ -128,7 +128,8 @@ fn what_is_refused_says_where_and_what_to_write() {
         ("$.a[?$.b==$.c]", 10, "one `$` is allowed"),
         ("$.a[?length($.b)==1]", 12, "not allowed in a function"),
         ("$.a[?@.b[-1]==1]", 8, "value(@.list[-1:])"),
-        ("$[*,*][*,*][*,*][*,*]", 15, "8 nodes of one: at most 6"),
+        ("$[*,*][*,*][*,*][*,*]", 15, "8 nodes of one: at most 4"),
+        ("$..a[0,1]", 8, "may have one selector"),
         ("$[?@.a==9007199254740992]", 8, "64-bit float"),
         ("$.a[?((((((((@.b))))))))]", 12, "at most 8 brackets"),
         (
