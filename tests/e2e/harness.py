@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import pty
+import random
 import re
 import select
 import shutil
@@ -84,10 +85,15 @@ def wait_until(condition, seconds, description, poll_every=0.05):
 
 
 def free_port():
-    """A TCP port that no socket uses on any address, TIME_WAIT included."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return probe.getsockname()[1]
+    """A TCP port that no socket uses on any address, TIME_WAIT included. It is below the ephemeral
+    range, from which an outgoing connection could take it before the program listens."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        lowest = int(file.read().split()[0])
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = random.randrange(max(1024, min(10_000, lowest // 2)), lowest)
+            probe.bind(("", port))
+            return port
 
 
 def refused_port():
