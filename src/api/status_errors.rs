@@ -48,9 +48,8 @@ pub fn classify_status(
         },
     };
     Failure {
-        cause,
-        detail,
         retry_after,
+        ..Failure::new(cause, detail)
     }
 }
 

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::text::escape_controls;
+
 /// Why a fetch failed. Every failure has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
@@ -111,10 +113,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub fn new(cause: Cause, detail: impl Into<String>) -> Failure {
+    /// The detail may quote what a server sent, such as a field's name: it becomes one line.
+    pub fn new(cause: Cause, detail: impl AsRef<str>) -> Failure {
         Failure {
             cause,
-            detail: detail.into(),
+            detail: escape_controls(detail.as_ref()),
             retry_after: None,
         }
     }
@@ -123,5 +126,22 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.cause.name(), self.detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_sends_does_not_break_the_line_of_a_failure() {
+        let failure = Failure::new(
+            Cause::Empty,
+            "the response has \t, a\r\nb, \u{202e}c\u{1b}[2J",
+        );
+        assert_eq!(
+            failure.detail,
+            r"the response has \t, a\r\nb, \u{202e}c\u{1b}[2J"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::Failure;
-use super::text::{ellipsis, format_number};
+use super::text::{ellipsis, escape_controls, format_number};
 use super::time::{Moment, Wall};
 use crate::limits;
 
@@ -75,10 +75,11 @@ pub struct Issue {
 }
 
 impl Issue {
-    /// Cuts what an answer's own names make of it: they may be as long as the answer.
+    /// Cuts and escapes what an answer's own names make of it: they may be as long as the answer,
+    /// and have any character.
     pub fn shorten(&mut self) {
         for text in [&mut self.pointer, &mut self.expected, &mut self.found] {
-            *text = ellipsis(text, limits::POINTER_CHARS);
+            *text = escape_controls(&ellipsis(text, limits::POINTER_CHARS));
         }
         self.key = self.key.take().filter(|key| key.len() <= limits::KEY_BYTES);
     }

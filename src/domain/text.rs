@@ -149,6 +149,19 @@ pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// A text from elsewhere on one line, its control and invisible characters escaped: `\n`, `\u{200b}`.
+pub fn escape_controls(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' | '\0' => escaped.extend(c.escape_default()),
+            c if c.is_control() || is_invisible(c) => escaped.extend(c.escape_unicode()),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
 /// At most `bytes` bytes of `text`, cut between characters, without control characters.
 pub fn shorten(text: &str, bytes: usize) -> String {
     let mut end = text.len().min(bytes);

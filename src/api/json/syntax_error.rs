@@ -7,7 +7,7 @@ use super::reader::{self, ErrorKind, SyntaxError};
 use crate::api::format::detect::{Looks, describe_web_page, detect};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::plan::ResponseFormat;
-use crate::domain::text::is_invisible;
+use crate::domain::text::{ellipsis, escape_controls};
 use crate::limits;
 
 /// Why `text`, which `host` sent, is not JSON.
@@ -95,19 +95,7 @@ fn found_at(text: &str, at: usize, expected: &str) -> String {
 
 /// The begin of a text on one line, cut to a length.
 pub fn show(text: &str) -> String {
-    let mut shown = String::new();
-    for (index, c) in text.chars().enumerate() {
-        if index == limits::BODY_SAMPLE_CHARS {
-            shown.push('…');
-            break;
-        }
-        match c {
-            '\n' | '\r' | '\t' | '\0' => shown.extend(c.escape_default()),
-            c if c.is_control() || is_invisible(c) => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
-        }
-    }
-    shown
+    escape_controls(&ellipsis(text, limits::BODY_SAMPLE_CHARS))
 }
 
 /// What is wrong with the JSON, or what the text is instead.
