@@ -217,6 +217,7 @@ mod tests {
                 key: "t".into(),
                 value: Value::Number(value),
                 unit: None,
+                is_stated: false,
             }],
             issues: Vec::new(),
         }

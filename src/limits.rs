@@ -34,6 +34,18 @@ pub const RESTORED_HOURLY_ROWS: usize = 60_000;
 pub const KEY_BYTES: usize = 128;
 /// Bytes of a text reading; displays have one line.
 pub const TEXT_BYTES: usize = 256;
+/// Characters of a text for which a `map` is advised: the name of a state.
+pub const MAPPED_TEXT_CHARS: usize = 24;
+/// Bytes of a unit that a response names.
+pub const UNIT_BYTES: usize = 32;
+/// Characters of a unit in a text behind its number: as long as the longest that is in use.
+pub const UNIT_CHARS: usize = 16;
+/// Characters of a record's `pattern`, and bytes that it may take compiled: enough for a line of
+/// text, and too little to be slow.
+pub const PATTERN_CHARS: usize = 200;
+pub const PATTERN_BYTES: usize = 64 * 1024;
+/// Bytes of a text in which a `pattern` searches: a page of a device.
+pub const PATTERN_TEXT_BYTES: usize = 64 * 1024;
 /// Issues kept of one response; the rest is counted.
 pub const ISSUES_PER_RESPONSE: usize = 32;
 /// Characters of a sample shown in an issue.

@@ -38,6 +38,11 @@ pub fn describe_body(start: &[u8]) -> String {
     serde_json::from_slice(start).map_or_else(|_| String::new(), |tree| describe(&tree))
 }
 
+/// Whether a response says something instead of data.
+pub fn has_message(tree: &Json) -> bool {
+    find(tree).is_some()
+}
+
 /// The name and the text of the message: in the response, or in the only field of it, which is
 /// the root element of an XML document.
 fn find(tree: &Json) -> Option<(&str, &str)> {

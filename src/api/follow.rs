@@ -110,6 +110,7 @@ fn parse_record(record: &Json) -> Result<(Reading, UpstreamRecord), RecordError>
         key: key.into(),
         value,
         unit: unit.map(|unit| shorten(unit, 32).into()),
+        is_stated: false,
     };
     let upstream_record = UpstreamRecord {
         observed,

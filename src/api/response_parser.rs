@@ -91,7 +91,8 @@ impl ResponseParser<'_> {
         if normalised.is_empty_answer && issues.is_empty() {
             return FetchResult::new(FetchOutcome::Empty, bytes);
         }
-        if normalised.readings.is_empty() {
+        let is_stated = normalised.readings.iter().all(|it| it.is_stated);
+        if is_stated && (normalised.readings.is_empty() || error_message::has_message(&tree)) {
             let failure = no_readings(&issues, &tree, host);
             return FetchResult::failed(failure, issues, bytes);
         }

@@ -201,6 +201,7 @@ mod tests {
                 key: "temperature".into(),
                 value: Value::Number(21.4),
                 unit: Some("°C".into()),
+                is_stated: false,
             }],
             issues: vec![Issue {
                 reason: Reason::Missing,

@@ -3,7 +3,7 @@
 /// Names, the option that does it here, and what to write.
 type Names = (&'static [&'static str], &'static str, &'static str);
 
-const NAMES: [Names; 31] = [
+const NAMES: [Names; 35] = [
     (
         &[
             "interval",
@@ -137,9 +137,25 @@ const NAMES: [Names; 31] = [
         "write format = \"json\", \"csv\", \"xml\" or another",
     ),
     (
+        &["decimal_separator", "decimal_comma", "thousands_separator"],
+        "decimal",
+        "write decimal = \",\": the comma is the decimal mark, and points group thousands",
+    ),
+    (
         &["decimal", "decimal_separator", "decimal_comma"],
-        "format",
-        "numbers with a decimal comma are not read: remove it",
+        "records",
+        "write it in the record: NAME = { at = \"/pointer\", decimal = \",\" }",
+    ),
+    (
+        &["regex", "regexp", "re", "regex_findall", "match"],
+        "pattern",
+        "write pattern = '([0-9.]+) kWh', with one group around the number",
+    ),
+    (&["radix", "hex"], "base", "write base = 16"),
+    (
+        &["default", "default_value", "fallback"],
+        "missing",
+        "write missing = 0 (where there is nothing) or null = 0 (where there is null)",
     ),
     (
         &["pagination", "next_page", "paginate"],

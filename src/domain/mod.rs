@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod log_throttle;
 pub mod merge;
 pub mod normalise;
+pub mod number_pattern;
 pub mod open_alert;
 pub mod outbox;
 pub mod percent;

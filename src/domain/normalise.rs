@@ -4,9 +4,12 @@
 //! only when no reading survives. Nothing here trusts the response's size: what is taken
 //! is bounded by `limits`.
 
+mod advice;
 mod all_leaves;
+mod conversion;
 mod elements;
 mod missing;
+mod number;
 mod selected;
 mod time;
 
@@ -19,7 +22,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::percent;
-use super::plan::{Numbers, Selection, SourcePlan};
+use super::plan::{Selection, SourcePlan};
 use super::reading::{Issue, Reading, Reason, Value};
 use super::text::{ellipsis, shorten};
 use super::time::{Mono, Wall};
@@ -47,7 +50,7 @@ impl LastAccepted {
             Selection::Selectors(picks) if picks.iter().any(|it| it.max_change.is_some()) => {}
             _ => return,
         }
-        for reading in readings {
+        for reading in readings.iter().filter(|it| !it.is_stated) {
             if let Value::Number(number) = reading.value {
                 self.0.insert(reading.key.clone(), (number, now));
             }
@@ -87,10 +90,7 @@ pub fn normalise(
                 reason: Reason::BadTime,
                 key: None,
                 pointer: path.to_string(),
-                expected:
-                    "a time: RFC 3339, ISO 8601, YYYYMMDDhhmmss, or seconds, milliseconds or \
-                           microseconds since 1970"
-                        .to_owned(),
+                expected: time::TIME_FORMATS.to_owned(),
                 found,
             }),
         }
@@ -111,6 +111,7 @@ pub fn normalise(
                 body,
                 units,
                 numbers: source.numbers,
+                has_texts_alone: source.format.has_texts_alone(),
                 last_accepted,
                 now,
                 result: &mut taken,
@@ -226,20 +227,12 @@ impl OmittedRecords {
 }
 
 /// A number or boolean as the number it is published as; infinite where no `f64` holds it.
-fn read_number(json: &Json, numbers: Numbers) -> Option<f64> {
+fn read_number(json: &Json) -> Option<f64> {
     match json {
         // serde_json keeps the digits (arbitrary_precision); the standard library reads
         // them exactly, and beyond its range as infinite.
         Json::Number(number) => number.as_str().parse().ok(),
         Json::Bool(truth) => Some(f64::from(u8::from(*truth))),
-        Json::String(text) if numbers == Numbers::Lenient => {
-            let text = text.trim();
-            // `parse` would take "inf" and "nan", which no API means as a measurement.
-            let begins_as_number = text.starts_with(|c: char| "+-.0123456789".contains(c));
-            text.parse()
-                .ok()
-                .filter(|number: &f64| begins_as_number && number.is_finite())
-        }
         _ => None,
     }
 }
@@ -266,7 +259,7 @@ fn unit_of(units: Option<&Json>, pointer: &str) -> Option<Arc<str>> {
         .find(|segment| segment.parse::<usize>().is_err())?;
     let name = name.replace("~1", "/").replace("~0", "~");
     let unit = units?.get(&name)?.as_str()?;
-    (!unit.is_empty()).then(|| shorten(unit, 32).into())
+    (!unit.is_empty()).then(|| shorten(unit, limits::UNIT_BYTES).into())
 }
 
 /// A JSON value shortened for a message.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::number_pattern::NumberPattern;
 use super::placeholder::PlaceholderTime;
 use super::time::Wall;
 use super::value_path::ValuePath;
@@ -125,7 +126,8 @@ impl SourcePlan {
         if let Selection::Selectors(selectors) = &mut plan.selection {
             for selector in selectors {
                 selector.at.fill(&time);
-                selector.each.iter_mut().for_each(|it| it.fill(&time));
+                let others = selector.each.iter_mut().chain(&mut selector.unit_at);
+                others.for_each(|it| it.fill(&time));
             }
         }
         Cow::Owned(plan)
@@ -145,7 +147,7 @@ impl SourcePlan {
         let own = self.observed_at.iter().chain(&self.units_at);
         let of_records = selectors
             .iter()
-            .flat_map(|it| it.each.iter().chain([&it.at]));
+            .flat_map(|it| it.each.iter().chain([&it.at]).chain(&it.unit_at));
         own.chain(of_records)
     }
 
@@ -194,6 +196,15 @@ pub struct RecordSelector {
     /// JSONPath of the elements.
     pub each: Option<ValuePath>,
     pub unit: Option<Arc<str>>,
+    /// Where the unit is: into the response; with `each`, into the element.
+    pub unit_at: Option<ValuePath>,
+    /// The value where `at` leads to nothing, and where it leads to null.
+    pub missing: Option<f64>,
+    pub null: Option<f64>,
+    /// How a text is read as a number.
+    pub decimal: Option<Decimal>,
+    pub pattern: Option<NumberPattern>,
+    pub base: Option<u32>,
     /// Accepted range, after scaling.
     pub min: Option<f64>,
     pub max: Option<f64>,
@@ -232,6 +243,12 @@ impl RecordSelector {
             at: at.into(),
             each: None,
             unit: None,
+            unit_at: None,
+            missing: None,
+            null: None,
+            decimal: None,
+            pattern: None,
+            base: None,
             min: None,
             max: None,
             scale: None,
@@ -243,7 +260,24 @@ impl RecordSelector {
     }
 }
 
-/// Whether `"21.4"` is a number.
+/// The decimal mark of a number in a text; the other of the two groups thousands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decimal {
+    Point,
+    Comma,
+}
+
+impl Decimal {
+    /// As the configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Decimal::Point => ".",
+            Decimal::Comma => ",",
+        }
+    }
+}
+
+/// Whether texts such as `"21.4"` and `"230 V"` are numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Numbers {
     #[default]
@@ -284,6 +318,14 @@ impl ResponseFormat {
             ResponseFormat::Xml => "xml",
             ResponseFormat::Prometheus => "prometheus",
             ResponseFormat::Text => "text",
+        }
+    }
+
+    /// Whether its numbers are texts that look like numbers.
+    pub fn has_texts_alone(self) -> bool {
+        match self {
+            ResponseFormat::Csv | ResponseFormat::Xml | ResponseFormat::Text => true,
+            ResponseFormat::Json | ResponseFormat::Ndjson | ResponseFormat::Prometheus => false,
         }
     }
 

@@ -58,6 +58,8 @@ pub struct Reading {
     pub key: Arc<str>,
     pub value: Value,
     pub unit: Option<Arc<str>>,
+    /// `missing` or `null` of the record gave it; nothing was measured.
+    pub is_stated: bool,
 }
 
 /// Something in a response that cost one field, or that the source's description did not

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
-use super::json_path::{JsonPath, JsonPathProblem};
+use super::json_path::{JsonPath, JsonPathProblem, SegmentKind};
 use super::placeholder::PlaceholderTime;
 use super::text::ellipsis;
 use crate::limits;
@@ -61,6 +61,17 @@ impl ValuePath {
         match self {
             ValuePath::Pointer(pointer) => pointer,
             ValuePath::JsonPath(path) => path.as_str(),
+        }
+    }
+
+    /// The name with which a JSONPath ends.
+    pub fn last_name(&self) -> Option<&str> {
+        let ValuePath::JsonPath(path) = self else {
+            return None;
+        };
+        match &path.segments().last()?.kind {
+            SegmentKind::Name(name) => Some(name),
+            _ => None,
         }
     }
 

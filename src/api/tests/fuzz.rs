@@ -19,7 +19,10 @@ use super::sent_request::Validators;
 use super::support::{clock_at_noon, fetcher, gzip, long_timeout, test_plan};
 use super::{charset, response_format, url_source};
 use crate::domain::normalise::{LastAccepted, normalise};
-use crate::domain::plan::{Numbers, RecordSelector, ResponseFormat, Selection, SourcePlan};
+use crate::domain::number_pattern::NumberPattern;
+use crate::domain::plan::{
+    Decimal, Numbers, RecordSelector, ResponseFormat, Selection, SourcePlan,
+};
 use crate::domain::reading::FetchOutcome;
 use crate::domain::time::Mono;
 use crate::domain::value_path::ValuePath;
@@ -27,11 +30,12 @@ use crate::golden::Budget;
 use crate::limits;
 use openapi::schema::validate;
 
-const BODIES: [&str; 5] = [
+const BODIES: [&str; 6] = [
     r#"{"t": 21.4, "stations": [{"id": 1, "free": 3}, {"id": "x", "free": null}]}"#,
     r#"{"current": {"time": "2025-10-30T20:00", "temperature_2m": 11.4, "rain": null}, "latitude": 52.52, "longitude": 13.41, "utc_offset_seconds": 0, "timezone": "GMT", "current_units": {"temperature_2m": "°C"}}"#,
     r#"[1, -0.0, 1e308, 1E-999, 123456789012345678901234567890, true, "\ud83d\ude00\u0000", {}]"#,
     r#"{"a~/.%b": {"c": [[[[[1]]]]]}, "": 2, "stations": {"k/~": {"free": 1}}}"#,
+    r#"{"text": "1.234,5 °C", "t": "0x1F4", "current": {"time": "Sun, 29 Nov 2026 10:00:00 +0100"}, "n": "\u2212 1\u202f234 m²"}"#,
     r#"{"$serde_json::private::Number": "1", "t": {"$serde_json::private::RawValue": 2}}"#,
 ];
 
@@ -125,6 +129,18 @@ fn plans() -> Vec<SourcePlan> {
         },
         RecordSelector::new("several", json_path("$..*")),
         RecordSelector::new("dated", json_path("$.stations[?@.day=='{today}'].free")),
+        RecordSelector {
+            decimal: Some(Decimal::Comma),
+            unit_at: Some(json_path("$.units")),
+            missing: Some(0.0),
+            ..RecordSelector::new("comma", "/text")
+        },
+        RecordSelector {
+            base: Some(16),
+            pattern: NumberPattern::new("([0-9a-fx]+)").ok(),
+            null: Some(1.0),
+            ..RecordSelector::new("hexadecimal", json_path("$.text"))
+        },
     ];
     let all = Selection::AllLeaves {
         prefix: "all".to_owned(),

@@ -74,6 +74,26 @@ fn a_broken_line_is_an_issue_and_the_others_are_read() {
 }
 
 #[test]
+fn stated_values_are_readings_but_not_of_an_error() {
+    let stated = RecordSelector {
+        missing: Some(0.0),
+        ..RecordSelector::new("rain", "/rain")
+    };
+    for (body, expected) in [
+        (r#"{"rain": 2}"#, "rain 2"),
+        (r#"{"clouds": 0.5}"#, "rain 0"),
+        (r#"{"rain": 2, "error": "sensor 7 is gone"}"#, "rain 2"),
+        (
+            r#"{"error": "invalid token"}"#,
+            "empty: no number in the response of HOST; its `error` says \"invalid token\"",
+        ),
+    ] {
+        let selection = Selection::Selectors(vec![stated.clone()]);
+        assert_eq!(outcome(body, selection), expected, "{body}");
+    }
+}
+
+#[test]
 fn what_an_api_says_instead_of_data_is_shown() {
     let selectors = || Selection::Selectors(vec![RecordSelector::new("t", "/t")]);
     for (body, expected) in [

@@ -173,6 +173,15 @@ impl<'a> TableEntry<'a> {
         self.reader.expand(&escaped, &self.span(), device)
     }
 
+    /// A text as it is written: `$` has no meaning of ours in it.
+    pub fn literal_text(&self, what: &str) -> Option<String> {
+        let text = self.value.get_ref().as_str();
+        if text.is_none() {
+            self.expected(what);
+        }
+        text.map(str::to_owned)
+    }
+
     pub fn duration(&self) -> Option<Duration> {
         const WHAT: &str = "a duration such as \"30s\", \"5m\" or \"1h\"";
         let text = self.text_as(WHAT)?;

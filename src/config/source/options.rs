@@ -310,7 +310,7 @@ pub static OPTIONS: [SourceOption; 33] = [
         "JSON Pointer or JSONPath",
         "none (the time of the response)",
         "\"/current/time\"",
-        "Where the response has the time of its measurement. Understood are RFC 3339, a local time, and Unix time in seconds or milliseconds. Set it where the response can be older than the request.",
+        "Where the response has the time of its measurement. Understood are RFC 3339, RFC 2822, local times and dates (`2026-11-29 10:00`, `29.11.2026 10:00`, `20261129100000`), `/Date(1795950000000)/`, and Unix time in seconds, milliseconds, microseconds or nanoseconds. A local time that occurs twice is the first of the two; a date is its first instant. Set it where the response can be older than the request.",
         |draft, option| {
             draft.source.plan.observed_at = option.entry().and_then(|it| read_value_path(&it));
         },
@@ -365,7 +365,7 @@ pub static OPTIONS: [SourceOption; 33] = [
         "\"strict\" or \"lenient\"",
         "\"strict\"",
         "\"lenient\"",
-        "`\"lenient\"` accepts texts such as `\"21.4\"` as numbers; `\"strict\"` does not.",
+        "`\"lenient\"` reads texts such as `\"21.4\"`, `\"21,5 °C\"` and `\"1 234 kWh\"` as numbers, in every selection; `\"strict\"` reads them only for records with `decimal`, `base` or `pattern`. A text that may be two numbers, such as `\"1,234\"`, is an issue: set `decimal` of its record. Without `[source.records]` only well-known units are read.",
         |draft, option| {
             let choices = [("strict", Numbers::Strict), ("lenient", Numbers::Lenient)];
             set(&mut draft.source.plan.numbers, option.choice(&choices));

@@ -11,11 +11,12 @@ use crate::config::other_names;
 use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::section::{
-    ConfigOption, inline_table, number, options_as_toml, read_options, text, with_others,
+    ConfigOption, inline_table, number, options_as_toml, plain, read_options, text, with_others,
 };
 use crate::config::types::KeySpans;
 use crate::domain::json_path::JsonPath;
-use crate::domain::plan::{RecordSelector, Selection};
+use crate::domain::number_pattern::NumberPattern;
+use crate::domain::plan::{Decimal, RecordSelector, Selection};
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use crate::domain::value_path::ValuePath;
 use crate::limits;
@@ -23,7 +24,7 @@ use crate::limits;
 type RecordOption = ConfigOption<RecordSelector>;
 
 /// Options of one record; a pointer alone can replace the table.
-pub static OPTIONS: [RecordOption; 10] = [
+pub static OPTIONS: [RecordOption; 16] = [
     RecordOption::new(
         "at",
         "JSON Pointer or JSONPath",
@@ -36,11 +37,68 @@ pub static OPTIONS: [RecordOption; 10] = [
     RecordOption::new(
         "unit",
         "text",
-        "none (what `units_at` says)",
+        "none (what the response says)",
         "\"°C\"",
-        "Unit of the value.",
+        "Unit of the value. Where it is not set, it is what `unit_at` says, else `units_at`, else the text of the value, such as `\"21.5 °C\"` (not where `scale` or `offset` is set).",
         |record, option| record.unit = option.text().map(Into::into),
         |record| text(record.unit.as_deref()?),
+    ),
+    RecordOption::new(
+        "unit_at",
+        "JSON Pointer or JSONPath",
+        "none",
+        "\"/unit\"",
+        "Where the unit of the value is in the response; with `each`, where it is in the element.",
+        |record, option| record.unit_at = option.entry().and_then(|it| read_value_path(&it)),
+        |record| text(record.unit_at.as_ref()?.as_str()),
+    ),
+    RecordOption::new(
+        "decimal",
+        "\",\" or \".\"",
+        "none (see `numbers`)",
+        "\",\"",
+        "The decimal mark of numbers in texts; the other of the two groups thousands: with `\",\"` the text `\"1.234,5 kWh\"` is 1234.5. A unit behind the number, or a currency before it, is read too.",
+        |record, option| {
+            let choices = [Decimal::Comma, Decimal::Point].map(|it| (it.name(), it));
+            record.decimal = option.choice(&choices);
+        },
+        |record| text(record.decimal?.name()),
+    ),
+    RecordOption::new(
+        "pattern",
+        "regular expression",
+        "none",
+        "'power=([-0-9.]+)'",
+        "Takes the number out of a text: what its one group matches is read as the value, with `text = true` stored as text. Write it in single quotes, where TOML leaves `\\` as it is; `$` is the end of the text. It has no look-around and no back-references.",
+        |record, option| record.pattern = option.entry().and_then(|it| read_pattern(&it)),
+        |record| text(record.pattern.as_ref()?.as_str()),
+    ),
+    RecordOption::new(
+        "base",
+        "number, 2 to 36",
+        "none (10)",
+        "16",
+        "Base of whole numbers in texts: with 16 the texts `\"0x1F4\"` and `\"1f4\"` are 500. Values that are numbers in the response are not changed.",
+        |record, option| record.base = option.integer(2..=36).map(|base| base as u32),
+        |record| plain(record.base?),
+    ),
+    RecordOption::new(
+        "missing",
+        "number",
+        "none (an issue)",
+        "0",
+        "The value to publish where the response has nothing at `at`, for APIs that leave out what is zero. It is published as it stands: `scale`, `min` and the like do not apply.",
+        |record, option| record.missing = option.number(),
+        |record| number(record.missing?),
+    ),
+    RecordOption::new(
+        "null",
+        "number",
+        "none (an issue)",
+        "0",
+        "The same where the response has null.",
+        |record, option| record.null = option.number(),
+        |record| number(record.null?),
     ),
     RecordOption::new(
         "min",
@@ -213,6 +271,7 @@ fn read_selector(
     {
         entry.problem(format!("min = {min} is above max = {max}: swap them"));
     }
+    check_combinations(&mut table, &selector);
     warn_unused_braces(entry, &selector);
     let pointer = match &at {
         Some(at) => read_value_path(at),
@@ -257,6 +316,47 @@ fn read_each(entry: &TableEntry<'_>) -> Option<ValuePath> {
         return None;
     }
     Some(path)
+}
+
+/// Options that contradict each other.
+fn check_combinations(table: &mut TableReader<'_>, selector: &RecordSelector) {
+    let mut refuse = |option: &'static str, why: &str| {
+        if let Some(entry) = table.get(option) {
+            entry.problem(format!("{option}: {why}"));
+        }
+    };
+    if selector.unit.is_some() && selector.unit_at.is_some() {
+        refuse(
+            "unit_at",
+            "`unit` says what the unit is: remove one of the two",
+        );
+    }
+    if selector.base.is_some() && selector.decimal.is_some() {
+        refuse(
+            "decimal",
+            "a number with `base` is whole: remove one of the two",
+        );
+    }
+    if selector.text {
+        for option in ["decimal", "base", "missing", "null"] {
+            refuse(
+                option,
+                "with text = true the value is no number: remove one of the two",
+            );
+        }
+    }
+}
+
+fn read_pattern(entry: &TableEntry<'_>) -> Option<NumberPattern> {
+    let text =
+        entry.literal_text("a regular expression with one group, such as '([0-9.]+) kWh'")?;
+    match NumberPattern::new(&text) {
+        Ok(pattern) => Some(pattern),
+        Err(problem) => {
+            entry.problem(format!("pattern: {} {problem}", quoted(&text)));
+            None
+        }
+    }
 }
 
 fn read_map(entry: &TableEntry<'_>) -> Vec<(String, f64)> {

@@ -121,6 +121,40 @@ fn every_problem_has_a_location_and_a_fix() {
             "[[source]]\nname = \"w\"\noperation = \"getForecast\"\nparams = { latitude = 1, longitude = 2 }\nbody = {}\n",
         ),
         (
+            "a decimal mark that is none",
+            &format!("{METER}[source.records]\nt = {{ at = \"/t\", decimal = \";\" }}\n"),
+        ),
+        (
+            "a decimal mark of a whole source",
+            &format!("{METER}decimal = \",\"\n"),
+        ),
+        (
+            "patterns that take no number",
+            &format!(
+                "{METER}[source.records]\na = {{ at = \"/a\", pattern = '[0-9]+' }}\n\
+                 b = {{ at = \"/b\", pattern = '(a)(b)' }}\nc = {{ at = \"/c\", pattern = '([0-9]+' }}\n\
+                 d = {{ at = \"/d\", pattern = 5 }}\ne = {{ at = \"/e\", regex = '(.*) kWh$' }}\n"
+            ),
+        ),
+        (
+            "a base that is none",
+            &format!("{METER}[source.records]\nt = {{ at = \"/t\", base = 64 }}\n"),
+        ),
+        (
+            "options of a record that exclude each other",
+            &format!(
+                "{METER}[source.records]\na = {{ at = \"/a\", unit = \"V\", unit_at = \"/u\" }}\n\
+                 b = {{ at = \"/b\", base = 16, decimal = \",\" }}\n\
+                 c = {{ at = \"/c\", text = true, base = 16, missing = 0, null = 0 }}\n"
+            ),
+        ),
+        (
+            "a value for what is missing that is no number",
+            &format!(
+                "{METER}[source.records]\nt = {{ at = \"/t\", missing = \"0\", default = 0 }}\n"
+            ),
+        ),
+        (
             "placeholders that cannot be read",
             &format!(
                 "{METER}params = {{ a = \"{{today}}\", b = \"{{today+1y}}\", c = [\"{{now\"] }}\n\

@@ -1,8 +1,10 @@
 //! The default selection: every numeric or boolean leaf, keyed by its dotted path;
-//! with `numbers = "lenient"` also texts that are numbers.
+//! with `numbers = "lenient"` also texts that are numbers, alone or with a unit that is known.
 
 use serde_json::Value as Json;
 
+use super::advice::advise_decimal;
+use super::number::{NumberError, is_known_unit, parse_quantity};
 use super::{
     Normalised, OmittedRecords, RecordLimit, encode_segment, read_number, sample, unit_of,
 };
@@ -60,16 +62,38 @@ impl LeafReader<'_> {
                     pointer.truncate(end);
                 }
             }
-            Json::Number(_) | Json::Bool(_) => self.leaf(json, key, pointer),
-            // A text is a leaf where it is read as a number.
-            Json::String(_) if read_number(json, self.numbers).is_some() => {
-                self.leaf(json, key, pointer);
+            Json::Number(_) | Json::Bool(_) => {
+                let number = read_number(json).unwrap_or(f64::NAN);
+                self.leaf(json, number, "", key, pointer);
+            }
+            Json::String(text) if self.numbers == Numbers::Lenient => {
+                self.text(json, text, key, pointer);
             }
             Json::String(_) | Json::Null => {}
         }
     }
 
-    fn leaf(&mut self, json: &Json, key: &str, pointer: &str) {
+    /// A text is a leaf where it is read as a number.
+    fn text(&mut self, json: &Json, text: &str, key: &str, pointer: &str) {
+        match parse_quantity(text, None) {
+            Ok(read) if read.unit.is_empty() || is_known_unit(&read.unit) => {
+                self.leaf(json, read.number, &read.unit, key, pointer);
+            }
+            Err(NumberError::Ambiguous) => {
+                let advice = advise_decimal(text).unwrap_or_default();
+                self.push_issue(Issue {
+                    reason: Reason::WrongType,
+                    key: None,
+                    pointer: shorten(pointer, 4 * limits::POINTER_CHARS),
+                    expected: "a number that can be read in one way".to_owned(),
+                    found: format!("{}{advice} of a record in [source.records]", sample(json)),
+                });
+            }
+            Ok(_) | Err(NumberError::NotANumber) => {}
+        }
+    }
+
+    fn leaf(&mut self, json: &Json, number: f64, unit: &str, key: &str, pointer: &str) {
         let issue = |reason, expected: String| Issue {
             reason,
             key: None,
@@ -77,7 +101,6 @@ impl LeafReader<'_> {
             expected,
             found: sample(json),
         };
-        let number = read_number(json, self.numbers).unwrap_or(f64::NAN);
         if self.result.readings.len() >= limits::RECORDS_PER_SOURCE {
             self.omitted.add(|| key.to_owned());
         } else if key.is_empty() || key.len() > limits::KEY_BYTES {
@@ -94,7 +117,9 @@ impl LeafReader<'_> {
             self.result.readings.push(Reading {
                 key: key.into(),
                 value: Value::Number(number),
-                unit: unit_of(self.units, pointer),
+                unit: unit_of(self.units, pointer)
+                    .or_else(|| (!unit.is_empty()).then(|| unit.into())),
+                is_stated: false,
             });
         }
     }

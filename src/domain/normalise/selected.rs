@@ -6,23 +6,26 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::conversion::Conversion;
 use super::elements::{self, Element};
 use super::missing::{describe_missing, describe_no_match, named};
+use super::number::Quantity;
 use super::{
-    LastAccepted, Normalised, OmittedRecords, RecordLimit, encode_segment, read_number, sample,
-    unit_of,
+    LastAccepted, Normalised, OmittedRecords, RecordLimit, encode_segment, sample, unit_of,
 };
 use crate::domain::plan::{Numbers, RecordSelector};
 use crate::domain::reading::{Issue, Reading, Reason, Value, round_computed};
 use crate::domain::text::{format_number, shorten};
 use crate::domain::time::Mono;
-use crate::domain::value_path::{SeveralNodes, ValuePath};
+use crate::domain::value_path::{SeveralNodes, ValuePath, escape};
 use crate::limits;
 
 pub struct SelectedRecords<'a> {
     pub body: &'a Json,
     pub units: Option<&'a Json>,
     pub numbers: Numbers,
+    /// The response's numbers are texts that look like numbers.
+    pub has_texts_alone: bool,
     pub last_accepted: &'a LastAccepted,
     pub now: Mono,
     pub result: &'a mut Normalised,
@@ -102,58 +105,90 @@ impl SelectedRecords<'_> {
 
     /// Reads the value in `json`, which is at `place`.
     fn read_at(&mut self, pick: &RecordSelector, key: Arc<str>, place: &str, json: &Json) {
-        match pick.at.find(json) {
+        let (pointer, read) = match pick.at.find(json) {
             Ok(Some(node)) => {
-                let pointer = format!("{place}{}", node.pointer);
-                self.read_one(pick, key, &pointer, Ok(node.value));
+                let read = self.read_value(pick, &key, node.value);
+                (format!("{place}{}", node.pointer), read)
             }
-            Ok(None) => {
-                let (pointer, found) = match &pick.at {
-                    ValuePath::Pointer(at) => {
-                        let pointer = format!("{place}{at}");
-                        let found = describe_missing(self.body, &pointer);
-                        (pointer, found)
-                    }
-                    ValuePath::JsonPath(path) => {
-                        (named(place, path), describe_no_match(json, place, path))
-                    }
-                };
-                self.read_one(pick, key, &pointer, Err(found));
-            }
+            Ok(None) => self.read_nothing(pick, place, json),
             Err(several) => {
-                let pointer = match place {
-                    "" => pick.at.to_string(),
-                    _ => format!("{place} {}", pick.at),
-                };
-                let issue = several_values(pointer, &several);
-                self.push_issue(Issue {
-                    key: Some(key),
-                    ..issue
+                let issue = several_values(in_element(place, &pick.at), &several);
+                (
+                    issue.pointer,
+                    Err((issue.reason, issue.expected, issue.found)),
+                )
+            }
+        };
+        match read {
+            Ok(read) => {
+                let unit = pick.unit.clone();
+                let unit = unit.or_else(|| self.unit_at(pick, &key, place, json));
+                let unit = unit.or_else(|| unit_of(self.units, &pointer));
+                self.result.readings.push(Reading {
+                    unit: unit.or_else(|| unit_text(&read.unit?)),
+                    key,
+                    value: read.value,
+                    is_stated: read.is_stated,
                 });
+            }
+            Err((reason, expected, found)) => self.push_issue(Issue {
+                reason,
+                key: Some(key),
+                pointer,
+                expected,
+                found,
+            }),
+        }
+    }
+
+    /// The record whose path finds nothing in `json`, which is at `place`, and where that is.
+    fn read_nothing(
+        &self,
+        pick: &RecordSelector,
+        place: &str,
+        json: &Json,
+    ) -> (String, ReadResult) {
+        let pointer = in_element(place, &pick.at);
+        if let Some(number) = pick.missing {
+            // `units_at` has its unit under its name.
+            let name = pick.at.last_name().map(escape);
+            let pointer = name.map_or(pointer, |name| format!("{place}/{name}"));
+            return (pointer, Ok(ReadValue::stated(number)));
+        }
+        let found = match &pick.at {
+            ValuePath::Pointer(_) => describe_missing(self.body, &pointer),
+            ValuePath::JsonPath(path) => describe_no_match(json, place, path),
+        };
+        let expected = self.conversion(pick).expected();
+        (pointer, Err((Reason::Missing, expected, found)))
+    }
+
+    /// What the response says at `unit_at` of a record, which is read in `json`.
+    fn unit_at(
+        &mut self,
+        pick: &RecordSelector,
+        key: &Arc<str>,
+        place: &str,
+        json: &Json,
+    ) -> Option<Arc<str>> {
+        let path = pick.unit_at.as_ref()?;
+        match path.find(json) {
+            Ok(node) => unit_text(node?.value.as_str()?),
+            Err(several) => {
+                self.push_issue(Issue {
+                    key: Some(key.clone()),
+                    ..several_values(in_element(place, path), &several)
+                });
+                None
             }
         }
     }
 
-    fn read_one(
-        &mut self,
-        pick: &RecordSelector,
-        key: Arc<str>,
-        pointer: &str,
-        json: Result<&Json, String>,
-    ) {
-        match self.read_value(pick, &key, json) {
-            Ok(value) => self.result.readings.push(Reading {
-                unit: pick.unit.clone().or_else(|| unit_of(self.units, pointer)),
-                key,
-                value,
-            }),
-            Err((reason, expected, found)) => self.push_issue(Issue {
-                reason,
-                key: Some(key),
-                pointer: pointer.to_owned(),
-                expected,
-                found,
-            }),
+    fn conversion<'p>(&self, pick: &'p RecordSelector) -> Conversion<'p> {
+        Conversion {
+            pick,
+            numbers: self.numbers,
+            has_texts_alone: self.has_texts_alone,
         }
     }
 
@@ -165,36 +200,20 @@ impl SelectedRecords<'_> {
         }
     }
 
-    fn read_value(
-        &self,
-        pick: &RecordSelector,
-        key: &str,
-        json: Result<&Json, String>,
-    ) -> Result<Value, (Reason, String, String)> {
-        let wanted = || describe_wanted(pick);
-        let json = match json {
-            Err(found) => return Err((Reason::Missing, wanted(), found)),
-            Ok(Json::Null) => return Err((Reason::Missing, wanted(), "null".to_owned())),
-            Ok(json) => json,
-        };
-        if pick.text {
-            return match json {
-                Json::String(text) => Ok(Value::Text(shorten(text, limits::TEXT_BYTES).into())),
-                Json::Number(_) | Json::Bool(_) => {
-                    let text = json.to_string();
-                    Ok(Value::Text(shorten(&text, limits::TEXT_BYTES).into()))
-                }
-                _ => Err((Reason::WrongType, wanted(), sample(json))),
+    fn read_value(&self, pick: &RecordSelector, key: &str, json: &Json) -> ReadResult {
+        let conversion = self.conversion(pick);
+        if json.is_null() {
+            return match pick.null {
+                Some(number) => Ok(ReadValue::stated(number)),
+                None => Err((Reason::Missing, conversion.expected(), "null".to_owned())),
             };
         }
-        let mapped = pick.map.iter().find(|(known, _)| is_spelling(known, json));
-        let raw = mapped
-            .map(|(_, number)| *number)
-            .or_else(|| read_number(json, self.numbers))
-            .ok_or_else(|| {
-                let how = number_in_text(json, self.numbers).unwrap_or_default();
-                (Reason::WrongType, wanted() + how, sample(json))
-            })?;
+        let mismatch = |(expected, found)| (Reason::WrongType, expected, found);
+        if pick.text {
+            let text = conversion.text(json).map_err(mismatch)?;
+            return Ok(ReadValue::of(Value::Text(text.into())));
+        }
+        let Quantity { number: raw, unit } = conversion.quantity(json).map_err(mismatch)?;
         let number = match (pick.scale, pick.offset) {
             (None, None) => raw,
             (scale, offset) => round_computed(raw * scale.unwrap_or(1.0) + offset.unwrap_or(0.0)),
@@ -205,7 +224,15 @@ impl SelectedRecords<'_> {
         }
         match self.range_problem(pick, key, number) {
             Some(expected) => Err((Reason::OutOfRange, expected, format_number(number))),
-            None => Ok(Value::Number(number)),
+            None => {
+                // A unit in the text is that of the number before it was scaled.
+                let is_scaled = pick.scale.is_some() || pick.offset.is_some();
+                let unit = Some(unit).filter(|unit| !unit.is_empty() && !is_scaled);
+                Ok(ReadValue {
+                    unit,
+                    ..ReadValue::of(Value::Number(number))
+                })
+            }
         }
     }
 
@@ -231,17 +258,38 @@ impl SelectedRecords<'_> {
     }
 }
 
-/// Whether a value is one that `map` knows: a number may be spelled in several ways, 1 and 1.0.
-fn is_spelling(known: &str, json: &Json) -> bool {
-    match json {
-        Json::String(text) => known == text,
-        Json::Bool(truth) => known == if *truth { "true" } else { "false" },
-        Json::Number(number) => {
-            let value = |text: &str| text.parse::<f64>().ok();
-            known == number.as_str()
-                || value(known).is_some_and(|it| Some(it) == value(number.as_str()))
+/// `Err` has the reason, what was expected, and what was found.
+type ReadResult = Result<ReadValue, (Reason, String, String)>;
+
+/// A value, and what its text says about it.
+struct ReadValue {
+    value: Value,
+    unit: Option<String>,
+    is_stated: bool,
+}
+
+impl ReadValue {
+    fn of(value: Value) -> ReadValue {
+        ReadValue {
+            value,
+            unit: None,
+            is_stated: false,
         }
-        _ => false,
+    }
+
+    fn stated(number: f64) -> ReadValue {
+        ReadValue {
+            is_stated: true,
+            ..ReadValue::of(Value::Number(number))
+        }
+    }
+}
+
+/// How the place of a path is named: in the response, or in an element.
+fn in_element(place: &str, path: &ValuePath) -> String {
+    match path {
+        ValuePath::JsonPath(path) => named(place, path),
+        ValuePath::Pointer(pointer) => format!("{place}{pointer}"),
     }
 }
 
@@ -256,30 +304,10 @@ pub fn several_values(pointer: String, several: &SeveralNodes) -> Issue {
     }
 }
 
-/// How a text that is a number would be read as one.
-fn number_in_text(json: &Json, numbers: Numbers) -> Option<&'static str> {
-    let text = json.as_str()?.trim();
-    if numbers == Numbers::Strict && read_number(json, Numbers::Lenient).is_some() {
-        return Some(" (numbers = \"lenient\" reads such a text)");
-    }
-    let (whole, part) = text.trim_start_matches('-').split_once(',')?;
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
-    (is_digits(whole) && is_digits(part)).then_some(" with a decimal point")
-}
-
-/// What a record may be, as issues say it.
-fn describe_wanted(pick: &RecordSelector) -> String {
-    match (pick.text, pick.map.is_empty()) {
-        (true, _) => "a text".to_owned(),
-        (false, true) => "a number".to_owned(),
-        (false, false) => {
-            let known: Vec<&str> = pick.map.iter().map(|(text, _)| text.as_str()).collect();
-            shorten(
-                &format!("one of {}", known.join(", ")),
-                4 * limits::SAMPLE_CHARS,
-            )
-        }
-    }
+/// The unit of a response, shortened.
+fn unit_text(unit: &str) -> Option<Arc<str>> {
+    let unit = unit.trim();
+    (!unit.is_empty()).then(|| shorten(unit, limits::UNIT_BYTES).into())
 }
 
 /// A key template with its `{parts}` taken from the element. `Err` names the part that the

@@ -37,6 +37,7 @@ pub(super) fn readings(own: Option<i64>, pairs: &[(&str, f64)]) -> FetchOutcome 
         key: (*key).into(),
         value: Value::Number(*value),
         unit: None,
+        is_stated: false,
     };
     FetchOutcome::Readings {
         observed: own.map(|second| Wall::from_second(T0 + second)),

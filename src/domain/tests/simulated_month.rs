@@ -95,6 +95,7 @@ fn outcome(source: usize, ms: u64) -> FetchOutcome {
                 key: format!("key{source}").into(),
                 value: Value::Number(1.0),
                 unit: None,
+                is_stated: false,
             }],
             issues: Vec::new(),
         },
