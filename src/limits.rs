@@ -36,16 +36,20 @@ pub const KEY_BYTES: usize = 128;
 pub const TEXT_BYTES: usize = 256;
 /// Characters of a text for which a `map` is advised: the name of a state.
 pub const MAPPED_TEXT_CHARS: usize = 24;
+/// Tables of `[key."PATTERN"]`: each is compared with every record that is published.
+pub const KEY_PATTERNS: usize = 64;
+/// Characters of a label and of a word for a value: a line on a tile.
+pub const LABEL_CHARS: usize = 60;
 /// Bytes of a unit that a response names.
 pub const UNIT_BYTES: usize = 32;
 /// Characters of a unit in a text behind its number: as long as the longest that is in use.
 pub const UNIT_CHARS: usize = 16;
 /// Characters of a record's `pattern`, and bytes that it may take compiled: enough for a line of
-/// text, and too little to be slow.
+/// text, and little enough that the slowest takes 30 ms for the longest text.
 pub const PATTERN_CHARS: usize = 200;
-pub const PATTERN_BYTES: usize = 64 * 1024;
+pub const PATTERN_BYTES: usize = 16 * 1024;
 /// Bytes of a text in which a `pattern` searches: a page of a device.
-pub const PATTERN_TEXT_BYTES: usize = 64 * 1024;
+pub const PATTERN_TEXT_BYTES: usize = 16 * 1024;
 /// Issues kept of one response; the rest is counted.
 pub const ISSUES_PER_RESPONSE: usize = 32;
 /// Characters of a sample shown in an issue.

@@ -8,16 +8,21 @@ use toml::de::DeValue;
 
 use super::problem::Severity;
 use super::reader::{ConfigReader, TableEntry, TableReader};
-use super::section::{ConfigOption, duration, print_options, read_options, text};
+use super::section::{
+    ConfigOption, duration, inline_table, plain, print_options, read_options, text,
+};
 use super::types::{KeySpans, SourceConfig};
 use crate::domain::alert::AlertRules;
-use crate::domain::plan::{KeyPlan, Merge, RecordSelector, Selection};
-use crate::domain::toml_text::{key_table, merge_advice, prefix_advice, quoted};
+use crate::domain::key_pattern::KeyPattern;
+use crate::domain::plan::{DisplayUnit, KeyPlan, Merge, RecordSelector, Selection};
+use crate::domain::text::format_number;
+use crate::domain::toml_text::{bare_or_quoted, key_table, merge_advice, prefix_advice, quoted};
+use crate::limits;
 use openapi::operation::nearest;
 
 type KeyOption = ConfigOption<KeyPlan>;
 
-pub static OPTIONS: [KeyOption; 3] = [
+pub static OPTIONS: [KeyOption; 8] = [
     KeyOption::new(
         "merge",
         "\"priority\", \"latest\", \"mean\" or \"median\"",
@@ -48,10 +53,80 @@ pub static OPTIONS: [KeyOption; 3] = [
         |plan, option| plan.unit = option.text().map(Into::into),
         |plan| text(plan.unit.as_deref()?),
     ),
+    KeyOption::new(
+        "label",
+        "text",
+        "none (the key)",
+        "\"Living room\"",
+        "What people read instead of the key; `/snapshot?full=1` has it.",
+        |plan, option| {
+            plan.label = option
+                .entry()
+                .and_then(|it| read_label(&it))
+                .map(Into::into);
+        },
+        |plan| text(plan.label.as_deref()?),
+    ),
+    KeyOption::new(
+        "decimals",
+        "number, 0 to 9",
+        "none (as many as the value has)",
+        "1",
+        "Digits behind the decimal point for people; `/snapshot?full=1` has the number. Data are not rounded.",
+        |plan, option| plan.decimals = option.integer(0..=9).map(|decimals| decimals as u8),
+        |plan| plain(plan.decimals?),
+    ),
+    KeyOption::new(
+        "show",
+        "text",
+        "none (as it is stored)",
+        "\"1e-3 kWh\"",
+        "Factor and unit in which people see the value: with `\"1e-3 kWh\"` 12500 Wh are 12.5 kWh. Data are not changed.",
+        |plan, option| plan.show = option.entry().and_then(|it| read_display_unit(&it)),
+        |plan| {
+            let show = plan.show.as_ref()?;
+            text(&format!("{} {}", format_number(show.factor), show.unit))
+        },
+    ),
+    KeyOption::new(
+        "words",
+        "table",
+        "none",
+        "{ 0 = \"Off\", 1 = \"On\" }",
+        "Words that people see instead of numbers. Data are not changed.",
+        |plan, option| plan.words = option.entry().map(|it| read_words(&it)).unwrap_or_default(),
+        |plan| {
+            let pair = |(number, word): &(String, String)| {
+                format!("{} = {}", bare_or_quoted(number), quoted(word))
+            };
+            inline_table(plan.words.iter().map(pair).collect())
+        },
+    ),
+    KeyOption::new(
+        "hide",
+        "true or false",
+        "none (not hidden)",
+        "true",
+        "Leave the key out where all keys are listed for people. It is still stored, and in `/snapshot`.",
+        |plan, option| plan.hide = option.boolean(),
+        |plan| plain(plan.hide?),
+    ),
 ];
 
-pub fn read_keys(root: &mut TableReader<'_>, directory: &Path) -> BTreeMap<Arc<str>, KeyPlan> {
+/// A table `[key."PATTERN"]`.
+pub struct PatternTable {
+    pub pattern: KeyPattern,
+    pub plan: KeyPlan,
+    name: String,
+}
+
+/// Reads `[key.NAME]`: those of one key, and those of patterns, the longest first.
+pub fn read_keys(
+    root: &mut TableReader<'_>,
+    directory: &Path,
+) -> (BTreeMap<Arc<str>, KeyPlan>, Vec<PatternTable>) {
     let mut keys = BTreeMap::new();
+    let mut patterns: Vec<PatternTable> = Vec::new();
     for entry in root.get("key").iter().flat_map(TableEntry::entries) {
         let name = entry.key().to_owned();
         let Some(mut table) = entry.table(key_table(&name)) else {
@@ -60,7 +135,12 @@ pub fn read_keys(root: &mut TableReader<'_>, directory: &Path) -> BTreeMap<Arc<s
         let DeValue::Table(inner) = entry.value() else {
             continue;
         };
-        if let Some((part, _)) = inner.iter().find(|(_, it)| it.get_ref().is_table()) {
+        let is_part = |part: &str, it: &DeValue| it.is_table() && part != "words";
+        let parts = inner.iter().map(|(part, it)| (part, it.get_ref()));
+        if let Some((part, _)) = parts
+            .into_iter()
+            .find(|(part, it)| is_part(part.get_ref(), it))
+        {
             let full_key = format!("{name}.{}", part.get_ref());
             let message = format!("a key with a dot needs quotes: {}", key_table(&full_key));
             root.reader().problem(&part.span(), message);
@@ -68,10 +148,92 @@ pub fn read_keys(root: &mut TableReader<'_>, directory: &Path) -> BTreeMap<Arc<s
         }
         let mut plan = KeyPlan::default();
         read_options(&OPTIONS, &mut table, directory, &mut plan);
+        let Some(pattern) = KeyPattern::new(&name) else {
+            table.finish();
+            keys.insert(name.into(), plan);
+            continue;
+        };
+        for option in ["merge", "stale_after"] {
+            if let Some(entry) = table.get(option) {
+                entry.problem(format!(
+                    "`{option}` is of one key: name it in a table of its own, without *"
+                ));
+            }
+        }
         table.finish();
-        keys.insert(name.into(), plan);
+        let is_tie = |other: &&PatternTable| {
+            other.pattern.length() == pattern.length() && other.pattern.overlaps(&pattern)
+        };
+        if let Some(other) = patterns.iter().find(is_tie) {
+            entry.problem(format!(
+                "a key may match this pattern and {}, which is as long: make one of them longer, or name the key",
+                quoted(&other.name)
+            ));
+        }
+        patterns.push(PatternTable {
+            pattern,
+            plan,
+            name,
+        });
     }
-    keys
+    if patterns.len() > limits::KEY_PATTERNS
+        && let Some(entry) = root.get("key")
+    {
+        entry.problem(format!(
+            "expected at most {} tables with a pattern, found {}",
+            limits::KEY_PATTERNS,
+            patterns.len()
+        ));
+    }
+    patterns.sort_by_key(|it| std::cmp::Reverse(it.pattern.length()));
+    (keys, patterns)
+}
+
+fn read_label(entry: &TableEntry<'_>) -> Option<String> {
+    let label = entry.text()?;
+    let is_fit = (1..=limits::LABEL_CHARS).contains(&label.chars().count())
+        && !label.chars().any(char::is_control);
+    if !is_fit {
+        entry.expected(&format!(
+            "a line of 1 to {} characters",
+            limits::LABEL_CHARS
+        ));
+    }
+    Some(label).filter(|_| is_fit)
+}
+
+fn read_display_unit(entry: &TableEntry<'_>) -> Option<DisplayUnit> {
+    const WHAT: &str = "a factor, a blank and a unit, such as \"1e-3 kWh\"";
+    let shown = entry.text_as(WHAT)?;
+    let parts = shown.trim().split_once(' ').and_then(|(factor, unit)| {
+        let factor: f64 = factor.parse().ok()?;
+        let unit = unit.trim();
+        let is_fit = factor.is_finite() && factor != 0.0 && unit.len() <= limits::UNIT_BYTES;
+        is_fit.then(|| DisplayUnit {
+            factor,
+            unit: unit.into(),
+        })
+    });
+    if parts.is_none() {
+        entry.expected(WHAT);
+    }
+    parts
+}
+
+fn read_words(entry: &TableEntry<'_>) -> Vec<(String, String)> {
+    let mut words = Vec::new();
+    for pair in entry.entries() {
+        let number = pair.key().parse::<f64>().ok();
+        if !number.is_some_and(f64::is_finite) {
+            pair.problem(format!(
+                "expected a number for the word, found {}: write {{ 0 = \"Off\", 1 = \"On\" }}",
+                quoted(pair.key())
+            ));
+        } else if let Some(word) = read_label(&pair) {
+            words.push((pair.key().to_owned(), word));
+        }
+    }
+    words
 }
 
 /// A key that several sources write needs `merge`.
@@ -108,6 +270,7 @@ pub fn warn_unknown_keys(
     reader: &ConfigReader<'_>,
     sources: &[(SourceConfig, KeySpans)],
     keys: &BTreeMap<Arc<str>, KeyPlan>,
+    patterns: &[PatternTable],
     alert: &AlertRules,
 ) {
     let selectors = || {
@@ -144,6 +307,22 @@ pub fn warn_unknown_keys(
             (Severity::NotChecked, message)
         };
         reader.remark_at(severity, &location, message);
+    }
+    for table in patterns {
+        let is_template = |selector: &RecordSelector| selector.each.is_some();
+        let is_used = |it: &RecordSelector| is_template(it) || table.pattern.matches(&it.key);
+        if are_all_named && !selectors().flatten().any(is_used) {
+            let message = "no source gives a key that matches this pattern";
+            reader.remark_at(Severity::Problem, &key_table(&table.name), message);
+        }
+    }
+}
+
+/// Prints the patterns as TOML.
+pub fn print_key_patterns(out: &mut String, patterns: &[(KeyPattern, KeyPlan)]) {
+    for (pattern, plan) in patterns {
+        *out += &format!("\n{}\n", key_table(&pattern.to_string()));
+        print_options(out, &OPTIONS, plan);
     }
 }
 

@@ -238,7 +238,7 @@ fn read_root(
     };
     let mut sources = read_sources(&mut root, inputs);
     accounts.share_quotas(reader, &mut sources);
-    let keys = read_keys(&mut root, directory);
+    let (keys, patterns) = read_keys(&mut root, directory);
     let (alert, mut notifications) = alert::read_alert(
         &mut root,
         reader,
@@ -249,7 +249,7 @@ fn read_root(
     notifications.mail = mail::read_mail(&mut root, reader, directory);
     root.finish();
     check_shared_keys(reader, &sources, &keys);
-    warn_unknown_keys(reader, &sources, &keys, &alert);
+    warn_unknown_keys(reader, &sources, &keys, &patterns, &alert);
     let timezone = &draft.config.timezone;
     let sources = sources.into_iter().map(|(mut source, _)| {
         let zone = source.zone.as_ref().unwrap_or(timezone);
@@ -260,6 +260,10 @@ fn read_root(
         sources: sources.collect(),
         accounts: accounts.into_accounts(),
         keys,
+        key_patterns: patterns
+            .into_iter()
+            .map(|it| (it.pattern, it.plan))
+            .collect(),
         alert,
         notifications,
         ..draft.config

@@ -2,7 +2,7 @@
 
 use super::account::print_accounts;
 use super::alert::print_alert;
-use super::key::print_keys;
+use super::key::{print_key_patterns, print_keys};
 use super::mail::print_mail;
 use super::section::print_options;
 use super::source::print_source;
@@ -21,6 +21,7 @@ impl Config {
         }
         print_accounts(&mut out, &self.accounts);
         print_keys(&mut out, &self.keys);
+        print_key_patterns(&mut out, &self.key_patterns);
         print_alert(&mut out, self);
         if let Some(mail) = &self.notifications.mail {
             print_mail(&mut out, mail);

@@ -17,6 +17,7 @@ use super::problem::Remark;
 use super::secret::Secret;
 use crate::api::pagination::Pagination;
 use crate::domain::alert::AlertRules;
+use crate::domain::key_pattern::KeyPattern;
 use crate::domain::plan::{KeyPlan, Plan, SourcePlan};
 use crate::domain::quota::Quota;
 use crate::domain::redact::Secrets;
@@ -67,6 +68,8 @@ pub struct Config {
     /// By the names of their tables.
     pub accounts: BTreeMap<Arc<str>, Account>,
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
+    /// The longest pattern first.
+    pub key_patterns: Vec<(KeyPattern, KeyPlan)>,
     pub alert: AlertRules,
     /// Alert channels.
     pub notifications: Notifications,
@@ -99,6 +102,7 @@ impl Config {
             sources: Vec::new(),
             accounts: BTreeMap::new(),
             keys: BTreeMap::new(),
+            key_patterns: Vec::new(),
             alert: AlertRules::default(),
             notifications: Notifications::default(),
         }
@@ -133,6 +137,7 @@ impl Config {
                 .map(|source| source.plan.clone())
                 .collect(),
             keys: self.keys.clone(),
+            key_patterns: self.key_patterns.clone(),
             alert_keys: {
                 let values = self.alert.values.iter().map(|rule| &rule.key);
                 let stale = self.alert.stale.iter().map(|rule| &rule.key);

@@ -16,6 +16,7 @@ pub mod freshness;
 pub mod health;
 pub mod history;
 pub mod json_path;
+pub mod key_pattern;
 pub mod ledger;
 pub mod log_throttle;
 pub mod merge;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::key_pattern::KeyPattern;
 use super::number_pattern::NumberPattern;
 use super::placeholder::PlaceholderTime;
 use super::time::Wall;
@@ -18,6 +19,8 @@ use super::value_path::ValuePath;
 pub struct Plan {
     pub sources: Vec<SourcePlan>,
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
+    /// Settings of all keys that a pattern matches, the longest pattern first.
+    pub key_patterns: Vec<(KeyPattern, KeyPlan)>,
     /// Keys that alerts name.
     pub alert_keys: BTreeSet<Arc<str>>,
     /// Whether anybody configured this, or it is the built-in example.
@@ -65,6 +68,16 @@ impl Plan {
             Some(Selection::Selectors(picks)) => picks.iter().any(|pick| pick.selects_key(key)),
             _ => false,
         }
+    }
+
+    /// A setting of `key`: that of its own table, else that of the longest pattern which has it.
+    pub fn key_setting<T>(&self, key: &str, get: impl Fn(&KeyPlan) -> Option<T>) -> Option<T> {
+        let patterns = self.key_patterns.iter();
+        self.keys.get(key).and_then(&get).or_else(|| {
+            patterns
+                .filter(|(pattern, _)| pattern.matches(key))
+                .find_map(|(_, plan)| get(plan))
+        })
     }
 
     /// Keys that the configuration names, so that a source must provide them.
@@ -371,6 +384,23 @@ pub struct KeyPlan {
     pub merge: Option<Merge>,
     pub stale_after: Option<Duration>,
     pub unit: Option<Arc<str>>,
+    /// What people read instead of the key.
+    pub label: Option<Arc<str>>,
+    /// Digits behind the decimal point that people see.
+    pub decimals: Option<u8>,
+    pub show: Option<DisplayUnit>,
+    /// Numbers, as they are spelled, and the words for them.
+    pub words: Vec<(String, String)>,
+    /// Whether it is left out where all keys are listed.
+    pub hide: Option<bool>,
+}
+
+/// The unit in which people see a value, whose data stay as they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DisplayUnit {
+    /// Shown is value × factor.
+    pub factor: f64,
+    pub unit: Arc<str>,
 }
 
 /// How several sources make one value; only fresh ones count while there is a fresh one.
@@ -409,5 +439,40 @@ pub fn test_plan(sources: usize, every: Duration) -> Plan {
     Plan {
         sources: (0..sources).map(source).collect(),
         ..Plan::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_table_that_has_a_setting_counts() {
+        let plan = |unit: &str, label: &str| KeyPlan {
+            unit: Some(unit).filter(|it| !it.is_empty()).map(Into::into),
+            label: Some(label).filter(|it| !it.is_empty()).map(Into::into),
+            ..KeyPlan::default()
+        };
+        let pattern = |text: &str| KeyPattern::new(text).expect(text);
+        let plan = Plan {
+            keys: BTreeMap::from([("room.a.co2".into(), plan("", "Kitchen"))]),
+            key_patterns: vec![
+                (pattern("room.*.co2"), plan("ppm", "CO₂")),
+                (pattern("room.*"), plan("?", "Room")),
+                (pattern("*"), plan("x", "")),
+            ],
+            ..Plan::default()
+        };
+        for (key, unit, label) in [
+            ("room.a.co2", Some("ppm"), Some("Kitchen")),
+            ("room.b.co2", Some("ppm"), Some("CO₂")),
+            ("room.b.t", Some("?"), Some("Room")),
+            ("power", Some("x"), None),
+        ] {
+            let found = plan.key_setting(key, |it| it.unit.clone());
+            assert_eq!(found.as_deref(), unit, "unit of {key}");
+            let found = plan.key_setting(key, |it| it.label.clone());
+            assert_eq!(found.as_deref(), label, "label of {key}");
+        }
     }
 }

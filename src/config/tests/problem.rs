@@ -155,6 +155,18 @@ fn every_problem_has_a_location_and_a_fix() {
             ),
         ),
         (
+            "settings of keys",
+            &format!(
+                "{METER}[key.a]\nlabel = \"\"\ndecimals = 12\nshow = \"kWh\"\nwords = {{ on = \"On\", 1 = 5 }}\nhide = 1\n"
+            ),
+        ),
+        (
+            "patterns of keys",
+            &format!(
+                "{METER}[key.\"a.*\"]\nmerge = \"mean\"\nstale_after = \"1m\"\n[key.\"*.b\"]\nunit = \"V\"\n"
+            ),
+        ),
+        (
             "placeholders that cannot be read",
             &format!(
                 "{METER}params = {{ a = \"{{today}}\", b = \"{{today+1y}}\", c = [\"{{now\"] }}\n\

@@ -63,7 +63,7 @@ fn sections() -> Vec<DocumentedSection> {
         ),
         section(
             "[key.NAME]",
-            "Settings for one key, whichever sources give it. A key with a dot needs quotes: `[key.\"house.power\"]`.",
+            "Settings for one key, whichever sources give it. A key with a dot needs quotes: `[key.\"house.power\"]`. A name with `*` is a pattern for many keys, `[key.\"room.*.co2\"]`: each setting is that of the key's own table, else that of the longest pattern which has it. `merge` and `stale_after` are of one key.",
             &[],
             docs(&key::OPTIONS),
         ),

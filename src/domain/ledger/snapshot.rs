@@ -94,7 +94,7 @@ impl Ledger {
         let rule = self.merge_rule(key).unwrap_or(Merge::Priority);
         let merged = merge(rule, &contributions)?;
         let (newest, stale_after) = provided[merged.contributors[0]];
-        let unit = self.plan.keys.get(key).and_then(|key| key.unit.clone());
+        let unit = self.plan.key_setting(key, |key| key.unit.clone());
         Some(CurrentValue {
             unit: unit.or_else(|| newest.unit.clone()),
             stamp: newest.stamp,

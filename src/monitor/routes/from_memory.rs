@@ -71,7 +71,7 @@ impl App {
                 (true, _) => weakly_tagged(TEXT, published::text(&records)),
                 (_, true) => Representation::uncompressed(
                     JSON,
-                    published::full(snapshot, &records, node).into(),
+                    published::full(snapshot, &records, node, &self.context.plan).into(),
                 ),
                 _ => {
                     let body = published::json(snapshot, &records).into_bytes();
@@ -83,7 +83,7 @@ impl App {
         }
         let whole = match (is_text, is_full) {
             (true, _) => current.text(),
-            (_, true) => current.full(node),
+            (_, true) => current.full(node, &self.context.plan),
             _ => current.json(),
         };
         Ok(whole.map_or_else(no_data_response, |it| self.respond_to_poll(request, it)))
@@ -105,9 +105,10 @@ impl App {
             .ok_or_else(no_reading_problem)?;
         let representation = match (is_text, is_full) {
             (true, _) => weakly_tagged(TEXT, published::text(&[record])),
-            (_, true) => {
-                Representation::uncompressed(JSON, published::full_json_record(record).into())
-            }
+            (_, true) => Representation::uncompressed(
+                JSON,
+                published::full_json_record(record, &self.context.plan).into(),
+            ),
             _ => weakly_tagged(JSON, published::json_record(record)),
         };
         Ok(self.respond_to_poll(request, &representation))

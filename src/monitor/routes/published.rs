@@ -12,6 +12,7 @@ use nanoserde::SerJson;
 
 use super::representation::{Representation, weak_etag};
 use super::snapshot::{self as wire, WireNumber};
+use crate::domain::plan::Plan;
 use crate::domain::snapshot::{Record, Snapshot, average, newest};
 use crate::monitor::http::event_log::{EventKind, SnapshotSource, StreamEvent};
 use crate::monitor::http::handler::Request;
@@ -150,12 +151,12 @@ impl Publication {
     }
 
     /// `/snapshot?full=1`: rendered at the first request, since few nodes are followed.
-    pub fn full(&self, node: &str) -> Option<&Representation> {
+    pub fn full(&self, node: &str, plan: &Plan) -> Option<&Representation> {
         self.bodies.as_ref()?;
         Some(self.full.get_or_init(|| {
             Representation::new(
                 JSON,
-                full(&self.snapshot, &all(&self.snapshot), node).into_bytes(),
+                full(&self.snapshot, &all(&self.snapshot), node, plan).into_bytes(),
             )
         }))
     }
@@ -209,10 +210,13 @@ pub fn without_timestamp(json: &[u8]) -> &[u8] {
 }
 
 /// The same with `?full=1`.
-pub fn full(snapshot: &Snapshot, records: &[&Record], node: &str) -> String {
+pub fn full(snapshot: &Snapshot, records: &[&Record], node: &str, plan: &Plan) -> String {
     wire::WireFullSnapshot {
         timestamp: timestamp(records),
-        records: records.iter().map(|record| full_record(record)).collect(),
+        records: records
+            .iter()
+            .map(|record| full_record(record, plan))
+            .collect(),
         summary: summary(records),
         stale: is_all_stale(records),
         alert: alert(snapshot),
@@ -227,8 +231,8 @@ pub fn json_record(record: &Record) -> String {
     wire_record(record).serialize_json()
 }
 
-pub fn full_json_record(record: &Record) -> String {
-    full_record(record).serialize_json()
+pub fn full_json_record(record: &Record, plan: &Plan) -> String {
+    full_record(record, plan).serialize_json()
 }
 
 /// `key value` lines. The first blank ends the key: blanks inside one are escaped.
@@ -264,7 +268,10 @@ fn wire_record(record: &Record) -> wire::WireRecord {
     }
 }
 
-fn full_record(record: &Record) -> wire::WireFullRecord {
+fn full_record(record: &Record, plan: &Plan) -> wire::WireFullRecord {
+    let label = plan.key_setting(&record.key, |key| {
+        key.label.as_ref().map(ToString::to_string)
+    });
     wire::WireFullRecord {
         key: record.key.to_string(),
         value: WireNumber(record.value.number()),
@@ -273,6 +280,8 @@ fn full_record(record: &Record) -> wire::WireFullRecord {
         observed: record.stamp.observed.to_string(),
         stale: record.stale,
         sources: record.sources.iter().map(|name| name.to_string()).collect(),
+        label,
+        decimals: plan.key_setting(&record.key, |key| key.decimals.map(u64::from)),
     }
 }
 

@@ -65,6 +65,10 @@ pub struct WireFullRecord {
     pub observed: String,
     pub stale: bool,
     pub sources: Vec<String>,
+    /// What people read instead of the key, and how many digits they see, where
+    /// `[key.NAME]` says it.
+    pub label: Option<String>,
+    pub decimals: Option<u64>,
 }
 
 /// A JSON number in its shortest spelling, or null.

@@ -10,6 +10,7 @@ use crate::domain::failure::{Cause, Failure};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{HistoryExtent, SourceHealth, Storage};
 use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::key_pattern::KeyPattern;
 use crate::domain::outbox::Incident;
 use crate::domain::plan::{KeyPlan, Merge, Plan, RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, Value};
@@ -395,12 +396,21 @@ fn plan() -> Plan {
         merge: Some(Merge::Median),
         ..KeyPlan::default()
     };
+    let labelled = KeyPlan {
+        label: Some("Outside".into()),
+        decimals: Some(1),
+        ..KeyPlan::default()
+    };
     Plan {
         sources: vec![
             source("weather", &["temperature", "humidity", "sky"]),
             source("meter", &["power", "voltage"]),
         ],
         keys: BTreeMap::from([("humidity".into(), merged)]),
+        key_patterns: KeyPattern::new("temp*")
+            .map(|pattern| (pattern, labelled))
+            .into_iter()
+            .collect(),
         alert_keys: Default::default(),
         is_example: false,
     }
