@@ -1,6 +1,10 @@
 //! What the configuration asks for, in the domain's terms: the sources, what is read from
 //! each, and how keys are merged. Made once at start, then only read.
 
+mod key;
+mod record_selector;
+mod response_format;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,8 +12,10 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+pub use self::key::{DisplayUnit, KeyPlan, Merge};
+pub use self::record_selector::{Decimal, RecordSelector, Selection};
+pub use self::response_format::ResponseFormat;
 use super::key_pattern::KeyPattern;
-use super::number_pattern::NumberPattern;
 use super::placeholder::PlaceholderTime;
 use super::time::Wall;
 use super::value_path::ValuePath;
@@ -188,243 +194,12 @@ impl SourcePlan {
     }
 }
 
-/// Which leaves of a response become records.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Selection {
-    /// Every numeric or boolean leaf, keyed by its dotted path behind `prefix`.
-    AllLeaves { prefix: String },
-    /// These, in this order.
-    Selectors(Vec<RecordSelector>),
-}
-
-/// One record of `[source.records]`, or with `each` one per element.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RecordSelector {
-    /// With `each` a template: `{id}` is the element's field of that name, `{/a/b}` the one at
-    /// that pointer, `{#}` its index in a list or its name in an object.
-    pub key: Arc<str>,
-    /// Into the response; with `each`, into the element.
-    pub at: ValuePath,
-    /// JSON Pointer to a list or an object, of each element of which one record is read, or
-    /// JSONPath of the elements.
-    pub each: Option<ValuePath>,
-    pub unit: Option<Arc<str>>,
-    /// Where the unit is: into the response; with `each`, into the element.
-    pub unit_at: Option<ValuePath>,
-    /// The value where `at` leads to nothing, and where it leads to null.
-    pub missing: Option<f64>,
-    pub null: Option<f64>,
-    /// How a text is read as a number.
-    pub decimal: Option<Decimal>,
-    pub pattern: Option<NumberPattern>,
-    pub base: Option<u32>,
-    /// Accepted range, after scaling.
-    pub min: Option<f64>,
-    pub max: Option<f64>,
-    /// Published is `raw × scale + offset`.
-    pub scale: Option<f64>,
-    pub offset: Option<f64>,
-    /// Largest change per minute since the last accepted number.
-    pub max_change: Option<f64>,
-    /// Texts, booleans and numbers, by their JSON text, that stand for numbers:
-    /// `{ on = 1, off = 0 }`.
-    pub map: Vec<(String, f64)>,
-    /// Take a text as it is instead of asking for a number.
-    pub text: bool,
-}
-
-impl RecordSelector {
-    /// Whether `key` is this record's, or one of those that its template makes.
-    pub fn selects_key(&self, key: &str) -> bool {
-        let template = &*self.key;
-        let marks = (template.find('{'), template.rfind('}'));
-        match (&self.each, marks) {
-            (Some(_), (Some(first), Some(last))) if first < last => {
-                let (before, after) = (&template[..first], &template[last + 1..]);
-                key.len() >= before.len() + after.len()
-                    && key.starts_with(before)
-                    && key.ends_with(after)
-            }
-            _ => key == template,
-        }
-    }
-
-    /// The number or boolean at `at`, as it stands.
-    pub fn new(key: impl Into<Arc<str>>, at: impl Into<ValuePath>) -> RecordSelector {
-        RecordSelector {
-            key: key.into(),
-            at: at.into(),
-            each: None,
-            unit: None,
-            unit_at: None,
-            missing: None,
-            null: None,
-            decimal: None,
-            pattern: None,
-            base: None,
-            min: None,
-            max: None,
-            scale: None,
-            offset: None,
-            max_change: None,
-            map: Vec::new(),
-            text: false,
-        }
-    }
-}
-
-/// The decimal mark of a number in a text; the other of the two groups thousands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decimal {
-    Point,
-    Comma,
-}
-
-impl Decimal {
-    /// As the configuration spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Decimal::Point => ".",
-            Decimal::Comma => ",",
-        }
-    }
-}
-
 /// Whether texts such as `"21.4"` and `"230 V"` are numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Numbers {
     #[default]
     Strict,
     Lenient,
-}
-
-/// How the body of a response is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ResponseFormat {
-    #[default]
-    Json,
-    /// JSON values, one on each line.
-    Ndjson,
-    Csv,
-    Xml,
-    /// The text formats of metrics: Prometheus 0.0.4, OpenMetrics.
-    Prometheus,
-    Text,
-}
-
-impl ResponseFormat {
-    pub const ALL: [ResponseFormat; 6] = [
-        ResponseFormat::Json,
-        ResponseFormat::Ndjson,
-        ResponseFormat::Csv,
-        ResponseFormat::Xml,
-        ResponseFormat::Prometheus,
-        ResponseFormat::Text,
-    ];
-
-    /// As the configuration spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            ResponseFormat::Json => "json",
-            ResponseFormat::Ndjson => "ndjson",
-            ResponseFormat::Csv => "csv",
-            ResponseFormat::Xml => "xml",
-            ResponseFormat::Prometheus => "prometheus",
-            ResponseFormat::Text => "text",
-        }
-    }
-
-    /// Whether its numbers are texts that look like numbers.
-    pub fn has_texts_alone(self) -> bool {
-        match self {
-            ResponseFormat::Csv | ResponseFormat::Xml | ResponseFormat::Text => true,
-            ResponseFormat::Json | ResponseFormat::Ndjson | ResponseFormat::Prometheus => false,
-        }
-    }
-
-    /// In messages: `expected CSV`.
-    pub fn title(self) -> &'static str {
-        match self {
-            ResponseFormat::Json => "JSON",
-            ResponseFormat::Ndjson => "NDJSON",
-            ResponseFormat::Csv => "CSV",
-            ResponseFormat::Xml => "XML",
-            ResponseFormat::Prometheus => "Prometheus metrics",
-            ResponseFormat::Text => "text",
-        }
-    }
-
-    /// What an address of this format is called on pages.
-    pub fn address(self) -> &'static str {
-        match self {
-            ResponseFormat::Json | ResponseFormat::Ndjson => "a JSON address",
-            ResponseFormat::Csv => "a CSV address",
-            ResponseFormat::Xml => "an XML address",
-            ResponseFormat::Prometheus => "a metrics address",
-            ResponseFormat::Text => "a text address",
-        }
-    }
-
-    /// Media types to ask for (`Accept`). Others are welcome too: many servers label what they
-    /// send wrongly, and some refuse what they do not know.
-    pub fn accept(self) -> &'static str {
-        match self {
-            ResponseFormat::Json => "application/json",
-            ResponseFormat::Ndjson => "application/x-ndjson, application/jsonl, */*;q=0.5",
-            ResponseFormat::Csv => "text/csv, */*;q=0.5",
-            ResponseFormat::Xml => "application/xml, text/xml, */*;q=0.5",
-            ResponseFormat::Prometheus => "text/plain;version=0.0.4, */*;q=0.5",
-            ResponseFormat::Text => "text/plain, */*;q=0.5",
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct KeyPlan {
-    pub merge: Option<Merge>,
-    pub stale_after: Option<Duration>,
-    pub unit: Option<Arc<str>>,
-    /// What people read instead of the key.
-    pub label: Option<Arc<str>>,
-    /// Digits behind the decimal point that people see.
-    pub decimals: Option<u8>,
-    pub show: Option<DisplayUnit>,
-    /// Numbers, as they are spelled, and the words for them.
-    pub words: Vec<(String, String)>,
-    /// Whether it is left out where all keys are listed.
-    pub hide: Option<bool>,
-}
-
-/// The unit in which people see a value, whose data stay as they are.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DisplayUnit {
-    /// Shown is value × factor.
-    pub factor: f64,
-    pub unit: Arc<str>,
-}
-
-/// How several sources make one value; only fresh ones count while there is a fresh one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Merge {
-    /// The first configured.
-    Priority,
-    /// The newest observed.
-    Latest,
-    Mean,
-    Median,
-}
-
-impl Merge {
-    pub const ALL: [Merge; 4] = [Merge::Priority, Merge::Latest, Merge::Mean, Merge::Median];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Merge::Priority => "priority",
-            Merge::Latest => "latest",
-            Merge::Mean => "mean",
-            Merge::Median => "median",
-        }
-    }
 }
 
 /// A plan of unnamed sources, for tests.

@@ -1,0 +1,108 @@
+//! Which values of a response become records, and how each is read.
+
+use std::sync::Arc;
+
+use crate::domain::number_pattern::NumberPattern;
+use crate::domain::value_path::ValuePath;
+
+/// Which leaves of a response become records.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Selection {
+    /// Every numeric or boolean leaf, keyed by its dotted path behind `prefix`.
+    AllLeaves { prefix: String },
+    /// These, in this order.
+    Selectors(Vec<RecordSelector>),
+}
+
+/// One record of `[source.records]`, or with `each` one per element.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordSelector {
+    /// With `each` a template: `{id}` is the element's field of that name, `{/a/b}` the one at
+    /// that pointer, `{#}` its index in a list or its name in an object.
+    pub key: Arc<str>,
+    /// Into the response; with `each`, into the element.
+    pub at: ValuePath,
+    /// JSON Pointer to a list or an object, of each element of which one record is read, or
+    /// JSONPath of the elements.
+    pub each: Option<ValuePath>,
+    pub unit: Option<Arc<str>>,
+    /// Where the unit is: into the response; with `each`, into the element.
+    pub unit_at: Option<ValuePath>,
+    /// The value where `at` leads to nothing, and where it leads to null.
+    pub missing: Option<f64>,
+    pub null: Option<f64>,
+    /// How a text is read as a number.
+    pub decimal: Option<Decimal>,
+    pub pattern: Option<NumberPattern>,
+    pub base: Option<u32>,
+    /// Accepted range, after scaling.
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    /// Published is `raw × scale + offset`.
+    pub scale: Option<f64>,
+    pub offset: Option<f64>,
+    /// Largest change per minute since the last accepted number.
+    pub max_change: Option<f64>,
+    /// Texts, booleans and numbers, by their JSON text, that stand for numbers:
+    /// `{ on = 1, off = 0 }`.
+    pub map: Vec<(String, f64)>,
+    /// Take a text as it is instead of asking for a number.
+    pub text: bool,
+}
+
+impl RecordSelector {
+    /// Whether `key` is this record's, or one of those that its template makes.
+    pub fn selects_key(&self, key: &str) -> bool {
+        let template = &*self.key;
+        let marks = (template.find('{'), template.rfind('}'));
+        match (&self.each, marks) {
+            (Some(_), (Some(first), Some(last))) if first < last => {
+                let (before, after) = (&template[..first], &template[last + 1..]);
+                key.len() >= before.len() + after.len()
+                    && key.starts_with(before)
+                    && key.ends_with(after)
+            }
+            _ => key == template,
+        }
+    }
+
+    /// The number or boolean at `at`, as it stands.
+    pub fn new(key: impl Into<Arc<str>>, at: impl Into<ValuePath>) -> RecordSelector {
+        RecordSelector {
+            key: key.into(),
+            at: at.into(),
+            each: None,
+            unit: None,
+            unit_at: None,
+            missing: None,
+            null: None,
+            decimal: None,
+            pattern: None,
+            base: None,
+            min: None,
+            max: None,
+            scale: None,
+            offset: None,
+            max_change: None,
+            map: Vec::new(),
+            text: false,
+        }
+    }
+}
+
+/// The decimal mark of a number in a text; the other of the two groups thousands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decimal {
+    Point,
+    Comma,
+}
+
+impl Decimal {
+    /// As the configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Decimal::Point => ".",
+            Decimal::Comma => ",",
+        }
+    }
+}
