@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::ledger::RecordRow;
 use crate::domain::reading::Value;
 use crate::domain::time::Wall;
 
@@ -14,14 +15,18 @@ pub fn clamp_to_rfc3339(observed: Wall) -> Wall {
     Wall(observed.0.clamp(FIRST, LAST))
 }
 
-/// Text value and clock trust of a row, as JSON.
-pub fn encode_meta(value: &Value, untrusted: bool) -> Option<String> {
+/// Text value of a row, whether its time is trusted, and whether `missing` or `null` gave its
+/// value, as JSON.
+pub fn encode_meta(row: &RecordRow, untrusted: bool) -> Option<String> {
     let mut meta = serde_json::Map::new();
-    if let Some(text) = value.text() {
+    if let Some(text) = row.value.text() {
         meta.insert("text".to_owned(), text.into());
     }
     if untrusted {
         meta.insert("clock".to_owned(), "untrusted".into());
+    }
+    if row.is_stated {
+        meta.insert("stated".to_owned(), true.into());
     }
     (!meta.is_empty()).then(|| serde_json::Value::Object(meta).to_string())
 }

@@ -97,6 +97,8 @@ pub struct RecordRow {
     /// The source whose observation this is.
     pub source: Arc<str>,
     pub stamp: Stamp,
+    /// `missing` or `null` of a record gave the value, or a part of it: no counter counts it.
+    pub is_stated: bool,
 }
 
 /// A key's newest row, read back from the database at start.
@@ -167,6 +169,7 @@ impl Ledger {
                 value: row.value,
                 unit: row.unit,
                 stamp: row.stamp,
+                is_stated: false,
                 upstream: None,
                 response: 0,
                 provided: ResponseCount::provided_in_earlier_run(row.absence),
@@ -267,6 +270,7 @@ impl Ledger {
                 key: reading.key,
                 value: reading.value,
                 unit: reading.unit,
+                is_stated: reading.is_stated,
                 stamp: Stamp::received(at, record.map(|it| it.observed).or(observed)),
                 upstream: record.map(|record| UpstreamStaleness {
                     stale: record.stale,
@@ -362,6 +366,7 @@ impl Ledger {
             unit: standing.unit,
             source: source.clone(),
             stamp: standing.stamp,
+            is_stated: standing.is_stated,
         })
     }
 

@@ -55,7 +55,7 @@ pub(super) fn append(
             timestamp.1,
             entry.row.key,
             value.number(),
-            encode_meta(value, entry.untrusted),
+            encode_meta(&entry.row, entry.untrusted),
         ])?;
         match earlier {
             None => changes.add(key_id, second, id, value.number()),

@@ -14,7 +14,8 @@ CREATE TABLE records (
     timestamp TEXT NOT NULL,   -- when it was observed: RFC 3339 UTC, seconds, 'Z'
     key TEXT NOT NULL,         -- what was observed
     value REAL,                -- in the unit of `keys`; NULL for a text
-    meta JSON                  -- NULL, or {"text": the text} and/or {"clock": "untrusted"}
+    meta JSON                  -- NULL, or an object: "text" is the text; "clock": "untrusted";
+                               --   "stated": true where `missing` or `null` gave the value
 );
 
 -- Every key that was ever stored.

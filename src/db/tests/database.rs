@@ -50,10 +50,12 @@ fn rows_are_stored_exactly() {
         row("temperature", T0, 21.4),
         row_of("sky", T0 + 1, Value::Text(Arc::from("\"clear\" ☀"))),
         row("humidity", T0 + 2, 45.0),
+        row("rain", T0 + 3, 0.0),
     ]);
     batch[2].untrusted = true;
+    batch[3].row.is_stated = true;
     let committed = database.commit(&batch, i64::MIN).expect("it is committed");
-    assert_eq!(committed.stored, 3);
+    assert_eq!(committed.stored, 4);
     let at = |second: &str| format!("2025-10-30T20:00:0{second}Z");
     assert_eq!(
         all_records(&database),
@@ -72,6 +74,13 @@ fn rows_are_stored_exactly() {
                 "humidity".to_owned(),
                 Some(45.0),
                 Some("{\"clock\":\"untrusted\"}".to_owned())
+            ),
+            (
+                4,
+                at("3"),
+                "rain".to_owned(),
+                Some(0.0),
+                Some("{\"stated\":true}".to_owned())
             ),
         ]
     );

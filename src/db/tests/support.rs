@@ -88,6 +88,7 @@ pub fn row_of(key: &str, second: i64, value: Value) -> RecordRow {
         unit: Some(Arc::from("°C")),
         source: Arc::from("weather"),
         stamp: Stamp::received(trusted(second - T0), Some(observed)),
+        is_stated: false,
     }
 }
 

@@ -16,6 +16,8 @@ pub struct LastValue {
     pub value: Value,
     pub unit: Option<Arc<str>>,
     pub stamp: Stamp,
+    /// `missing` or `null` of the record gave it.
+    pub is_stated: bool,
     /// Its staleness by the upstream node, where the source is one.
     pub upstream: Option<UpstreamStaleness>,
     /// Which of the source's answers that was.

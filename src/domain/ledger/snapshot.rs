@@ -19,6 +19,8 @@ pub(super) struct CurrentValue {
     pub merged: Merged,
     pub stamp: Stamp,
     pub unit: Option<Arc<str>>,
+    /// A contributor's value was given by `missing` or `null`.
+    pub is_stated: bool,
     pub stale: bool,
     pub stale_after: Duration,
 }
@@ -94,10 +96,13 @@ impl Ledger {
         let rule = self.merge_rule(key).unwrap_or(Merge::Priority);
         let merged = merge(rule, &contributions)?;
         let (newest, stale_after) = provided[merged.contributors[0]];
+        let mut contributors = merged.contributors.iter();
+        let is_stated = contributors.any(|index| provided[*index].0.is_stated);
         let unit = self.plan.key_setting(key, |key| key.unit.clone());
         Some(CurrentValue {
             unit: unit.or_else(|| newest.unit.clone()),
             stamp: newest.stamp,
+            is_stated,
             stale: newest.is_stale(stale_after, now),
             stale_after,
             merged,

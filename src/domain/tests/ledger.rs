@@ -91,6 +91,25 @@ fn the_same_observation_is_stored_once_and_a_correction_again() {
 }
 
 #[test]
+fn rows_say_whether_their_value_was_stated() {
+    let stated = |value, is_stated| {
+        let mut outcome = readings(None, &[("t", value)]);
+        if let FetchOutcome::Readings { readings, .. } = &mut outcome {
+            readings[0].is_stated = is_stated;
+        }
+        outcome
+    };
+    let mut ledger = merging(2, "t", Merge::Mean);
+    let mut row = |source, second, outcome| {
+        let rows = ledger.apply(observation(source, second, outcome));
+        (rows[0].value.number(), rows[0].is_stated)
+    };
+    assert_eq!(row(0, 0, stated(0.0, true)), (Some(0.0), true));
+    assert_eq!(row(1, 1, stated(4.0, false)), (Some(2.0), true), "a part");
+    assert_eq!(row(0, 2, stated(2.0, false)), (Some(3.0), false));
+}
+
+#[test]
 fn the_same_observation_renews_no_age() {
     let mut ledger = ledger(1);
     for second in [10, 100, 170] {
