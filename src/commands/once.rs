@@ -53,7 +53,7 @@ pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
         sources.filter_map(|it| Some((plan.sources.get(it.observation.source)?, it)))
     };
     let results: Vec<_> = named()
-        .map(|(source, it)| (source, it.observation.clone()))
+        .map(|(source, it)| (source, with_configured_units(plan, &it.observation)))
         .collect();
     let mut text = table::render(&results, std::io::stdout().is_terminal());
     for (source, it) in named() {
@@ -64,6 +64,18 @@ pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
         );
     }
     text
+}
+
+/// The observation with the units of `[key.NAME]`, as they are published.
+fn with_configured_units(plan: &Plan, observation: &Observation) -> Observation {
+    let mut observation = observation.clone();
+    if let FetchOutcome::Readings { readings, .. } = &mut observation.outcome {
+        for reading in readings {
+            let unit = plan.key_setting(&reading.key, |key| key.unit.clone());
+            reading.unit = unit.or(reading.unit.take());
+        }
+    }
+    observation
 }
 
 /// One observation of each source, in their order. Each has its own timeout, so the total time
@@ -97,4 +109,66 @@ pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
         ledger.apply(it.observation.clone());
     }
     Ok(fetched)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::key_pattern::KeyPattern;
+    use crate::domain::plan::{KeyPlan, test_plan};
+    use crate::domain::reading::{Reading, Value};
+    use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
+
+    #[test]
+    fn units_are_those_that_are_published() {
+        let unit = |unit: &str| KeyPlan {
+            unit: Some(unit.into()),
+            ..KeyPlan::default()
+        };
+        let mut plan = test_plan(1, Duration::from_secs(60));
+        plan.keys.insert("l.a".into(), unit("kV"));
+        let pattern = KeyPattern::new("l.*").expect("a pattern");
+        plan.key_patterns.push((pattern, unit("V")));
+        let reading = |key: &str| Reading {
+            key: key.into(),
+            value: Value::Number(1.0),
+            unit: Some("W".into()),
+            is_stated: false,
+        };
+        let observation = Observation {
+            source: 0,
+            at: Moment {
+                wall: Wall(0),
+                mono: Mono(0),
+                trust: ClockTrust::Trusted,
+            },
+            duration: Duration::ZERO,
+            bytes: 0,
+            outcome: FetchOutcome::Readings {
+                observed: None,
+                readings: ["l.a", "l.b", "power"].map(reading).into(),
+                issues: Vec::new(),
+            },
+            next_in: Duration::ZERO,
+            server_wait: Duration::ZERO,
+            late_notice: None,
+            skipped_polls: 0,
+            upstream: None,
+        };
+        let fetched = Fetched {
+            observation,
+            exchanges: Vec::new(),
+            conflict: None,
+        };
+        let text = table(&plan, &[fetched]);
+        let units: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("source0 "))
+            .filter_map(|line| line.split_whitespace().nth(3))
+            .skip(1)
+            .collect();
+        assert_eq!(units, ["kV", "V", "W"], "{text}");
+    }
 }

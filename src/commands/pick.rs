@@ -9,9 +9,9 @@ use serde_json::Value as Json;
 use super::{FAILED, USAGE_ERROR, load_config, print_out};
 use crate::config::{Config, Overrides, SourceTarget};
 use crate::domain::json_path::SegmentKind;
-use crate::domain::normalise::describe_missing_value;
+use crate::domain::normalise::{describe_missing_value, number_option};
 use crate::domain::placeholder::PlaceholderTime;
-use crate::domain::plan::{RecordSelector, Selection};
+use crate::domain::plan::{Numbers, RecordSelector, Selection};
 use crate::domain::text::shorten;
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use crate::domain::value_path::{LocatedValue, ValuePath, escape, locate, unescape};
@@ -92,6 +92,7 @@ fn fetch(config: &mut Config, index: usize, path: &ValuePath) -> Result<(String,
     let plan = &mut config.sources[index].plan;
     let record = RecordSelector::new("value", path.clone());
     plan.selection = Selection::Selectors(vec![record]);
+    let numbers = plan.numbers;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut filled = path.clone();
     filled.fill(&PlaceholderTime {
@@ -104,10 +105,10 @@ fn fetch(config: &mut Config, index: usize, path: &ValuePath) -> Result<(String,
         None => return Err("it has no fetcher".to_owned()),
     };
     let tree = tree.map_err(|failure| format!("{}: {}", failure.cause.name(), failure.detail))?;
-    Ok(describe(path, &filled, &tree))
+    Ok(describe(path, &filled, &tree, numbers))
 }
 
-fn describe(path: &ValuePath, filled: &ValuePath, tree: &Json) -> (String, bool) {
+fn describe(path: &ValuePath, filled: &ValuePath, tree: &Json, numbers: Numbers) -> (String, bool) {
     let found = match filled {
         ValuePath::Pointer(_) => filled.find(tree).ok().flatten().into_iter().collect(),
         ValuePath::JsonPath(path) => locate(tree, path.select(tree).into_iter()),
@@ -139,20 +140,23 @@ fn describe(path: &ValuePath, filled: &ValuePath, tree: &Json) -> (String, bool)
         text += &format!("… and {} more\n", found.len() - rows.len());
     }
     let lines = match found.as_slice() {
-        [_] => one_record(path, first),
-        several => record_of_each(path, several, tree),
+        [_] => one_record(path, first, numbers),
+        several => record_of_each(path, several, tree, numbers),
     };
     text += &format!("\n[source.records]\n{lines}\n");
     (text, true)
 }
 
 /// The line for one value.
-fn one_record(path: &ValuePath, found: &LocatedValue<'_>) -> String {
+fn one_record(path: &ValuePath, found: &LocatedValue<'_>, numbers: Numbers) -> String {
     let key = bare_or_quoted(&key_of(&found.pointer));
     let at = quoted(path.as_str());
     match found.value {
-        Json::String(_) => format!("{key} = {{ at = {at}, text = true }}"),
-        Json::Number(_) | Json::Bool(_) => format!("{key} = {at}"),
+        Json::Number(_) | Json::Bool(_) | Json::String(_) => match options_of(found.value, numbers)
+        {
+            options if options.is_empty() => format!("{key} = {at}"),
+            options => format!("{key} = {{ at = {at}{options} }}"),
+        },
         Json::Null => format!("{key} = {at}  # null now"),
         Json::Array(_) => format!("# {at} is a list: choose an element by a position or a filter"),
         Json::Object(fields) => match fields.iter().find(|it| is_reading(it.1)) {
@@ -162,8 +166,34 @@ fn one_record(path: &ValuePath, found: &LocatedValue<'_>) -> String {
     }
 }
 
+/// What a record needs beside `at` to read a value: `, decimal = ","`.
+fn options_of(value: &Json, numbers: Numbers) -> String {
+    let Json::String(text) = value else {
+        return String::new();
+    };
+    match number_option(text, numbers) {
+        Some(None) => String::new(),
+        Some(Some(decimal)) => format!(", decimal = {}", quoted(decimal.name())),
+        None => ", text = true".to_owned(),
+    }
+}
+
+/// The same for values that one record reads.
+fn options_of_all(found: &[LocatedValue<'_>], numbers: Numbers) -> String {
+    let options = found.iter().map(|it| options_of(it.value, numbers));
+    let options: BTreeSet<String> = options.filter(|it| !it.is_empty()).collect();
+    let text = options.iter().find(|it| it.contains("text"));
+    // A comma decides: texts without a fraction are the same with a point.
+    text.or(options.first()).cloned().unwrap_or_default()
+}
+
 /// The line for several values: one record of each.
-fn record_of_each(path: &ValuePath, found: &[LocatedValue<'_>], tree: &Json) -> String {
+fn record_of_each(
+    path: &ValuePath,
+    found: &[LocatedValue<'_>],
+    tree: &Json,
+    numbers: Numbers,
+) -> String {
     // Of $.list[*].value the elements are those of $.list[*].
     if let ValuePath::JsonPath(path) = path
         && let Some((last, before)) = path.segments().split_last()
@@ -173,9 +203,9 @@ fn record_of_each(path: &ValuePath, found: &[LocatedValue<'_>], tree: &Json) -> 
     {
         return each_line(
             parent.as_str(),
-            &element_key(element),
-            name,
+            &format!("{}{name}", element_key(element)),
             &format!("/{}", escape(name)),
+            &options_of_all(found, numbers),
         );
     }
     let Some(LocatedValue {
@@ -190,19 +220,21 @@ fn record_of_each(path: &ValuePath, found: &[LocatedValue<'_>], tree: &Json) -> 
         let name = found
             .first()
             .map_or_else(String::new, |it| key_of(&it.pointer));
-        return each_line(path.as_str(), &format!("{name}."), "{#}", "");
+        let options = options_of_all(found, numbers);
+        return each_line(path.as_str(), &format!("{name}.{{#}}"), "", &options);
     };
     let element = Json::Object(fields.clone());
     let key = element_key(&element);
     let is_other = |name: &str| key != format!("{{{name}}}.");
     let value = fields.iter().find(|it| is_reading(it.1) && is_other(it.0));
     let value = value.map_or("field", |it| it.0.as_str());
-    each_line(path.as_str(), &key, value, &format!("/{}", escape(value)))
+    let at = format!("/{}", escape(value));
+    each_line(path.as_str(), &format!("{key}{value}"), &at, "")
 }
 
-fn each_line(each: &str, begin: &str, end: &str, at: &str) -> String {
-    let key = quoted(&format!("{begin}{end}"));
-    format!("{key} = {{ each = {}, at = {} }}", quoted(each), quoted(at))
+fn each_line(each: &str, key: &str, at: &str, options: &str) -> String {
+    let (key, each, at) = (quoted(key), quoted(each), quoted(at));
+    format!("{key} = {{ each = {each}, at = {at}{options} }}")
 }
 
 /// The begin of a key that tells elements apart.
@@ -281,18 +313,56 @@ mod tests {
             ),
         ] {
             let path = ValuePath::parse(path).expect(path);
-            let (text, is_found) = describe(&path, &path, &tree);
+            let (text, is_found) = describe(&path, &path, &tree, Numbers::Strict);
             assert_eq!(text, expected);
             assert!(is_found);
         }
         let path = ValuePath::parse("$.checks[?@.name=='dor']").expect("path");
-        let (text, is_found) = describe(&path, &path, &tree);
+        let (text, is_found) = describe(&path, &path, &tree, Numbers::Strict);
         assert_eq!(
             text,
             "nothing: /checks is a list of 2, in which nothing matches [?@.name=='dor']; name is \
              \"door\", \"gate\"\n"
         );
         assert!(!is_found);
+    }
+
+    #[test]
+    fn a_text_with_a_number_is_given_the_option_that_reads_it() {
+        let tree = json!({
+            "price": "12.5 kWh", "comma": "1.234,5", "both": "1,234", "serial": "84f3eb12", "day": "2026-11-29",
+            "list": [{"id": "a", "v": "230"}, {"id": "b", "v": "230,1"}, {"id": "c", "v": "off"}],
+        });
+        let strict = [
+            ("$.price", "price = { at = \"$.price\", decimal = \".\" }"),
+            ("$.comma", "comma = { at = \"$.comma\", decimal = \",\" }"),
+            ("$.both", "both = { at = \"$.both\", text = true }"),
+            ("$.serial", "serial = { at = \"$.serial\", text = true }"),
+            ("$.day", "day = { at = \"$.day\", text = true }"),
+            (
+                "$.list[:2].v",
+                "\"{id}.v\" = { each = \"$.list[:2]\", at = \"/v\", decimal = \",\" }",
+            ),
+            (
+                "$.list[*].v",
+                "\"{id}.v\" = { each = \"$.list[*]\", at = \"/v\", text = true }",
+            ),
+        ];
+        let lenient = [
+            ("$.price", "price = \"$.price\""),
+            ("$.comma", "comma = { at = \"$.comma\", decimal = \",\" }"),
+            (
+                "$.list[:2].v",
+                "\"{id}.v\" = { each = \"$.list[:2]\", at = \"/v\" }",
+            ),
+        ];
+        let cases = strict.iter().map(|it| (Numbers::Strict, it));
+        for (numbers, (path, line)) in cases.chain(lenient.iter().map(|it| (Numbers::Lenient, it)))
+        {
+            let path = ValuePath::parse(path).expect(path);
+            let (text, _) = describe(&path, &path, &tree, numbers);
+            assert_eq!(text.lines().last(), Some(*line), "{numbers:?}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod number;
 mod selected;
 mod time;
 
+pub use advice::number_option;
 pub use missing::describe_missing_value;
 pub use time::read_time;
 

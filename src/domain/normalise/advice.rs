@@ -1,6 +1,6 @@
 //! Advice which option reads a text that was refused as a number.
 
-use super::number::{Quantity, parse_in_base, parse_plain, parse_quantity};
+use super::number::{Quantity, is_known_unit, parse_in_base, parse_plain, parse_quantity};
 use crate::domain::plan::{Decimal, Numbers, RecordSelector};
 use crate::domain::text::format_number;
 use crate::domain::toml_text::{bare_or_quoted, quoted};
@@ -34,11 +34,33 @@ pub fn advise(text: &str, pick: &RecordSelector, numbers: Numbers) -> String {
     if let (Some(number), None) = (only_number(text), &pick.pattern) {
         return format!("; pattern = \"([-0-9.,]+)\" takes {number} out of it");
     }
+    if text.parse::<f64>().is_ok() {
+        // NaN and infinity are no values, and not numbers to be written otherwise.
+        return "; text = true stores it".to_owned();
+    }
     if text.chars().count() <= limits::MAPPED_TEXT_CHARS && !text.contains(is_digit) {
         let name = bare_or_quoted(text);
         return format!("; map = {{ {name} = 0 }} gives it a number, text = true stores it");
     }
     "; text = true stores it".to_owned()
+}
+
+/// The option with which a record reads a text as a number: none where `numbers` suffices. `None`
+/// where it is no number, or has a unit that is not known.
+pub fn number_option(text: &str, numbers: Numbers) -> Option<Option<Decimal>> {
+    let read = |decimal| {
+        let read = parse_quantity(text, decimal).ok()?;
+        (read.unit.is_empty() || is_known_unit(&read.unit)).then_some(read.number)
+    };
+    if numbers == Numbers::Lenient && read(None).is_some() {
+        return Some(None);
+    }
+    match (read(Some(Decimal::Point)), read(Some(Decimal::Comma))) {
+        (Some(point), Some(comma)) if point != comma => None,
+        (Some(_), _) => Some(Some(Decimal::Point)),
+        (None, Some(_)) => Some(Some(Decimal::Comma)),
+        (None, None) => None,
+    }
 }
 
 /// The same where a decimal point or comma decides.

@@ -221,6 +221,8 @@ fn an_issue_says_which_option_reads_the_text() {
             "--",
             "; map = { -- = 0 } gives it a number, text = true stores it",
         ),
+        (pick("/v"), "NaN", "; text = true stores it"),
+        (pick("/v"), "-inf", "; text = true stores it"),
         (pick("/v"), "01:30:00", "; text = true stores it"),
         (pick("/v"), "2026-11-29", "; text = true stores it"),
         (
