@@ -94,6 +94,9 @@ impl XmlLists {
                 };
                 let Some(element) = element else { continue };
                 lists.add_value_path(&element, &selector.at);
+                if let Some(unit_at) = &selector.unit_at {
+                    lists.add_value_path(&element, unit_at);
+                }
                 for part in selector.key.split('{').skip(1) {
                     let field = part.split('}').next().unwrap_or_default();
                     lists.add_pointer(&format!("{element}{field}"));

@@ -64,7 +64,8 @@ pub fn parse_quantity(text: &str, decimal: Option<Decimal>) -> Result<Quantity, 
         // `$0.25/kWh`.
         Some(per) => !currency.is_empty() && is_unit(per),
         None if unit.is_empty() => true,
-        None => currency.is_empty() && is_unit(unit) && !(unit == rest && may_be_digits(unit)),
+        None if unit == rest && may_be_digits(numeral, unit) => false,
+        None => currency.is_empty() && is_unit(unit),
     };
     if !is_fit {
         return Err(NumberError::NotANumber);
@@ -232,8 +233,12 @@ fn is_unit(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// Whether what follows a digit at once may be more digits, of base 16, or a name's: `84f3`.
-fn may_be_digits(unit: &str) -> bool {
+/// Whether what follows a digit at once may be more digits, of base 16, or a name's: `84f3`, but
+/// not `21.5C`.
+fn may_be_digits(numeral: &str, unit: &str) -> bool {
+    if numeral.contains(['.', ',']) && matches!(unit, "C" | "F") {
+        return false;
+    }
     let is_hexadecimal = unit.bytes().all(|byte| byte.is_ascii_hexdigit());
     let has_digit = unit.bytes().any(|byte| byte.is_ascii_digit());
     (is_hexadecimal || has_digit) && !is_known_unit(unit)

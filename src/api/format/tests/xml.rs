@@ -177,6 +177,34 @@ fn what_a_json_path_looks_through_is_a_list() {
 }
 
 #[test]
+fn what_a_unit_path_looks_through_is_a_list() {
+    let text = "<r><item><u>W</u></item><unit><n>1</n></unit></r>";
+    for (each, unit_at, expected) in [
+        (
+            Some("/r/item"),
+            "/u/0",
+            json!({"r": {"item": [{"u": ["W"]}], "unit": {"n": 1}}}),
+        ),
+        (
+            None,
+            "$.r.unit[?@.n==1].name",
+            json!({"r": {"item": {"u": "W"}, "unit": [{"n": 1}]}}),
+        ),
+    ] {
+        let plan = SourcePlan {
+            selection: Selection::Selectors(vec![RecordSelector {
+                each: each.map(Into::into),
+                unit_at: ValuePath::parse(unit_at).ok(),
+                ..RecordSelector::new("{#}", "/v")
+            }]),
+            ..SourcePlan::default()
+        };
+        let lists = XmlLists::of_plan(&plan);
+        assert_eq!(parse(text, &lists), Ok(expected), "{unit_at}");
+    }
+}
+
+#[test]
 fn depth_values_and_time_are_bounded() {
     let none = XmlLists::default();
     let nested = |levels: usize| format!("{}1{}", "<a>".repeat(levels), "</a>".repeat(levels));
