@@ -5,11 +5,18 @@ use std::time::Duration;
 
 // ---- Readings ------------------------------------------------------------------------
 
-/// Records of one source. A default selection of a chatty API must not fill the node.
+/// Records of one source, unless it says otherwise. A default selection of a chatty API must not
+/// fill the node.
 pub const RECORDS_PER_SOURCE: usize = 256;
-/// Records in all: 2,000 × about 60 bytes is a snapshot of 120 kB, the most that a Pi Zero
-/// should render on a change.
+/// Records in all, unless the configuration says otherwise: 2,000 × about 60 bytes is a snapshot
+/// of 120 kB, the most that a Pi Zero should render on a change.
 pub const RECORDS_TOTAL: usize = 2_000;
+/// Memory that one record takes with its row in the snapshot, the representations and pages that
+/// show it and their compressed forms: 5,000 records that are all asked for take 23 MB (x86-64).
+pub const RECORD_MEMORY_BYTES: u64 = 5_000;
+/// The most records that a configuration may ask for, of one source and in all: 25 MB of the 48 MB
+/// that the unit allows before it slows the node down (`MemoryHigh`).
+pub const MAX_CONFIGURED_RECORDS: usize = 5_000;
 /// Good answers in a row without a key before it may be forgotten: a device that is off for
 /// a while, or an answer that is cut short, must not cost its key.
 pub const FORGET_AFTER_RESPONSES: u64 = 30;
@@ -19,14 +26,13 @@ pub const FORGET_AFTER: Duration = Duration::from_secs(86_400);
 /// The most that one pause between two fetches counts towards [`FORGET_AFTER`], in intervals of
 /// the source: the time that a suspended machine slept does not count.
 pub const MAX_CREDITED_INTERVALS: u32 = 3;
-/// Forgotten keys whose names are remembered, so that a display that asks for one among
-/// others goes on getting the others.
-pub const FORGOTTEN_KEYS: usize = RECORDS_TOTAL;
 /// Names shown of the keys that a limit leaves out.
 pub const DROPPED_KEYS_SHOWN: usize = 3;
 /// Keys of the database that are kept in memory, at about 200 bytes each: twice as many as
-/// there can be records, so that a node without dynamic keys reads each from disk once.
-pub const KEY_CACHE_ENTRIES: usize = 2 * RECORDS_TOTAL;
+/// there can be records by default, or as one commit has, if that is more, so that a node without
+/// dynamic keys reads each from disk once.
+pub const KEY_CACHE_ENTRIES: usize = CACHED_KEYS_PER_RECORD * RECORDS_TOTAL;
+pub const CACHED_KEYS_PER_RECORD: usize = 2;
 /// Rows of the hourly tier that a start reads to learn for how long keys have been absent:
 /// 30 hours of all records, a month of 80 keys.
 pub const RESTORED_HOURLY_ROWS: usize = 60_000;
@@ -50,6 +56,9 @@ pub const PATTERN_CHARS: usize = 200;
 pub const PATTERN_BYTES: usize = 16 * 1024;
 /// Bytes of a text in which a `pattern` searches: a page of a device.
 pub const PATTERN_TEXT_BYTES: usize = 16 * 1024;
+/// Words of a JSON response that stand for no number (`nan`) and are quoted in its issues; the
+/// others are null.
+pub const NOT_NUMBERS: usize = 256;
 /// Issues kept of one response; the rest is counted.
 pub const ISSUES_PER_RESPONSE: usize = 32;
 /// Characters of a sample shown in an issue.
@@ -58,8 +67,8 @@ pub const SAMPLE_CHARS: usize = 48;
 pub const POINTER_CHARS: usize = 160;
 /// Escapes of escapes in which secrets are searched: an error page in JSON quotes an address.
 pub const ESCAPE_LEVELS: usize = 4;
-/// Nodes that one JSONPath may select: as many as there can be records.
-pub const JSON_PATH_NODES: usize = RECORDS_TOTAL;
+/// Nodes that one JSONPath may select.
+pub const JSON_PATH_NODES: usize = 2_000;
 /// Bytes of a JSONPath: long ones have three filters or a list of names.
 pub const JSON_PATH_BYTES: usize = 512;
 /// Filters of one JSONPath: each is tried on every element that the path reaches.

@@ -28,6 +28,7 @@ use crate::api::request_quota::QuotaHandle;
 use crate::config::Config;
 use crate::db::database::Database;
 use crate::db::error::OpenError;
+use crate::db::last_values::WantedKeys;
 use crate::db::open::DatabaseLocation;
 use crate::db::retention::policy::RetentionPolicy;
 use crate::db::store::{self, Store, StoreSettings};
@@ -264,8 +265,14 @@ fn restore_last_run(
         boot,
         database,
     } = storage;
-    let names_key = |key: &str| (0..plan.sources.len()).any(|it| plan.names_key(it, key));
-    let values = last_run::last_values(database, location, boot, &names_key);
+    let wanted = WantedKeys {
+        is_named: &|key| (0..plan.sources.len()).any(|it| plan.names_key(it, key)),
+        max_records: &|name| {
+            let source = plan.sources.iter().find(|source| *source.name == *name);
+            source.map_or(limits::RECORDS_PER_SOURCE, |source| source.max_records)
+        },
+    };
+    let values = last_run::last_values(database, location, boot, wanted);
     let quotas = SavedQuotas::read(config, |names| {
         let names = names.iter().map(String::as_str);
         last_run::quotas(database, location, boot, names)

@@ -15,11 +15,13 @@ use crate::domain::reading::{Issue, Reading, Reason, UpstreamNode, UpstreamRecor
 use crate::domain::text::shorten;
 use crate::limits;
 
-/// Parses the snapshot of the node at `host`; `own` is this node's name.
+/// Parses the snapshot of the node at `host`, of which `max_records` are taken; `own` is this node's
+/// name.
 pub fn parse_snapshot(
     body: &Json,
     own: &str,
     host: &str,
+    max_records: usize,
 ) -> Result<(Normalised, UpstreamNode), Failure> {
     let name = |json: &Json| json.as_str().map(|text| Arc::from(shorten_line(text)));
     let node: Option<Arc<str>> = body.get("node").and_then(name);
@@ -51,7 +53,7 @@ pub fn parse_snapshot(
     let mut upstream_records = BTreeMap::new();
     let mut omitted = OmittedRecords::default();
     for (index, record) in records.iter().enumerate() {
-        if normalised.readings.len() >= limits::RECORDS_PER_SOURCE {
+        if normalised.readings.len() >= max_records {
             let key = record.get("key").and_then(Json::as_str);
             omitted.add(|| shorten_line(key.unwrap_or("?")).clone());
             continue;
@@ -76,7 +78,7 @@ pub fn parse_snapshot(
     }
     normalised
         .issues
-        .extend(omitted.issue(RecordLimit::PerUpstreamNode));
+        .extend(omitted.issue(RecordLimit::PerUpstreamNode(max_records)));
     let upstream = UpstreamNode {
         node,
         via,
@@ -151,7 +153,7 @@ mod tests {
             {"key": "when", "value": 1},
         ]);
         let body = snapshot("attic", &["cellar"], records);
-        let (taken, followed) = parse_snapshot(&body, "hall", "HOST").expect("a main-node");
+        let (taken, followed) = parse_snapshot(&body, "hall", "HOST", 256).expect("a main-node");
         let readings: Vec<String> = taken
             .readings
             .iter()
@@ -191,15 +193,15 @@ mod tests {
         let record = |n: usize| json!({"key": format!("k{n}"), "value": 1, "observed": "2025-10-30T20:00:00Z"});
         let records: Vec<Json> = (0..300).map(record).collect();
         let body = snapshot("attic", &[], records.into());
-        let (taken, _) = parse_snapshot(&body, "hall", "HOST").expect("a main-node");
-        assert_eq!(taken.readings.len(), limits::RECORDS_PER_SOURCE);
+        let (taken, _) = parse_snapshot(&body, "hall", "HOST", 256).expect("a main-node");
+        assert_eq!(taken.readings.len(), 256);
         let mut issue = taken.issues[0].clone();
         issue.shorten();
         assert_eq!(
             issue.to_string(),
-            "too_many: the whole response: expected at most 256 records of one source: follow \
-             the nodes that this one follows, or read what you want of it with \
-             url = \"…/snapshot?keys=…\", found 44 more: k256, k257, k258, …"
+            "too_many: the whole response: expected at most 256 records of one source: raise its \
+             `max_records`, or follow the nodes that this one follows, found 44 more: k256, k257, \
+             k258, …"
         );
     }
 
@@ -226,7 +228,7 @@ mod tests {
                  `records` in its /snapshot?full=1",
             ),
         ] {
-            let refused = parse_snapshot(&body, "hall", "HOST").expect_err("refused");
+            let refused = parse_snapshot(&body, "hall", "HOST", 256).expect_err("refused");
             assert_eq!(refused.to_string(), expected);
         }
     }

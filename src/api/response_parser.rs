@@ -72,7 +72,7 @@ impl ResponseParser<'_> {
                 let normalised = normalise(&plan, &tree, self.last_accepted, begun.mono);
                 (normalised, None)
             }
-            Some(own) => match follow::parse_snapshot(&tree, own, host) {
+            Some(own) => match follow::parse_snapshot(&tree, own, host, self.plan.max_records) {
                 Ok((normalised, upstream)) => (normalised, Some(upstream)),
                 Err(failure) => return failed(failure),
             },

@@ -23,6 +23,7 @@ use crate::domain::placeholder::PlaceholderTime;
 use crate::domain::plan::{Plan, Selection, SourcePlan};
 use crate::domain::reading::FetchOutcome;
 use crate::domain::text::count_noun;
+use crate::limits;
 use crate::node::sources::fetchers;
 use crate::node::{notifiers, requests};
 use crate::sys::clock::{Clock, SystemClock};
@@ -68,6 +69,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     ]);
     findings.extend(config.listen.iter().map(|address| listen_address(*address)));
     findings.push(routes(&config));
+    findings.extend(records_memory(&config));
     findings.extend(local_names(&config));
     findings.extend(dated_requests(&config));
     findings.extend(dated_paths(&config));
@@ -91,6 +93,17 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         0 => 0,
         _ => FAILED,
     }
+}
+
+/// What more records than by default cost.
+fn records_memory(config: &Config) -> Option<Finding> {
+    let most = config.max_records;
+    (most > limits::RECORDS_TOTAL).then(|| {
+        let megabytes = most as u64 * limits::RECORD_MEMORY_BYTES / 1_000_000;
+        Note(format!(
+            "max_records = {most}: so many records take about {megabytes} MB of memory"
+        ))
+    })
 }
 
 /// Sources whose name a static binary cannot look up: it has no multicast DNS.

@@ -146,6 +146,8 @@ impl<'a> Rehearsal<'a> {
                 interval: source.every,
                 attribution: None,
                 keys: 0,
+                omitted: 0,
+                max_records: 256,
                 conflict: None,
                 health: SourceHealth {
                     attempts: 10,

@@ -41,10 +41,12 @@ use self::reader::{ConfigReader, TableReader};
 use self::section::read_options;
 use self::source::{SourceInputs, read_sources};
 use self::top_level::{TopLevelDraft, is_top_level, local_options};
+use self::types::KeySpans;
 pub use self::types::{
     Auth, Config, ConfiguredBody, ConfiguredCredential, LocalSettings, Notifications, Overrides,
     RequestMethod, SourceConfig, SourceTarget, WebhookFormat,
 };
+use crate::domain::toml_text::quoted;
 pub use crate::sys::host_name::name as host_name;
 use crate::sys::text_file;
 use openapi::operation::Api;
@@ -249,6 +251,7 @@ fn read_root(
     notifications.mail = mail::read_mail(&mut root, reader, directory);
     root.finish();
     check_shared_keys(reader, &sources, &keys);
+    check_record_limits(reader, &sources, draft.config.max_records);
     warn_unknown_keys(reader, &sources, &keys, &patterns, &alert);
     let timezone = &draft.config.timezone;
     let sources = sources.into_iter().map(|(mut source, _)| {
@@ -256,7 +259,7 @@ fn read_root(
         source.plan.placeholder_zone = zone.clone();
         source
     });
-    Config {
+    let config = Config {
         sources: sources.collect(),
         accounts: accounts.into_accounts(),
         keys,
@@ -267,6 +270,26 @@ fn read_root(
         alert,
         notifications,
         ..draft.config
+    };
+    config.with_named_keys()
+}
+
+/// A source may have no more records than all together.
+fn check_record_limits(
+    reader: &ConfigReader<'_>,
+    sources: &[(SourceConfig, KeySpans)],
+    in_all: usize,
+) {
+    for (source, _) in sources {
+        let own = source.plan.max_records;
+        if own > in_all {
+            let message = format!(
+                "max_records = {own} of the source {} is more than all sources together may have: \
+                 write max_records = {own} at the top of the file too",
+                quoted(&source.plan.name)
+            );
+            reader.remark_at(Severity::Problem, &source.location, message);
+        }
     }
 }
 

@@ -123,7 +123,8 @@ fn read_source(
             draft.source.quota,
         );
     }
-    let (selection, keys) = read_selection(&mut table, inputs.directory);
+    let (selection, keys) =
+        read_selection(&mut table, inputs.directory, draft.source.plan.max_records);
     draft.source.plan.selection = selection;
     draft.source.plan.has_shared_prefix = table.device().is_some() && table.get("prefix").is_some();
     draft.source.location = table.location();

@@ -12,6 +12,7 @@ use super::reader::ConfigReader;
 use super::secret::Secret;
 use super::section::{ConfigOption, OptionReader, duration, list, path, plain, set, text};
 use super::types::{Config, Overrides};
+use crate::limits;
 use crate::sys::text_file;
 
 /// The configuration while it is read, and the flags that override it.
@@ -22,7 +23,7 @@ pub struct TopLevelDraft {
 
 type TopLevelOption = ConfigOption<TopLevelDraft, Config>;
 
-pub static OPTIONS: [TopLevelOption; 14] = [
+pub static OPTIONS: [TopLevelOption; 15] = [
     TopLevelOption::new(
         "name",
         "text",
@@ -157,6 +158,18 @@ pub static OPTIONS: [TopLevelOption; 14] = [
             set(&mut draft.config.backup_keep, count);
         },
         |config| plain(config.backup_every.map(|_| config.backup_keep)?),
+    ),
+    TopLevelOption::new(
+        "max_records",
+        "number, 1 to 5000",
+        "2000",
+        "5000",
+        "How many records (keys with a current value) all sources together may have; more are left out, and an issue says so. Each thousand takes about 5 MB of memory. One source has at most its own `max_records`.",
+        |draft, option| {
+            let count = option.integer(1..=limits::MAX_CONFIGURED_RECORDS as u64);
+            set(&mut draft.config.max_records, count.map(|it| it as usize));
+        },
+        |config| plain(config.max_records),
     ),
     TopLevelOption::new(
         "cors",

@@ -2,7 +2,7 @@
 //!
 //! Shared by the sections, which read and print them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -62,6 +62,8 @@ pub struct Config {
     /// Interval of automatic backups, and how many are kept.
     pub backup_every: Option<Duration>,
     pub backup_keep: usize,
+    /// Most records of all sources together.
+    pub max_records: usize,
     /// Whether CORS allows every origin (`Access-Control-Allow-Origin: *`).
     pub cors_any: bool,
     pub sources: Vec<SourceConfig>,
@@ -98,6 +100,7 @@ impl Config {
             database_max: limits::DATABASE_BYTES,
             backup_every: None,
             backup_keep: BACKUPS_KEPT,
+            max_records: limits::RECORDS_TOTAL,
             cors_any: false,
             sources: Vec::new(),
             accounts: BTreeMap::new(),
@@ -128,6 +131,16 @@ impl Config {
         sources.filter(move |source| source.account.as_deref() == Some(account))
     }
 
+    /// Tells the sources which keys other sections name.
+    pub fn with_named_keys(mut self) -> Config {
+        let named: BTreeSet<Arc<str>> = self.plan().expected_keys().into_iter().cloned().collect();
+        let named = Arc::new(named);
+        for source in &mut self.sources {
+            source.plan.named_keys = named.clone();
+        }
+        self
+    }
+
     /// The part that `domain` needs.
     pub fn plan(&self) -> Plan {
         Plan {
@@ -138,6 +151,7 @@ impl Config {
                 .collect(),
             keys: self.keys.clone(),
             key_patterns: self.key_patterns.clone(),
+            max_records: self.max_records,
             alert_keys: {
                 let values = self.alert.values.iter().map(|rule| &rule.key);
                 let stale = self.alert.stale.iter().map(|rule| &rule.key);

@@ -339,12 +339,15 @@ impl WriterState {
     /// Begins a commit: where the cache has grown past its bound, the half that was used
     /// longest ago goes.
     fn evict_keys(&mut self) {
+        let mut used: Vec<u64> = self.keys.values().map(|key| key.last_used).collect();
+        let in_last_commit = used.iter().filter(|commit| **commit == self.commits);
+        let most = limits::CACHED_KEYS_PER_RECORD * in_last_commit.count();
+        let most = most.max(limits::KEY_CACHE_ENTRIES);
         self.commits += 1;
-        if self.keys.len() <= limits::KEY_CACHE_ENTRIES {
+        if used.len() <= most {
             return;
         }
-        let mut used: Vec<u64> = self.keys.values().map(|key| key.last_used).collect();
-        let middle = used.len().saturating_sub(limits::KEY_CACHE_ENTRIES / 2);
+        let middle = used.len().saturating_sub(most / 2);
         let (_, bound, _) = used.select_nth_unstable(middle);
         let bound = *bound;
         self.keys.retain(|_, key| key.last_used > bound);

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::database::Database;
 use super::error::{self, OpenError};
-use super::last_values::{self, IsNamed};
+use super::last_values::{self, WantedKeys};
 use super::open::DatabaseLocation;
 use super::{connection, outbox, quota, salvage};
 use crate::domain::alert::AlertState;
@@ -24,9 +24,9 @@ pub fn last_values(
     opened: &Result<Database, OpenError>,
     location: &DatabaseLocation,
     boot: &str,
-    is_named: IsNamed<'_>,
+    wanted: WantedKeys<'_>,
 ) -> Vec<RestoredRecord> {
-    let read = |connection: &Connection| last_values::read_last_values(connection, boot, is_named);
+    let read = |connection: &Connection| last_values::read_last_values(connection, boot, wanted);
     match read_database(opened, location, read) {
         None => Vec::new(),
         Some(Ok(records)) => records,

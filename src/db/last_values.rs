@@ -19,8 +19,14 @@ use crate::domain::ledger::{Absence, RestoredRecord};
 use crate::domain::time::{Mono, Wall};
 use crate::limits;
 
-/// Whether the configuration names a key.
-pub type IsNamed<'a> = &'a dyn Fn(&str) -> bool;
+/// Which keys the configuration has room for.
+#[derive(Clone, Copy)]
+pub struct WantedKeys<'a> {
+    /// Whether the configuration names a key.
+    pub is_named: &'a dyn Fn(&str) -> bool,
+    /// Most records of a source.
+    pub max_records: &'a dyn Fn(&str) -> usize,
+}
 
 /// A row of `latest` with what is needed to judge it.
 struct LastRow {
@@ -31,12 +37,12 @@ struct LastRow {
 }
 
 /// The newest rows, as far as `connection` shows: of each source's keys those observed last, at
-/// most as many as a source may have records, and all that `is_named`. A database may have any
+/// most as many as the source may have records, and all that are named. A database may have any
 /// number of old keys, and memory is small.
 pub fn read_last_values(
     connection: &Connection,
     boot: &str,
-    is_named: IsNamed<'_>,
+    wanted: WantedKeys<'_>,
 ) -> rusqlite::Result<Vec<RestoredRecord>> {
     let last_boot: Option<String> = error::readable(read_meta(connection, "boot"))?.flatten();
     let is_same_boot = !boot.is_empty() && last_boot.as_deref() == Some(boot);
@@ -82,26 +88,29 @@ pub fn read_last_values(
         let Some(candidate) = error::readable(candidate)?.flatten() else {
             continue;
         };
-        if is_named(&candidate.row.key) {
+        if (wanted.is_named)(&candidate.row.key) {
             named.push(candidate);
             continue;
         }
+        let most = (wanted.max_records)(&candidate.row.source);
         let of_source = others.entry(candidate.row.source.clone()).or_default();
         of_source.push(candidate);
-        if of_source.len() >= 2 * limits::RECORDS_PER_SOURCE {
-            keep_newest(of_source);
+        if of_source.len() >= 2 * most {
+            keep_newest(of_source, most);
         }
     }
-    others.values_mut().for_each(keep_newest);
+    for (source, candidates) in &mut others {
+        keep_newest(candidates, (wanted.max_records)(source));
+    }
     let mut all: Vec<LastRow> = others.into_values().flatten().chain(named).collect();
     all.sort_by_key(|candidate| candidate.key_id);
     count_absences(connection, &mut all)?;
     Ok(all.into_iter().map(|candidate| candidate.row).collect())
 }
 
-fn keep_newest(candidates: &mut Vec<LastRow>) {
+fn keep_newest(candidates: &mut Vec<LastRow>, most: usize) {
     candidates.sort_by_key(|candidate| (Reverse(candidate.second), candidate.key_id));
-    candidates.truncate(limits::RECORDS_PER_SOURCE);
+    candidates.truncate(most);
 }
 
 /// For how long each key's source answered without it, as far as the hourly tier proves: by

@@ -76,14 +76,12 @@ impl SourceLedger {
     }
 
     /// What the limits on records left out of the newest response.
-    fn limit_issues(&self, is_upstream_node: bool) -> impl Iterator<Item = Issue> {
-        let of_source = if is_upstream_node {
-            RecordLimit::PerUpstreamNode
-        } else {
-            RecordLimit::PerSource
-        };
+    fn limit_issues(&self, plan: &Plan, index: usize) -> impl Iterator<Item = Issue> {
+        let of_source = RecordLimit::of_source(&plan.sources[index]);
         let own = self.over_source_limit.issue(of_source);
-        let total = self.over_total_limit.issue(RecordLimit::Total);
+        let total = self
+            .over_total_limit
+            .issue(RecordLimit::Total(plan.max_records));
         own.into_iter().chain(total)
     }
 }
@@ -235,7 +233,7 @@ impl Ledger {
                 let readings = std::mem::take(readings);
                 self.mark_provided(index, &readings, issues);
                 let changed = self.apply_readings(index, observation.at, *observed, readings);
-                issues.extend(self.sources[index].limit_issues(plan.is_upstream_node));
+                issues.extend(self.sources[index].limit_issues(&plans, index));
                 changed
             }
         };
@@ -320,10 +318,10 @@ impl Ledger {
         {
             let source = &mut self.sources[index];
             match limit {
-                RecordLimit::PerSource | RecordLimit::PerUpstreamNode => {
+                RecordLimit::PerSource(_) | RecordLimit::PerUpstreamNode(_) => {
                     source.over_source_limit.add(|| new.key.to_string());
                 }
-                RecordLimit::Total => source.over_total_limit.add(|| new.key.to_string()),
+                RecordLimit::Total(_) => source.over_total_limit.add(|| new.key.to_string()),
             }
             return false;
         }

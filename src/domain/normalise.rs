@@ -57,7 +57,7 @@ impl LastAccepted {
             }
         }
         // Keys come from responses, so they are bounded: the oldest go.
-        while self.0.len() > 2 * limits::RECORDS_PER_SOURCE {
+        while self.0.len() > 2 * source.max_records {
             let oldest = self.0.iter().min_by_key(|(_, (_, at))| *at);
             match oldest.map(|(key, _)| key.clone()) {
                 Some(key) => drop(self.0.remove(&key)),
@@ -109,10 +109,9 @@ pub fn normalise(
     match &source.selection {
         Selection::Selectors(list) => {
             let mut picks = selected::SelectedRecords {
+                source,
                 body,
                 units,
-                numbers: source.numbers,
-                has_texts_alone: source.format.has_texts_alone(),
                 last_accepted,
                 now,
                 result: &mut taken,
@@ -121,7 +120,7 @@ pub fn normalise(
             picks.read_all(list);
         }
         Selection::AllLeaves { prefix } => {
-            all_leaves::read_all(body, prefix, units, source.numbers, &mut taken);
+            all_leaves::read_all(source, body, prefix, units, &mut taken);
         }
     }
     taken
@@ -169,11 +168,22 @@ fn has_no_leaf(json: &Json, depth: usize) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordLimit {
     /// Of one source.
-    PerSource,
+    PerSource(usize),
     /// The same, where the source is another main-node, of which nothing can be chosen.
-    PerUpstreamNode,
+    PerUpstreamNode(usize),
     /// Of all sources together.
-    Total,
+    Total(usize),
+}
+
+impl RecordLimit {
+    /// The limit on the records of `source`.
+    pub fn of_source(source: &SourcePlan) -> RecordLimit {
+        if source.is_upstream_node {
+            RecordLimit::PerUpstreamNode(source.max_records)
+        } else {
+            RecordLimit::PerSource(source.max_records)
+        }
+    }
 }
 
 /// What a limit leaves out: how many records, and the first few of their names.
@@ -195,20 +205,17 @@ impl OmittedRecords {
     /// The issue that reports it, if anything was left out.
     pub fn issue(&self, limit: RecordLimit) -> Option<Issue> {
         let expected = match limit {
-            RecordLimit::PerSource => format!(
-                "at most {} records of one source: name those you want in [source.records], \
-                 or spread them over several sources",
-                limits::RECORDS_PER_SOURCE
+            RecordLimit::PerSource(most) => format!(
+                "at most {most} records of one source (`max_records`): name those you want in \
+                 [source.records], or raise it"
             ),
-            RecordLimit::PerUpstreamNode => format!(
-                "at most {} records of one source: follow the nodes that this one follows, or \
-                 read what you want of it with url = \"…/snapshot?keys=…\"",
-                limits::RECORDS_PER_SOURCE
+            RecordLimit::PerUpstreamNode(most) => format!(
+                "at most {most} records of one source: raise its `max_records`, or follow the \
+                 nodes that this one follows"
             ),
-            RecordLimit::Total => format!(
-                "at most {} records of all sources together: name those you want in \
-                 [source.records] of the sources with most keys",
-                limits::RECORDS_TOTAL
+            RecordLimit::Total(most) => format!(
+                "at most {most} records of all sources together (`max_records` at the top): name \
+                 those you want in [source.records], or raise it"
             ),
         };
         let names = self.first.join(", ");

@@ -19,9 +19,10 @@ use super::key_pattern::KeyPattern;
 use super::placeholder::PlaceholderTime;
 use super::time::Wall;
 use super::value_path::ValuePath;
+use crate::limits;
 
 /// All sources and keys, in the configuration's order.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     pub sources: Vec<SourcePlan>,
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
@@ -29,6 +30,8 @@ pub struct Plan {
     pub key_patterns: Vec<(KeyPattern, KeyPlan)>,
     /// Keys that alerts name.
     pub alert_keys: BTreeSet<Arc<str>>,
+    /// Most records of all sources together.
+    pub max_records: usize,
     /// Whether anybody configured this, or it is the built-in example.
     pub is_example: bool,
 }
@@ -42,6 +45,10 @@ pub struct SourcePlan {
     pub stale_after: Option<Duration>,
     /// How long a key must be absent from good answers before it is forgotten.
     pub forget_after: Duration,
+    /// Most records of this source.
+    pub max_records: usize,
+    /// Keys that the configuration names elsewhere: a limit leaves out others first.
+    pub named_keys: Arc<BTreeSet<Arc<str>>>,
     /// Whether it is another main-node, which gives the time of each value.
     pub is_upstream_node: bool,
     /// Whether it is a device of a `for` whose `prefix` is written, the same for all devices.
@@ -102,13 +109,28 @@ impl Plan {
     }
 }
 
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan {
+            sources: Vec::new(),
+            keys: BTreeMap::new(),
+            key_patterns: Vec::new(),
+            alert_keys: BTreeSet::new(),
+            max_records: limits::RECORDS_TOTAL,
+            is_example: false,
+        }
+    }
+}
+
 impl Default for SourcePlan {
     fn default() -> SourcePlan {
         SourcePlan {
             name: "".into(),
             every: Duration::ZERO,
             stale_after: None,
-            forget_after: crate::limits::FORGET_AFTER,
+            forget_after: limits::FORGET_AFTER,
+            max_records: limits::RECORDS_PER_SOURCE,
+            named_keys: Arc::default(),
             is_upstream_node: false,
             has_shared_prefix: false,
             selection: Selection::AllLeaves {
@@ -129,6 +151,12 @@ impl Default for SourcePlan {
 }
 
 impl SourcePlan {
+    /// Whether `key` is left out of a response that has given `taken` readings already. Keys that
+    /// the configuration names are not, however late they come in a response.
+    pub fn leaves_out(&self, taken: usize, key: &str) -> bool {
+        taken >= self.max_records && !self.named_keys.contains(key)
+    }
+
     /// This plan with the date placeholders of its paths filled in.
     pub fn at_time(&self, wall: Wall) -> Cow<'_, SourcePlan> {
         if !self.has_dated_paths() {

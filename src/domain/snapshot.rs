@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub omitted: usize,
     /// Of those, the ones that the limit on the records of all sources leaves out.
     pub omitted_by_total_limit: usize,
+    /// That limit.
+    pub max_records: usize,
     /// Keys that the configuration names and that no source provides, once each has answered.
     pub missing_keys: Vec<Arc<str>>,
     /// When staleness changes this snapshot if no observation does before.
@@ -67,6 +69,9 @@ pub struct SourceSnapshot {
     pub attribution: Option<Arc<str>>,
     /// Number of keys that it provides now.
     pub keys: usize,
+    /// Records that its own limit leaves out, and that limit.
+    pub omitted: usize,
+    pub max_records: usize,
     /// Which of its keys are not published because another source provides them, and what to do.
     pub conflict: Option<Arc<str>>,
     pub health: SourceHealth,
@@ -105,6 +110,7 @@ impl Snapshot {
             forgotten: Arc::default(),
             omitted: 0,
             omitted_by_total_limit: 0,
+            max_records: crate::limits::RECORDS_TOTAL,
             missing_keys: Vec::new(),
             changes_at: None,
         }

@@ -53,17 +53,21 @@ pub fn node_status(
     let in_all = snapshot.omitted_by_total_limit;
     let of_sources = snapshot.omitted.saturating_sub(in_all);
     if of_sources > 0 {
-        let most = limits::RECORDS_PER_SOURCE;
+        let over = snapshot.sources.iter().filter(|source| source.omitted > 0);
+        let limits: Vec<String> = over
+            .map(|source| format!("{} for {}", source.max_records, source.name))
+            .collect();
         problems.push(format!(
-            "{of_sources} values are left out: the limit is {most} for each source. \
-             Select the wanted ones in [source.records]."
+            "{of_sources} values are left out: the limit (`max_records`) is {}. Select the wanted \
+             ones in [source.records], or raise it.",
+            limits.join(", ")
         ));
     }
     if in_all > 0 {
-        let most = limits::RECORDS_TOTAL;
+        let most = snapshot.max_records;
         problems.push(format!(
-            "{in_all} values are left out: the limit is {most} for all sources together. \
-             Select the wanted ones in [source.records]."
+            "{in_all} values are left out: the limit (`max_records` at the top) is {most} for all \
+             sources together. Select the wanted ones in [source.records], or raise it."
         ));
     }
     let verdict = match snapshot.data_status() {

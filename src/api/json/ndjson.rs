@@ -57,7 +57,7 @@ pub fn read(text: &str, is_end_marked: bool, host: &str) -> Result<JsonLines, Fa
                     found.pointer.insert_str(0, &pointer);
                     lines.body.not_numbers.push(found);
                 }
-                lines.body.not_numbers.truncate(limits::RECORDS_PER_SOURCE);
+                lines.body.not_numbers.truncate(limits::NOT_NUMBERS);
                 read.tree
             }
             Err(error) => {

@@ -245,7 +245,7 @@ impl<'a> Reader<'a> {
                 self.at = word_end;
             }
         }
-        if self.not_numbers.len() < limits::RECORDS_PER_SOURCE {
+        if self.not_numbers.len() < limits::NOT_NUMBERS {
             self.not_numbers.push(NotANumber {
                 pointer: String::new(),
                 text: ellipsis(&self.text[from..self.at], limits::SAMPLE_CHARS),

@@ -455,7 +455,7 @@ fn depth_and_number_of_values_are_bounded() {
 fn what_is_kept_of_not_numbers_is_bounded() {
     let many = format!("[nan{}]", ",nan".repeat(10_000));
     let read = parse(&many, ORIGIN).expect("JSON");
-    assert_eq!(read.not_numbers.len(), limits::RECORDS_PER_SOURCE);
+    assert_eq!(read.not_numbers.len(), limits::NOT_NUMBERS);
     let long = format!("{{\"{}\": [nan]}}", "x".repeat(1_000_000));
     let read = parse(&long, ORIGIN).expect("JSON");
     assert_eq!(read.not_numbers, []);

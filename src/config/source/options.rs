@@ -31,7 +31,7 @@ pub struct SourceDraft {
 
 type SourceOption = ConfigOption<SourceDraft, SourceConfig>;
 
-pub static OPTIONS: [SourceOption; 33] = [
+pub static OPTIONS: [SourceOption; 34] = [
     SourceOption::new(
         "name",
         "text",
@@ -235,6 +235,21 @@ pub static OPTIONS: [SourceOption; 33] = [
         "How long a key must be missing from good responses before it is removed from the current values; its history stays. Keys that `[source.records]`, `[key.NAME]` or `[alert]` name are never removed.",
         |draft, option| set(&mut draft.source.plan.forget_after, option.duration()),
         |source| duration(source.plan.forget_after),
+    ),
+    SourceOption::new(
+        "max_records",
+        "number, 1 to 5000",
+        "256",
+        "1000",
+        "How many records the source may have; more are left out, and an issue says so. All sources together have at most the `max_records` at the top of the file, 2000.",
+        |draft, option| {
+            let count = option.integer(1..=limits::MAX_CONFIGURED_RECORDS as u64);
+            set(
+                &mut draft.source.plan.max_records,
+                count.map(|it| it as usize),
+            );
+        },
+        |source| plain(source.plan.max_records),
     ),
     SourceOption::new(
         "timeout",

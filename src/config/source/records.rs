@@ -23,7 +23,11 @@ use crate::limits;
 
 /// Reads `[source.records]`; without it, all leaves are selected. `prefix` stands before every
 /// key of both.
-pub fn read_selection(table: &mut TableReader<'_>, directory: &Path) -> (Selection, KeySpans) {
+pub fn read_selection(
+    table: &mut TableReader<'_>,
+    directory: &Path,
+    max_records: usize,
+) -> (Selection, KeySpans) {
     let prefix = match (table.get("prefix"), table.device()) {
         (Some(prefix), _) => prefix.text().unwrap_or_default(),
         (None, Some(device)) => format!("{}.", device.name),
@@ -51,11 +55,15 @@ pub fn read_selection(table: &mut TableReader<'_>, directory: &Path) -> (Selecti
             keys.push((key, entry.key_span()));
         }
     }
-    if selectors.len() > limits::RECORDS_PER_SOURCE {
-        let maximum = limits::RECORDS_PER_SOURCE;
+    if selectors.len() > max_records {
+        let found = selectors.len();
+        let advice = if found <= limits::MAX_CONFIGURED_RECORDS {
+            format!(": add max_records = {found} to its [[source]]")
+        } else {
+            String::new()
+        };
         records.problem(format!(
-            "expected at most {maximum} records, found {}",
-            selectors.len()
+            "expected at most {max_records} records, found {found}{advice}"
         ));
     }
     (Selection::Selectors(selectors), keys)

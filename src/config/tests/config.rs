@@ -185,6 +185,28 @@ key = "tank"
 }
 
 #[test]
+fn limits_on_records_are_read_and_printed() {
+    let config = load_text(METER, &[]).expect("it is valid");
+    let plan = config.plan();
+    assert_eq!(
+        (plan.max_records, plan.sources[0].max_records),
+        (2_000, 256)
+    );
+    let text =
+        format!("max_records = 5000\n{METER}max_records = 3000\n[key.power]\nlabel = \"P\"\n");
+    let config = load_text(&text, &[]).expect("it is valid");
+    let plan = config.plan();
+    assert_eq!(
+        (plan.max_records, plan.sources[0].max_records),
+        (5_000, 3_000)
+    );
+    assert!(plan.sources[0].named_keys.contains("power"));
+    let described = config.to_toml();
+    assert!(described.contains("\nmax_records = 5000\n"), "{described}");
+    assert!(described.contains("\nmax_records = 3000\n"), "{described}");
+}
+
+#[test]
 fn a_local_source_has_one_connection_unless_connections_is_set() {
     for (rest, expected) in [
         ("url = \"http://192.168.1.20/x\"\n", "1"),

@@ -338,6 +338,12 @@ fn every_problem_has_a_location_and_a_fix() {
             "a next page by a name",
             &format!("{METER}next = \"links.next\"\n"),
         ),
+        (
+            "more records than the service has memory for, and more than a source may have",
+            &format!(
+                "max_records = 5001\n{METER}max_records = 2\n[source.records]\na = \"/a\"\nb = \"/b\"\nc = \"/c\"\n"
+            ),
+        ),
         ("too many pages", &format!("{METER}pages = 101\n")),
         ("no page", &format!("{METER}pages = 0\n")),
         (
@@ -543,6 +549,10 @@ fn remarks_on_a_valid_configuration() {
                 .to_owned(),
         ),
         ("nothing", format!("{METER}{records}")),
+        (
+            "a source with more records than all together",
+            format!("{METER}max_records = 3000\n"),
+        ),
         (
             "headers that say where the body ends",
             format!(

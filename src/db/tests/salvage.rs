@@ -3,7 +3,7 @@
 use super::*;
 use crate::db::periods::HOUR;
 use crate::db::quota;
-use crate::db::test_support::{Dice, Directory, T0, database, entries, location, row};
+use crate::db::test_support::{Dice, Directory, T0, database, entries, location, named, row};
 use crate::db::tiers::read_meta;
 
 const PAGE: usize = 4_096;
@@ -760,7 +760,7 @@ fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
         "{opened:?}"
     );
     assert_eq!(
-        last_run::last_values(&opened, &location, boot, &|_| false).len(),
+        last_run::last_values(&opened, &location, boot, named(&|_| false)).len(),
         3
     );
     let carried = last_run::quotas(&opened, &location, boot, ["weather"].into_iter());

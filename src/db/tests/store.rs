@@ -4,7 +4,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
 use super::*;
-use crate::db::test_support::{Directory, T0, database, location, row, trusted};
+use crate::db::test_support::{Directory, T0, database, location, named, row, trusted};
 use crate::db::{connection, file, open, outbox};
 use crate::domain::alert::{AlertCommit, AlertState};
 use crate::domain::freshness::Stamp;
@@ -366,7 +366,8 @@ fn a_database_damaged_at_start_is_quarantined_and_storing_continues() {
     let error = opened.as_ref().expect_err("it is damaged");
     assert!(!error.is_fatal(), "{error}");
     assert!(
-        crate::db::last_run::last_values(&opened, location, "this-boot", &|_| false).is_empty()
+        crate::db::last_run::last_values(&opened, location, "this-boot", named(&|_| false))
+            .is_empty()
     );
     let shared = Arc::new(StoreShared::new(shared.settings.clone()));
     scene.writer = Writer::new(shared.clone(), opened);
@@ -552,7 +553,8 @@ fn a_read_only_card_shows_what_was_last_known() {
     let error = opened.as_ref().expect_err("nothing can be written");
     assert!(!error.is_fatal(), "{error}");
     println!("{error}");
-    let restored = crate::db::last_run::last_values(&opened, &location, "this-boot", &|_| false);
+    let restored =
+        crate::db::last_run::last_values(&opened, &location, "this-boot", named(&|_| false));
     assert!(!restored.is_empty());
     let settings = StoreSettings::new(location.clone(), "this-boot".to_owned());
     let shared = Arc::new(StoreShared::new(settings));

@@ -127,8 +127,16 @@ impl Dice {
 impl Database {
     pub fn last_values(
         &self,
-        is_named: super::last_values::IsNamed<'_>,
+        is_named: &dyn Fn(&str) -> bool,
     ) -> rusqlite::Result<Vec<crate::domain::ledger::RestoredRecord>> {
-        super::last_values::read_last_values(self.connection(), self.boot(), is_named)
+        super::last_values::read_last_values(self.connection(), self.boot(), named(is_named))
+    }
+}
+
+/// Keys that are named, and of each source as many others as by default.
+pub fn named(is_named: &dyn Fn(&str) -> bool) -> super::last_values::WantedKeys<'_> {
+    super::last_values::WantedKeys {
+        is_named,
+        max_records: &|_| crate::limits::RECORDS_PER_SOURCE,
     }
 }

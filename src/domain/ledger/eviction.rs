@@ -11,7 +11,6 @@ use super::Ledger;
 use super::last_value::LastValue;
 use crate::domain::normalise::RecordLimit;
 use crate::domain::reading::{Issue, Reading, Reason};
-use crate::limits;
 
 impl Ledger {
     /// Marks the keys of the newest response, also those whose value was rejected:
@@ -69,10 +68,12 @@ impl Ledger {
             return;
         }
         self.stored.remove(key);
+        // As many as there can be records, so that a display that asks for one among others goes
+        // on getting the others.
         if Arc::make_mut(&mut self.forgotten).insert(key.clone()) {
             self.forgotten_order.push_back(key.clone());
         }
-        if self.forgotten_order.len() > limits::FORGOTTEN_KEYS
+        if self.forgotten_order.len() > self.plan.max_records
             && let Some(oldest) = self.forgotten_order.pop_front()
         {
             Arc::make_mut(&mut self.forgotten).remove(&oldest);
@@ -82,10 +83,12 @@ impl Ledger {
     /// The limit that forbids one more key of a source.
     pub(super) fn limit_reached(&self, index: usize) -> Option<RecordLimit> {
         let in_all: usize = self.sources.iter().map(|source| source.values.len()).sum();
-        if self.sources[index].values.len() >= limits::RECORDS_PER_SOURCE {
-            return Some(RecordLimit::PerSource);
+        let plan = &self.plan.sources[index];
+        if self.sources[index].values.len() >= plan.max_records {
+            return Some(RecordLimit::of_source(plan));
         }
-        (in_all >= limits::RECORDS_TOTAL).then_some(RecordLimit::Total)
+        let most = self.plan.max_records;
+        (in_all >= most).then_some(RecordLimit::Total(most))
     }
 
     /// Evicts a key to make room for `key` under `limit`: the one longest absent from good
@@ -94,8 +97,8 @@ impl Ledger {
     pub(super) fn evict_for(&mut self, index: usize, key: &str, limit: RecordLimit) -> bool {
         let is_named = self.plan.names_key(index, key);
         let sources = match limit {
-            RecordLimit::PerSource | RecordLimit::PerUpstreamNode => index..index + 1,
-            RecordLimit::Total => 0..self.sources.len(),
+            RecordLimit::PerSource(_) | RecordLimit::PerUpstreamNode(_) => index..index + 1,
+            RecordLimit::Total(_) => 0..self.sources.len(),
         };
         let mut evicted = None;
         for source in sources {

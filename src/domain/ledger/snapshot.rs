@@ -54,6 +54,7 @@ impl Ledger {
             forgotten: self.forgotten.clone(),
             omitted: sum(|it| it.over_source_limit.count + it.over_total_limit.count),
             omitted_by_total_limit: sum(|it| it.over_total_limit.count),
+            max_records: self.plan.max_records,
             missing_keys: self.missing_keys(),
             changes_at,
         }
@@ -121,6 +122,8 @@ impl Ledger {
                 interval: plan.interval(source.health.server_wait),
                 attribution: plan.attribution.clone(),
                 keys: source.values.len(),
+                omitted: source.over_source_limit.count,
+                max_records: plan.max_records,
                 conflict: source.conflict.clone(),
                 health: source.health.clone(),
             })

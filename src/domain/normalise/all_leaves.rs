@@ -8,33 +8,33 @@ use super::number::{NumberError, is_known_unit, parse_quantity};
 use super::{
     Normalised, OmittedRecords, RecordLimit, encode_segment, read_number, sample, unit_of,
 };
-use crate::domain::plan::Numbers;
+use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::reading::{Issue, Reading, Reason, Value};
 use crate::domain::text::shorten;
 use crate::limits;
 
 /// Takes all leaves of `body` into `taken`.
 pub fn read_all(
+    source: &SourcePlan,
     body: &Json,
     prefix: &str,
     units: Option<&Json>,
-    numbers: Numbers,
     taken: &mut Normalised,
 ) {
     let mut leaves = LeafReader {
+        source,
         units,
-        numbers,
         result: taken,
         omitted: OmittedRecords::default(),
     };
     leaves.collect(body, prefix, &mut String::new(), 0);
-    let issue = leaves.omitted.issue(RecordLimit::PerSource);
+    let issue = leaves.omitted.issue(RecordLimit::of_source(source));
     taken.issues.extend(issue);
 }
 
 struct LeafReader<'a> {
+    source: &'a SourcePlan,
     units: Option<&'a Json>,
-    numbers: Numbers,
     result: &'a mut Normalised,
     omitted: OmittedRecords,
 }
@@ -66,7 +66,7 @@ impl LeafReader<'_> {
                 let number = read_number(json).unwrap_or(f64::NAN);
                 self.leaf(json, number, "", key, pointer);
             }
-            Json::String(text) if self.numbers == Numbers::Lenient => {
+            Json::String(text) if self.source.numbers == Numbers::Lenient => {
                 self.text(json, text, key, pointer);
             }
             Json::String(_) | Json::Null => {}
@@ -101,7 +101,7 @@ impl LeafReader<'_> {
             expected,
             found: sample(json),
         };
-        if self.result.readings.len() >= limits::RECORDS_PER_SOURCE {
+        if self.source.leaves_out(self.result.readings.len(), key) {
             self.omitted.add(|| key.to_owned());
         } else if key.is_empty() || key.len() > limits::KEY_BYTES {
             let expected = if key.is_empty() {

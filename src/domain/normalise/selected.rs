@@ -13,7 +13,7 @@ use super::number::Quantity;
 use super::{
     LastAccepted, Normalised, OmittedRecords, RecordLimit, encode_segment, sample, unit_of,
 };
-use crate::domain::plan::{Numbers, RecordSelector};
+use crate::domain::plan::{RecordSelector, SourcePlan};
 use crate::domain::reading::{Issue, Reading, Reason, Value, round_computed};
 use crate::domain::text::{format_number, shorten};
 use crate::domain::time::Mono;
@@ -21,11 +21,9 @@ use crate::domain::value_path::{SeveralNodes, ValuePath, escape};
 use crate::limits;
 
 pub struct SelectedRecords<'a> {
+    pub source: &'a SourcePlan,
     pub body: &'a Json,
     pub units: Option<&'a Json>,
-    pub numbers: Numbers,
-    /// The response's numbers are texts that look like numbers.
-    pub has_texts_alone: bool,
     pub last_accepted: &'a LastAccepted,
     pub now: Mono,
     pub result: &'a mut Normalised,
@@ -41,7 +39,7 @@ impl SelectedRecords<'_> {
                 Some(each) => self.read_each(pick, each, &mut keys),
             }
         }
-        let issue = self.omitted.issue(RecordLimit::PerSource);
+        let issue = self.omitted.issue(RecordLimit::of_source(self.source));
         self.result.issues.extend(issue);
     }
 
@@ -65,12 +63,13 @@ impl SelectedRecords<'_> {
             value: element,
         } in elements.list
         {
-            if self.result.readings.len() >= limits::RECORDS_PER_SOURCE {
-                let name = || fill_template(&pick.key, &own_name, element).unwrap_or(place);
-                self.omitted.add(name);
+            let key = fill_template(&pick.key, &own_name, element);
+            let taken = self.result.readings.len();
+            if self.source.leaves_out(taken, key.as_deref().unwrap_or("")) {
+                self.omitted.add(|| key.unwrap_or(place));
                 continue;
             }
-            let key = match fill_template(&pick.key, &own_name, element) {
+            let key = match key {
                 Ok(key) => key,
                 Err((part, found)) => {
                     self.push_issue(Issue {
@@ -187,8 +186,8 @@ impl SelectedRecords<'_> {
     fn conversion<'p>(&self, pick: &'p RecordSelector) -> Conversion<'p> {
         Conversion {
             pick,
-            numbers: self.numbers,
-            has_texts_alone: self.has_texts_alone,
+            numbers: self.source.numbers,
+            has_texts_alone: self.source.format.has_texts_alone(),
         }
     }
 

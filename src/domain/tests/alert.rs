@@ -51,6 +51,8 @@ impl Fixture {
                 interval: source.every,
                 attribution: None,
                 keys: 0,
+                omitted: 0,
+                max_records: 256,
                 conflict: None,
                 health: SourceHealth::default(),
             })

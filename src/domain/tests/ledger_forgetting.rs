@@ -245,7 +245,7 @@ fn junk_yields_to_what_a_source_gives_now() {
     assert!(
         issue
             .expected
-            .starts_with("at most 256 records of one source:")
+            .starts_with("at most 256 records of one source (`max_records`):")
     );
     assert_eq!(issue.found, "7 more: new0000, new0001, new0002, …");
 }
@@ -257,8 +257,8 @@ fn the_names_of_the_forgotten_are_bounded() {
         let junk = numbered(&format!("{turn}."), limits::RECORDS_PER_SOURCE);
         ledger.apply(observation(0, turn * HOUR, answer(&junk)));
     }
-    assert_eq!(ledger.forgotten.len(), limits::FORGOTTEN_KEYS);
-    assert_eq!(ledger.forgotten_order.len(), limits::FORGOTTEN_KEYS);
+    assert_eq!(ledger.forgotten.len(), limits::RECORDS_TOTAL);
+    assert_eq!(ledger.forgotten_order.len(), limits::RECORDS_TOTAL);
     assert_eq!(ledger.stored.len(), limits::RECORDS_PER_SOURCE);
     assert!(ledger.forgotten.contains("8.0255") && !ledger.forgotten.contains("0.0000"));
 }
@@ -300,9 +300,9 @@ fn the_limit_in_all_is_told_apart_and_takes_from_any_source() {
     );
     let issue = &snapshot.sources[7].health.issues[0];
     assert!(
-        issue
-            .expected
-            .starts_with("at most 2000 records of all sources together:"),
+        issue.expected.starts_with(
+            "at most 2000 records of all sources together (`max_records` at the top):"
+        ),
         "{issue}"
     );
     ledger.apply(observation(8, 60, answer(&numbered("8.", 2))));
@@ -317,6 +317,37 @@ fn the_limit_in_all_is_told_apart_and_takes_from_any_source() {
     assert_eq!(snapshot.sources[8].keys, 2);
     assert_eq!(snapshot.sources[3].keys, 254);
     assert_eq!(snapshot.records.len(), limits::RECORDS_TOTAL);
+}
+
+#[test]
+fn configured_limits_count_and_a_named_key_that_comes_last_finds_a_place() {
+    let mut plan = test_plan(2, Duration::from_secs(60));
+    plan.max_records = 12;
+    plan.sources[0].max_records = 10;
+    plan.alert_keys.insert("watched".into());
+    let mut ledger = Ledger::new(Arc::new(plan));
+    let mut all = numbered("k", 11);
+    all.push("watched".to_owned());
+    ledger.apply(observation(0, 0, answer(&all)));
+    let snapshot = ledger.snapshot(at(0));
+    assert_eq!(snapshot.sources[0].keys, 10);
+    assert!(snapshot.record("watched").is_some());
+    assert_eq!((snapshot.omitted, snapshot.max_records), (1, 12));
+    assert_eq!(
+        (snapshot.sources[0].omitted, snapshot.sources[0].max_records),
+        (1, 10)
+    );
+    ledger.apply(observation(1, 0, answer(&numbered("l", 5))));
+    let snapshot = ledger.snapshot(at(0));
+    assert_eq!(snapshot.records.len(), 12);
+    assert_eq!((snapshot.omitted, snapshot.omitted_by_total_limit), (4, 3));
+    let issue = &snapshot.sources[1].health.issues[0];
+    assert!(
+        issue
+            .expected
+            .starts_with("at most 12 records of all sources"),
+        "{issue}"
+    );
 }
 
 fn restored(key: &str, second: u64, hours: u64) -> RestoredRecord {

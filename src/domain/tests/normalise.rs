@@ -182,6 +182,35 @@ fn a_chatty_response_is_bounded_and_the_rest_is_counted() {
 }
 
 #[test]
+fn keys_that_the_configuration_names_are_read_however_late_they_come() {
+    let body = json!({ "a": vec![1; 10], "z": 7 });
+    let limited = |selection| SourcePlan {
+        max_records: 4,
+        named_keys: Arc::new(["z".into(), "a.8".into()].into()),
+        ..source(selection)
+    };
+    let keys = |taken: &Normalised| -> Vec<String> {
+        let readings = taken.readings.iter();
+        readings.map(|reading| reading.key.to_string()).collect()
+    };
+    let all = Selection::AllLeaves {
+        prefix: String::new(),
+    };
+    let taken = read(&limited(all), &body);
+    assert_eq!(keys(&taken), ["a.0", "a.1", "a.2", "a.3", "a.8", "z"]);
+    assert_eq!(taken.issues[0].found, "5 more: a.4, a.5, a.6, …");
+    assert!(taken.issues[0].expected.contains("at most 4 records"));
+    let each = RecordSelector {
+        each: Some("/a".into()),
+        ..RecordSelector::new("a.{#}", "")
+    };
+    let z = RecordSelector::new("z", "/z");
+    let taken = read(&limited(Selection::Selectors(vec![each, z])), &body);
+    assert_eq!(keys(&taken), ["a.0", "a.1", "a.2", "a.3", "a.8", "z"]);
+    assert_eq!(taken.issues[0].found, "5 more: a.4, a.5, a.6, …");
+}
+
+#[test]
 fn a_huge_name_is_not_repeated_by_the_leaves_below_it() {
     let many: serde_json::Map<String, Json> = (0..10_000)
         .map(|n| {

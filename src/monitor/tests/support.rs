@@ -359,6 +359,8 @@ pub fn just_started() -> NodeFixture {
         interval: Duration::from_secs(900),
         attribution: credit.map(Into::into),
         keys: if name == "weather" { 3 } else { 1 },
+        omitted: 0,
+        max_records: 256,
         conflict: None,
         health: SourceHealth::default(),
     };
@@ -402,6 +404,7 @@ fn plan() -> Plan {
         ..KeyPlan::default()
     };
     Plan {
+        max_records: 2_000,
         sources: vec![
             source("weather", &["temperature", "humidity", "sky"]),
             source("meter", &["power", "voltage"]),

@@ -163,6 +163,8 @@ fn source(plan: &Plan, index: usize, health: &SourceHealth) -> SourceSnapshot {
         interval: plan.sources[index].every,
         attribution: None,
         keys: 0,
+        omitted: 0,
+        max_records: 256,
         conflict: None,
         health: health.clone(),
     }
