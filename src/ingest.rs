@@ -218,6 +218,7 @@ mod tests {
                 value: Value::Number(value),
                 unit: None,
                 is_stated: false,
+                observed: None,
             }],
             issues: Vec::new(),
         }

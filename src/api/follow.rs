@@ -113,6 +113,7 @@ fn parse_record(record: &Json) -> Result<(Reading, UpstreamRecord), RecordError>
         value,
         unit: unit.map(|unit| shorten(unit, 32).into()),
         is_stated: false,
+        observed: None,
     };
     let upstream_record = UpstreamRecord {
         observed,

@@ -136,6 +136,7 @@ mod tests {
             value: Value::Number(1.0),
             unit: Some("W".into()),
             is_stated: false,
+            observed: None,
         };
         let observation = Observation {
             source: 0,

@@ -111,7 +111,7 @@ fn fetch(config: &mut Config, index: usize, path: &ValuePath) -> Result<(String,
 fn describe(path: &ValuePath, filled: &ValuePath, tree: &Json, numbers: Numbers) -> (String, bool) {
     let found = match filled {
         ValuePath::Pointer(_) => filled.find(tree).ok().flatten().into_iter().collect(),
-        ValuePath::JsonPath(path) => locate(tree, path.select(tree).into_iter()),
+        ValuePath::JsonPath(path) => locate(tree, path, path.select(tree).into_iter()),
     };
     let Some(first) = found.first() else {
         return (format!("{}\n", describe_missing_value(tree, filled)), false);

@@ -202,6 +202,7 @@ mod tests {
                 value: Value::Number(21.4),
                 unit: Some("°C".into()),
                 is_stated: false,
+                observed: None,
             }],
             issues: vec![Issue {
                 reason: Reason::Missing,

@@ -239,7 +239,7 @@ pub fn advice(name: &str, known: &[&str]) -> Option<&'static str> {
 }
 
 /// Values in other programs, and the one that is the same here.
-const VALUES: [(&[&str], &str); 4] = [
+const VALUES: [(&[&str], &str); 9] = [
     (
         &["jsonl", "jsonlines", "json_lines", "json-lines"],
         "ndjson",
@@ -247,6 +247,11 @@ const VALUES: [(&[&str], &str); 4] = [
     (&["tsv", "semicolon"], "csv"),
     (&["openmetrics", "exposition", "metrics"], "prometheus"),
     (&["plain", "txt", "text/plain", "raw", "value"], "text"),
+    (&["avg", "average"], "mean"),
+    (&["length", "len", "size", "number"], "count"),
+    (&["total", "add"], "sum"),
+    (&["minimum", "lowest"], "min"),
+    (&["maximum", "highest"], "max"),
 ];
 
 /// The one of `known` that is meant by `value`, of another program.

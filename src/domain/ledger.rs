@@ -264,12 +264,13 @@ impl Ledger {
         for reading in readings {
             let key = reading.key.clone();
             let record = upstream.as_ref().and_then(|node| node.records.get(&key));
+            let own = record.map(|it| it.observed).or(reading.observed);
             let value = LastValue {
                 key: reading.key,
                 value: reading.value,
                 unit: reading.unit,
                 is_stated: reading.is_stated,
-                stamp: Stamp::received(at, record.map(|it| it.observed).or(observed)),
+                stamp: Stamp::received(at, own.or(observed)),
                 upstream: record.map(|record| UpstreamStaleness {
                     stale: record.stale,
                     received: Stamp::received(at, None),

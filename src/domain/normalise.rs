@@ -6,28 +6,31 @@
 
 mod advice;
 mod all_leaves;
+mod combined;
 mod conversion;
+mod element_times;
 mod elements;
+mod key_template;
 mod missing;
 mod number;
 mod selected;
 mod time;
 
 pub use advice::number_option;
+pub use key_template::problem as key_template_problem;
 pub use missing::describe_missing_value;
 pub use time::read_time;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::percent;
-use super::plan::{Selection, SourcePlan};
+use super::plan::{AggregateFunction, RecordSelector, Selection, SourcePlan};
 use super::reading::{Issue, Reading, Reason, Value};
 use super::text::{ellipsis, shorten};
 use super::time::{Mono, Wall};
-use super::value_path::ValuePath;
 use crate::limits;
 
 /// The result of reading a response.
@@ -116,6 +119,7 @@ pub fn normalise(
                 now,
                 result: &mut taken,
                 omitted: OmittedRecords::default(),
+                keys: BTreeSet::new(),
             };
             picks.read_all(list);
         }
@@ -133,21 +137,22 @@ fn is_empty_answer(selection: &Selection, body: &Json) -> bool {
     match selection {
         Selection::AllLeaves { .. } => has_no_leaf(body, 0),
         Selection::Selectors(picks) => {
-            let is_empty = |each: &ValuePath| match each {
-                ValuePath::JsonPath(path) => match elements::of_path(body, path) {
-                    Err(elements::NoElements::Empty) => true,
-                    Err(_) => has_no_leaf(body, limits::JSON_DEPTH),
-                    Ok(_) => false,
-                },
-                ValuePath::Pointer(pointer) => match body.pointer(pointer) {
-                    Some(Json::Array(items)) => items.is_empty(),
-                    Some(Json::Object(fields)) => fields.is_empty(),
-                    // Some write `[]` for the whole answer then.
-                    _ => has_no_leaf(body, limits::JSON_DEPTH),
-                },
+            let is_empty = |pick: &RecordSelector| {
+                let Some(list) = pick.list() else {
+                    return false;
+                };
+                let aggregate = pick.elements.aggregate;
+                // No elements are counted as 0.
+                if !pick.is_template()
+                    && aggregate.is_some_and(AggregateFunction::is_defined_for_none)
+                {
+                    return false;
+                }
+                // Some write `[]` for the whole answer then.
+                elements::is_empty(body, list)
+                    .unwrap_or_else(|| has_no_leaf(body, limits::JSON_DEPTH))
             };
-            let mut eaches = picks.iter().map(|pick| pick.each.as_ref());
-            !picks.is_empty() && eaches.all(|each| each.is_some_and(is_empty))
+            !picks.is_empty() && picks.iter().all(is_empty)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the configuration asks for, in the domain's terms: the sources, what is read from
 //! each, and how keys are merged. Made once at start, then only read.
 
+mod element_options;
 mod key;
 mod record_selector;
 mod response_format;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+pub use self::element_options::{AggregateFunction, ElementTime};
 pub use self::key::{DisplayUnit, KeyPlan, Merge};
 pub use self::record_selector::{Decimal, RecordSelector, Selection};
 pub use self::response_format::ResponseFormat;
@@ -171,11 +173,8 @@ impl SourcePlan {
             path.fill(&time);
         }
         if let Selection::Selectors(selectors) = &mut plan.selection {
-            for selector in selectors {
-                selector.at.fill(&time);
-                let others = selector.each.iter_mut().chain(&mut selector.unit_at);
-                others.for_each(|it| it.fill(&time));
-            }
+            let paths = selectors.iter_mut().flat_map(RecordSelector::paths_mut);
+            paths.for_each(|path| path.fill(&time));
         }
         Cow::Owned(plan)
     }
@@ -192,10 +191,7 @@ impl SourcePlan {
             Selection::Selectors(selectors) => selectors,
         };
         let own = self.observed_at.iter().chain(&self.units_at);
-        let of_records = selectors
-            .iter()
-            .flat_map(|it| it.each.iter().chain([&it.at]).chain(&it.unit_at));
-        own.chain(of_records)
+        own.chain(selectors.iter().flat_map(RecordSelector::paths))
     }
 
     /// Whether a record is the whole response.

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
-use super::json_path::{JsonPath, JsonPathProblem, SegmentKind};
+use super::json_path::{JsonPath, JsonPathProblem, Segment, SegmentKind};
 use super::placeholder::PlaceholderTime;
 use super::text::ellipsis;
 use crate::limits;
@@ -111,7 +111,7 @@ impl ValuePath {
             1 => 1,
             _ => limits::JSON_PATH_NODES_SHOWN,
         };
-        let mut nodes = locate(root, values.into_iter().take(shown));
+        let mut nodes = locate(root, path, values.into_iter().take(shown));
         if count > 1 {
             let first = nodes.iter();
             let first = first.map(|it| ellipsis(&it.pointer, limits::SAMPLE_CHARS));
@@ -142,15 +142,20 @@ impl fmt::Display for ValuePath {
     }
 }
 
-/// The pointers of values that are inside `root`, in the order given.
-pub fn locate<'a>(root: &'a Json, values: impl Iterator<Item = &'a Json>) -> Vec<LocatedValue<'a>> {
+/// The pointers of values that `path`, or its first segments, selected in `root`, in the order
+/// given.
+pub fn locate<'a>(
+    root: &'a Json,
+    path: &JsonPath,
+    values: impl Iterator<Item = &'a Json>,
+) -> Vec<LocatedValue<'a>> {
     let values: Vec<&Json> = values.collect();
     let mut search = Search {
         wanted: values.iter().copied().map(std::ptr::from_ref).collect(),
         places: HashMap::new(),
-        pointer: String::new(),
+        steps: Vec::new(),
     };
-    search.visit(root);
+    search.visit(root, path.segments());
     let nodes = values.into_iter().map(|value| {
         let found = search.places.get(&std::ptr::from_ref(value));
         let pointer = found.cloned().unwrap_or_default();
@@ -159,49 +164,73 @@ pub fn locate<'a>(root: &'a Json, values: impl Iterator<Item = &'a Json>) -> Vec
     nodes.collect()
 }
 
-/// A walk through a value that ends when all wanted ones are found. The depth of a response is
-/// bounded by its reader.
-struct Search {
+/// A walk along the segments of a path that ends when all wanted values are found. The depth of
+/// a response is bounded by its reader.
+struct Search<'a> {
     wanted: HashSet<*const Json>,
     places: HashMap<*const Json, String>,
-    pointer: String,
+    steps: Vec<Step<'a>>,
 }
 
-impl Search {
-    fn visit(&mut self, value: &Json) {
+enum Step<'a> {
+    Name(&'a str),
+    Index(usize),
+}
+
+impl<'a> Search<'a> {
+    fn visit(&mut self, value: &'a Json, segments: &[Segment]) {
         let address = std::ptr::from_ref(value);
         if self.wanted.remove(&address) {
-            self.places.insert(address, self.pointer.clone());
+            self.places.insert(address, self.pointer());
         }
-        let end = self.pointer.len();
-        match value {
-            Json::Object(fields) => {
-                for (name, field) in fields {
-                    if self.wanted.is_empty() {
-                        return;
-                    }
-                    self.pointer.push('/');
-                    if name.contains(['~', '/']) {
-                        self.pointer.push_str(&escape(name));
-                    } else {
-                        self.pointer.push_str(name);
-                    }
-                    self.visit(field);
-                    self.pointer.truncate(end);
+        let (segment, rest) = match segments.split_first() {
+            // What is below is selected by the same segment.
+            Some((segment, _)) if segment.is_descendant => (segment, segments),
+            Some(both) => both,
+            None => return,
+        };
+        let name = match &segment.kind {
+            SegmentKind::Name(name) if !segment.is_descendant => Some(name),
+            _ => None,
+        };
+        match (value, name) {
+            (Json::Object(fields), Some(name)) => {
+                if let Some((name, field)) = fields.get_key_value(name) {
+                    self.step(Step::Name(name), field, rest);
                 }
             }
-            Json::Array(items) => {
+            (Json::Object(fields), None) => {
+                for (name, field) in fields {
+                    self.step(Step::Name(name), field, rest);
+                }
+            }
+            (Json::Array(items), None) => {
                 for (index, item) in items.iter().enumerate() {
-                    if self.wanted.is_empty() {
-                        return;
-                    }
-                    self.pointer.push_str(&format!("/{index}"));
-                    self.visit(item);
-                    self.pointer.truncate(end);
+                    self.step(Step::Index(index), item, rest);
                 }
             }
             _ => {}
         }
+    }
+
+    fn step(&mut self, step: Step<'a>, child: &'a Json, segments: &[Segment]) {
+        if !self.wanted.is_empty() {
+            self.steps.push(step);
+            self.visit(child, segments);
+            self.steps.pop();
+        }
+    }
+
+    fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        for step in &self.steps {
+            pointer.push('/');
+            match step {
+                Step::Name(name) => pointer.push_str(&escape(name)),
+                Step::Index(index) => pointer.push_str(&index.to_string()),
+            }
+        }
+        pointer
     }
 }
 

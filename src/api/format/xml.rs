@@ -84,18 +84,23 @@ impl XmlLists {
         if let Selection::Selectors(selectors) = &plan.selection {
             for selector in selectors {
                 // The path of an element; unknown behind `..`.
-                let element = match &selector.each {
+                let element = match selector.list() {
                     None => Some(String::new()),
-                    Some(ValuePath::Pointer(each)) => {
-                        lists.add_each(each);
-                        Some(format!("{each}/0"))
-                    }
-                    Some(each) => lists.add_value_path("", each),
+                    Some(list) => lists.add_list(list),
                 };
+                if let Some(times) = &selector.elements.times_at {
+                    lists.add_list(times);
+                }
                 let Some(element) = element else { continue };
-                lists.add_value_path(&element, &selector.at);
-                if let Some(unit_at) = &selector.unit_at {
-                    lists.add_value_path(&element, unit_at);
+                if selector.each.is_some() || selector.list().is_none() {
+                    lists.add_value_path(&element, &selector.at);
+                }
+                for path in selector
+                    .unit_at
+                    .iter()
+                    .chain(selector.elements.element_paths())
+                {
+                    lists.add_value_path(&element, path);
                 }
                 for part in selector.key.split('{').skip(1) {
                     let field = part.split('}').next().unwrap_or_default();
@@ -156,6 +161,18 @@ impl XmlLists {
             }
         }
         found
+    }
+
+    /// Adds the list that a path finds, or the one at its place; the pointer of its elements.
+    fn add_list(&mut self, path: &ValuePath) -> Option<String> {
+        let found = self.add_value_path("", path)?;
+        match path {
+            ValuePath::JsonPath(path) if !path.is_singular() => Some(found),
+            _ => {
+                self.add_each(&found);
+                Some(format!("{found}/0"))
+            }
+        }
     }
 
     fn add_each(&mut self, each: &str) {

@@ -21,7 +21,8 @@ use super::{charset, response_format, url_source};
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::number_pattern::NumberPattern;
 use crate::domain::plan::{
-    Decimal, Numbers, RecordSelector, ResponseFormat, Selection, SourcePlan,
+    AggregateFunction, Decimal, ElementTime, Numbers, RecordSelector, ResponseFormat, Selection,
+    SourcePlan,
 };
 use crate::domain::reading::FetchOutcome;
 use crate::domain::time::Mono;
@@ -142,6 +143,7 @@ fn plans() -> Vec<SourcePlan> {
             ..RecordSelector::new("hexadecimal", json_path("$.text"))
         },
     ];
+    let picks = picks.into_iter().chain(combined()).collect();
     let all = Selection::AllLeaves {
         prefix: "all".to_owned(),
     };
@@ -154,6 +156,32 @@ fn plans() -> Vec<SourcePlan> {
             ..test_plan()
         })
         .into()
+}
+
+/// Records that elements make together.
+fn combined() -> Vec<RecordSelector> {
+    let mut newest = RecordSelector {
+        each: Some(json_path("$..*")),
+        ..RecordSelector::new("{../#}.{../../id}.{#}", json_path("$[?@>0]"))
+    };
+    newest.elements.newest_by = Some(ElementTime::Template("{../time} {#}".to_owned()));
+    let mut listed = RecordSelector::new("listed", "/stations");
+    listed.elements.newest_by = Some(ElementTime::Parallel);
+    listed.elements.times_at = Some(json_path("$..time"));
+    let mut by_path = RecordSelector {
+        each: Some("".into()),
+        ..RecordSelector::new("by_path", "")
+    };
+    by_path.elements.newest_by = Some(ElementTime::Path("/time".into()));
+    let aggregates = AggregateFunction::ALL.into_iter().map(|aggregate| {
+        let mut pick = RecordSelector::new(aggregate.name(), json_path("$..*"));
+        pick.elements.aggregate = Some(aggregate);
+        pick
+    });
+    [newest, listed, by_path]
+        .into_iter()
+        .chain(aggregates)
+        .collect()
 }
 
 fn json_path(text: &str) -> ValuePath {

@@ -1,6 +1,8 @@
 //! Record options (`[source.records]`): which values of a response become records. `options` lists
 //! all.
 
+mod combinations;
+mod element_time;
 mod options;
 
 use std::path::Path;
@@ -12,7 +14,6 @@ pub use self::options::OPTIONS;
 use super::is_source_option;
 use super::value_path::{VALUE_PATH, read_value_path};
 use crate::config::other_names;
-use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::section::{options_as_toml, read_options};
 use crate::config::types::KeySpans;
@@ -91,7 +92,7 @@ fn read_selector(
     }
     if matches!(entry.value(), DeValue::String(_)) {
         selector.at = read_value_path(entry)?;
-        warn_unused_braces(entry, &selector);
+        combinations::check_key(entry, &selector);
         return Some(selector);
     }
     if !matches!(entry.value(), DeValue::Table(_)) {
@@ -110,20 +111,7 @@ fn read_selector(
         return None;
     }
     read_options(&OPTIONS, &mut table, directory, &mut selector);
-    if selector.each.is_some() && !selector.key.contains('{') {
-        entry.problem(format!(
-            "with `each` a key needs a placeholder, so that every element has a key of its own: \
-             \"{}.{{id}}\" for its field id, \"{}.{{#}}\" for its position",
-            selector.key, selector.key
-        ));
-    }
-    if let (Some(min), Some(max)) = (selector.min, selector.max)
-        && min > max
-    {
-        entry.problem(format!("min = {min} is above max = {max}: swap them"));
-    }
-    check_combinations(&mut table, &selector);
-    warn_unused_braces(entry, &selector);
+    combinations::check(entry, &mut table, &selector);
     let pointer = match &at {
         Some(at) => read_value_path(at),
         None => {
@@ -152,52 +140,11 @@ fn unquoted_rest(entry: &TableEntry<'_>) -> Option<String> {
     (!is_option && is_record && is_named).then(|| only.key().to_owned())
 }
 
-/// Options that contradict each other.
-fn check_combinations(table: &mut TableReader<'_>, selector: &RecordSelector) {
-    let mut refuse = |option: &'static str, why: &str| {
-        if let Some(entry) = table.get(option) {
-            entry.problem(format!("{option}: {why}"));
-        }
-    };
-    if selector.unit.is_some() && selector.unit_at.is_some() {
-        refuse(
-            "unit_at",
-            "`unit` says what the unit is: remove one of the two",
-        );
-    }
-    if selector.base.is_some() && selector.decimal.is_some() {
-        refuse(
-            "decimal",
-            "a number with `base` is whole: remove one of the two",
-        );
-    }
-    if selector.text {
-        for option in ["decimal", "base", "missing", "null"] {
-            refuse(
-                option,
-                "with text = true the value is no number: remove one of the two",
-            );
-        }
-    }
-}
-
 /// Prints `[source.records]` as TOML, one record per line.
 pub fn print_records(out: &mut String, selectors: &[RecordSelector]) {
     out.push_str("[source.records]\n");
     for selector in selectors {
         let options = options_as_toml(&OPTIONS, selector).join(", ");
         *out += &format!("{} = {{ {options} }}\n", bare_or_quoted(&selector.key));
-    }
-}
-
-/// A key template (`{field}`) needs `each`, whose elements fill it in.
-fn warn_unused_braces(entry: &TableEntry<'_>, selector: &RecordSelector) {
-    if selector.each.is_none() && selector.key.contains(['{', '}']) {
-        let message = format!(
-            "the key {} has braces, but its record has no `each`, so nothing is filled in: add each = \
-             \"/…\", or remove the braces",
-            quoted(&selector.key)
-        );
-        entry.remark(Severity::Problem, message);
     }
 }

@@ -149,6 +149,22 @@ fn every_problem_has_a_location_and_a_fix() {
             ),
         ),
         (
+            "elements that make one record, but not so",
+            &format!(
+                "{METER}[source.records]\na = {{ at = \"/a\", newest_by = \"/t\" }}\n\
+                 b = {{ each = \"/l\", at = \"/b\", newest_by = true }}\n\
+                 c = {{ each = \"/l\", at = \"/c\", newest_by = \"/t\", times_at = \"/times\" }}\n\
+                 d = {{ at = \"/d\", times_at = \"/times\" }}\n\
+                 e = {{ at = \"$.l[*].e\", aggregate = \"avg\" }}\n\
+                 f = {{ at = \"/f\", aggregate = \"sum\", text = true }}\n\
+                 g = {{ each = \"/l\", at = \"/g\", aggregate = \"sum\", newest_by = \"/t\" }}\n\
+                 h = {{ each = \"/l\", at = \"/h\", newest_by = \"time\" }}\n\
+                 i = {{ each = \"/l\", at = \"/i\", newest_by = 5 }}\n\
+                 j = {{ each = \"/l\", at = \"/j\", newest_by = \"{{../}} {{h}}\" }}\n\
+                 \"k.{{../}}\" = {{ each = \"/l\", at = \"/k\" }}\n"
+            ),
+        ),
+        (
             "a value for what is missing that is no number",
             &format!(
                 "{METER}[source.records]\nt = {{ at = \"/t\", missing = \"0\", default = 0 }}\n"

@@ -120,6 +120,7 @@ impl LeafReader<'_> {
                 unit: unit_of(self.units, pointer)
                     .or_else(|| (!unit.is_empty()).then(|| unit.into())),
                 is_stated: false,
+                observed: None,
             });
         }
     }

@@ -34,7 +34,7 @@ pub fn describe_no_match(json: &Json, place: &str, path: &JsonPath) -> String {
         return "nothing".to_owned();
     };
     let count = nodes.len();
-    let Some(node) = locate(json, nodes.into_iter().take(1)).pop() else {
+    let Some(node) = locate(json, path, nodes.into_iter().take(1)).pop() else {
         return "nothing".to_owned();
     };
     let place = format!("{place}{}", node.pointer);

@@ -1,5 +1,5 @@
 //! Records that the configuration names: one at a pointer, or one of each element of a
-//! list or an object.
+//! list or an object. Elements that make one record together are in `combined`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::conversion::Conversion;
 use super::elements::{self, Element};
+use super::key_template;
 use super::missing::{describe_missing, describe_no_match, named};
 use super::number::Quantity;
 use super::{
@@ -28,27 +29,24 @@ pub struct SelectedRecords<'a> {
     pub now: Mono,
     pub result: &'a mut Normalised,
     pub omitted: OmittedRecords,
+    /// Made of elements.
+    pub keys: BTreeSet<Arc<str>>,
 }
 
-impl SelectedRecords<'_> {
-    pub fn read_all(&mut self, list: &[RecordSelector]) {
-        let mut keys = BTreeSet::new();
+impl<'a> SelectedRecords<'a> {
+    pub fn read_all(&mut self, list: &'a [RecordSelector]) {
         for pick in list {
             match &pick.each {
+                _ if pick.elements.are_combined() => self.read_combined(pick),
                 None => self.read_at(pick, pick.key.clone(), "", self.body),
-                Some(each) => self.read_each(pick, each, &mut keys),
+                Some(each) => self.read_each(pick, each),
             }
         }
         let issue = self.omitted.issue(RecordLimit::of_source(self.source));
         self.result.issues.extend(issue);
     }
 
-    fn read_each(
-        &mut self,
-        pick: &RecordSelector,
-        each: &ValuePath,
-        keys: &mut BTreeSet<Arc<str>>,
-    ) {
+    fn read_each(&mut self, pick: &RecordSelector, each: &ValuePath) {
         let elements = match elements::of_each(self.body, each) {
             Ok(elements) => elements,
             Err(Some(issue)) => return self.push_issue(issue),
@@ -57,109 +55,151 @@ impl SelectedRecords<'_> {
         if let Some(issue) = elements.too_many {
             self.push_issue(issue);
         }
-        for Element {
-            own_name,
-            pointer: place,
-            value: element,
-        } in elements.list
-        {
-            let key = fill_template(&pick.key, &own_name, element);
-            let taken = self.result.readings.len();
-            if self.source.leaves_out(taken, key.as_deref().unwrap_or("")) {
-                self.omitted.add(|| key.unwrap_or(place));
+        for element in elements.list {
+            let Some(key) = self.key_of(pick, &element) else {
+                continue;
+            };
+            if !self.has_room(&key) {
+                self.omitted.add(|| key.to_string());
                 continue;
             }
-            let key = match key {
-                Ok(key) => key,
-                Err((part, found)) => {
-                    self.push_issue(Issue {
-                        reason: Reason::Missing,
-                        key: None,
-                        pointer: place,
-                        expected: format!("a text or a number for {{{part}}} of the key"),
-                        found,
-                    });
-                    continue;
-                }
-            };
-            let key: Arc<str> = key.into();
-            if key.len() > limits::KEY_BYTES || !keys.insert(key.clone()) {
-                let expected = if key.len() > limits::KEY_BYTES {
-                    format!("a key of at most {} bytes", limits::KEY_BYTES)
-                } else {
-                    "an element with a key of its own".to_owned()
-                };
+            if !self.keys.insert(key.clone()) {
                 self.push_issue(Issue {
                     reason: Reason::DuplicateKey,
                     key: None,
-                    pointer: place,
-                    expected,
+                    pointer: element.pointer,
+                    expected: "an element with a key of its own".to_owned(),
                     found: shorten(&key, limits::SAMPLE_CHARS),
                 });
                 continue;
             }
-            self.read_at(pick, key, &place, element);
+            self.read_at(pick, key, &element.pointer, element.value);
+        }
+    }
+
+    /// Whether the source may have a record more, of `key`.
+    pub fn has_room(&self, key: &str) -> bool {
+        !self.source.leaves_out(self.result.readings.len(), key)
+    }
+
+    /// The key that an element makes, or an issue.
+    pub fn key_of(&mut self, pick: &RecordSelector, element: &Element<'_>) -> Option<Arc<str>> {
+        match key_template::fill(&pick.key, self.body, element, encode_segment) {
+            Ok(key) if key.len() <= limits::KEY_BYTES => Some(key.into()),
+            Ok(key) => {
+                self.push_issue(Issue {
+                    reason: Reason::DuplicateKey,
+                    key: None,
+                    pointer: element.pointer.clone(),
+                    expected: format!("a key of at most {} bytes", limits::KEY_BYTES),
+                    found: shorten(&key, limits::SAMPLE_CHARS),
+                });
+                None
+            }
+            Err((part, found)) => {
+                self.push_issue(Issue {
+                    reason: Reason::Missing,
+                    key: None,
+                    pointer: element.pointer.clone(),
+                    expected: format!("a text or a number for {{{part}}} of the key"),
+                    found,
+                });
+                None
+            }
         }
     }
 
     /// Reads the value in `json`, which is at `place`.
     fn read_at(&mut self, pick: &RecordSelector, key: Arc<str>, place: &str, json: &Json) {
-        let (pointer, read) = match pick.at.find(json) {
-            Ok(Some(node)) => {
-                let read = self.read_value(pick, &key, node.value);
-                (format!("{place}{}", node.pointer), read)
-            }
-            Ok(None) => self.read_nothing(pick, place, json),
-            Err(several) => {
-                let issue = several_values(in_element(place, &pick.at), &several);
-                (
-                    issue.pointer,
-                    Err((issue.reason, issue.expected, issue.found)),
-                )
-            }
-        };
+        let (pointer, read) = self.read_in(pick, &pick.at, &key, place, json);
         match read {
             Ok(read) => {
-                let unit = pick.unit.clone();
-                let unit = unit.or_else(|| self.unit_at(pick, &key, place, json));
-                let unit = unit.or_else(|| unit_of(self.units, &pointer));
+                let unit = self.unit_of(pick, &key, place, json, &pointer, read.unit.as_deref());
                 self.result.readings.push(Reading {
-                    unit: unit.or_else(|| unit_text(&read.unit?)),
+                    unit,
                     key,
                     value: read.value,
                     is_stated: read.is_stated,
+                    observed: None,
                 });
             }
-            Err((reason, expected, found)) => self.push_issue(Issue {
-                reason,
-                key: Some(key),
-                pointer,
-                expected,
-                found,
-            }),
+            Err(error) => self.push_error(key, pointer, error),
         }
     }
 
-    /// The record whose path finds nothing in `json`, which is at `place`, and where that is.
-    fn read_nothing(
+    /// Where the value at `at` in `json`, which is at `place`, is in the response, and the value.
+    pub fn read_in(
         &self,
         pick: &RecordSelector,
+        at: &ValuePath,
+        key: &str,
         place: &str,
         json: &Json,
     ) -> (String, ReadResult) {
-        let pointer = in_element(place, &pick.at);
+        match at.find(json) {
+            Ok(Some(node)) => {
+                let read = self.read_value(pick, key, node.value);
+                (format!("{place}{}", node.pointer), read)
+            }
+            Ok(None) => self.read_nothing(pick, at, place, json),
+            Err(several) => several_in(at, place, &several),
+        }
+    }
+
+    pub fn push_error(&mut self, key: Arc<str>, pointer: String, error: ReadError) {
+        let (reason, expected, found) = error;
+        self.push_issue(Issue {
+            reason,
+            key: Some(key),
+            pointer,
+            expected,
+            found,
+        });
+    }
+
+    /// The unit of the value at `pointer`, which was read in `json` at `place`: `in_text` where
+    /// nothing else says it.
+    pub fn unit_of(
+        &mut self,
+        pick: &RecordSelector,
+        key: &Arc<str>,
+        place: &str,
+        json: &Json,
+        pointer: &str,
+        in_text: Option<&str>,
+    ) -> Option<Arc<str>> {
+        let unit = pick.unit.clone();
+        let unit = unit.or_else(|| self.unit_at(pick, key, place, json));
+        let unit = unit.or_else(|| unit_of(self.units, pointer));
+        unit.or_else(|| unit_text(in_text?))
+    }
+
+    /// The record whose path finds nothing in `json`, which is at `place`, and where that is.
+    pub fn read_nothing(
+        &self,
+        pick: &RecordSelector,
+        at: &ValuePath,
+        place: &str,
+        json: &Json,
+    ) -> (String, ReadResult) {
+        let pointer = in_element(place, at);
         if let Some(number) = pick.missing {
             // `units_at` has its unit under its name.
-            let name = pick.at.last_name().map(escape);
+            let name = at.last_name().map(escape);
             let pointer = name.map_or(pointer, |name| format!("{place}/{name}"));
             return (pointer, Ok(ReadValue::stated(number)));
         }
-        let found = match &pick.at {
-            ValuePath::Pointer(_) => describe_missing(self.body, &pointer),
-            ValuePath::JsonPath(path) => describe_no_match(json, place, path),
-        };
+        let found = self.describe_nothing(at, place, json);
         let expected = self.conversion(pick).expected();
         (pointer, Err((Reason::Missing, expected, found)))
+    }
+
+    /// What is there instead, where a path finds nothing in `json`, which is at `place`.
+    pub fn describe_nothing(&self, at: &ValuePath, place: &str, json: &Json) -> String {
+        match at {
+            ValuePath::Pointer(_) => describe_missing(self.body, &in_element(place, at)),
+            ValuePath::JsonPath(path) => describe_no_match(json, place, path),
+        }
     }
 
     /// What the response says at `unit_at` of a record, which is read in `json`.
@@ -183,7 +223,7 @@ impl SelectedRecords<'_> {
         }
     }
 
-    fn conversion<'p>(&self, pick: &'p RecordSelector) -> Conversion<'p> {
+    pub fn conversion<'p>(&self, pick: &'p RecordSelector) -> Conversion<'p> {
         Conversion {
             pick,
             numbers: self.source.numbers,
@@ -193,13 +233,13 @@ impl SelectedRecords<'_> {
 
     /// The first ones are kept and the rest is left out, so that no response can fill the
     /// node with what is wrong with it.
-    fn push_issue(&mut self, issue: Issue) {
+    pub fn push_issue(&mut self, issue: Issue) {
         if self.result.issues.len() < limits::ISSUES_PER_RESPONSE {
             self.result.issues.push(issue);
         }
     }
 
-    fn read_value(&self, pick: &RecordSelector, key: &str, json: &Json) -> ReadResult {
+    pub fn read_value(&self, pick: &RecordSelector, key: &str, json: &Json) -> ReadResult {
         let conversion = self.conversion(pick);
         if json.is_null() {
             return match pick.null {
@@ -213,25 +253,32 @@ impl SelectedRecords<'_> {
             return Ok(ReadValue::of(Value::Text(text.into())));
         }
         let Quantity { number: raw, unit } = conversion.quantity(json).map_err(mismatch)?;
+        let number = self.accept(pick, key, raw).map_err(|error| match error {
+            (Reason::NotFinite, expected, _) => (Reason::NotFinite, expected, sample(json)),
+            error => error,
+        })?;
+        // A unit in the text is that of the number before it was scaled.
+        let is_scaled = pick.scale.is_some() || pick.offset.is_some();
+        let unit = Some(unit).filter(|unit| !unit.is_empty() && !is_scaled);
+        Ok(ReadValue {
+            unit,
+            ..ReadValue::of(Value::Number(number))
+        })
+    }
+
+    /// A number scaled, if it is plausible then.
+    pub fn accept(&self, pick: &RecordSelector, key: &str, raw: f64) -> Result<f64, ReadError> {
         let number = match (pick.scale, pick.offset) {
             (None, None) => raw,
             (scale, offset) => round_computed(raw * scale.unwrap_or(1.0) + offset.unwrap_or(0.0)),
         };
         if !number.is_finite() {
             let expected = "a number that a 64-bit float can hold".to_owned();
-            return Err((Reason::NotFinite, expected, sample(json)));
+            return Err((Reason::NotFinite, expected, format_number(number)));
         }
         match self.range_problem(pick, key, number) {
             Some(expected) => Err((Reason::OutOfRange, expected, format_number(number))),
-            None => {
-                // A unit in the text is that of the number before it was scaled.
-                let is_scaled = pick.scale.is_some() || pick.offset.is_some();
-                let unit = Some(unit).filter(|unit| !unit.is_empty() && !is_scaled);
-                Ok(ReadValue {
-                    unit,
-                    ..ReadValue::of(Value::Number(number))
-                })
-            }
+            None => Ok(number),
         }
     }
 
@@ -257,18 +304,20 @@ impl SelectedRecords<'_> {
     }
 }
 
-/// `Err` has the reason, what was expected, and what was found.
-type ReadResult = Result<ReadValue, (Reason, String, String)>;
+pub type ReadResult = Result<ReadValue, ReadError>;
+
+/// The reason, what was expected, and what was found.
+pub type ReadError = (Reason, String, String);
 
 /// A value, and what its text says about it.
-struct ReadValue {
-    value: Value,
-    unit: Option<String>,
-    is_stated: bool,
+pub struct ReadValue {
+    pub value: Value,
+    pub unit: Option<String>,
+    pub is_stated: bool,
 }
 
 impl ReadValue {
-    fn of(value: Value) -> ReadValue {
+    pub fn of(value: Value) -> ReadValue {
         ReadValue {
             value,
             unit: None,
@@ -276,7 +325,7 @@ impl ReadValue {
         }
     }
 
-    fn stated(number: f64) -> ReadValue {
+    pub fn stated(number: f64) -> ReadValue {
         ReadValue {
             is_stated: true,
             ..ReadValue::of(Value::Number(number))
@@ -285,11 +334,20 @@ impl ReadValue {
 }
 
 /// How the place of a path is named: in the response, or in an element.
-fn in_element(place: &str, path: &ValuePath) -> String {
+pub fn in_element(place: &str, path: &ValuePath) -> String {
     match path {
         ValuePath::JsonPath(path) => named(place, path),
         ValuePath::Pointer(pointer) => format!("{place}{pointer}"),
     }
+}
+
+/// The value of a path that finds several.
+pub fn several_in(at: &ValuePath, place: &str, several: &SeveralNodes) -> (String, ReadResult) {
+    let issue = several_values(in_element(place, at), several);
+    (
+        issue.pointer,
+        Err((issue.reason, issue.expected, issue.found)),
+    )
 }
 
 /// A JSONPath finds several values where one is expected.
@@ -307,43 +365,4 @@ pub fn several_values(pointer: String, several: &SeveralNodes) -> Issue {
 fn unit_text(unit: &str) -> Option<Arc<str>> {
     let unit = unit.trim();
     (!unit.is_empty()).then(|| shorten(unit, limits::UNIT_BYTES).into())
-}
-
-/// A key template with its `{parts}` taken from the element. `Err` names the part that the
-/// element cannot fill, and what it has there.
-fn fill_template(
-    template: &str,
-    own_name: &str,
-    element: &Json,
-) -> Result<String, (String, String)> {
-    let mut key = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        key.push_str(before);
-        let Some((part, after)) = after.split_once('}') else {
-            key.push('{');
-            rest = after;
-            continue;
-        };
-        rest = after;
-        if part == "#" {
-            key.push_str(&encode_segment(own_name));
-            continue;
-        }
-        let found = if part.starts_with('/') {
-            element.pointer(part)
-        } else {
-            element.get(part)
-        };
-        match found {
-            Some(Json::String(text)) if !text.is_empty() => key.push_str(&encode_segment(text)),
-            Some(Json::Number(number)) => key.push_str(&encode_segment(number.as_str())),
-            other => {
-                let found = other.map_or("nothing".to_owned(), sample);
-                return Err((part.to_owned(), found));
-            }
-        }
-    }
-    key.push_str(rest);
-    Ok(key)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::element_options::ElementOptions;
 use crate::domain::number_pattern::NumberPattern;
 use crate::domain::value_path::ValuePath;
 
@@ -18,13 +19,15 @@ pub enum Selection {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordSelector {
     /// With `each` a template: `{id}` is the element's field of that name, `{/a/b}` the one at
-    /// that pointer, `{#}` its index in a list or its name in an object.
+    /// that pointer, `{#}` its index in a list or its name in an object; behind `../` those of
+    /// what is around it.
     pub key: Arc<str>,
     /// Into the response; with `each`, into the element.
     pub at: ValuePath,
     /// JSON Pointer to a list or an object, of each element of which one record is read, or
     /// JSONPath of the elements.
     pub each: Option<ValuePath>,
+    pub elements: ElementOptions,
     pub unit: Option<Arc<str>>,
     /// Where the unit is: into the response; with `each`, into the element.
     pub unit_at: Option<ValuePath>,
@@ -66,12 +69,39 @@ impl RecordSelector {
         }
     }
 
+    /// Whether elements make several keys.
+    pub fn is_template(&self) -> bool {
+        self.each.is_some() && self.key.contains('{')
+    }
+
+    /// Where the elements are, of a record that reads any.
+    pub fn list(&self) -> Option<&ValuePath> {
+        let is_list = self.elements.are_combined();
+        self.each.as_ref().or_else(|| is_list.then_some(&self.at))
+    }
+
+    /// All paths.
+    pub fn paths(&self) -> impl Iterator<Item = &ValuePath> {
+        let of_value = self.each.iter().chain([&self.at]).chain(&self.unit_at);
+        let of_elements = self.elements.response_paths();
+        of_value
+            .chain(of_elements)
+            .chain(self.elements.element_paths())
+    }
+
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut ValuePath> {
+        let of_value = self.each.iter_mut().chain([&mut self.at]);
+        let of_value = of_value.chain(&mut self.unit_at);
+        of_value.chain(self.elements.paths_mut())
+    }
+
     /// The number or boolean at `at`, as it stands.
     pub fn new(key: impl Into<Arc<str>>, at: impl Into<ValuePath>) -> RecordSelector {
         RecordSelector {
             key: key.into(),
             at: at.into(),
             each: None,
+            elements: ElementOptions::default(),
             unit: None,
             unit_at: None,
             missing: None,

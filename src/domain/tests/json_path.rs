@@ -26,7 +26,7 @@ fn house() -> Json {
 /// The pointers of what a path selects, joined by blanks.
 fn selected(path: &str, json: &Json) -> String {
     let path = JsonPath::parse(path).unwrap_or_else(|it| panic!("{path}: {}", it.message));
-    let nodes = locate(json, path.select(json).into_iter());
+    let nodes = locate(json, &path, path.select(json).into_iter());
     let pointers: Vec<String> = nodes.into_iter().map(|it| it.pointer).collect();
     pointers.join(" ")
 }
@@ -326,7 +326,7 @@ fn any_path_on_any_value_ends() {
             path.prefix(index);
         }
         for json in [&house, &json!([[{"a": [1, {"a": "x"}]}]]), &json!(null)] {
-            for node in locate(json, path.select(json).into_iter()) {
+            for node in locate(json, &path, path.select(json).into_iter()) {
                 assert_eq!(json.pointer(&node.pointer), Some(node.value), "{text}");
             }
         }
@@ -374,7 +374,7 @@ fn depth_fits_the_stack_of_a_thread() {
             "$..[?length(value(@[0]))==1 && !(!(!(@[0])))]",
         ] {
             let path = JsonPath::parse(path).unwrap_or_else(|it| panic!("{path}: {}", it.message));
-            locate(&json, path.select(&json).into_iter());
+            locate(&json, &path, path.select(&json).into_iter());
         }
     };
     let thread = std::thread::Builder::new().stack_size(limits::STACK_BYTES);

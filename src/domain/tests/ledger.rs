@@ -38,6 +38,7 @@ pub(super) fn readings(own: Option<i64>, pairs: &[(&str, f64)]) -> FetchOutcome 
         value: Value::Number(*value),
         unit: None,
         is_stated: false,
+        observed: None,
     };
     FetchOutcome::Readings {
         observed: own.map(|second| Wall::from_second(T0 + second)),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::plan::{Numbers, RecordSelector};
+use crate::domain::value_path::ValuePath;
 use jiff::tz::TimeZone;
 use serde_json::json;
 use std::time::Duration;

@@ -96,6 +96,7 @@ fn outcome(source: usize, ms: u64) -> FetchOutcome {
                 value: Value::Number(1.0),
                 unit: None,
                 is_stated: false,
+                observed: None,
             }],
             issues: Vec::new(),
         },

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::domain::plan::RecordSelector;
+use crate::domain::plan::{AggregateFunction, RecordSelector};
 
 /// Expected values are those of Python's `xmltodict.parse`, with its numbers read.
 #[test]
@@ -173,6 +173,25 @@ fn what_a_json_path_looks_through_is_a_list() {
             ..SourcePlan::default()
         };
         assert_eq!(parse(text, &XmlLists::of_plan(&plan)), Ok(expected), "{at}");
+    }
+}
+
+/// One element is a list too.
+#[test]
+fn what_an_aggregate_reads_is_a_list() {
+    let path = |text: &str| ValuePath::parse(text).expect(text);
+    for at in ["/r/item", "$.r.item", "$.r.item[*]"] {
+        let mut sum = RecordSelector::new("sum", path(at));
+        sum.elements.aggregate = Some(AggregateFunction::Sum);
+        sum.elements.times_at = Some(path("/r/time"));
+        let plan = SourcePlan {
+            selection: Selection::Selectors(vec![sum]),
+            ..SourcePlan::default()
+        };
+        let lists = XmlLists::of_plan(&plan);
+        let text = "<r><item>1</item><time>2</time></r>";
+        let expected = json!({"r": {"item": [1], "time": [2]}});
+        assert_eq!(parse(text, &lists), Ok(expected), "{at}");
     }
 }
 

@@ -1,17 +1,18 @@
 //! List of the record options.
 
+use super::element_time::{print_time, read_time};
 use crate::config::reader::TableEntry;
 use crate::config::section::{ConfigOption, inline_table, number, plain, text, with_others};
 use crate::config::source::value_path::read_value_path;
 use crate::domain::number_pattern::NumberPattern;
-use crate::domain::plan::{Decimal, RecordSelector};
+use crate::domain::plan::{AggregateFunction, Decimal, RecordSelector};
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use crate::domain::value_path::ValuePath;
 
 type RecordOption = ConfigOption<RecordSelector>;
 
 /// Options of one record; a pointer alone can replace the table.
-pub static OPTIONS: [RecordOption; 16] = [
+pub static OPTIONS: [RecordOption; 19] = [
     RecordOption::new(
         "at",
         "JSON Pointer or JSONPath",
@@ -140,6 +141,38 @@ pub static OPTIONS: [RecordOption; 16] = [
         "A list or an object in the response: one record is made of each of its elements. With a JSONPath, such as `\"$.stations[*]\"`, the nodes that it finds are the elements. The key is then a template, see \"Keys\" above.",
         |record, option| record.each = option.entry().and_then(|it| read_each(&it)),
         |record| text(record.each.as_ref()?.as_str()),
+    ),
+    RecordOption::new(
+        "newest_by",
+        "JSON Pointer, JSONPath, or true",
+        "none",
+        "\"/time\"",
+        "Where the time of an element is in it: the record is the newest element that has a value, and was observed at that time. `true` with `times_at`. Text in braces is filled in as in keys: `\"{#}\"` is the name of the element, `\"{../date} {hour}\"` two fields. See \"Lists and forecasts\" above.",
+        |record, option| record.elements.newest_by = option.entry().and_then(|it| read_time(&it)),
+        |record| print_time(record.elements.newest_by.as_ref()?),
+    ),
+    RecordOption::new(
+        "times_at",
+        "JSON Pointer or JSONPath",
+        "none",
+        "\"/hourly/time\"",
+        "Where the times of the elements are in the response, in a list of their own: the first time is that of the first element.",
+        |record, option| {
+            record.elements.times_at = option.entry().and_then(|it| read_value_path(&it));
+        },
+        |record| text(record.elements.times_at.as_ref()?.as_str()),
+    ),
+    RecordOption::new(
+        "aggregate",
+        "\"count\", \"sum\", \"min\", \"max\" or \"mean\"",
+        "none",
+        "\"sum\"",
+        "One record of many values: of those of the list at `at`, of those that its JSONPath finds, or with `each` of those at `at` of all elements. Null is left out. Of none, count and sum are 0. `scale`, `min` and the like apply to the result.",
+        |record, option| {
+            let choices = AggregateFunction::ALL.map(|it| (it.name(), it));
+            record.elements.aggregate = option.choice(&choices);
+        },
+        |record| text(record.elements.aggregate?.name()),
     ),
     RecordOption::new(
         "map",
