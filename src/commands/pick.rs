@@ -13,7 +13,7 @@ use crate::domain::normalise::{describe_missing_value, number_option};
 use crate::domain::placeholder::PlaceholderTime;
 use crate::domain::plan::{Numbers, RecordSelector, Selection};
 use crate::domain::text::shorten;
-use crate::domain::toml_text::{bare_or_quoted, quoted};
+use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_path};
 use crate::domain::value_path::{LocatedValue, ValuePath, escape, locate, unescape};
 use crate::limits;
 use crate::node::sources;
@@ -150,7 +150,7 @@ fn describe(path: &ValuePath, filled: &ValuePath, tree: &Json, numbers: Numbers)
 /// The line for one value.
 fn one_record(path: &ValuePath, found: &LocatedValue<'_>, numbers: Numbers) -> String {
     let key = bare_or_quoted(&key_of(&found.pointer));
-    let at = quoted(path.as_str());
+    let at = quoted_path(path.as_str());
     match found.value {
         Json::Number(_) | Json::Bool(_) | Json::String(_) => match options_of(found.value, numbers)
         {
@@ -233,7 +233,7 @@ fn record_of_each(
 }
 
 fn each_line(each: &str, key: &str, at: &str, options: &str) -> String {
-    let (key, each, at) = (quoted(key), quoted(each), quoted(at));
+    let (key, each, at) = (quoted(key), quoted_path(each), quoted_path(at));
     format!("{key} = {{ each = {each}, at = {at}{options} }}")
 }
 

@@ -4,7 +4,7 @@ use openapi::operation::{BodyEncoding, Operation, check_body};
 use openapi::schema::{Literal, Schema, Types};
 use serde_json::{Map, Value};
 
-use crate::domain::toml_text::{bare_or_quoted, quoted};
+use crate::domain::toml_text::{bare_or_quoted, quoted_value};
 use crate::limits;
 
 /// A `body` to begin with: the example of the OpenAPI file if it is short and valid, else its
@@ -105,7 +105,7 @@ pub fn json_as_toml(value: &Value) -> Option<String> {
         Value::Null => return None,
         Value::Bool(truth) => truth.to_string(),
         Value::Number(number) => number_as_toml(&number.to_string())?,
-        Value::String(text) => quoted(text),
+        Value::String(text) => quoted_value(text),
         Value::Array(items) => {
             let items = items.iter().map(json_as_toml).collect::<Option<Vec<_>>>()?;
             format!("[{}]", items.join(", "))

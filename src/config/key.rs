@@ -16,7 +16,9 @@ use crate::domain::alert::AlertRules;
 use crate::domain::key_pattern::KeyPattern;
 use crate::domain::plan::{DisplayUnit, KeyPlan, Merge, RecordSelector, Selection};
 use crate::domain::text::format_number;
-use crate::domain::toml_text::{bare_or_quoted, key_table, merge_advice, prefix_advice, quoted};
+use crate::domain::toml_text::{
+    bare_or_quoted, key_table, merge_advice, prefix_advice, quoted, quoted_value,
+};
 use crate::limits;
 use openapi::operation::nearest;
 
@@ -97,7 +99,7 @@ pub static OPTIONS: [KeyOption; 8] = [
         |plan, option| plan.words = option.entry().map(|it| read_words(&it)).unwrap_or_default(),
         |plan| {
             let pair = |(number, word): &(String, String)| {
-                format!("{} = {}", bare_or_quoted(number), quoted(word))
+                format!("{} = {}", bare_or_quoted(number), quoted_value(word))
             };
             inline_table(plan.words.iter().map(pair).collect())
         },
@@ -293,7 +295,7 @@ pub fn warn_unknown_keys(
         }
         let location = match location {
             "[key]" => key_table(key),
-            _ => format!("{location} key = {}", quoted(key)),
+            _ => format!("{location} key = {}", quoted_value(key)),
         };
         let near = nearest(key, selectors().flatten().map(|selector| &*selector.key));
         let hint = near.map_or_else(String::new, |near| {

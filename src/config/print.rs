@@ -9,7 +9,7 @@ use super::source::print_source;
 use super::top_level;
 use super::types::Config;
 use crate::domain::redact::Secrets;
-use crate::domain::toml_text::quoted;
+use crate::domain::toml_text::quoted_value;
 
 impl Config {
     /// The effective configuration, defaults included.
@@ -46,7 +46,13 @@ fn mask_texts(toml: &str, secrets: &Secrets) -> String {
         });
         let (text, behind) = rest.split_at(end.map_or(rest.len(), |(at, _)| at + 1));
         match serde_json::from_str::<String>(text) {
-            Ok(inner) => masked.push_str(&quoted(&secrets.mask(&inner))),
+            Ok(inner) => {
+                let inner = inner.replace("$$", "$");
+                match secrets.mask(&inner) {
+                    shown if shown == inner => masked.push_str(text),
+                    shown => masked.push_str(&quoted_value(&shown)),
+                }
+            }
             Err(_) => masked.push_str(text),
         }
         rest = behind;

@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::option::OptionText;
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use crate::domain::text::format_duration;
-use crate::domain::toml_text::quoted;
+use crate::domain::toml_text::{quoted, quoted_path, quoted_value};
+use crate::domain::value_path::ValuePath;
 
 /// One option: it is read into a `D` and printed from a `P`.
 pub struct ConfigOption<D: 'static, P: 'static = D> {
@@ -202,6 +203,16 @@ impl<'a> OptionReader<'_, 'a> {
 
 /// Values in TOML syntax.
 pub fn text(text: &str) -> Option<String> {
+    Some(quoted_value(text))
+}
+
+/// A JSON Pointer or JSONPath.
+pub fn value_path(path: &ValuePath) -> Option<String> {
+    Some(quoted_path(path.as_str()))
+}
+
+/// A text in which `$` has no meaning of ours.
+pub fn literal(text: &str) -> Option<String> {
     Some(quoted(text))
 }
 
@@ -223,7 +234,10 @@ pub fn plain(value: impl Display) -> Option<String> {
 
 /// A list of texts; an empty one is not printed.
 pub fn list<T: Display>(items: &[T]) -> Option<String> {
-    let texts: Vec<String> = items.iter().map(|it| quoted(&it.to_string())).collect();
+    let texts: Vec<String> = items
+        .iter()
+        .map(|it| quoted_value(&it.to_string()))
+        .collect();
     (!texts.is_empty()).then(|| format!("[{}]", texts.join(", ")))
 }
 

@@ -9,6 +9,30 @@ pub fn quoted(text: &str) -> String {
         .replace('\u{7f}', "\\u007F")
 }
 
+/// The value of an option: `$` alone would begin a variable.
+pub fn quoted_value(text: &str) -> String {
+    quoted(&text.replace('$', "$$"))
+}
+
+/// A JSONPath or JSON Pointer as the value of an option: in a JSONPath only `${` and `$$` have a
+/// meaning of their own.
+pub fn quoted_path(path: &str) -> String {
+    if !path.starts_with('$') {
+        return quoted_value(path);
+    }
+    let mut escaped = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('$') {
+        escaped += &rest[..at];
+        let behind = rest[at..].trim_start_matches('$');
+        let dollars = rest.len() - at - behind.len();
+        let is_plain = dollars == 1 && !behind.starts_with('{');
+        escaped += &"$".repeat(if is_plain { 1 } else { 2 * dollars });
+        rest = behind;
+    }
+    quoted(&(escaped + rest))
+}
+
 /// One part of a TOML key: bare where that is allowed, else quoted.
 pub fn bare_or_quoted(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');

@@ -13,11 +13,12 @@ use crate::config::auth::auth_as_toml;
 use crate::config::option::{is_source_name, parse_zone, read_quota};
 use crate::config::reader::TableEntry;
 use crate::config::section::{
-    ConfigOption, OptionReader, duration, path, plain, set, text, with_others,
+    ConfigOption, OptionReader, duration, path, plain, set, text, value_path, with_others,
 };
 use crate::config::types::{SourceConfig, SourceTarget};
 use crate::domain::plan::{Numbers, ResponseFormat, Selection};
 use crate::domain::redact::without_secrets;
+use crate::domain::toml_text::quoted_path;
 use crate::limits;
 
 /// A source while it is read: options whose default depends on others are `None` until then.
@@ -202,7 +203,7 @@ pub static OPTIONS: [SourceOption; 34] = [
                 draft.source.pagination.get_or_insert_default().next = next;
             }
         },
-        |source| text(&source.pagination.as_ref()?.next.to_string()),
+        |source| Some(quoted_path(&source.pagination.as_ref()?.next.to_string())),
     ),
     SourceOption::new(
         "pages",
@@ -329,12 +330,12 @@ pub static OPTIONS: [SourceOption; 34] = [
         |draft, option| {
             draft.source.plan.observed_at = option.entry().and_then(|it| read_value_path(&it));
         },
-        |source| text(source.plan.observed_at.as_ref()?.as_str()),
+        |source| value_path(source.plan.observed_at.as_ref()?),
     ),
     SourceOption::new(
         "observed_zone",
         "time zone",
-        "\"UTC\"",
+        "none (UTC)",
         "\"Europe/Berlin\"",
         "Time zone of `observed_at`, for times that name none; and of [date placeholders](#date-and-time-placeholders), which are in `timezone` where this is not set.",
         |draft, option| {
@@ -342,12 +343,7 @@ pub static OPTIONS: [SourceOption; 34] = [
             draft.source.zone.clone_from(&zone);
             set(&mut draft.source.plan.observed_zone, zone);
         },
-        |source| {
-            if source.zone.is_none() {
-                source.plan.observed_at.as_ref()?;
-            }
-            text(source.plan.observed_zone.iana_name().unwrap_or("UTC"))
-        },
+        |source| text(source.zone.as_ref()?.iana_name().unwrap_or("UTC")),
     ),
     SourceOption::new(
         "units_at",
@@ -358,7 +354,7 @@ pub static OPTIONS: [SourceOption; 34] = [
         |draft, option| {
             draft.source.plan.units_at = option.entry().and_then(|it| read_value_path(&it));
         },
-        |source| text(source.plan.units_at.as_ref()?.as_str()),
+        |source| value_path(source.plan.units_at.as_ref()?),
     ),
     SourceOption::new(
         "format",

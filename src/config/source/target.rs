@@ -8,7 +8,7 @@ use crate::config::types::{SourceConfig, SourceTarget};
 use crate::domain::redact::MASK;
 use crate::domain::redact::without_secrets;
 use crate::domain::secret_detection::is_secret_name;
-use crate::domain::toml_text::{bare_or_quoted, quoted};
+use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_value};
 use openapi::operation::{Api, Argument};
 
 pub fn read_target(table: &mut TableReader<'_>, apis: &[&'static Api]) -> Option<SourceTarget> {
@@ -111,7 +111,7 @@ pub fn print_params(source: &SourceConfig) -> Option<String> {
         SourceTarget::Url { params, .. } => {
             let shown = |(name, value): &(String, String)| {
                 let value = if is_secret_name(name) { MASK } else { value };
-                format!("{} = {}", bare_or_quoted(name), quoted(value))
+                format!("{} = {}", bare_or_quoted(name), quoted_value(value))
             };
             inline_table(params.iter().map(shown).collect())
         }
@@ -120,7 +120,7 @@ pub fn print_params(source: &SourceConfig) -> Option<String> {
 
 pub fn argument_as_toml(argument: &Argument) -> String {
     match argument {
-        Argument::Text(text) => quoted(text),
+        Argument::Text(text) => quoted_value(text),
         Argument::Number(number) => format!("{number:?}"),
         Argument::List(items) => {
             let items: Vec<String> = items.iter().map(argument_as_toml).collect();

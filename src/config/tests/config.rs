@@ -1,8 +1,9 @@
 //! Tests of reading and printing a configuration.
 
-use super::support::{METER, load_text, problems};
+use super::support::{METER, load_text, problems, reads_back};
 use super::*;
 use crate::domain::plan::Selection;
+use crate::domain::toml_text::{quoted_path, quoted_value};
 
 #[test]
 fn a_typical_configuration_is_read() {
@@ -67,6 +68,37 @@ fn check_prints_a_configuration_that_means_the_same() {
     let first = load_text(&text, &[]).expect("it is valid");
     let second = load_text(&first.to_toml(), &[]).expect("what is printed is valid");
     assert_eq!(first.to_toml(), second.to_toml());
+}
+
+/// Texts of all kinds, in every place that takes one.
+#[test]
+fn every_text_that_check_prints_reads_back() {
+    for text in [
+        "$", "$$", "a$b", "${A}$", "$.a", "{today}", "'\"\\", "ü °", "#=]", "***",
+    ] {
+        let value = quoted_value(text);
+        let key = quoted(&format!("k{text}"));
+        let path = quoted_path(&format!("$['{}']", text.replace(['\'', '\\'], "")));
+        let pointer = quoted_value(&format!("/{text}"));
+        let document = format!(
+            "name = {value}\n\
+             [[source]]\nname = \"a\"\nurl = \"http://h/\"\nattribution = {value}\n\
+             params = {{ p = {value} }}\nbody = {{ {key} = [{value}] }}\nobserved_at = {pointer}\n\
+             units_at = {path}\n\
+             [source.records]\n\
+             {key} = {{ at = {pointer}, unit = {value}, map = {{ {key} = 1 }} }}\n\
+             plain = {path}\n\
+             pattern = {{ at = {path}, pattern = '([0-9]+)$' }}\n\
+             [[source]]\nname = \"b\"\nurl = \"http://h/$$x\"\nbody = {value}\ncontent_type = \"text/plain\"\n\
+             prefix = {value}\n\
+             [key.{key}]\nunit = {value}\nwords = {{ 1 = {value} }}\n\
+             [[alert.value]]\nkey = {value}\nabove = 1\n",
+        );
+        let read = |text: &str| load_text(text, &[]);
+        let config = read(&document).unwrap_or_else(|problems| panic!("{document}\n{problems:?}"));
+        assert_eq!(config.name, text);
+        reads_back(&config, &read);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::environment::Environment;
 use super::{Config, Overrides, Problem, read};
@@ -67,9 +68,16 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
     let variables = own.iter().chain(variables);
     let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let file = Some(directory.join("main-node.toml"));
-    let environment = Environment::new(variables);
-    let apis = &crate::api::client::APIS;
-    let found = read(example, file, &Overrides::default(), environment, apis);
+    let variables: Vec<(String, String)> = variables.collect();
+    let read = |text: &str| {
+        let environment = Environment::new(variables.iter().cloned());
+        let apis = &crate::api::client::APIS;
+        read(text, file.clone(), &Overrides::default(), environment, apis)
+    };
+    let found = read(example);
+    if let Ok(config) = &found {
+        reads_back(config, &read);
+    }
     let _ = std::fs::remove_dir_all(&directory);
     let without_directory = |text: String| text.replace(&directory.display().to_string(), "DIR");
     match found {
@@ -79,6 +87,32 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
             .map(|it| without_directory(it.to_string()))
             .collect()),
     }
+}
+
+/// What `check` prints of a configuration must mean the same. A secret is masked, so that it reads
+/// back as another one.
+pub fn reads_back(config: &Config, read: &dyn Fn(&str) -> Result<Config, Vec<Problem>>) {
+    let printed = config.to_toml();
+    let again = match read(&printed) {
+        Ok(again) => again,
+        Err(problems) => panic!("{printed}\n{problems:?}"),
+    };
+    assert_eq!(again.to_toml(), printed);
+    let (before, after) = (effective_plan(config), effective_plan(&again));
+    let changed = before.lines().zip(after.lines()).find(|(a, b)| a != b);
+    assert_eq!(changed, None, "{printed}");
+    assert_eq!(before.len(), after.len());
+}
+
+/// The plan with what `check` prints of defaults; it prints each device as a source of its own.
+fn effective_plan(config: &Config) -> String {
+    let mut plan = config.plan();
+    plan.is_example = false;
+    for source in &mut plan.sources {
+        source.stale_after = Some(source.default_stale_after(Duration::ZERO));
+        source.has_shared_prefix = false;
+    }
+    format!("{plan:#?}")
 }
 
 /// The problems of a documented configuration.

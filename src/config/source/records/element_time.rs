@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use crate::config::reader::TableEntry;
-use crate::config::section::text;
+use crate::config::section::{text, value_path};
 use crate::config::source::value_path::read_value_path;
 use crate::domain::json_path::JsonPath;
 use crate::domain::normalise::key_template_problem;
@@ -39,7 +39,7 @@ fn is_template(text: &str) -> bool {
 
 pub fn print_time(time: &ElementTime) -> Option<String> {
     match time {
-        ElementTime::Path(path) => text(path.as_str()),
+        ElementTime::Path(path) => value_path(path),
         ElementTime::Template(template) => text(template),
         ElementTime::Parallel => Some("true".to_owned()),
     }

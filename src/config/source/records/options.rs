@@ -2,11 +2,13 @@
 
 use super::element_time::{print_time, read_time};
 use crate::config::reader::TableEntry;
-use crate::config::section::{ConfigOption, inline_table, number, plain, text, with_others};
+use crate::config::section::{
+    ConfigOption, inline_table, literal, number, plain, text, value_path, with_others,
+};
 use crate::config::source::value_path::read_value_path;
 use crate::domain::number_pattern::NumberPattern;
 use crate::domain::plan::{AggregateFunction, Decimal, RecordSelector};
-use crate::domain::toml_text::{bare_or_quoted, quoted};
+use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_path};
 use crate::domain::value_path::ValuePath;
 
 type RecordOption = ConfigOption<RecordSelector>;
@@ -20,7 +22,7 @@ pub static OPTIONS: [RecordOption; 19] = [
         "\"/current/temperature_2m\"",
         "Where the value is in the response; with `each`, where it is in the element. A path alone can replace the table: `temperature = \"/current/temperature_2m\"`.",
         with_others,
-        |record| text(record.at.as_str()),
+        |record| value_path(&record.at),
     ),
     RecordOption::new(
         "unit",
@@ -38,7 +40,7 @@ pub static OPTIONS: [RecordOption; 19] = [
         "\"/unit\"",
         "Where the unit of the value is in the response; with `each`, where it is in the element.",
         |record, option| record.unit_at = option.entry().and_then(|it| read_value_path(&it)),
-        |record| text(record.unit_at.as_ref()?.as_str()),
+        |record| value_path(record.unit_at.as_ref()?),
     ),
     RecordOption::new(
         "decimal",
@@ -59,7 +61,7 @@ pub static OPTIONS: [RecordOption; 19] = [
         "'power=([-0-9.]+)'",
         "Takes the number out of a text: what its one group matches is read as the value, with `text = true` stored as text. Write it in single quotes, where TOML leaves `\\` as it is; `$` is the end of the text. It has no look-around and no back-references.",
         |record, option| record.pattern = option.entry().and_then(|it| read_pattern(&it)),
-        |record| text(record.pattern.as_ref()?.as_str()),
+        |record| literal(record.pattern.as_ref()?.as_str()),
     ),
     RecordOption::new(
         "base",
@@ -140,7 +142,7 @@ pub static OPTIONS: [RecordOption; 19] = [
         "\"/stations\"",
         "A list or an object in the response: one record is made of each of its elements. With a JSONPath, such as `\"$.stations[*]\"`, the nodes that it finds are the elements. The key is then a template, see \"Keys\" above.",
         |record, option| record.each = option.entry().and_then(|it| read_each(&it)),
-        |record| text(record.each.as_ref()?.as_str()),
+        |record| value_path(record.each.as_ref()?),
     ),
     RecordOption::new(
         "newest_by",
@@ -160,7 +162,7 @@ pub static OPTIONS: [RecordOption; 19] = [
         |record, option| {
             record.elements.times_at = option.entry().and_then(|it| read_value_path(&it));
         },
-        |record| text(record.elements.times_at.as_ref()?.as_str()),
+        |record| value_path(record.elements.times_at.as_ref()?),
     ),
     RecordOption::new(
         "aggregate",
@@ -208,7 +210,7 @@ fn read_each(entry: &TableEntry<'_>) -> Option<ValuePath> {
         entry.problem(format!(
             "each: {path} is one value, and a JSONPath here finds the elements themselves: write \
              {}",
-            quoted(&format!("{path}[*]"))
+            quoted_path(&format!("{path}[*]"))
         ));
         return None;
     }
