@@ -68,8 +68,13 @@ impl Ingest {
         for observation in arrived {
             let source = observation.source;
             let conflict = self.ledger.conflict(source).cloned();
-            let rows = self.ledger.apply(observation);
+            let mut rows = self.ledger.apply(observation);
             self.log_conflict(source, conflict.as_ref());
+            rows.extend(self.ledger.derive(now));
+            (self.store)(rows);
+        }
+        let rows = self.ledger.derive(now);
+        if !rows.is_empty() {
             (self.store)(rows);
         }
         let snapshot = self.snapshot(now, started);

@@ -71,6 +71,12 @@ pub const ESCAPE_LEVELS: usize = 4;
 pub const JSON_PATH_NODES: usize = 2_000;
 /// Bytes of a JSONPath: long ones have three filters or a list of names.
 pub const JSON_PATH_BYTES: usize = 512;
+/// Derived keys: each is computed anew for every observation.
+pub const DERIVED_KEYS: usize = 200;
+/// Bytes of a formula: a line that a person still understands.
+pub const FORMULA_BYTES: usize = 1_000;
+/// Parentheses, signs and powers of a formula that are open at once: it is parsed recursively.
+pub const FORMULA_DEPTH: usize = 32;
 /// Filters of one JSONPath: each is tried on every element that the path reaches.
 pub const JSON_PATH_FILTERS: usize = 2;
 /// Conditions joined by `&&` and `||` in one JSONPath: 8 on all values of the largest response

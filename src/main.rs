@@ -17,6 +17,7 @@
 //! - placeholder: a date in a request, filled for each fetch (`{today}`);
 //! - observation: the result of one fetch: readings and issues, or a failure with its cause;
 //! - reading: one key and its value, as one source gave it;
+//! - derived key: one that is computed from others (`[derived.NAME]`);
 //! - record: the current value of a key, merged of the readings of its sources;
 //! - snapshot: all records, the health of the sources and the open alerts at one moment;
 //! - stale: older than `stale_after`, or of unknown age;

@@ -266,7 +266,7 @@ fn restore_last_run(
         database,
     } = storage;
     let wanted = WantedKeys {
-        is_named: &|key| (0..plan.sources.len()).any(|it| plan.names_key(it, key)),
+        is_named: &|key| plan.names_key_anywhere(key),
         max_records: &|name| {
             let source = plan.sources.iter().find(|source| *source.name == *name);
             source.map_or(limits::RECORDS_PER_SOURCE, |source| source.max_records)

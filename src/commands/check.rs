@@ -21,7 +21,8 @@ use crate::config::environment::Environment;
 use crate::config::{self, Config, Overrides, Remark, Severity};
 use crate::domain::placeholder::PlaceholderTime;
 use crate::domain::plan::{Plan, Selection, SourcePlan};
-use crate::domain::reading::FetchOutcome;
+use crate::domain::reading::{FetchOutcome, Reason};
+use crate::domain::snapshot::DerivedSnapshot;
 use crate::domain::text::count_noun;
 use crate::limits;
 use crate::node::sources::fetchers;
@@ -242,7 +243,24 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
     });
     let mut findings: Vec<Finding> = findings.collect();
     findings.extend(missing_keys(&config.plan(), &fetched));
+    findings.extend(derived_faults(&config.plan(), &fetched));
     findings
+}
+
+/// Derived keys that cannot be computed from these responses, perhaps at this moment only.
+fn derived_faults(plan: &Plan, fetched: &[once::Fetched]) -> Vec<Finding> {
+    let Some(snapshot) = once::published(plan, fetched) else {
+        return Vec::new();
+    };
+    let fault = |it: &DerivedSnapshot| {
+        let issue = it.fault()?;
+        let text = format!("{} has no value now: {issue}", it.key);
+        Some(match issue.reason {
+            Reason::WrongType => Problem(text),
+            _ => Note(text),
+        })
+    };
+    snapshot.derived.iter().filter_map(fault).collect()
 }
 
 /// Keys of the configuration that no response has, if all sources responded.

@@ -9,6 +9,7 @@ use crate::config::{Config, Overrides};
 use crate::domain::ledger::Ledger;
 use crate::domain::plan::Plan;
 use crate::domain::reading::{FetchOutcome, Observation};
+use crate::domain::snapshot::Snapshot;
 use crate::node::sources;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os_error::reason;
@@ -55,7 +56,11 @@ pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
     let results: Vec<_> = named()
         .map(|(source, it)| (source, with_configured_units(plan, &it.observation)))
         .collect();
-    let mut text = table::render(&results, std::io::stdout().is_terminal());
+    let is_terminal = std::io::stdout().is_terminal();
+    let mut text = table::render(&results, is_terminal);
+    if let Some(snapshot) = published(plan, fetched) {
+        text += &table::derived(&snapshot, is_terminal);
+    }
     for (source, it) in named() {
         text += &table::exchanges(
             &source.name,
@@ -64,6 +69,18 @@ pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
         );
     }
     text
+}
+
+/// What the service would publish after these fetches.
+pub fn published(plan: &Plan, fetched: &[Fetched]) -> Option<Snapshot> {
+    let moments = fetched.iter().map(|it| it.observation.at);
+    let now = moments.max_by_key(|at| at.mono)?;
+    let mut ledger = Ledger::new(Arc::new(plan.clone()));
+    for it in fetched {
+        ledger.apply(it.observation.clone());
+    }
+    ledger.derive(now);
+    Some(ledger.snapshot(now))
 }
 
 /// The observation with the units of `[key.NAME]`, as they are published.

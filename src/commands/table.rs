@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::api::http_exchange::HttpExchange;
 use crate::domain::plan::SourcePlan;
 use crate::domain::reading::{FetchOutcome, Observation};
+use crate::domain::snapshot::Snapshot;
 use crate::domain::time::millis;
 
 /// A text table with columns as wide as their content.
@@ -93,6 +94,42 @@ fn write_all(
             writeln!(out, "\n{}:", coloured(&plan.name, YELLOW, colour))?;
         }
         for issue in issues {
+            writeln!(out, "  {issue}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The derived keys of a snapshot, with what is wrong with them; empty if there are none.
+pub fn derived(snapshot: &Snapshot, colour: bool) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_derived(&mut out, snapshot, colour);
+    out
+}
+
+fn write_derived(out: &mut String, snapshot: &Snapshot, colour: bool) -> std::fmt::Result {
+    if snapshot.derived.is_empty() {
+        return Ok(());
+    }
+    let mut table = Columns::new(colour, &["DERIVED KEY", "VALUE", "UNIT", "COMPUTED FROM"]);
+    for derived in &snapshot.derived {
+        let record = snapshot.record(&derived.key);
+        table.rows.push(vec![
+            derived.key.to_string(),
+            record.map_or("-".to_owned(), |record| record.value.to_string()),
+            record
+                .and_then(|record| record.unit.as_deref())
+                .unwrap_or("")
+                .to_owned(),
+            derived.definition.to_string(),
+        ]);
+    }
+    writeln!(out)?;
+    table.write(out, |_, _| None)?;
+    for derived in &snapshot.derived {
+        if let Some(issue) = &derived.issue {
+            writeln!(out, "\n{}:", coloured(&derived.key, YELLOW, colour))?;
             writeln!(out, "  {issue}")?;
         }
     }

@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::problem::Severity;
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::section::{
     ConfigOption, duration, inline_table, plain, print_options, read_options, text,
 };
 use super::types::{KeySpans, SourceConfig};
-use crate::domain::alert::AlertRules;
 use crate::domain::key_pattern::KeyPattern;
 use crate::domain::plan::{DisplayUnit, KeyPlan, Merge, RecordSelector, Selection};
 use crate::domain::text::format_number;
@@ -20,7 +18,6 @@ use crate::domain::toml_text::{
     bare_or_quoted, key_table, merge_advice, prefix_advice, quoted, quoted_value,
 };
 use crate::limits;
-use openapi::operation::nearest;
 
 type KeyOption = ConfigOption<KeyPlan>;
 
@@ -119,7 +116,7 @@ pub static OPTIONS: [KeyOption; 8] = [
 pub struct PatternTable {
     pub pattern: KeyPattern,
     pub plan: KeyPlan,
-    name: String,
+    pub name: String,
 }
 
 /// Reads `[key.NAME]`: those of one key, and those of patterns, the longest first.
@@ -262,60 +259,6 @@ pub fn check_shared_keys(
                     format!("the source {provider:?} gives the key {key:?} too: {advice}");
                 reader.problem(span, message);
             }
-        }
-    }
-}
-
-/// Reports keys of `[alert]` and `[key.NAME]` that no source declares: a warning if every
-/// source declares its records, otherwise only the responses can show it.
-pub fn warn_unknown_keys(
-    reader: &ConfigReader<'_>,
-    sources: &[(SourceConfig, KeySpans)],
-    keys: &BTreeMap<Arc<str>, KeyPlan>,
-    patterns: &[PatternTable],
-    alert: &AlertRules,
-) {
-    let selectors = || {
-        let selections = sources.iter().map(|(source, _)| &source.plan.selection);
-        selections.filter_map(|selection| match selection {
-            Selection::Selectors(selectors) => Some(selectors),
-            Selection::AllLeaves { .. } => None,
-        })
-    };
-    let are_all_named = selectors().count() == sources.len();
-    let values = alert.values.iter().map(|it| (&it.key, "[[alert.value]]"));
-    let stale = alert.stale.iter().map(|it| (&it.key, "[[alert.stale]]"));
-    let tables = keys.keys().map(|key| (key, "[key]"));
-    for (key, location) in values.chain(stale).chain(tables) {
-        if selectors()
-            .flatten()
-            .any(|selector| selector.selects_key(key))
-        {
-            continue;
-        }
-        let location = match location {
-            "[key]" => key_table(key),
-            _ => format!("{location} key = {}", quoted_value(key)),
-        };
-        let near = nearest(key, selectors().flatten().map(|selector| &*selector.key));
-        let hint = near.map_or_else(String::new, |near| {
-            format!("; did you mean {}?", quoted(near))
-        });
-        let (severity, message) = if are_all_named {
-            (Severity::Problem, format!("no source gives this key{hint}"))
-        } else {
-            let message =
-                format!("whether a source gives this key: no [source.records] names it{hint}");
-            (Severity::NotChecked, message)
-        };
-        reader.remark_at(severity, &location, message);
-    }
-    for table in patterns {
-        let is_template = |selector: &RecordSelector| selector.each.is_some();
-        let is_used = |it: &RecordSelector| is_template(it) || table.pattern.matches(&it.key);
-        if are_all_named && !selectors().flatten().any(is_used) {
-            let message = "no source gives a key that matches this pattern";
-            reader.remark_at(Severity::Problem, &key_table(&table.name), message);
         }
     }
 }

@@ -6,6 +6,7 @@
 mod account;
 mod alert;
 mod auth;
+mod derived;
 mod device;
 mod env_file;
 pub mod environment;
@@ -24,6 +25,7 @@ pub mod service;
 mod source;
 mod top_level;
 mod types;
+mod unknown_keys;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,8 +35,9 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use self::account::Accounts;
+use self::derived::{check_derived_names, order_derived, read_derived};
 use self::environment::Environment;
-use self::key::{check_shared_keys, read_keys, warn_unknown_keys};
+use self::key::{check_shared_keys, read_keys};
 pub use self::mail::{MailConfig, MailTls};
 pub use self::problem::{Problem, Remark, Severity};
 use self::reader::{ConfigReader, TableReader};
@@ -46,6 +49,7 @@ pub use self::types::{
     Auth, Config, ConfiguredBody, ConfiguredCredential, LocalSettings, Notifications, Overrides,
     RequestMethod, SourceConfig, SourceTarget, WebhookFormat,
 };
+use self::unknown_keys::{KeyNames, warn_unknown_inputs, warn_unknown_keys};
 use crate::domain::toml_text::quoted;
 pub use crate::sys::host_name::name as host_name;
 use crate::sys::text_file;
@@ -241,6 +245,7 @@ fn read_root(
     let mut sources = read_sources(&mut root, inputs);
     accounts.share_quotas(reader, &mut sources);
     let (keys, patterns) = read_keys(&mut root, directory);
+    let derived = read_derived(&mut root, directory);
     let (alert, mut notifications) = alert::read_alert(
         &mut root,
         reader,
@@ -252,7 +257,12 @@ fn read_root(
     root.finish();
     check_shared_keys(reader, &sources, &keys);
     check_record_limits(reader, &sources, draft.config.max_records);
-    warn_unknown_keys(reader, &sources, &keys, &patterns, &alert);
+    let is_merged = |key: &str| keys.get(key).is_some_and(|key| key.merge.is_some());
+    check_derived_names(reader, &derived, &sources, is_merged);
+    let names = KeyNames::new(&sources, &derived);
+    warn_unknown_keys(reader, &names, &keys, &patterns, &alert);
+    warn_unknown_inputs(reader, &derived, &names);
+    let derived = order_derived(reader, &derived);
     let timezone = &draft.config.timezone;
     let sources = sources.into_iter().map(|(mut source, _)| {
         let zone = source.zone.as_ref().unwrap_or(timezone);
@@ -267,6 +277,7 @@ fn read_root(
             .into_iter()
             .map(|it| (it.pattern, it.plan))
             .collect(),
+        derived,
         alert,
         notifications,
         ..draft.config

@@ -2,6 +2,7 @@
 
 use super::account::print_accounts;
 use super::alert::print_alert;
+use super::derived::print_derived;
 use super::key::{print_key_patterns, print_keys};
 use super::mail::print_mail;
 use super::section::print_options;
@@ -22,6 +23,7 @@ impl Config {
         print_accounts(&mut out, &self.accounts);
         print_keys(&mut out, &self.keys);
         print_key_patterns(&mut out, &self.key_patterns);
+        print_derived(&mut out, &self.derived);
         print_alert(&mut out, self);
         if let Some(mail) = &self.notifications.mail {
             print_mail(&mut out, mail);

@@ -17,6 +17,7 @@ use super::problem::Remark;
 use super::secret::Secret;
 use crate::api::pagination::Pagination;
 use crate::domain::alert::AlertRules;
+use crate::domain::derived_key::DerivedKeys;
 use crate::domain::key_pattern::KeyPattern;
 use crate::domain::plan::{KeyPlan, Plan, SourcePlan};
 use crate::domain::quota::Quota;
@@ -72,6 +73,7 @@ pub struct Config {
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
     /// The longest pattern first.
     pub key_patterns: Vec<(KeyPattern, KeyPlan)>,
+    pub derived: DerivedKeys,
     pub alert: AlertRules,
     /// Alert channels.
     pub notifications: Notifications,
@@ -106,6 +108,7 @@ impl Config {
             accounts: BTreeMap::new(),
             keys: BTreeMap::new(),
             key_patterns: Vec::new(),
+            derived: DerivedKeys::default(),
             alert: AlertRules::default(),
             notifications: Notifications::default(),
         }
@@ -152,6 +155,7 @@ impl Config {
             keys: self.keys.clone(),
             key_patterns: self.key_patterns.clone(),
             max_records: self.max_records,
+            derived: self.derived.clone(),
             alert_keys: {
                 let values = self.alert.values.iter().map(|rule| &rule.key);
                 let stale = self.alert.stale.iter().map(|rule| &rule.key);

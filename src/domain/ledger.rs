@@ -6,6 +6,7 @@
 
 mod absence;
 mod conflict;
+mod derived;
 mod eviction;
 mod last_value;
 mod last_values;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use self::absence::Absence;
 use self::absence::ResponseCount;
+use self::derived::DerivedValue;
 use self::last_value::{LastValue, UpstreamStaleness};
 use self::last_values::LastValues;
 use super::clock_filter::ClockFilter;
@@ -36,6 +38,8 @@ pub struct Ledger {
     sources: Vec<SourceLedger>,
     /// Which sources have a value of a key: their indices, in the configuration's order.
     providers: HashMap<Arc<str>, Vec<usize>>,
+    /// In the order of the plan.
+    derived: Vec<DerivedValue>,
     /// Identity of what was last handed to the store, by key.
     stored: BTreeMap<Arc<str>, (i64, Value)>,
     /// Keys that no source has a value of any more: the latest ones, in the order of their removal.
@@ -116,6 +120,11 @@ impl Ledger {
         let sources = plan.sources.iter().map(|_| SourceLedger::default());
         Ledger {
             sources: sources.collect(),
+            derived: plan
+                .derived
+                .iter()
+                .map(|_| DerivedValue::default())
+                .collect(),
             plan,
             providers: HashMap::new(),
             stored: BTreeMap::new(),
@@ -131,6 +140,10 @@ impl Ledger {
     pub fn restore(&mut self, rows: Vec<RestoredRecord>) {
         let mut restored = Vec::new();
         for mut row in rows {
+            if let Some(index) = self.plan.derived.position(&row.key) {
+                self.restore_derived(index, row);
+                continue;
+            }
             let Some(source) = self.provider_of(&row) else {
                 continue;
             };
@@ -392,9 +405,13 @@ impl Ledger {
                 }
             }
         }
+        self.fix_derived_timestamps(now);
     }
 }
 
+#[cfg(test)]
+#[path = "tests/ledger_derived.rs"]
+mod derived_tests;
 #[cfg(test)]
 #[path = "tests/ledger_forgetting.rs"]
 mod forgetting_tests;

@@ -17,6 +17,7 @@ pub use self::element_options::{AggregateFunction, ElementTime};
 pub use self::key::{DisplayUnit, KeyPlan, Merge};
 pub use self::record_selector::{Decimal, RecordSelector, Selection};
 pub use self::response_format::ResponseFormat;
+use super::derived_key::DerivedKeys;
 use super::key_pattern::KeyPattern;
 use super::placeholder::PlaceholderTime;
 use super::time::Wall;
@@ -30,6 +31,7 @@ pub struct Plan {
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
     /// Settings of all keys that a pattern matches, the longest pattern first.
     pub key_patterns: Vec<(KeyPattern, KeyPlan)>,
+    pub derived: DerivedKeys,
     /// Keys that alerts name.
     pub alert_keys: BTreeSet<Arc<str>>,
     /// Most records of all sources together.
@@ -97,7 +99,14 @@ impl Plan {
 
     /// Keys that the configuration names, so that a source must provide them.
     pub fn expected_keys(&self) -> BTreeSet<&Arc<str>> {
-        self.alert_keys.iter().chain(self.keys.keys()).collect()
+        let named = self.alert_keys.iter().chain(self.keys.keys());
+        let of_sources = named.filter(|key| !self.derived.contains(key));
+        of_sources.chain(self.derived.inputs()).collect()
+    }
+
+    /// Whether the configuration names this key, of whatever source.
+    pub fn names_key_anywhere(&self, key: &str) -> bool {
+        self.derived.contains(key) || (0..self.sources.len()).any(|it| self.names_key(it, key))
     }
 
     /// Whether the configuration names this key of `source` itself, and not by a template:
@@ -107,7 +116,10 @@ impl Plan {
             Some(Selection::Selectors(picks)) => picks.iter().any(|pick| *pick.key == *key),
             _ => false,
         };
-        is_pick || self.keys.contains_key(key) || self.alert_keys.contains(key)
+        is_pick
+            || self.keys.contains_key(key)
+            || self.alert_keys.contains(key)
+            || self.derived.is_input(key)
     }
 }
 
@@ -116,6 +128,7 @@ impl Default for Plan {
         Plan {
             sources: Vec::new(),
             keys: BTreeMap::new(),
+            derived: DerivedKeys::default(),
             key_patterns: Vec::new(),
             alert_keys: BTreeSet::new(),
             max_records: limits::RECORDS_TOTAL,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::health::{SourceHealth, SourceState};
 use super::open_alert::OpenAlert;
-use super::reading::{Value, round_computed};
+use super::reading::{Issue, Reason, Value, round_computed};
 use super::time::{Moment, Mono, Wall};
 use super::{freshness::Stamp, merge::mean};
 
@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub max_records: usize,
     /// Keys that the configuration names and that no source provides, once each has answered.
     pub missing_keys: Vec<Arc<str>>,
+    /// The derived keys, in the configuration's order.
+    pub derived: Vec<DerivedSnapshot>,
     /// When staleness changes this snapshot if no observation does before.
     pub changes_at: Option<Mono>,
 }
@@ -54,6 +56,26 @@ pub struct Record {
     pub stale_after: Duration,
     /// Names of the sources that the value came from.
     pub sources: Vec<Arc<str>>,
+}
+
+/// One derived key as it is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DerivedSnapshot {
+    pub key: Arc<str>,
+    /// Its rule in one line.
+    pub definition: Arc<str>,
+    /// Why it has no value now, or only its last one.
+    pub issue: Option<Issue>,
+    /// Whether a source has not answered since the start, which may explain that.
+    pub is_waiting: bool,
+}
+
+impl DerivedSnapshot {
+    /// What is wrong, unless a value of a source is all that it lacks.
+    pub fn fault(&self) -> Option<&Issue> {
+        let issue = self.issue.as_ref();
+        issue.filter(|issue| issue.reason != Reason::Missing)
+    }
 }
 
 /// One source as it is doing.
@@ -112,12 +134,18 @@ impl Snapshot {
             omitted_by_total_limit: 0,
             max_records: crate::limits::RECORDS_TOTAL,
             missing_keys: Vec::new(),
+            derived: Vec::new(),
             changes_at: None,
         }
     }
 
     pub fn record(&self, key: &str) -> Option<&Record> {
         self.records.iter().find(|record| &*record.key == key)
+    }
+
+    /// Whether a key is computed from others.
+    pub fn is_derived(&self, key: &str) -> bool {
+        self.derived.iter().any(|it| *it.key == *key)
     }
 
     /// Health of the data; problems of the node itself (storage, clock) are added by the caller.

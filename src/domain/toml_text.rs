@@ -48,6 +48,11 @@ pub fn key_table(key: &str) -> String {
     format!("[key.{}]", bare_or_quoted(key))
 }
 
+/// The heading of the table of a derived key: `[derived."house.power"]`.
+pub fn derived_table(key: &str) -> String {
+    format!("[derived.{}]", bare_or_quoted(key))
+}
+
 /// What to write where the keys of a source collide with those of others. `is_shared`: it has a
 /// prefix, which all devices of its `for` share.
 pub fn prefix_advice(source: &str, is_shared: bool) -> String {

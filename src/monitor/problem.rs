@@ -197,7 +197,8 @@ pub fn configured_keys(plan: &Plan) -> impl Iterator<Item = &Arc<str>> {
             Selection::Selectors(picks) => Some(picks),
             Selection::AllLeaves { .. } => None,
         });
-    picks.flatten().map(|pick| &pick.key)
+    let derived = plan.derived.iter().map(|it| &it.key);
+    picks.flatten().map(|pick| &pick.key).chain(derived)
 }
 
 /// ` Did you mean "temperature"?`, if a known key is similar enough.

@@ -50,6 +50,7 @@ pub fn node_status(
     problems.extend(storage.notice.as_deref().map(sanitize));
     problems.extend(clock_problem(now, started));
     problems.extend(unprovided_keys(snapshot));
+    problems.extend(derived_faults(snapshot));
     let in_all = snapshot.omitted_by_total_limit;
     let of_sources = snapshot.omitted.saturating_sub(in_all);
     if of_sources > 0 {
@@ -141,7 +142,8 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
         let (name, why) = (&source.name, cause.map_or("", cause_text));
         let has_response = cause.is_some_and(Cause::was_answered);
         // Values of an earlier run: it did respond, at an unknown time.
-        let gave = |record: &Record| record.sources.contains(name);
+        let gave =
+            |record: &Record| !snapshot.is_derived(&record.key) && record.sources.contains(name);
         if source.health.last_success.is_none() && snapshot.records.iter().any(gave) {
             return if has_response {
                 format!("{name} has returned no data since the start: {why}.")
@@ -168,6 +170,20 @@ fn unprovided_keys(snapshot: &Snapshot) -> Option<String> {
         more => format!(
             "The configuration names the key {first} and {more} more, but no source provides them."
         ),
+    })
+}
+
+/// Derived keys that cannot be computed.
+fn derived_faults(snapshot: &Snapshot) -> Option<String> {
+    let mut faults = snapshot
+        .derived
+        .iter()
+        .filter_map(|it| Some((&it.key, it.fault()?)));
+    let (key, issue) = faults.next()?;
+    let found = sanitize(&issue.found);
+    Some(match faults.count() {
+        0 => format!("{key} cannot be computed: {found}."),
+        more => format!("{key} and {more} more derived keys cannot be computed: {found}."),
     })
 }
 

@@ -9,6 +9,40 @@ fn every_problem_has_a_location_and_a_fix() {
     let cases = [
         ("not TOML", "listen = \n"),
         ("unknown option", &format!("{METER}evry = \"5m\"\n")),
+        (
+            "a formula that is none",
+            &format!(
+                "{METER}[derived.a]\nformula = \"power +\"\n[derived.b]\nformula = 'power ** 2'\n[derived.c]\nformula = \"2 * 3\"\n[derived.d]\nformula = 7\n[derived.e]\nunit = \"W\"\n"
+            ),
+        ),
+        (
+            "a derived key with a dot",
+            &format!("{METER}[derived.bought.today]\nformula = \"power\"\n"),
+        ),
+        (
+            "an unknown option of a derived key",
+            &format!("{METER}[derived.a]\nformula = \"power\"\nunits = \"W\"\n"),
+        ),
+        (
+            "a cycle of derived keys",
+            &format!(
+                "{METER}[derived.a]\nformula = \"power + c\"\n[derived.b]\nformula = \"a\"\n[derived.c]\nformula = \"b * 2\"\n"
+            ),
+        ),
+        (
+            "a derived key of itself",
+            &format!("{METER}[derived.a]\nformula = \"a + 1\"\n"),
+        ),
+        (
+            "a derived key that a source gives too",
+            &format!(
+                "{METER}[source.records]\npower = \"/p\"\n[derived.power]\nformula = \"power2 * 2\"\n"
+            ),
+        ),
+        (
+            "a derived key that is merged",
+            &format!("{METER}[derived.a]\nformula = \"power\"\n[key.a]\nmerge = \"mean\"\n"),
+        ),
         ("unknown table", &format!("{METER}\n[alrt]\n")),
         ("nothing to fetch", "listen = \"127.0.0.1:8000\"\n"),
         (
@@ -535,6 +569,18 @@ fn remarks_on_a_valid_configuration() {
             format!("{METER}{records}[[source]]\nname = \"all\"\nurl = \"http://b/\"\n{about}"),
         ),
         (
+            "keys of formulas that nothing gives",
+            format!(
+                "{METER}[source.records]\npower = \"/p\"\n\"living-room.t\" = \"/t\"\n\
+                 [derived.a]\nformula = \"living-room.t * 2\"\n[derived.b]\nunit = \"W\"\nformula = \"powr + a\"\n\
+                 [[alert.value]]\nkey = \"b\"\nabove = 5\n[key.a]\nlabel = \"A\"\n"
+            ),
+        ),
+        (
+            "keys of formulas that a source may give",
+            format!("{METER}[derived.a]\nformula = \"power * 2\"\n"),
+        ),
+        (
             "braces without each",
             format!(
                 "{METER}[source.records]\n\"{{id}}\" = \"/t\"\n\"{{#}}\" = {{ at = \"/u\" }}\n"
@@ -587,7 +633,14 @@ fn headings(text: &str) -> Vec<&str> {
     let mut headings = Vec::new();
     for (at, _) in text.match_indices('[') {
         let rest = &text[at..];
-        let begins = ["[key.", "[alert.", "[source.", "[[source", "[[alert"];
+        let begins = [
+            "[key.",
+            "[derived.",
+            "[alert.",
+            "[source.",
+            "[[source",
+            "[[alert",
+        ];
         if !begins.iter().any(|it| rest.starts_with(it)) {
             continue;
         }

@@ -10,8 +10,9 @@ use roff::{Roff, bold, italic, roman};
 
 use super::section::{ConfigOption, OptionDoc};
 use super::support::{load_example, problems_of_example};
-use super::{account, alert, host_name, key, mail, source, top_level};
+use super::{account, alert, derived, host_name, key, mail, source, top_level};
 use crate::domain::alert::AlertRules;
+use crate::domain::formula::SIGNATURES;
 use crate::golden;
 
 /// A documented table of the configuration.
@@ -40,7 +41,7 @@ fn sections() -> Vec<DocumentedSection> {
         section(
             "Top level",
             "The node itself: network, pages, database. These options stand above the first table.",
-            &["source", "auth", "key", "alert", "mail"],
+            &["source", "auth", "key", "derived", "alert", "mail"],
             docs(&top_level::OPTIONS),
         ),
         section(
@@ -66,6 +67,12 @@ fn sections() -> Vec<DocumentedSection> {
             "Settings for one key, whichever sources give it. A key with a dot needs quotes: `[key.\"house.power\"]`. A name with `*` is a pattern for many keys, `[key.\"room.*.co2\"]`: each setting is that of the key's own table, else that of the longest pattern which has it. `merge` and `stale_after` are of one key.",
             &[],
             docs(&key::OPTIONS),
+        ),
+        section(
+            "[derived.NAME]",
+            "A key that is computed from others; see \"Derived keys\". NAME is the key: one with a dot needs quotes, `[derived.\"house.power\"]`. At most 200.",
+            &[],
+            docs(&derived::OPTIONS),
         ),
         section(
             "[alert]",
@@ -129,6 +136,7 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[[source]]", "content_type") => vec![source, url, ("body", "\"{}\"")],
         ("[[source]]", _) => vec![source, url],
         ("[source.records]", _) => vec![("at", "\"/t\"")],
+        ("[derived.NAME]", _) => vec![("formula", "\"a + b\"")],
         ("[auth.NAME]", "quota") => vec![("token", "\"t\"")],
         ("[auth.NAME]", _) => vec![("quota", "\"1/day\"")],
         ("[alert]", "webhook_format") => vec![("webhook", "\"https://a.example/x\"")],
@@ -177,6 +185,7 @@ fn document(heading: &str, pairs: &Pairs) -> String {
         }
         "[auth.NAME]" => format!("{SOURCE}auth = \"a\"\n[auth.a]\n{lines}"),
         "[key.NAME]" => format!("{SOURCE}[key.temperature]\n{lines}"),
+        "[derived.NAME]" => format!("{SOURCE}[derived.house]\n{lines}"),
         "[alert.source.NAME]" => format!("{SOURCE}[alert.source.meter]\n{lines}"),
         _ => format!("{SOURCE}{heading}\n{lines}"),
     }
@@ -196,6 +205,7 @@ fn printed_value(printed: &str, heading: &str, name: &str) -> Option<toml::Value
         "[source.records]" => &["source", "records", "t.{id}"],
         "[auth.NAME]" => &["auth", "a"],
         "[key.NAME]" => &["key", "temperature"],
+        "[derived.NAME]" => &["derived", "house"],
         "[alert.source.NAME]" => &["alert", "source", "meter"],
         table => &table
             .trim_matches(['[', ']'])
@@ -435,6 +445,15 @@ fn the_documentation_is_current_and_its_blocks_are_valid() {
     for block in blocks.filter_map(|block| block.split("```").next()) {
         let problems = problems_of_example(block);
         assert!(problems.is_empty(), "{block}\n{problems:?}");
+    }
+}
+
+#[test]
+fn every_function_of_formulas_is_documented() {
+    let page = include_str!("../../../docs/configuration.md");
+    for signature in SIGNATURES {
+        let call = format!("`{}({})`", signature.name, signature.arguments);
+        assert!(page.contains(&call), "{call}");
     }
 }
 

@@ -78,7 +78,10 @@ impl RuleEvaluator<'_> {
             }
         };
         let describe = || {
-            let last_good = self.last_good(|record| record.sources.contains(&source.name));
+            let last_good = self.last_good(|record| {
+                let is_derived = self.facts.snapshot.is_derived(&record.key);
+                !is_derived && record.sources.contains(&source.name)
+            });
             (text::source(source, silence), last_good)
         };
         Condition {

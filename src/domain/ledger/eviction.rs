@@ -64,7 +64,7 @@ impl Ledger {
     /// Drops what is known of a key that no source has a value of. It needs no identity: the
     /// database knows its rows.
     pub(super) fn drop_key(&mut self, key: &Arc<str>) {
-        if !self.providers(key).is_empty() {
+        if !self.providers(key).is_empty() || self.plan.derived.contains(key) {
             return;
         }
         self.stored.remove(key);
@@ -82,7 +82,8 @@ impl Ledger {
 
     /// The limit that forbids one more key of a source.
     pub(super) fn limit_reached(&self, index: usize) -> Option<RecordLimit> {
-        let in_all: usize = self.sources.iter().map(|source| source.values.len()).sum();
+        let of_sources = self.sources.iter().map(|source| source.values.len());
+        let in_all = of_sources.sum::<usize>() + self.derived.len();
         let plan = &self.plan.sources[index];
         if self.sources[index].values.len() >= plan.max_records {
             return Some(RecordLimit::of_source(plan));

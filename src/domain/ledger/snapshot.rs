@@ -43,6 +43,9 @@ impl Ledger {
                 }
             }
         }
+        let (derived_records, derived, stale_at) = self.derived_snapshot(now);
+        records.extend(derived_records);
+        changes_at = changes_at.into_iter().chain(stale_at).min();
         let sum = |count: fn(&SourceLedger) -> usize| self.sources.iter().map(count).sum();
         Snapshot {
             at: now,
@@ -56,6 +59,7 @@ impl Ledger {
             omitted_by_total_limit: sum(|it| it.over_total_limit.count),
             max_records: self.plan.max_records,
             missing_keys: self.missing_keys(),
+            derived,
             changes_at,
         }
     }
@@ -132,8 +136,7 @@ impl Ledger {
 
     /// Keys that the configuration names and that no source provides, once each has answered.
     fn missing_keys(&self) -> Vec<Arc<str>> {
-        let has_answered = |source: &SourceLedger| source.health.last_success.is_some();
-        if !self.sources.iter().all(has_answered) {
+        if !self.have_all_answered() {
             return Vec::new();
         }
         let expected = self.plan.expected_keys().into_iter();
@@ -141,6 +144,12 @@ impl Ledger {
             .filter(|key| self.providers(key).is_empty())
             .cloned()
             .collect()
+    }
+
+    /// Whether each source has answered since the start.
+    pub(super) fn have_all_answered(&self) -> bool {
+        let has_answered = |source: &SourceLedger| source.health.last_success.is_some();
+        self.sources.iter().all(has_answered)
     }
 
     fn upstream_nodes(&self) -> impl Iterator<Item = &UpstreamNode> {

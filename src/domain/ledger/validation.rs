@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::Ledger;
-use super::conflict::Conflict;
+use super::conflict::{Conflict, KeyProvider};
 use crate::domain::freshness::is_ahead;
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason};
 use crate::limits;
@@ -104,13 +104,17 @@ impl Ledger {
         }
     }
 
-    /// The source configured before `index` that provides the key too, unless a merge rule is
-    /// configured.
-    fn earlier_provider(&self, key: &str, index: usize) -> Option<Arc<str>> {
+    /// What provides the key already: a derived key, or a source configured before `index`, unless
+    /// a merge rule is configured.
+    fn earlier_provider(&self, key: &Arc<str>, index: usize) -> Option<KeyProvider> {
+        if self.plan.derived.contains(key) {
+            return Some(KeyProvider::Derived(key.clone()));
+        }
         if self.merge_rule(key).is_some() {
             return None;
         }
         let first = *self.providers(key).first()?;
-        (first < index).then(|| self.plan.sources[first].name.clone())
+        let name = || self.plan.sources[first].name.clone();
+        (first < index).then(|| KeyProvider::Source(name()))
     }
 }

@@ -11,8 +11,8 @@ use serde::Serialize;
 use crate::domain::clock_trust::TrustedBy;
 use crate::domain::failure::Cause;
 use crate::domain::health::Storage;
-use crate::domain::reading::Reason;
-use crate::domain::snapshot::{Snapshot, SourceSnapshot, newest};
+use crate::domain::reading::{Issue, Reason};
+use crate::domain::snapshot::{DerivedSnapshot, Snapshot, SourceSnapshot, newest};
 use crate::domain::time::Moment;
 use crate::monitor::context::{ChannelState, Display};
 use crate::monitor::format::{corrected_wall, sanitize};
@@ -49,6 +49,7 @@ struct StatusBody<'a> {
     clock: ClockStatus,
     records: RecordsStatus,
     sources: Vec<SourceStatus<'a>>,
+    derived: Vec<DerivedStatus<'a>>,
     storage: StorageStatus,
     alert: Option<&'a str>,
     alerts: Vec<AlertStatus<'a>>,
@@ -137,6 +138,14 @@ struct IssueStatus<'a> {
 }
 
 #[derive(Serialize)]
+struct DerivedStatus<'a> {
+    key: &'a str,
+    definition: &'a str,
+    /// Why it has no value now, or only its last one.
+    issue: Option<IssueStatus<'a>>,
+}
+
+#[derive(Serialize)]
 struct StorageStatus {
     trouble: Option<String>,
     notice: Option<String>,
@@ -201,6 +210,7 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
             .iter()
             .map(|source| source_status(source, now))
             .collect(),
+        derived: snapshot.derived.iter().map(derived_status).collect(),
         storage: storage_status(storage),
         alert: snapshot.alert.as_deref(),
         alerts: snapshot
@@ -258,17 +268,25 @@ fn source_status(source: &SourceSnapshot, now: Moment) -> SourceStatus<'_> {
                 retry_after_s: failure.retry_after.map(|wait| wait.as_secs_f64()),
             }),
         rejected: counts(&health.rejected, Reason::name),
-        issues: health
-            .issues
-            .iter()
-            .map(|issue| IssueStatus {
-                reason: issue.reason.name(),
-                key: issue.key.as_deref(),
-                pointer: &issue.pointer,
-                expected: &issue.expected,
-                found: &issue.found,
-            })
-            .collect(),
+        issues: health.issues.iter().map(issue_status).collect(),
+    }
+}
+
+fn issue_status(issue: &Issue) -> IssueStatus<'_> {
+    IssueStatus {
+        reason: issue.reason.name(),
+        key: issue.key.as_deref(),
+        pointer: &issue.pointer,
+        expected: &issue.expected,
+        found: &issue.found,
+    }
+}
+
+fn derived_status(derived: &DerivedSnapshot) -> DerivedStatus<'_> {
+    DerivedStatus {
+        key: &derived.key,
+        definition: &derived.definition,
+        issue: derived.issue.as_ref().map(issue_status),
     }
 }
 
@@ -334,6 +352,7 @@ mod tests {
         let monitor = testing::healthy()
             .failing("weather", Cause::Dns, 1_380)
             .stale(&["humidity"])
+            .deriving("house", "power / voltage")
             .app();
         testing::from_memory(
             &monitor,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{App, ChannelState, Context, HistoryFailure, Password, Published, ViewSettings};
+use crate::domain::derived_key::{DerivedKey, DerivedKeys, DerivedRule};
 use crate::domain::failure::{Cause, Failure};
+use crate::domain::formula::Formula;
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{HistoryExtent, SourceHealth, Storage};
 use crate::domain::history::{Bucket, HistoryQuery};
@@ -14,7 +16,7 @@ use crate::domain::key_pattern::KeyPattern;
 use crate::domain::outbox::Incident;
 use crate::domain::plan::{KeyPlan, Merge, Plan, RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, Value};
-use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
+use crate::domain::snapshot::{DerivedSnapshot, Record, Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::monitor::http::handler::{Dispatch, Handler, Request, Response};
 use crate::monitor::status_text::{self, NodeStatus};
@@ -188,6 +190,31 @@ impl NodeFixture {
                 upstream: None,
             });
         }
+        self
+    }
+
+    /// A derived key that cannot be computed now.
+    pub fn deriving(mut self, key: &str, formula: &str) -> NodeFixture {
+        let formula = Formula::parse(formula).expect("it is valid");
+        let derived = DerivedKey {
+            key: key.into(),
+            rule: DerivedRule::Formula(formula),
+            unit: None,
+            stale_after: None,
+        };
+        self.snapshot.derived = vec![DerivedSnapshot {
+            key: derived.key.clone(),
+            definition: derived.definition(),
+            issue: Some(Issue {
+                reason: Reason::NotFinite,
+                key: Some(derived.key.clone()),
+                pointer: derived.definition().to_string(),
+                expected: "a finite number".to_owned(),
+                found: "a division by zero: 1 / 0".to_owned(),
+            }),
+            is_waiting: false,
+        }];
+        self.plan.derived = DerivedKeys::new(vec![derived]).expect("there is no cycle");
         self
     }
 
@@ -405,6 +432,7 @@ fn plan() -> Plan {
     };
     Plan {
         max_records: 2_000,
+        derived: DerivedKeys::default(),
         sources: vec![
             source("weather", &["temperature", "humidity", "sky"]),
             source("meter", &["power", "voltage"]),

@@ -13,7 +13,7 @@ use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::percent;
 use crate::domain::plan::{Merge, Selection};
 use crate::domain::reading::{Value, round_computed};
-use crate::domain::snapshot::Record;
+use crate::domain::snapshot::{DerivedSnapshot, Record};
 use crate::domain::text::human_duration;
 use crate::domain::time::Wall;
 use crate::limits;
@@ -52,7 +52,8 @@ pub fn page(view: &PageContext, key: &str, span: Option<&str>) -> Result<Page, P
     })?;
     let record = view.snapshot.record(key);
     let origins = origins(view, key);
-    let is_known = record.is_some() || !origins.is_empty();
+    let derived = view.snapshot.derived.iter().find(|it| *it.key == *key);
+    let is_known = record.is_some() || !origins.is_empty() || derived.is_some();
     let history_read = read_history(view, key, span);
     match &history_read {
         Err(HistoryFailure::NothingStored) if !is_known => {
@@ -66,7 +67,9 @@ pub fn page(view: &PageContext, key: &str, span: Option<&str>) -> Result<Page, P
         Part::live("value", current_value(view, key, record, is_known)),
         Part::live("history", history(view, key, record, span, history_read)),
     ];
-    if is_known {
+    if let Some(derived) = derived {
+        parts.push(Part::live("origin", derivation(view, derived, record)));
+    } else if is_known {
         parts.push(Part::live("origin", origin(view, key, record, &origins)));
     }
     Ok(Page {
@@ -341,6 +344,34 @@ fn origin(
     }
 }
 
+/// What a derived key is computed from.
+fn derivation(view: &PageContext, derived: &DerivedSnapshot, record: Option<&Record>) -> Markup {
+    let position = view.plan.derived.position(&derived.key);
+    let plan = position.and_then(|it| view.plan.derived.get(it));
+    html! {
+        h2 { "Origin" }
+        dl {
+            dt { "Computed" } dd { code { (derived.definition) } }
+            @for input in plan.iter().flat_map(|it| it.inputs()) {
+                dt { "From" }
+                dd { a href=(format!("/web/key/{}", percent::encode(input))) { (key_name(input)) } }
+            }
+            @if let Some(record) = record {
+                @for name in &record.sources {
+                    dt { "Source" }
+                    dd { a href=(format!("/web/source/{}", percent::encode(name))) { (name) } }
+                }
+                dt { "Time" } dd { "that of the newest input" }
+                dt { "Stale after" } dd { (human_duration(record.stale_after)) }
+            }
+        }
+        @if let Some(issue) = &derived.issue {
+            h2 { "Issues" }
+            ul { li { (issue) } }
+        }
+    }
+}
+
 fn merge_text(merge: Merge) -> &'static str {
     match merge {
         Merge::Priority => "the first fresh source",
@@ -385,6 +416,24 @@ mod tests {
                     body(&response)
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_derived_key_shows_its_formula_inputs_and_issue() {
+        let fixture = testing::healthy().deriving("house", "power + voltage");
+        let response = fixture.app().render(&request("/web/key/house", &[]));
+        for expected in [
+            "<dt>Computed</dt><dd><code>power + voltage</code></dd>",
+            "<dt>From</dt><dd><a href=\"/web/key/voltage\">voltage</a></dd>",
+            "found a division by zero: 1 / 0",
+            "house cannot be computed: a division by zero: 1 / 0.",
+        ] {
+            assert!(
+                body(&response).contains(expected),
+                "{expected}: {}",
+                body(&response)
+            );
         }
     }
 

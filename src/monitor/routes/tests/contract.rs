@@ -193,6 +193,7 @@ fn responses_match_the_contract() {
         testing::healthy(),
         testing::healthy()
             .failing("weather", Cause::RateLimited, 1_380)
+            .deriving("house", "power / voltage")
             .stale(&["temperature", "humidity", "sky", "power"])
             .storage_trouble("the disk is full"),
         testing::just_started(),

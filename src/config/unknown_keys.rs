@@ -1,0 +1,155 @@
+//! Unknown keys: those that alerts, `[key.NAME]` and formulas name, and that nothing gives.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::derived::DerivedTable;
+use super::key::PatternTable;
+use super::problem::Severity;
+use super::reader::ConfigReader;
+use super::types::{KeySpans, SourceConfig};
+use crate::domain::alert::AlertRules;
+use crate::domain::derived_key::{DerivedKey, DerivedRule};
+use crate::domain::formula::key_in_formula;
+use crate::domain::plan::{KeyPlan, RecordSelector, Selection};
+use crate::domain::toml_text::{derived_table, key_table, quoted, quoted_value};
+use openapi::operation::nearest;
+
+/// The keys that the configuration gives names to.
+pub struct KeyNames<'a> {
+    sources: &'a [(SourceConfig, KeySpans)],
+    derived: &'a [DerivedTable],
+}
+
+impl<'a> KeyNames<'a> {
+    pub fn new(
+        sources: &'a [(SourceConfig, KeySpans)],
+        derived: &'a [DerivedTable],
+    ) -> KeyNames<'a> {
+        KeyNames { sources, derived }
+    }
+
+    fn selections(&self) -> impl Iterator<Item = &'a Vec<RecordSelector>> {
+        let selections = self
+            .sources
+            .iter()
+            .map(|(source, _)| &source.plan.selection);
+        selections.filter_map(|selection| match selection {
+            Selection::Selectors(selectors) => Some(selectors),
+            Selection::AllLeaves { .. } => None,
+        })
+    }
+
+    fn selectors(&self) -> impl Iterator<Item = &'a RecordSelector> {
+        self.selections().flatten()
+    }
+
+    fn derived(&self) -> impl Iterator<Item = &'a str> {
+        self.derived.iter().map(|table| &*table.key.key)
+    }
+
+    /// Whether all sources declare their records: then no other key can come.
+    fn are_complete(&self) -> bool {
+        self.selections().count() == self.sources.len()
+    }
+
+    /// Whether a record or a derived key is called so.
+    fn is_given(&self, key: &str) -> bool {
+        self.derived().any(|it| it == key) || self.selectors().any(|it| it.selects_key(key))
+    }
+
+    /// The nearest name, as the end of a sentence.
+    fn hint(&self, key: &str) -> String {
+        let names = self.selectors().map(|it| &*it.key).chain(self.derived());
+        let near = nearest(key, names);
+        near.map_or_else(String::new, |near| {
+            format!("; did you mean {}?", quoted(near))
+        })
+    }
+
+    /// A key with a hyphen, of which a formula takes `part` for a key of its own.
+    fn hyphenated(&self, derived: &DerivedKey, part: &str) -> Option<&'a str> {
+        let DerivedRule::Formula(formula) = &derived.rule;
+        let names = self.selectors().map(|it| &*it.key).chain(self.derived());
+        names
+            .filter(|name| name.split('-').any(|it| it == part))
+            .find(|name| formula.has_difference(name))
+    }
+}
+
+/// Reports keys of `[alert]` and `[key.NAME]` that nothing gives: a warning if every
+/// source declares its records, otherwise only the responses can show it.
+pub fn warn_unknown_keys(
+    reader: &ConfigReader<'_>,
+    names: &KeyNames<'_>,
+    keys: &BTreeMap<Arc<str>, KeyPlan>,
+    patterns: &[PatternTable],
+    alert: &AlertRules,
+) {
+    let values = alert.values.iter().map(|it| (&it.key, "[[alert.value]]"));
+    let stale = alert.stale.iter().map(|it| (&it.key, "[[alert.stale]]"));
+    let tables = keys.keys().map(|key| (key, "[key]"));
+    for (key, location) in values.chain(stale).chain(tables) {
+        if names.is_given(key) {
+            continue;
+        }
+        let location = match location {
+            "[key]" => key_table(key),
+            _ => format!("{location} key = {}", quoted_value(key)),
+        };
+        let hint = names.hint(key);
+        let (severity, message) = if names.are_complete() {
+            (Severity::Problem, format!("no source gives this key{hint}"))
+        } else {
+            let message =
+                format!("whether a source gives this key: no [source.records] names it{hint}");
+            (Severity::NotChecked, message)
+        };
+        reader.remark_at(severity, &location, message);
+    }
+    for table in patterns {
+        let is_used = |it: &RecordSelector| it.each.is_some() || table.pattern.matches(&it.key);
+        let is_derived = names.derived().any(|it| table.pattern.matches(it));
+        if names.are_complete() && !is_derived && !names.selectors().any(is_used) {
+            let message = "no source gives a key that matches this pattern";
+            reader.remark_at(Severity::Problem, &key_table(&table.name), message);
+        }
+    }
+}
+
+/// Reports keys of formulas that nothing gives, as those of alerts.
+pub fn warn_unknown_inputs(
+    reader: &ConfigReader<'_>,
+    tables: &[DerivedTable],
+    names: &KeyNames<'_>,
+) {
+    for table in tables {
+        for input in table.key.inputs() {
+            if names.is_given(input) {
+                continue;
+            }
+            let hint = names.hyphenated(&table.key, input).map_or_else(
+                || names.hint(input),
+                |key| {
+                    let quoted = key_in_formula(key);
+                    format!("; - subtracts here: write {quoted} in backticks for the key {key}")
+                },
+            );
+            let input = quoted(input);
+            let (severity, message) = if names.are_complete() {
+                (
+                    Severity::Problem,
+                    format!("no source gives the key {input}{hint}"),
+                )
+            } else {
+                let message = format!(
+                    "whether a source gives the key {input}: no [source.records] names it{hint}"
+                );
+                (Severity::NotChecked, message)
+            };
+            let location = reader.location(&table.rule_span);
+            let table = derived_table(&table.key.key);
+            reader.remark_at(severity, &location, format!("{table}: {message}"));
+        }
+    }
+}
