@@ -152,6 +152,34 @@ pub const CODING_OVERHEAD_BYTES: u64 = 4 * 1024;
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Name resolution alone; the resolver's own timeout is longer than a fetch.
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(8);
+/// Questions by multicast DNS for one name: packets on a wireless network get lost.
+pub const MDNS_TRIES: u32 = 3;
+/// How long each is waited for: sleeping stations get multicast packets after 0.3 s.
+pub const MDNS_WAIT: Duration = Duration::from_secs(1);
+/// The part of the time for a name that multicast DNS may take, as a divisor: the other half is the
+/// system resolver's.
+pub const MDNS_SHARE: u32 = 2;
+/// After the first address: the other family's answer is on its way.
+pub const MDNS_GATHER: Duration = Duration::from_millis(100);
+/// How often a wait for answers looks whether the node stops.
+pub const MDNS_STOP_CHECK: Duration = Duration::from_millis(100);
+/// Interfaces asked, times two families: a machine with containers has many bridges.
+pub const MDNS_SOCKETS: usize = 32;
+/// Packets looked at for one name: more than every interface answers to every try.
+pub const MDNS_PACKETS: usize = 256;
+/// Bytes of a packet (RFC 6762, 17).
+pub const MDNS_PACKET_BYTES: usize = 9000;
+/// Records kept of one packet.
+pub const MDNS_RECORDS: usize = 64;
+/// Addresses of one name: as many as an HTTP client tries.
+pub const MDNS_ADDRESSES: usize = 16;
+/// The longest that an address from multicast DNS is used without asking again; responders give
+/// one-shot questions 10 s (RFC 6762, 6.7).
+pub const MDNS_CACHE: Duration = Duration::from_secs(60);
+/// How long a `.local` name is first looked up where it was found last, in the system's resolver.
+pub const MDNS_SILENT: Duration = Duration::from_secs(600);
+/// `.local` names remembered: one for each source.
+pub const LOCAL_NAMES: usize = SOURCES;
 /// One TCP and TLS handshake.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Nodes that followed data may come through.

@@ -2,13 +2,17 @@
 
 use std::io::Read;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
-use ureq::Agent;
-use ureq::http::Request;
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector, TcpConnector};
+use ureq::config::Config;
+use ureq::http::{Request, Uri, header};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{Connector, NextTimeout, TcpConnector};
+use ureq::{Agent, Error};
 
 use crate::limits;
+use crate::sys::host_address;
+use crate::sys::name_lookup::{self, LookupError, LookupRequest, NoAddress};
 use crate::sys::os_error::reason;
 use crate::sys::shutdown::StopToken;
 use crate::sys::thread::{self, catch_panic};
@@ -16,7 +20,7 @@ use crate::sys::tls::{Tls, Trust, describe_certificate_error};
 
 /// One request, ended early by the stop; the status and the beginning of the response body.
 pub fn send(request: Request<String>, stop: &StopToken) -> Result<(u16, String), String> {
-    let agent = agent();
+    let agent = agent(stop.clone());
     let (results, result) = channel();
     let (caller, caller_results) = (agent.clone(), results.clone());
     let spawned = thread::spawn("call", move || {
@@ -35,7 +39,7 @@ pub fn send(request: Request<String>, stop: &StopToken) -> Result<(u16, String),
     received.unwrap_or_else(|_| Err(no_response()))
 }
 
-fn agent() -> Agent {
+fn agent(stop: StopToken) -> Agent {
     let config = Agent::config_builder()
         .timeout_global(Some(limits::WEBHOOK_TIMEOUT))
         .timeout_connect(Some(limits::CONNECT_TIMEOUT))
@@ -47,10 +51,69 @@ fn agent() -> Agent {
         .proxy(None)
         .build();
     let connector = ().chain(TcpConnector::default()).chain(Tls::new(Trust::System));
-    Agent::with_parts(config, connector, DefaultResolver::default())
+    let resolver = AlertResolver {
+        stop,
+        system: DefaultResolver::default(),
+    };
+    Agent::with_parts(config, connector, resolver)
 }
 
-fn send_request(agent: &Agent, request: Request<String>) -> Result<(u16, String), String> {
+/// Resolves host names: `.local` ones and zones by [`name_lookup`], others as ureq does.
+struct AlertResolver {
+    stop: StopToken,
+    system: DefaultResolver,
+}
+
+impl std::fmt::Debug for AlertResolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AlertResolver")
+    }
+}
+
+impl Resolver for AlertResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let request = LookupRequest {
+            host: uri.host().unwrap_or_default(),
+            port: uri.port_u16().unwrap_or(match uri.scheme_str() {
+                Some("https") => 443,
+                _ => 80,
+            }),
+            timeout: limits::RESOLVE_TIMEOUT.min(*timeout.after),
+            is_stopping: &|| self.stop.is_stopping(),
+        };
+        let system = |left: Duration| {
+            let timeout = NextTimeout {
+                after: left.into(),
+                ..timeout
+            };
+            let found = self.system.resolve(uri, config, timeout)?;
+            Ok(found.iter().copied().collect())
+        };
+        let found = name_lookup::look_up(&request, system).map_err(|error| match error {
+            LookupError::System(error) => error,
+            LookupError::NoAddress(why, _) => Error::Other(Box::new(why)),
+        })?;
+        let mut addresses = self.empty();
+        for address in found.into_iter().take(limits::MDNS_ADDRESSES) {
+            addresses.push(address);
+        }
+        if addresses.is_empty() {
+            Err(Error::HostNotFound)
+        } else {
+            Ok(addresses)
+        }
+    }
+}
+
+fn send_request(agent: &Agent, mut request: Request<String>) -> Result<(u16, String), String> {
+    if let Some(host) = host_address::host_field(request.uri()) {
+        request.headers_mut().insert(header::HOST, host);
+    }
     let host = request.uri().host().unwrap_or_default().to_owned();
     let mut response = agent
         .run(request)
@@ -74,16 +137,19 @@ fn no_response() -> String {
 }
 
 /// Own error texts: the library's may contain the URL.
-fn describe_error(error: &ureq::Error) -> String {
+fn describe_error(error: &Error) -> String {
     match error {
-        ureq::Error::Timeout(_) => no_response(),
-        ureq::Error::HostNotFound => "the name cannot be resolved".to_owned(),
-        ureq::Error::Io(error) => reason(error),
-        ureq::Error::ConnectionFailed => "cannot connect".to_owned(),
-        ureq::Error::Rustls(rustls::Error::InvalidCertificate(why)) => {
+        Error::Other(inner) if let Some(why) = inner.downcast_ref::<NoAddress>() => {
+            format!("the name cannot be resolved: {why}")
+        }
+        Error::Timeout(_) => no_response(),
+        Error::HostNotFound => "the name cannot be resolved".to_owned(),
+        Error::Io(error) => reason(error),
+        Error::ConnectionFailed => "cannot connect".to_owned(),
+        Error::Rustls(rustls::Error::InvalidCertificate(why)) => {
             format!("the certificate {}", describe_certificate_error(why))
         }
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "the certificate is not trusted".to_owned(),
+        Error::Tls(_) | Error::Rustls(_) => "the certificate is not trusted".to_owned(),
         _ => "the response is not valid HTTP".to_owned(),
     }
 }

@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ureq::Error;
 
+use crate::sys::name_lookup::NoAddress;
+
 /// Why no connection was opened; carried inside `ureq::Error::Other`.
 #[derive(Debug)]
 pub enum ConnectError {
@@ -15,6 +17,8 @@ pub enum ConnectError {
     Stopped,
     Lookup(io::Error),
     LookupTimeout,
+    /// A `.local` name that nobody knows, or the zone of an address.
+    NoAddress(NoAddress),
     Connect(io::Error),
     ConnectTimeout,
     /// A public server redirects to a private address.
@@ -29,6 +33,7 @@ impl fmt::Display for ConnectError {
             ConnectError::Stopped => f.write_str("stopped"),
             ConnectError::Lookup(error) => write!(f, "lookup: {error}"),
             ConnectError::LookupTimeout => f.write_str("lookup timed out"),
+            ConnectError::NoAddress(why) => write!(f, "lookup: {why}"),
             ConnectError::Connect(error) => write!(f, "connect: {error}"),
             ConnectError::ConnectTimeout => f.write_str("connect timed out"),
             ConnectError::PrivateAddress => f.write_str("a private address"),

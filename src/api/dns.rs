@@ -1,6 +1,7 @@
-//! DNS resolver: lookups by the system's resolver that the stop and the deadline interrupt.
+//! DNS resolver: lookups that the stop and the deadline interrupt.
 //!
-//! Runs on the fetch thread; the lookup itself on a helper thread. Must not log or retry.
+//! Runs on the fetch thread; a lookup by the system's resolver on a helper thread. Must not log or
+//! retry.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use ureq::unversioned::transport::NextTimeout;
 use super::connect_error::ConnectError;
 use super::fetch_control::{FetchControl, Lookup};
 use crate::limits;
+use crate::sys::name_lookup::{self, LookupError, LookupRequest};
 
-/// Resolves host names with the system's resolver.
+/// Resolves host names.
 #[derive(Debug)]
 pub struct DnsResolver(pub Arc<FetchControl>);
 
@@ -33,11 +35,7 @@ impl Resolver for DnsResolver {
             Some("https") => 443,
             _ => 80,
         });
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let found = match bare.parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => self.lookup(&format!("{host}:{port}"), self.0.time_left(timeout.after))?,
-        };
+        let found = self.look_up(host, port, self.0.time_left(timeout.after))?;
         let mut addresses = self.empty();
         for address in config
             .ip_family()
@@ -61,18 +59,35 @@ impl DnsResolver {
     /// Every address of a host; empty if it is unknown.
     pub fn addresses(&self, uri: &Uri) -> Result<Vec<IpAddr>, ConnectError> {
         let host = uri.host().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        if let Ok(address) = bare.parse::<IpAddr>() {
-            return Ok(vec![address]);
-        }
         let timeout = self.0.time_left(limits::RESOLVE_TIMEOUT.into());
-        match self.lookup(&format!("{host}:80"), timeout) {
+        match self.look_up(host, 80, timeout) {
             Ok(found) => Ok(found.iter().map(SocketAddr::ip).collect()),
             Err(ConnectError::Stopped) => Err(ConnectError::Stopped),
             Err(_) => Ok(Vec::new()),
         }
     }
 
+    fn look_up(
+        &self,
+        host: &str,
+        port: u16,
+        timeout: Duration,
+    ) -> Result<Vec<SocketAddr>, ConnectError> {
+        let request = LookupRequest {
+            host,
+            port,
+            timeout: timeout.min(limits::RESOLVE_TIMEOUT),
+            is_stopping: &|| self.0.is_stopped(),
+        };
+        let system = |timeout| self.lookup(&format!("{host}:{port}"), timeout);
+        name_lookup::look_up(&request, system).map_err(|error| match error {
+            LookupError::System(error)
+            | LookupError::NoAddress(_, Some(error @ ConnectError::Stopped)) => error,
+            LookupError::NoAddress(why, _) => ConnectError::NoAddress(why),
+        })
+    }
+
+    /// By the system's resolver.
     fn lookup(&self, name: &str, timeout: Duration) -> Result<Vec<SocketAddr>, ConnectError> {
         let mut earlier = self.0.lookup.lock();
         let answer = match earlier.take() {

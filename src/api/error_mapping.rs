@@ -11,7 +11,6 @@ use ureq::{Error, Timeout};
 use super::certificate_errors::classify_tls;
 use super::connect_error::ConnectError;
 use super::error_context::{ErrorContext, ResponsePart};
-use super::private_address::is_mdns_name;
 use super::response_head::FramingError;
 use super::status_errors::{AccessDenial, PROXY_LOGIN, classify_status, reason_phrase};
 use crate::domain::failure::{Cause, Failure};
@@ -107,7 +106,7 @@ fn classify_connect_error(error: &ConnectError, context: ErrorContext) -> Option
             let text = error.to_string();
             let silent = ["emporary failure", "Try again"];
             let is_silent = silent.iter().any(|part| text.contains(part));
-            let detail = if is_silent && !is_mdns_name(host) {
+            let detail = if is_silent {
                 format!(
                     "cannot resolve {host}: no DNS server answers; is the network or the router \
                      down?"
@@ -117,13 +116,13 @@ fn classify_connect_error(error: &ConnectError, context: ErrorContext) -> Option
             };
             Failure::new(Cause::Dns, detail)
         }
-        ConnectError::LookupTimeout if is_mdns_name(host) => {
-            Failure::new(Cause::Dns, unknown_host(host))
-        }
         ConnectError::LookupTimeout => Failure::new(
             Cause::Dns,
             format!("resolving {host} timed out: no DNS server answered"),
         ),
+        ConnectError::NoAddress(why) => {
+            Failure::new(Cause::Dns, format!("cannot resolve {host}: {why}"))
+        }
         ConnectError::Connect(error) => classify_connect_io(error, host),
         ConnectError::ConnectTimeout => Failure::new(
             Cause::Timeout,
@@ -155,15 +154,7 @@ pub fn redirect_to_other_machine(host: &str) -> String {
 }
 
 fn unknown_host(host: &str) -> String {
-    if is_mdns_name(host) {
-        format!(
-            "cannot resolve {host}: .local names need multicast DNS, which this \
-             program does not speak yet; write the device's address instead, such as \
-             http://192.168.1.20/ (the router's list of devices has it)"
-        )
-    } else {
-        format!("cannot resolve {host}: no such host; is the name right?")
-    }
+    format!("cannot resolve {host}: no such host; is the name right?")
 }
 
 fn classify_connect_io(error: &io::Error, host: &str) -> Failure {

@@ -85,13 +85,6 @@ pub fn is_local_name(host: &str) -> bool {
     !host.contains('.') || ends.iter().any(|end| host.ends_with(end))
 }
 
-/// Whether a host, with or without its port, is one of multicast DNS (RFC 6762).
-pub fn is_mdns_name(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |it| it.0);
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    name.ends_with(".local")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,7 @@ use super::request::SentBody;
 use crate::domain::percent;
 use crate::domain::time::Moment;
 use crate::limits;
+use crate::sys::host_address;
 use crate::sys::sync::Mutex;
 
 /// Validators of the last response, for a conditional request.
@@ -181,6 +182,10 @@ impl Middleware for RequestRecorder {
         self.add_default_headers(&mut request);
         if let Err(error) = self.record_request(&mut request) {
             return Err(Error::Other(Box::new(error)));
+        }
+        // Not recorded: a redirect would take it along.
+        if let Some(host) = host_address::host_field(request.uri()) {
+            request.headers_mut().entry(header::HOST).or_insert(host);
         }
         let response = next.handle(request)?;
         let mut sent = self.sent.lock();

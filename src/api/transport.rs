@@ -284,6 +284,7 @@ fn is_connect_error(error: &Error) -> bool {
         Some(
             ConnectError::Lookup(_)
                 | ConnectError::LookupTimeout
+                | ConnectError::NoAddress(_)
                 | ConnectError::Connect(_)
                 | ConnectError::ConnectTimeout
         )

@@ -3,6 +3,7 @@
 //!
 //! Changes nothing: the service may run meanwhile, and its database is opened read-only.
 
+mod local_names;
 mod machine;
 
 use std::collections::BTreeSet;
@@ -16,7 +17,6 @@ use super::{
 };
 use crate::api::client::APIS;
 use crate::api::http_exchange::HttpExchange;
-use crate::api::private_address::is_mdns_name;
 use crate::config::environment::Environment;
 use crate::config::{self, Config, Overrides, Remark, Severity};
 use crate::domain::placeholder::PlaceholderTime;
@@ -71,11 +71,11 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     findings.extend(config.listen.iter().map(|address| listen_address(*address)));
     findings.push(routes(&config));
     findings.extend(records_memory(&config));
-    findings.extend(local_names(&config));
     findings.extend(dated_requests(&config));
     findings.extend(dated_paths(&config));
     findings.extend(channels(&config, online));
     findings.extend(sources(&config, online));
+    findings.extend(local_names::findings(&config, online));
     let mut problems = 0;
     for finding in findings {
         let (kind, text) = match finding {
@@ -103,32 +103,6 @@ fn records_memory(config: &Config) -> Option<Finding> {
         let megabytes = most as u64 * limits::RECORD_MEMORY_BYTES / 1_000_000;
         Note(format!(
             "max_records = {most}: so many records take about {megabytes} MB of memory"
-        ))
-    })
-}
-
-/// Sources whose name a static binary cannot look up: it has no multicast DNS.
-fn local_names(config: &Config) -> Option<Finding> {
-    let is_static = cfg!(any(target_env = "musl", target_feature = "crt-static"));
-    // A proxy resolves names itself.
-    let sources = config.sources.iter().filter(|it| it.proxy.is_none());
-    let hosts = sources.filter_map(|source| source.host());
-    if is_static {
-        local_names_note(hosts.collect())
-    } else {
-        None
-    }
-}
-
-fn local_names_note(mut hosts: Vec<String>) -> Option<Finding> {
-    hosts.retain(|host| is_mdns_name(host));
-    hosts.sort();
-    hosts.dedup();
-    (!hosts.is_empty()).then(|| {
-        Note(format!(
-            "{}: .local names need multicast DNS, which main-node does not support: unless your \
-             router resolves the name, use the IP address of the device, such as http://192.168.1.20/",
-            hosts.join(", ")
         ))
     })
 }
@@ -297,22 +271,6 @@ fn missing_keys(plan: &Plan, fetched: &[once::Fetched]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn local_names_are_noted_once_each_and_others_not() {
-        let hosts = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
-        let noted = local_names_note(hosts(&[
-            "plug.local",
-            "a.example",
-            "meter.local",
-            "plug.local",
-        ]));
-        let Some(Note(text)) = noted else {
-            panic!("expected a note");
-        };
-        assert!(text.starts_with("meter.local, plug.local: .local names need multicast DNS"));
-        assert!(local_names_note(hosts(&["192.168.1.20", "nas"])).is_none());
-    }
 
     #[test]
     fn what_stops_the_start_is_a_problem_without_online_too() {

@@ -24,7 +24,7 @@ use ureq::unversioned::transport::{
 };
 
 use super::sync::Mutex;
-use super::text_file;
+use super::{host_address, text_file};
 
 /// Where systems keep their bundle, the Pi's own first.
 const BUNDLES: [&str; 4] = [
@@ -320,6 +320,7 @@ impl<In: Transport> Connector<In> for Tls {
             return Ok(Some(Either::A(transport)));
         }
         let host = details.uri.host().unwrap_or_default();
+        let host = host_address::without_zone(host).unwrap_or_else(|| host.to_owned());
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned());
         let name = name.map_err(|_| Error::Tls("the host's name can be in no certificate"))?;

@@ -11,6 +11,7 @@ use super::super::support::clock_at_noon;
 use super::*;
 use crate::golden;
 use crate::sys::clock::Clock;
+use crate::sys::name_lookup::NoAddress;
 
 fn context(part: ResponsePart, has_ca_file: bool) -> ErrorContext<'static> {
     ErrorContext {
@@ -260,28 +261,16 @@ fn a_denied_access_has_its_cause_and_advice() {
 }
 
 #[test]
-fn an_mdns_name_has_a_message_of_its_own() {
-    for (host, expected) in [
-        ("meter.local", true),
-        ("Meter.LOCAL.", true),
-        ("meter.local:8080", true),
-        ("meter.local.example.org", false),
-        ("local", false),
-    ] {
-        assert_eq!(is_mdns_name(host), expected, "{host}");
-    }
-    let unknown = io::Error::other("failed to lookup: Try again");
+fn a_name_that_multicast_dns_does_not_know_is_a_dns_failure() {
     let local = ErrorContext {
         host: "meter.local",
         ..context(ResponsePart::Head, false)
     };
-    let failure =
-        classify_error(&ConnectError::Lookup(unknown).into(), local).expect("not stopped");
-    assert_eq!(failure.cause, Cause::Dns);
-    assert!(
-        failure
-            .detail
-            .contains("write the device's address instead")
+    let why = NoAddress("nothing answers on eth0".to_owned());
+    let failure = classify_error(&ConnectError::NoAddress(why).into(), local);
+    assert_eq!(
+        failure.expect("not stopped").to_string(),
+        "dns: cannot resolve meter.local: nothing answers on eth0"
     );
 }
 

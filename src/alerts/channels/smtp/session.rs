@@ -4,8 +4,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use mail_send::smtp::message::Parameters;
@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 use super::{SendResult, SmtpAccount, SmtpFailure, SmtpStep, StepReport, advice};
 use crate::config::MailTls;
 use crate::limits;
+use crate::sys::name_lookup::{self, LookupError, LookupRequest};
 use crate::sys::os_error::reason;
 use crate::sys::tls::{describe_certificate_error, describe_handshake_error};
 
@@ -98,10 +99,10 @@ impl Session<'_> {
 
     async fn connect(&self) -> Result<SmtpClient<tokio::net::TcpStream>, SmtpFailure> {
         let (host, port) = (self.account.host.as_str(), self.account.port);
+        let name = without_brackets(host).to_owned();
         let resolve = async {
-            smol::net::resolve((without_brackets(host), port))
-                .await
-                .map_err(Error::Io)
+            let found = smol::unblock(move || resolve(&name, port)).await;
+            found.map_err(Error::Io)
         };
         let list = |found: &Vec<SocketAddr>| {
             let texts: Vec<String> = found.iter().map(|it| it.ip().to_string()).collect();
@@ -381,6 +382,21 @@ impl Session<'_> {
             error => error.to_string(),
         }
     }
+}
+
+/// On a thread of its own: it blocks.
+fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let request = LookupRequest {
+        host,
+        port,
+        timeout: limits::RESOLVE_TIMEOUT,
+        is_stopping: &|| false,
+    };
+    let system = |_| Ok((host, port).to_socket_addrs()?.collect());
+    name_lookup::look_up(&request, system).map_err(|error| match error {
+        LookupError::System(error) => error,
+        LookupError::NoAddress(why, _) => io::Error::other(why),
+    })
 }
 
 /// An IPv6 address without the brackets that the configuration may give it.
