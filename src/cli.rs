@@ -77,7 +77,7 @@ pub struct DemoArguments {
     pub database: Option<String>,
 }
 
-/// fetch every source once, print records and issues, store nothing
+/// fetch every source once, print and explain records and issues, store nothing
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "once")]

@@ -90,6 +90,8 @@ pub const JSON_PATH_SELECTORS: usize = 4;
 pub const JSON_PATH_NESTING: usize = 8;
 /// Places shown of the values that a JSONPath finds where one is expected.
 pub const JSON_PATH_NODES_SHOWN: usize = 3;
+/// Records of one source that `main-node once` explains: a screen.
+pub const EXPLAINED_RECORDS: usize = 40;
 /// Values that `main-node pick` prints: more scroll off a screen.
 pub const PICKED_VALUES_SHOWN: usize = 40;
 /// Levels of a JSON response that selection descends.

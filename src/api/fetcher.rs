@@ -25,7 +25,7 @@ use super::sent_request::Validators;
 use super::source_request::SourceRequest;
 use super::transport::Transport;
 use crate::domain::failure::{Cause, Failure};
-use crate::domain::normalise::LastAccepted;
+use crate::domain::normalise::{LastAccepted, RecordOrigins};
 use crate::domain::plan::{Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::redact::Secrets;
@@ -33,6 +33,7 @@ use crate::domain::schedule;
 use crate::domain::time::Moment;
 use crate::limits;
 use crate::sys::clock::Clock;
+use crate::sys::sync::Mutex;
 use crate::sys::thread::catch_panic;
 use openapi::operation::Operation;
 
@@ -81,6 +82,8 @@ pub struct Fetcher {
     failures_in_a_row: u64,
     failure_log: FailureLog,
     last_accepted: LastAccepted,
+    /// Where the records of the last response come from, if a command shows it.
+    found: Option<Mutex<RecordOrigins>>,
     /// The warning while no connection to the server is free in time.
     overload: Option<Arc<str>>,
     /// Intervals without a free connection since the last observation.
@@ -113,6 +116,7 @@ impl Fetcher {
             failures_in_a_row: 0,
             failure_log: FailureLog::default(),
             last_accepted: LastAccepted::default(),
+            found: None,
             overload: None,
             skipped_intervals: 0,
         })
@@ -137,6 +141,22 @@ impl Fetcher {
     /// Starts recording requests and responses, for a command to show.
     pub fn record_exchanges(&self) {
         self.transport.record_exchanges();
+    }
+
+    /// Starts collecting where the records of a response come from, for a command to show.
+    pub fn collect_origins(&mut self) {
+        self.found = Some(Mutex::default());
+    }
+
+    /// Where the records of the last response come from, secrets masked; nothing unless collected.
+    pub fn record_origins(&self) -> RecordOrigins {
+        let mut values = self.found.as_ref().map(|it| it.lock().clone());
+        for it in values.iter_mut().flat_map(|values| &mut values.first) {
+            it.key = self.secrets_of_keys.mask_data(&it.key).into();
+            it.pointer = self.secrets.mask(&it.pointer).into_owned();
+            it.found = self.secrets.mask(&it.found).into_owned();
+        }
+        values.unwrap_or_default()
     }
 
     /// Requests and responses of the last fetch, secrets masked; empty unless recorded.
@@ -338,6 +358,7 @@ impl Fetcher {
             operation: self.operation,
             follow: self.follow.as_deref(),
             last_accepted: &self.last_accepted,
+            found: self.found.as_ref(),
         }
     }
 

@@ -12,12 +12,13 @@ use super::pagination::Pages;
 use super::parsed_body::{NotANumber, ParsedBody};
 use super::response_format;
 use crate::domain::failure::{Cause, Failure};
-use crate::domain::normalise::{LastAccepted, normalise};
+use crate::domain::normalise::{LastAccepted, RecordOrigins, find_origins, normalise};
 use crate::domain::plan::{Numbers, ResponseFormat, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Reason};
 use crate::domain::text::and_more;
 use crate::domain::time::Moment;
 use crate::limits;
+use crate::sys::sync::Mutex;
 use openapi::operation::Operation;
 use openapi::schema::Validator;
 
@@ -28,6 +29,8 @@ pub struct ResponseParser<'a> {
     /// This node's own name, if the source is another main-node.
     pub follow: Option<&'a str>,
     pub last_accepted: &'a LastAccepted,
+    /// Takes where the records come from, for a command to show.
+    pub found: Option<&'a Mutex<RecordOrigins>>,
 }
 
 impl ResponseParser<'_> {
@@ -70,6 +73,9 @@ impl ResponseParser<'_> {
             None => {
                 let plan = self.plan.at_time(begun.wall);
                 let normalised = normalise(&plan, &tree, self.last_accepted, begun.mono);
+                if let Some(found) = self.found {
+                    *found.lock() = find_origins(&plan, &tree);
+                }
                 (normalised, None)
             }
             Some(own) => match follow::parse_snapshot(&tree, own, host, self.plan.max_records) {

@@ -3,6 +3,7 @@
 
 mod backup;
 mod check;
+mod explanation;
 mod export;
 mod healthcheck;
 mod licenses;

@@ -3,10 +3,11 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use super::{FAILED, USAGE_ERROR, load_config, print_out, table};
+use super::{FAILED, USAGE_ERROR, explanation, load_config, print_out, table};
 use crate::api::http_exchange::HttpExchange;
 use crate::config::{Config, Overrides};
 use crate::domain::ledger::Ledger;
+use crate::domain::normalise::RecordOrigins;
 use crate::domain::plan::Plan;
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::snapshot::Snapshot;
@@ -43,6 +44,8 @@ pub fn once(overrides: &Overrides) -> u8 {
 pub struct Fetched {
     pub observation: Observation,
     pub exchanges: Vec<HttpExchange>,
+    /// Where its records come from.
+    pub found: RecordOrigins,
     /// Why keys of it would not be published, if any.
     pub conflict: Option<Arc<str>>,
 }
@@ -56,11 +59,13 @@ pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
     let results: Vec<_> = named()
         .map(|(source, it)| (source, with_configured_units(plan, &it.observation)))
         .collect();
-    let is_terminal = std::io::stdout().is_terminal();
-    let mut text = table::render(&results, is_terminal);
+    let colour = std::io::stdout().is_terminal();
+    let mut text = table::render(&results, colour);
     if let Some(snapshot) = published(plan, fetched) {
-        text += &table::derived(&snapshot, is_terminal);
+        text += &table::derived(&snapshot, colour);
     }
+    let found = named().map(|(_, it)| &it.found);
+    text += &explanation::render(results.iter().zip(found), colour);
     for (source, it) in named() {
         text += &table::exchanges(
             &source.name,
@@ -103,6 +108,7 @@ pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
     for mut fetcher in sources::fetchers(config, &clock)? {
         let sender = sender.clone();
         fetcher.record_exchanges();
+        fetcher.collect_origins();
         spawn(&fetcher.thread_name(), move || {
             if let Some(observation) = fetcher.fetch_once() {
                 // The receiver waits for every sender.
@@ -110,6 +116,7 @@ pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
                 let _ = sender.send(Fetched {
                     observation,
                     exchanges,
+                    found: fetcher.record_origins(),
                     conflict: None,
                 });
             }
@@ -178,6 +185,7 @@ mod tests {
         let fetched = Fetched {
             observation,
             exchanges: Vec::new(),
+            found: RecordOrigins::default(),
             conflict: None,
         };
         let text = table(&plan, &[fetched]);

@@ -9,15 +9,15 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::time::millis;
 
 /// A text table with columns as wide as their content.
-struct Columns {
-    rows: Vec<Vec<String>>,
+pub struct Columns {
+    pub rows: Vec<Vec<String>>,
     colour: bool,
 }
 
 const BOLD: &str = "1";
 const RED: &str = "31";
 const GREEN: &str = "32";
-const YELLOW: &str = "33";
+pub const YELLOW: &str = "33";
 
 /// The result of every source, with its records and issues.
 pub fn render(results: &[(&SourcePlan, Observation)], colour: bool) -> String {
@@ -160,7 +160,7 @@ fn coloured(text: &str, code: &str, colour: bool) -> String {
 }
 
 impl Columns {
-    fn new(colour: bool, heading: &[&str]) -> Columns {
+    pub fn new(colour: bool, heading: &[&str]) -> Columns {
         let heading = heading.iter().map(|cell| (*cell).to_owned()).collect();
         Columns {
             rows: vec![heading],
@@ -168,7 +168,7 @@ impl Columns {
         }
     }
 
-    fn write(
+    pub fn write(
         &self,
         out: &mut String,
         colour_of: impl Fn(usize, &str) -> Option<&'static str>,

@@ -13,12 +13,14 @@ mod elements;
 mod key_template;
 mod missing;
 mod number;
+mod record_origins;
 mod selected;
 mod time;
 
 pub use advice::number_option;
 pub use key_template::problem as key_template_problem;
 pub use missing::describe_missing_value;
+pub use record_origins::{RecordOrigins, find_origins};
 pub use time::read_time;
 
 use std::collections::{BTreeMap, BTreeSet};

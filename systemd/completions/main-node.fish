@@ -48,7 +48,7 @@ complete -c main-node -n '__fish_main-node_using_command' -f -l listen -r -d 'ad
 complete -c main-node -n '__fish_main-node_using_command' -f -l database -r -d 'database file, instead of that in the configuration'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'serve' -d 'run the service: fetch, store, serve (the default without a command)'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'demo' -d 'try it without a network: run the service with a simulated API'
-complete -c main-node -n '__fish_main-node_using_command' -f -a 'once' -d 'fetch every source once, print records and issues, store nothing'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'once' -d 'fetch every source once, print and explain records and issues, store nothing'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'pick' -d 'try a JSONPath on a response: print what it finds and the line for [source.records]'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'check' -d 'print the effective configuration and every problem found'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'operations' -d 'list the compiled-in operations, ready to paste as [[source]]'

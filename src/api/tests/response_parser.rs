@@ -16,6 +16,7 @@ fn outcome(body: &str, selection: Selection) -> String {
         operation: None,
         follow: None,
         last_accepted: &LastAccepted::default(),
+        found: None,
     };
     let fetched = FetchedResponse {
         uri: ureq::http::Uri::default(),

@@ -1,6 +1,8 @@
 //! The default selection: every numeric or boolean leaf, keyed by its dotted path;
 //! with `numbers = "lenient"` also texts that are numbers, alone or with a unit that is known.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::advice::advise_decimal;
@@ -26,10 +28,25 @@ pub fn read_all(
         units,
         result: taken,
         omitted: OmittedRecords::default(),
+        places: None,
     };
     leaves.collect(body, prefix, &mut String::new(), 0);
     let issue = leaves.omitted.issue(RecordLimit::of_source(source));
     taken.issues.extend(issue);
+}
+
+/// The keys of the leaves that are read, and where each is: a JSON Pointer.
+pub fn places(source: &SourcePlan, body: &Json, prefix: &str) -> Vec<(Arc<str>, String)> {
+    let mut places = Vec::new();
+    let mut leaves = LeafReader {
+        source,
+        units: None,
+        result: &mut Normalised::default(),
+        omitted: OmittedRecords::default(),
+        places: Some(&mut places),
+    };
+    leaves.collect(body, prefix, &mut String::new(), 0);
+    places
 }
 
 struct LeafReader<'a> {
@@ -37,6 +54,8 @@ struct LeafReader<'a> {
     units: Option<&'a Json>,
     result: &'a mut Normalised,
     omitted: OmittedRecords,
+    /// Takes where each reading is.
+    places: Option<&'a mut Vec<(Arc<str>, String)>>,
 }
 
 impl LeafReader<'_> {
@@ -114,8 +133,12 @@ impl LeafReader<'_> {
             let expected = "a number that a 64-bit float can hold".to_owned();
             self.push_issue(issue(Reason::NotFinite, expected));
         } else {
+            let key: Arc<str> = key.into();
+            if let Some(places) = &mut self.places {
+                places.push((key.clone(), pointer.to_owned()));
+            }
             self.result.readings.push(Reading {
-                key: key.into(),
+                key,
                 value: Value::Number(number),
                 unit: unit_of(self.units, pointer)
                     .or_else(|| (!unit.is_empty()).then(|| unit.into())),

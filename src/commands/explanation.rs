@@ -1,0 +1,191 @@
+//! Explanation of records: for each where it is in the response, what stands there, and what
+//! became of it.
+
+use super::table::{Columns, YELLOW};
+use crate::domain::normalise::RecordOrigins;
+use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
+use crate::domain::reading::{FetchOutcome, Issue, Observation, Reading};
+use crate::domain::text::ellipsis;
+use crate::limits;
+
+/// What begins the last column of a key without a record.
+const NO_RECORD: &str = "no record";
+
+/// The table of all sources; nothing if none has records to explain.
+pub fn render<'a>(
+    results: impl Iterator<Item = (&'a (&'a SourcePlan, Observation), &'a RecordOrigins)>,
+    colour: bool,
+) -> String {
+    let mut columns = Columns::new(colour, &["SOURCE", "KEY", "FROM", "FOUND", "BECAME"]);
+    let mut more = String::new();
+    for ((plan, observation), values) in results {
+        for value in &values.first {
+            let from = match value.pointer.as_str() {
+                "" => "(the response)".to_owned(),
+                pointer => ellipsis(pointer, 2 * limits::SAMPLE_CHARS),
+            };
+            columns.rows.push(vec![
+                plan.name.to_string(),
+                value.key.to_string(),
+                from,
+                value.found.clone(),
+                result(plan, &observation.outcome, &value.key),
+            ]);
+        }
+        if values.more > 0 {
+            more += &format!("… and {} more records of {}\n", values.more, plan.name);
+        }
+    }
+    if columns.rows.len() == 1 {
+        return String::new();
+    }
+    let mut text = "\n".to_owned();
+    // Writing to a String cannot fail.
+    let _ = columns.write(&mut text, |column, cell| {
+        (column == 4 && cell.starts_with(NO_RECORD)).then_some(YELLOW)
+    });
+    text + &more
+}
+
+/// What became of the value of `key`.
+fn result(plan: &SourcePlan, outcome: &FetchOutcome, key: &str) -> String {
+    let (readings, issues): (&[Reading], &[Issue]) = match outcome {
+        FetchOutcome::Readings {
+            readings, issues, ..
+        } => (readings, issues),
+        FetchOutcome::Failed { issues, .. } => (&[], issues),
+        FetchOutcome::Unchanged | FetchOutcome::Empty => (&[], &[]),
+    };
+    let pick = match &plan.selection {
+        Selection::Selectors(picks) => picks.iter().find(|pick| pick.selects_key(key)),
+        Selection::AllLeaves { .. } => None,
+    };
+    if let Some(reading) = readings.iter().find(|reading| *reading.key == *key) {
+        let mut text = reading.value.to_string();
+        if let Some(unit) = &reading.unit {
+            text += &format!(" {unit}");
+        }
+        let options = pick.map_or_else(Vec::new, |pick| applied_options(pick, reading));
+        if !options.is_empty() {
+            text += &format!(" (by {})", options.join(", "));
+        }
+        return text;
+    }
+    match issues.iter().find(|it| it.key.as_deref() == Some(key)) {
+        Some(issue) => format!(
+            "{NO_RECORD}: {}: expected {}, found {}",
+            issue.reason.name(),
+            issue.expected,
+            issue.found
+        ),
+        None => NO_RECORD.to_owned(),
+    }
+}
+
+/// The options of a record that made its value of what was found.
+fn applied_options(pick: &RecordSelector, reading: &Reading) -> Vec<&'static str> {
+    let stated = [
+        (pick.missing.is_some(), "missing"),
+        (pick.null.is_some(), "null"),
+    ];
+    let options = [
+        (pick.elements.newest_by.is_some(), "newest_by"),
+        (pick.elements.aggregate.is_some(), "aggregate"),
+        (pick.pattern.is_some(), "pattern"),
+        (pick.base.is_some(), "base"),
+        (pick.decimal.is_some(), "decimal"),
+        (!pick.map.is_empty(), "map"),
+        (pick.scale.is_some(), "scale"),
+        (pick.offset.is_some(), "offset"),
+        (pick.text, "text"),
+    ];
+    let options: &[_] = if reading.is_stated { &stated } else { &options };
+    let options = options.iter().filter(|it| it.0);
+    options.map(|it| it.1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::normalise::{LastAccepted, find_origins, normalise};
+    use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
+
+    fn explained(selection: Selection, body: &serde_json::Value) -> String {
+        let plan = SourcePlan {
+            name: "meter".into(),
+            selection,
+            ..SourcePlan::default()
+        };
+        let taken = normalise(&plan, body, &LastAccepted::default(), Mono(0));
+        let observation = Observation {
+            source: 0,
+            at: Moment {
+                mono: Mono(0),
+                wall: Wall(0),
+                trust: ClockTrust::Trusted,
+            },
+            duration: Duration::ZERO,
+            bytes: 0,
+            outcome: FetchOutcome::Readings {
+                observed: None,
+                readings: taken.readings,
+                issues: taken.issues,
+            },
+            next_in: Duration::ZERO,
+            server_wait: Duration::ZERO,
+            late_notice: None,
+            skipped_polls: 0,
+            upstream: None,
+        };
+        let found = find_origins(&plan, body);
+        let result = (&plan, observation);
+        render([(&result, &found)].into_iter(), false)
+    }
+
+    #[test]
+    fn each_record_is_explained_or_why_there_is_none() {
+        let map = vec![("open".to_owned(), 1.0)];
+        let picks = vec![
+            RecordSelector {
+                scale: Some(0.001),
+                unit: Some("kW".into()),
+                ..RecordSelector::new("power", "/p")
+            },
+            RecordSelector {
+                map,
+                ..RecordSelector::new("door", "/door")
+            },
+            RecordSelector {
+                null: Some(0.0),
+                ..RecordSelector::new("night", "/n")
+            },
+            RecordSelector::new("gone", "/gone"),
+        ];
+        let body = json!({"p": 1200, "door": "open", "n": null});
+        assert_eq!(
+            explained(Selection::Selectors(picks), &body),
+            "
+SOURCE  KEY    FROM   FOUND        BECAME
+meter   power  /p     number 1200  1.2 kW (by scale)
+meter   door   /door  text \"open\"  1 (by map)
+meter   night  /n     null         0 (by null)
+meter   gone   /gone  nothing      no record: missing: expected a number, found nothing: the response has door, n, p
+"
+        );
+    }
+
+    #[test]
+    fn long_lists_are_cut_and_nothing_makes_no_table() {
+        let all = || Selection::AllLeaves {
+            prefix: String::new(),
+        };
+        let text = explained(all(), &json!(vec![7; 42]));
+        assert_eq!(text.lines().count(), 2 + limits::EXPLAINED_RECORDS + 1);
+        assert!(text.ends_with("… and 2 more records of meter\n"), "{text}");
+        assert_eq!(explained(all(), &json!({})), "");
+    }
+}

@@ -1,0 +1,152 @@
+//! Origins of records: where in a response each record comes from, and what stands there, for commands
+//! that explain the records. Nothing of it is computed by the service.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::elements::{self, Element};
+use super::selected::in_element;
+use super::{all_leaves, encode_segment, key_template};
+use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
+use crate::domain::text::ellipsis;
+use crate::domain::value_path::ValuePath;
+use crate::limits;
+
+/// What a response has for one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordOrigin {
+    pub key: Arc<str>,
+    /// RFC 6901 JSON Pointer into the response; the path itself where it finds nothing, or several
+    /// values.
+    pub pointer: String,
+    /// Type and value, shortened.
+    pub found: String,
+}
+
+/// The first of a response, in the order of its records, and how many more there are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RecordOrigins {
+    pub first: Vec<RecordOrigin>,
+    pub more: usize,
+}
+
+/// What `source` selects in `body`.
+pub fn find_origins(source: &SourcePlan, body: &Json) -> RecordOrigins {
+    let mut list = RecordOrigins::default();
+    match &source.selection {
+        Selection::AllLeaves { prefix } => {
+            for (key, pointer) in all_leaves::places(source, body, prefix) {
+                let value = body.pointer(&pointer);
+                let found = || value.map_or("nothing".to_owned(), describe);
+                list.add(&key, || (pointer.clone(), found()));
+            }
+        }
+        Selection::Selectors(picks) => {
+            for pick in picks {
+                list.add_record(pick, body);
+            }
+        }
+    }
+    list
+}
+
+impl RecordOrigins {
+    fn add(&mut self, key: &str, found: impl FnOnce() -> (String, String)) {
+        if self.first.len() >= limits::EXPLAINED_RECORDS {
+            self.more += 1;
+            return;
+        }
+        let (pointer, found) = found();
+        self.first.push(RecordOrigin {
+            key: key.into(),
+            pointer,
+            found,
+        });
+    }
+
+    fn add_record(&mut self, pick: &RecordSelector, body: &Json) {
+        if pick.elements.are_combined() {
+            return self.add_combined(pick, body);
+        }
+        let Some(each) = &pick.each else {
+            return self.add(&pick.key, || find(&pick.at, "", body));
+        };
+        let Ok(elements) = elements::of_each(body, each) else {
+            return;
+        };
+        for element in elements.list {
+            if let Some(key) = key_of(pick, body, &element) {
+                self.add(&key, || find(&pick.at, &element.pointer, element.value));
+            }
+        }
+    }
+
+    /// Records that several elements make together.
+    fn add_combined(&mut self, pick: &RecordSelector, body: &Json) {
+        let list = pick.each.as_ref().unwrap_or(&pick.at);
+        let found = match &pick.each {
+            Some(each) => elements::of_each(body, each),
+            None => elements::of_list(body, &pick.at),
+        };
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let mut keys = Vec::new();
+        if !pick.is_template() {
+            keys.push(pick.key.to_string());
+        }
+        for element in found.into_iter().flat_map(|elements| elements.list) {
+            let Some(key) = key_of(pick, body, &element) else {
+                continue;
+            };
+            if pick.is_template() && !counts.contains_key(&key) {
+                keys.push(key.clone());
+            }
+            *counts.entry(key).or_default() += 1;
+        }
+        for key in keys {
+            let count = counts.get(&key).copied().unwrap_or(0);
+            self.add(&key, || (list.to_string(), elements_of(count)));
+        }
+    }
+}
+
+fn elements_of(count: usize) -> String {
+    match count {
+        0 => "no element".to_owned(),
+        1 => "1 element".to_owned(),
+        _ => format!("{count} elements"),
+    }
+}
+
+fn key_of(pick: &RecordSelector, body: &Json, element: &Element<'_>) -> Option<String> {
+    let key = key_template::fill(&pick.key, body, element, encode_segment).ok()?;
+    (key.len() <= limits::KEY_BYTES).then_some(key)
+}
+
+/// Where the path leads in `json`, which is at `place`, and what is there.
+fn find(at: &ValuePath, place: &str, json: &Json) -> (String, String) {
+    match at.find(json) {
+        Ok(Some(node)) => (format!("{place}{}", node.pointer), describe(node.value)),
+        Ok(None) => (in_element(place, at), "nothing".to_owned()),
+        Err(several) => (in_element(place, at), format!("several values, {several}")),
+    }
+}
+
+/// Type and value of what a response has.
+fn describe(json: &Json) -> String {
+    match json {
+        Json::Null => "null".to_owned(),
+        Json::Bool(truth) => format!("boolean {truth}"),
+        Json::Number(number) => {
+            format!("number {}", ellipsis(number.as_str(), limits::SAMPLE_CHARS))
+        }
+        Json::String(text) => format!("text {:?}", ellipsis(text, limits::SAMPLE_CHARS)),
+        Json::Array(items) => format!("list of {}", items.len()),
+        Json::Object(fields) => format!("object of {} fields", fields.len()),
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/record_origins.rs"]
+mod tests;

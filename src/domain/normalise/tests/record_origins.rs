@@ -1,0 +1,89 @@
+//! Where records come from, beside what `normalise` makes of them.
+
+use serde_json::json;
+
+use super::*;
+use crate::domain::normalise::{LastAccepted, normalise};
+use crate::domain::plan::AggregateFunction;
+use crate::domain::time::Mono;
+
+fn lines(source: &SourcePlan, body: &Json) -> Vec<String> {
+    let found = find_origins(source, body);
+    let line = |it: &RecordOrigin| format!("{} {} {}", it.key, it.pointer, it.found);
+    found.first.iter().map(line).collect()
+}
+
+fn source(selection: Selection) -> SourcePlan {
+    SourcePlan {
+        selection,
+        ..SourcePlan::default()
+    }
+}
+
+#[test]
+fn each_record_has_its_place_and_what_stands_there() {
+    let body = json!({
+        "p": "1,2 kW", "on": true, "n": null, "deep": {"a/b": [1.50, {}]},
+        "rooms": [{"id": "k", "t": 20}, {"id": "l"}, {"t": 3}],
+    });
+    let path = |text: &str| ValuePath::parse(text).expect("path");
+    let each = RecordSelector {
+        each: Some(path("$.rooms[*]")),
+        ..RecordSelector::new("{id}.t", "/t")
+    };
+    let mut sum = RecordSelector {
+        each: Some("/rooms".into()),
+        ..RecordSelector::new("sum", "/t")
+    };
+    sum.elements.aggregate = Some(AggregateFunction::Sum);
+    let picks = vec![
+        RecordSelector::new("power", "/p"),
+        RecordSelector::new("on", "/on"),
+        RecordSelector::new("null", "/n"),
+        RecordSelector::new("last", path("$.deep['a/b'][0]")),
+        RecordSelector::new("list", "/deep/a~1b"),
+        RecordSelector::new("object", ""),
+        RecordSelector::new("gone", path("$.gone.x")),
+        RecordSelector::new("two", path("$.rooms[*].t")),
+        each,
+        sum,
+    ];
+    let expected = [
+        "power /p text \"1,2 kW\"",
+        "on /on boolean true",
+        "null /n null",
+        "last /deep/a~1b/0 number 1.5",
+        "list /deep/a~1b list of 2",
+        "object  object of 5 fields",
+        "gone $.gone.x nothing",
+        "two $.rooms[*].t several values, 2: /rooms/0/t, /rooms/2/t",
+        "k.t /rooms/0/t number 20",
+        "l.t /rooms/1/t nothing",
+        "sum /rooms 3 elements",
+    ];
+    assert_eq!(lines(&source(Selection::Selectors(picks)), &body), expected);
+}
+
+/// Whatever the response is, each reading is explained.
+#[test]
+fn leaves_have_their_places_and_long_lists_are_cut() {
+    let all = || Selection::AllLeaves {
+        prefix: "m.".to_owned(),
+    };
+    let body = json!({"a.b": {"c": [1, true, "x"]}, "d": 2});
+    let expected = [
+        "m.a%2Eb.c.0 /a.b/c/0 number 1",
+        "m.a%2Eb.c.1 /a.b/c/1 boolean true",
+        "m.d /d number 2",
+    ];
+    assert_eq!(lines(&source(all()), &body), expected);
+    let body = json!(vec![7; 100]);
+    let source = source(all());
+    let found = find_origins(&source, &body);
+    assert_eq!(found.first.len(), limits::EXPLAINED_RECORDS);
+    assert_eq!(found.more, 100 - limits::EXPLAINED_RECORDS);
+    let taken = normalise(&source, &body, &LastAccepted::default(), Mono(0));
+    for (reading, found) in taken.readings.iter().zip(&found.first) {
+        assert_eq!(reading.key, found.key);
+    }
+}
