@@ -218,6 +218,7 @@ mod tests {
     fn reading(value: f64) -> FetchOutcome {
         FetchOutcome::Readings {
             observed: None,
+            series: Vec::new(),
             readings: vec![Reading {
                 key: "t".into(),
                 value: Value::Number(value),

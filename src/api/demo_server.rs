@@ -268,6 +268,7 @@ mod tests {
                 observed,
                 readings,
                 issues,
+                ..
             } = observation.outcome
             else {
                 panic!("{:?}", observation.outcome);

@@ -97,14 +97,17 @@ impl ResponseParser<'_> {
         if normalised.is_empty_answer && issues.is_empty() {
             return FetchResult::new(FetchOutcome::Empty, bytes);
         }
-        let is_stated = normalised.readings.iter().all(|it| it.is_stated);
-        if is_stated && (normalised.readings.is_empty() || error_message::has_message(&tree)) {
+        let is_empty = normalised.readings.is_empty() && normalised.series.is_empty();
+        let is_stated = normalised.series.is_empty()
+            && normalised.readings.iter().all(|it| it.is_stated);
+        if is_empty || is_stated && error_message::has_message(&tree) {
             let failure = no_readings(&issues, &tree, host);
             return FetchResult::failed(failure, issues, bytes);
         }
         let outcome = FetchOutcome::Readings {
             observed: normalised.observed,
             readings: normalised.readings,
+            series: normalised.series,
             issues,
         };
         FetchResult {

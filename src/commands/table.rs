@@ -234,6 +234,7 @@ mod tests {
         let plan = test_plan(2, Duration::from_secs(60));
         let good = observation(FetchOutcome::Readings {
             observed: None,
+            series: Vec::new(),
             readings: vec![Reading {
                 key: "temperature".into(),
                 value: Value::Number(21.4),

@@ -241,6 +241,7 @@ impl Ledger {
                 observed,
                 readings,
                 issues,
+                ..
             } => {
                 source.upstream = observation.upstream.clone();
                 let readings = std::mem::take(readings);

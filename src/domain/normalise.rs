@@ -30,7 +30,7 @@ use serde_json::Value as Json;
 
 use super::percent;
 use super::plan::{AggregateFunction, RecordSelector, Selection, SourcePlan};
-use super::reading::{Issue, Reading, Reason, Value};
+use super::reading::{Issue, Reading, Reason, Series, Value};
 use super::text::{ellipsis, shorten};
 use super::time::{Mono, Wall};
 use crate::limits;
@@ -40,6 +40,7 @@ use crate::limits;
 pub struct Normalised {
     pub observed: Option<Wall>,
     pub readings: Vec<Reading>,
+    pub series: Vec<Series>,
     pub issues: Vec<Issue>,
     /// The answer is valid and has nothing in it, as `[]` of a list of warnings.
     pub is_empty_answer: bool,

@@ -64,6 +64,37 @@ pub struct Reading {
     pub observed: Option<Wall>,
 }
 
+/// The elements of a response that give one key values with times of their own: a forecast, or
+/// a list of what was measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    pub key: Arc<str>,
+    pub unit: Option<Arc<str>>,
+    pub shown: ShownElement,
+    /// In the order of their times, each time once.
+    pub elements: Vec<TimedValue>,
+}
+
+/// The value of one element.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimedValue {
+    /// When it was observed, or from when on it holds.
+    pub start: Wall,
+    /// Until when it holds, exclusively: the start of the next element, or what the element says
+    /// itself. `None` where neither is known.
+    pub end: Option<Wall>,
+    pub value: Value,
+}
+
+/// Which element of a series is the record's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShownElement {
+    /// The one whose interval contains now (`now`).
+    Current,
+    /// The newest one that is not ahead of now (`element_time`).
+    Newest,
+}
+
 /// Something in a response that cost one field, or that the source's description did not
 /// promise; never the whole response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,11 +238,13 @@ pub struct UpstreamRecord {
 /// How the attempt ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FetchOutcome {
-    /// At least one reading.
+    /// At least one reading or element.
     Readings {
         /// The source's own time, where it says one.
         observed: Option<Wall>,
         readings: Vec<Reading>,
+        /// Keys whose elements have times of their own; a key is in one of the two lists.
+        series: Vec<Series>,
         issues: Vec<Issue>,
     },
     /// 304: the last response still holds.

@@ -42,6 +42,7 @@ pub(super) fn readings(own: Option<i64>, pairs: &[(&str, f64)]) -> FetchOutcome 
     };
     FetchOutcome::Readings {
         observed: own.map(|second| Wall::from_second(T0 + second)),
+        series: Vec::new(),
         readings: pairs.iter().map(reading).collect(),
         issues: Vec::new(),
     }

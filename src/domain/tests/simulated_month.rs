@@ -91,6 +91,7 @@ fn outcome(source: usize, ms: u64) -> FetchOutcome {
         1 if !ms.is_multiple_of(HOUR) => FetchOutcome::Unchanged,
         _ => FetchOutcome::Readings {
             observed: (source == 3).then(|| Wall(T0 + own_time(ms))),
+            series: Vec::new(),
             readings: vec![Reading {
                 key: format!("key{source}").into(),
                 value: Value::Number(1.0),

@@ -328,6 +328,7 @@ pub fn healthy() -> NodeFixture {
                 outcome: FetchOutcome::Readings {
                     observed: None,
                     readings: Vec::new(),
+                    series: Vec::new(),
                     issues: if is_meter { vec![issue] } else { Vec::new() },
                 },
                 next_in: source.every,
