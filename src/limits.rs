@@ -69,6 +69,11 @@ pub const POINTER_CHARS: usize = 160;
 pub const ESCAPE_LEVELS: usize = 4;
 /// Nodes that one JSONPath may select.
 pub const JSON_PATH_NODES: usize = 2_000;
+/// Elements with times of their own that one key may have: a week of five minutes, or two days
+/// of minutes.
+pub const SERIES_ELEMENTS: usize = 2_000;
+/// How many elements after the current one a record may be: 10 days of quarter hours.
+pub const ELEMENTS_AHEAD: u64 = 1_000;
 /// Bytes of a JSONPath: long ones have three filters or a list of names.
 pub const JSON_PATH_BYTES: usize = 512;
 /// Derived keys: each is computed anew for every observation.

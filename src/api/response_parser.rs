@@ -72,7 +72,7 @@ impl ResponseParser<'_> {
         let (normalised, upstream) = match self.follow {
             None => {
                 let plan = self.plan.at_time(begun.wall);
-                let normalised = normalise(&plan, &tree, self.last_accepted, begun.mono);
+                let normalised = normalise(&plan, &tree, self.last_accepted, begun);
                 if let Some(found) = self.found {
                     *found.lock() = find_origins(&plan, &tree);
                 }
@@ -98,8 +98,8 @@ impl ResponseParser<'_> {
             return FetchResult::new(FetchOutcome::Empty, bytes);
         }
         let is_empty = normalised.readings.is_empty() && normalised.series.is_empty();
-        let is_stated = normalised.series.is_empty()
-            && normalised.readings.iter().all(|it| it.is_stated);
+        let is_stated =
+            normalised.series.is_empty() && normalised.readings.iter().all(|it| it.is_stated);
         if is_empty || is_stated && error_message::has_message(&tree) {
             let failure = no_readings(&issues, &tree, host);
             return FetchResult::failed(failure, issues, bytes);

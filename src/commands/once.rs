@@ -172,6 +172,7 @@ mod tests {
             duration: Duration::ZERO,
             bytes: 0,
             outcome: FetchOutcome::Readings {
+                series: Vec::new(),
                 observed: None,
                 readings: ["l.a", "l.b", "power"].map(reading).into(),
                 issues: Vec::new(),

@@ -5,6 +5,7 @@
 //! is bounded by `limits`.
 
 mod advice;
+mod aggregate;
 mod all_leaves;
 mod combined;
 mod conversion;
@@ -15,6 +16,7 @@ mod missing;
 mod number;
 mod record_origins;
 mod selected;
+mod series;
 mod time;
 
 pub use advice::number_option;
@@ -32,7 +34,7 @@ use super::percent;
 use super::plan::{AggregateFunction, RecordSelector, Selection, SourcePlan};
 use super::reading::{Issue, Reading, Reason, Series, Value};
 use super::text::{ellipsis, shorten};
-use super::time::{Mono, Wall};
+use super::time::{Moment, Mono, Wall};
 use crate::limits;
 
 /// The result of reading a response.
@@ -78,7 +80,7 @@ pub fn normalise(
     source: &SourcePlan,
     body: &Json,
     last_accepted: &LastAccepted,
-    now: Mono,
+    now: Moment,
 ) -> Normalised {
     if is_empty_answer(&source.selection, body) {
         return Normalised {

@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-pub use self::element_options::{AggregateFunction, ElementTime};
+pub use self::element_options::{AggregateFunction, Combination, ElementTime};
 pub use self::key::{DisplayUnit, KeyPlan, Merge};
 pub use self::record_selector::{Decimal, RecordSelector, Selection};
 pub use self::response_format::ResponseFormat;
 use super::derived_key::DerivedKeys;
 use super::key_pattern::KeyPattern;
 use super::placeholder::PlaceholderTime;
+use super::reading::ShownElement;
 use super::time::Wall;
 use super::value_path::ValuePath;
 use crate::limits;
@@ -170,6 +171,17 @@ impl SourcePlan {
     /// the configuration names are not, however late they come in a response.
     pub fn leaves_out(&self, taken: usize, key: &str) -> bool {
         taken >= self.max_records && !self.named_keys.contains(key)
+    }
+
+    /// Which element is the value of `key`, where a record of the configuration gives it a series.
+    pub fn shown_element(&self, key: &str) -> Option<ShownElement> {
+        match &self.selection {
+            Selection::AllLeaves { .. } => None,
+            Selection::Selectors(picks) => {
+                let pick = picks.iter().find(|pick| pick.selects_key(key))?;
+                pick.elements.shown()
+            }
+        }
     }
 
     /// This plan with the date placeholders of its paths filled in.

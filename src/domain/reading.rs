@@ -84,6 +84,8 @@ pub struct TimedValue {
     /// itself. `None` where neither is known.
     pub end: Option<Wall>,
     pub value: Value,
+    /// `missing` or `null` of the record gave it; nothing was measured.
+    pub is_stated: bool,
 }
 
 /// Which element of a series is the record's value.

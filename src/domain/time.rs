@@ -114,6 +114,16 @@ pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A moment at 10:00 UTC on 29 November 2026, for tests.
+#[cfg(test)]
+pub fn test_moment(mono: Mono) -> Moment {
+    Moment {
+        mono,
+        wall: Wall::from_second(1_795_946_400),
+        trust: ClockTrust::Trusted,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,7 +25,7 @@ use crate::domain::plan::{
     SourcePlan,
 };
 use crate::domain::reading::FetchOutcome;
-use crate::domain::time::Mono;
+use crate::domain::time::{Mono, test_moment};
 use crate::domain::value_path::ValuePath;
 use crate::golden::Budget;
 use crate::limits;
@@ -193,7 +193,7 @@ fn check(body: &Json, last_accepted: &mut LastAccepted, now: Mono) {
     let drift = validate(APIS[0].operations[0].response(), body, 16);
     assert!(drift.len() <= 16);
     for plan in plans() {
-        let taken = normalise(&plan, body, last_accepted, now);
+        let taken = normalise(&plan, body, last_accepted, test_moment(now));
         assert!(taken.readings.len() <= limits::RECORDS_PER_SOURCE);
         assert!(taken.issues.len() <= 2 * limits::ISSUES_PER_RESPONSE);
         for reading in &taken.readings {

@@ -262,7 +262,12 @@ fn the_example_of_every_option_changes_the_effective_configuration() {
             match (heading, name) {
                 ("[auth.NAME]", "user") => with.push(("password", "\"p\"")),
                 ("[auth.NAME]", "password") => with.push(("user", "\"u\"")),
-                ("[source.records]", "newest_by") => with.push(("each", "\"/list\"")),
+                ("[source.records]", "now" | "element_time" | "newest_by") => {
+                    with.push(("each", "\"/list\""));
+                }
+                ("[source.records]", "ahead" | "end_at") => {
+                    with.extend([("each", "\"/list\""), ("now", "\"/start\"")]);
+                }
                 ("[source.records]", "times_at") => with.push(("newest_by", "true")),
                 _ => {}
             }

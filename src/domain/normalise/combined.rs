@@ -1,4 +1,5 @@
-//! Records that elements of a list make together: the newest of them, or an aggregate.
+//! Elements of a list by their keys and with their times, for records that they make together:
+//! `series`, `aggregate`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,37 +11,27 @@ use super::element_times::{ListedTime, read_times};
 use super::elements::{self, Element};
 use super::has_no_leaf;
 use super::key_template;
-use super::selected::{ReadError, ReadValue, SelectedRecords, in_element, several_in};
+use super::selected::{ReadError, SelectedRecords, in_element};
 use super::time::TIME_FORMATS;
-use crate::domain::plan::{AggregateFunction, ElementTime, RecordSelector};
-use crate::domain::reading::{Issue, Reading, Reason, Value, round_computed};
-use crate::domain::time::Wall;
+use crate::domain::plan::{Combination, ElementTime, RecordSelector};
+use crate::domain::reading::{Issue, Reading, Reason};
 use crate::domain::value_path::ValuePath;
 use crate::limits;
 
 /// An element, and its time in the list of times.
-struct Member<'a> {
-    element: Element<'a>,
-    listed_time: Option<&'a Json>,
+pub struct Member<'a> {
+    pub element: Element<'a>,
+    pub listed_time: Option<&'a Json>,
 }
 
 /// The elements of one key.
-struct Group<'a> {
-    key: Arc<str>,
-    members: Vec<Member<'a>>,
-}
-
-/// How far a value could be read.
-enum Found {
-    Number(f64, Option<String>),
-    /// By `missing` or `null`.
-    Stated(f64),
-    Null,
-    Nothing,
+pub struct Group<'a> {
+    pub key: Arc<str>,
+    pub members: Vec<Member<'a>>,
 }
 
 impl<'a> SelectedRecords<'a> {
-    pub fn read_combined(&mut self, pick: &'a RecordSelector) {
+    pub fn read_combined(&mut self, pick: &'a RecordSelector, combination: Combination<'a>) {
         let list = pick.each.as_ref().unwrap_or(&pick.at);
         let found = match &pick.each {
             Some(each) => elements::of_each(self.body, each),
@@ -48,10 +39,13 @@ impl<'a> SelectedRecords<'a> {
         };
         let members: Vec<Element<'a>> = match found {
             Ok(elements) => {
-                elements
-                    .too_many
-                    .into_iter()
-                    .for_each(|it| self.push_issue(it));
+                if let Some(issue) = elements.too_many {
+                    self.push_issue(issue);
+                    // An aggregate of some of them would be wrong.
+                    if pick.elements.aggregate.is_some() {
+                        return;
+                    }
+                }
                 elements.list.collect()
             }
             // Some write `[]` for the whole answer where a list is empty.
@@ -64,10 +58,13 @@ impl<'a> SelectedRecords<'a> {
         };
         let members = self.with_listed_times(pick, list, members);
         for group in self.grouped(pick, members) {
-            match (pick.elements.aggregate, &pick.elements.newest_by) {
-                (Some(aggregate), _) => self.read_aggregate(pick, list, aggregate, group),
-                (None, Some(time)) => self.read_newest(pick, list, time, group),
-                (None, None) => {}
+            match combination {
+                Combination::Series(shown, time) => self.read_series(pick, shown, time, group),
+                Combination::Newest(time) => self.read_newest(pick, time, group),
+                Combination::Number(function) => self.read_aggregate(pick, function, group),
+                Combination::TimeOf(function, time) => {
+                    self.read_time_of(pick, function, time, group);
+                }
             }
         }
     }
@@ -151,123 +148,8 @@ impl<'a> SelectedRecords<'a> {
         groups
     }
 
-    fn read_aggregate(
-        &mut self,
-        pick: &RecordSelector,
-        list: &ValuePath,
-        aggregate: AggregateFunction,
-        group: Group<'_>,
-    ) {
-        let Group { key, members } = group;
-        let Some(first) = members.first() else {
-            return self.read_aggregate_of_none(pick, list, aggregate, key);
-        };
-        let mut numbers = Vec::with_capacity(members.len());
-        let (mut units, mut are_stated) = (None, true);
-        for Member { element, .. } in &members {
-            match self.find_number(pick, aggregate, element) {
-                Ok(Found::Number(number, unit)) => {
-                    are_stated = false;
-                    units = units.or(unit);
-                    numbers.push(number);
-                }
-                Ok(Found::Stated(number)) => numbers.push(number),
-                Ok(Found::Null | Found::Nothing) => {}
-                Err((pointer, error)) => return self.push_error(key, pointer, error),
-            }
-        }
-        let at = value_path(pick);
-        if numbers.is_empty() {
-            let (pointer, error) = self.no_value(pick, &first.element, members.len());
-            return self.push_error(key, pointer, error);
-        }
-        let result = round_computed(compute(aggregate, &numbers));
-        let pointer = in_element(&first.element.pointer, at);
-        match self.accept(pick, &key, result) {
-            Ok(number) => {
-                let unit = match aggregate {
-                    AggregateFunction::Count => pick.unit.clone(),
-                    _ => self.unit_of(
-                        pick,
-                        &key,
-                        &first.element.pointer,
-                        first.element.value,
-                        &pointer,
-                        units.as_deref(),
-                    ),
-                };
-                self.publish(key, unit, Value::Number(number), are_stated, None);
-            }
-            Err(error) => self.push_error(key, list.to_string(), error),
-        }
-    }
-
-    /// The aggregate of an empty list.
-    fn read_aggregate_of_none(
-        &mut self,
-        pick: &RecordSelector,
-        list: &ValuePath,
-        aggregate: AggregateFunction,
-        key: Arc<str>,
-    ) {
-        let read = if aggregate.is_defined_for_none() {
-            self.accept(pick, &key, 0.0)
-        } else {
-            Err((
-                Reason::Missing,
-                format!("at least one value, for its {}", aggregate.name()),
-                "none".to_owned(),
-            ))
-        };
-        match read {
-            Ok(number) => {
-                let unit = pick.unit.clone();
-                self.publish(key, unit, Value::Number(number), false, None);
-            }
-            Err(error) => self.push_error(key, list.to_string(), error),
-        }
-    }
-
-    /// The number of one element, not yet scaled; of `count` only whether there is a value.
-    fn find_number(
-        &self,
-        pick: &RecordSelector,
-        aggregate: AggregateFunction,
-        element: &Element<'_>,
-    ) -> Result<Found, (String, ReadError)> {
-        let at = value_path(pick);
-        let node = match at.find(element.value) {
-            Ok(node) => node,
-            Err(several) => {
-                let (pointer, read) = several_in(at, &element.pointer, &several);
-                return read.map_or_else(|error| Err((pointer, error)), |_| Ok(Found::Nothing));
-            }
-        };
-        let stated = |number: Option<f64>, other: Found| Ok(number.map_or(other, Found::Stated));
-        let json = match node.as_ref().map(|it| it.value) {
-            None => return stated(pick.missing, Found::Nothing),
-            Some(Json::Null) => return stated(pick.null, Found::Null),
-            Some(_) if aggregate == AggregateFunction::Count => {
-                return Ok(Found::Number(1.0, None));
-            }
-            Some(json) => json,
-        };
-        match self.conversion(pick).quantity(json) {
-            Ok(quantity) => {
-                // A unit in the text is that of the number before it was scaled.
-                let is_scaled = pick.scale.is_some() || pick.offset.is_some();
-                let unit = Some(quantity.unit).filter(|it| !it.is_empty() && !is_scaled);
-                Ok(Found::Number(quantity.number, unit))
-            }
-            Err((expected, found)) => {
-                let pointer = in_element(&element.pointer, at);
-                Err((pointer, (Reason::WrongType, expected, found)))
-            }
-        }
-    }
-
     /// None of so many elements, of which this is the first, has a value.
-    fn no_value(
+    pub fn no_value(
         &self,
         pick: &RecordSelector,
         first: &Element<'_>,
@@ -287,65 +169,8 @@ impl<'a> SelectedRecords<'a> {
         (pointer, (Reason::Missing, expected, found + &others))
     }
 
-    /// The newest element that has a value.
-    fn read_newest(
-        &mut self,
-        pick: &RecordSelector,
-        list: &ValuePath,
-        time: &ElementTime,
-        group: Group<'_>,
-    ) {
-        let Group { key, members } = group;
-        if members.is_empty() {
-            return;
-        }
-        let times = self.times_of(time, &members);
-        self.report_times(&key, time, &members, &times);
-        let mut timed: Vec<(Wall, &Element<'_>)> = members
-            .iter()
-            .zip(&times)
-            .filter_map(|(member, time)| Some((*time.as_ref().ok()?, &member.element)))
-            .collect();
-        // Of several with the same time, the last one counts.
-        timed.sort_by_key(|(time, _)| *time);
-        let Some((_, newest)) = timed.last() else {
-            return;
-        };
-        let at = value_path(pick);
-        let has_value = |element: &Element<'_>| match at.find(element.value) {
-            Ok(Some(node)) => !node.value.is_null() || pick.null.is_some(),
-            Ok(None) => pick.missing.is_some(),
-            Err(_) => true,
-        };
-        let chosen = timed.iter().rev().find(|(_, element)| has_value(element));
-        let Some((time, element)) = chosen else {
-            let (pointer, error) = self.no_value(pick, newest, timed.len());
-            return self.push_error(key, pointer, error);
-        };
-        let (pointer, read) = self.read_in(pick, at, &key, &element.pointer, element.value);
-        match read {
-            Ok(ReadValue {
-                value,
-                unit,
-                is_stated,
-            }) => {
-                let place = &element.pointer;
-                let unit =
-                    self.unit_of(pick, &key, place, element.value, &pointer, unit.as_deref());
-                self.publish(key, unit, value, is_stated, Some(*time));
-            }
-            Err(error) => {
-                let pointer = match pointer.as_str() {
-                    "" => list.to_string(),
-                    _ => pointer,
-                };
-                self.push_error(key, pointer, error);
-            }
-        }
-    }
-
     /// The times of elements, in their order.
-    fn times_of(&self, time: &ElementTime, members: &[Member<'_>]) -> Vec<ListedTime> {
+    pub fn times_of(&self, time: &ElementTime, members: &[Member<'_>]) -> Vec<ListedTime> {
         let mut problems = BTreeMap::new();
         let mut texts: Vec<Option<Cow<'_, Json>>> = Vec::with_capacity(members.len());
         for (index, member) in members.iter().enumerate() {
@@ -380,7 +205,7 @@ impl<'a> SelectedRecords<'a> {
     }
 
     /// Reports the elements whose time cannot be read, all in one issue.
-    fn report_times(
+    pub fn report_times(
         &mut self,
         key: &Arc<str>,
         time: &ElementTime,
@@ -413,45 +238,21 @@ impl<'a> SelectedRecords<'a> {
         });
     }
 
-    fn publish(
-        &mut self,
-        key: Arc<str>,
-        unit: Option<Arc<str>>,
-        value: Value,
-        is_stated: bool,
-        observed: Option<Wall>,
-    ) {
-        if self.has_room(&key) {
-            self.result.readings.push(Reading {
-                key,
-                value,
-                unit,
-                is_stated,
-                observed,
-            });
+    pub fn publish(&mut self, reading: Reading) {
+        if self.has_room(&reading.key) {
+            self.result.readings.push(reading);
         } else {
-            self.omitted.add(|| key.to_string());
+            self.omitted.add(|| reading.key.to_string());
         }
     }
 }
 
 /// Where the value of an element is: without `each` it is the element.
-fn value_path(pick: &RecordSelector) -> &ValuePath {
+pub fn value_path(pick: &RecordSelector) -> &ValuePath {
     static WHOLE: ValuePath = ValuePath::Pointer(String::new());
     match pick.each {
         Some(_) => &pick.at,
         None => &WHOLE,
-    }
-}
-
-fn compute(aggregate: AggregateFunction, numbers: &[f64]) -> f64 {
-    let sum = || numbers.iter().sum::<f64>();
-    match aggregate {
-        AggregateFunction::Count => numbers.len() as f64,
-        AggregateFunction::Sum => sum(),
-        AggregateFunction::Mean => sum() / numbers.len() as f64,
-        AggregateFunction::Min => numbers.iter().copied().fold(f64::INFINITY, f64::min),
-        AggregateFunction::Max => numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max),
     }
 }
 

@@ -5,20 +5,28 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use jiff::tz::{AmbiguousOffset, TimeZone, offset};
+use jiff::tz::{AmbiguousOffset, AmbiguousTimestamp, TimeZone, offset};
 use serde_json::Value as Json;
 
 use super::time::read_time;
 use crate::domain::time::Wall;
 
 /// The time of one element. `Err` has what is there instead.
-pub type ListedTime = Result<Wall, String>;
+pub type ListedTime = Result<ElementInstant, String>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ElementInstant {
+    pub wall: Wall,
+    /// Clocks never show the local time that it is: it is the one to which they are set.
+    pub is_skipped: bool,
+}
 
 /// An instant, and what else its text could mean.
 struct Instant {
     first: Wall,
     /// The same local time after the clocks were set back.
     second: Option<Wall>,
+    is_skipped: bool,
 }
 
 /// The times of a list, in its order.
@@ -30,6 +38,7 @@ pub fn read_times(texts: &[Option<Cow<'_, Json>>], zone: &TimeZone) -> Vec<Liste
         if let Ok(Instant {
             first,
             second: Some(_),
+            ..
         }) = instant
         {
             repeated.entry(*first).or_default().push(index);
@@ -38,7 +47,13 @@ pub fn read_times(texts: &[Option<Cow<'_, Json>>], zone: &TimeZone) -> Vec<Liste
     let is_descending = is_descending(&instants);
     let mut times: Vec<ListedTime> = instants
         .iter()
-        .map(|instant| instant.as_ref().map(|it| it.first).map_err(Clone::clone))
+        .map(|instant| match instant {
+            Ok(instant) => Ok(ElementInstant {
+                wall: instant.first,
+                is_skipped: instant.is_skipped,
+            }),
+            Err(found) => Err(found.clone()),
+        })
         .collect();
     for places in repeated.into_values().filter(|places| places.len() > 1) {
         let half = places.len().div_ceil(2);
@@ -52,9 +67,9 @@ pub fn read_times(texts: &[Option<Cow<'_, Json>>], zone: &TimeZone) -> Vec<Liste
                 second: Some(second),
                 ..
             })) = instants.get(*index)
-                && let Some(time) = times.get_mut(*index)
+                && let Some(Ok(time)) = times.get_mut(*index)
             {
-                *time = Ok(*second);
+                time.wall = *second;
             }
         }
     }
@@ -70,14 +85,34 @@ fn is_descending(instants: &[Result<Instant, String>]) -> bool {
 
 fn read_instant(json: Option<&Json>, zone: &TimeZone) -> Result<Instant, String> {
     let first = read_time(json, zone)?;
-    let second = json
-        .filter(|json| json.is_string() && zone.to_fixed_offset().is_err())
-        .and_then(|json| repetition(json, first, zone));
-    Ok(Instant { first, second })
+    let plain = Instant {
+        first,
+        second: None,
+        is_skipped: false,
+    };
+    let text = json.filter(|json| json.is_string() && zone.to_fixed_offset().is_err());
+    let Some(ambiguous) = text.and_then(|json| local_time(json, first, zone)) else {
+        return Ok(plain);
+    };
+    Ok(match ambiguous.offset() {
+        AmbiguousOffset::Unambiguous { .. } => plain,
+        AmbiguousOffset::Gap { .. } => Instant {
+            is_skipped: true,
+            ..plain
+        },
+        AmbiguousOffset::Fold { .. } => {
+            let later = ambiguous.later().ok();
+            let later = later.map(|it| Wall(it.as_millisecond()));
+            Instant {
+                second: later.filter(|later| *later != first),
+                ..plain
+            }
+        }
+    })
 }
 
-/// The second instant at which clocks of `zone` show the local time that `json` is.
-fn repetition(json: &Json, first: Wall, zone: &TimeZone) -> Option<Wall> {
+/// What the text is as a local time, if it is one.
+fn local_time(json: &Json, first: Wall, zone: &TimeZone) -> Option<AmbiguousTimestamp> {
     // No zone has this offset, so a text with an offset of its own is known by its instant.
     let unused = TimeZone::fixed(offset(20));
     let shown = read_time(Some(json), &unused).ok()?;
@@ -85,14 +120,7 @@ fn repetition(json: &Json, first: Wall, zone: &TimeZone) -> Option<Wall> {
         return None;
     }
     let local = unused.to_datetime(Timestamp::from_millisecond(shown.0).ok()?);
-    let ambiguous = zone.to_ambiguous_timestamp(local);
-    match ambiguous.offset() {
-        AmbiguousOffset::Fold { .. } => {
-            let later = Wall(ambiguous.later().ok()?.as_millisecond());
-            (later != first).then_some(later)
-        }
-        AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Gap { .. } => None,
-    }
+    Some(zone.to_ambiguous_timestamp(local))
 }
 
 #[cfg(test)]
@@ -105,7 +133,9 @@ mod tests {
         let texts: Vec<_> = texts.iter().map(|it| Some(Cow::Owned(json!(it)))).collect();
         let times = read_times(&texts, &zone).into_iter();
         times
-            .map(|time| time.map_or_else(|found| found, |wall| wall.to_string()[11..16].to_owned()))
+            .map(|time| {
+                time.map_or_else(|found| found, |it| it.wall.to_string()[11..16].to_owned())
+            })
             .collect()
     }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::domain::plan::{RecordSelector, SourcePlan};
 use crate::domain::reading::{Issue, Reading, Reason, Value, round_computed};
 use crate::domain::text::{format_number, shorten};
-use crate::domain::time::Mono;
+use crate::domain::time::Moment;
 use crate::domain::value_path::{SeveralNodes, ValuePath, escape};
 use crate::limits;
 
@@ -26,7 +26,7 @@ pub struct SelectedRecords<'a> {
     pub body: &'a Json,
     pub units: Option<&'a Json>,
     pub last_accepted: &'a LastAccepted,
-    pub now: Mono,
+    pub now: Moment,
     pub result: &'a mut Normalised,
     pub omitted: OmittedRecords,
     /// Made of elements.
@@ -36,10 +36,10 @@ pub struct SelectedRecords<'a> {
 impl<'a> SelectedRecords<'a> {
     pub fn read_all(&mut self, list: &'a [RecordSelector]) {
         for pick in list {
-            match &pick.each {
-                _ if pick.elements.are_combined() => self.read_combined(pick),
-                None => self.read_at(pick, pick.key.clone(), "", self.body),
-                Some(each) => self.read_each(pick, each),
+            match (pick.elements.combination(), &pick.each) {
+                (Some(combination), _) => self.read_combined(pick, combination),
+                (None, Some(each)) => self.read_each(pick, each),
+                (None, None) => self.read_at(pick, pick.key.clone(), "", self.body),
             }
         }
         let issue = self.omitted.issue(RecordLimit::of_source(self.source));
@@ -79,7 +79,8 @@ impl<'a> SelectedRecords<'a> {
 
     /// Whether the source may have a record more, of `key`.
     pub fn has_room(&self, key: &str) -> bool {
-        !self.source.leaves_out(self.result.readings.len(), key)
+        let taken = self.result.readings.len() + self.result.series.len();
+        !self.source.leaves_out(taken, key)
     }
 
     /// The key that an element makes, or an issue.
@@ -142,7 +143,10 @@ impl<'a> SelectedRecords<'a> {
                 (format!("{place}{}", node.pointer), read)
             }
             Ok(None) => self.read_nothing(pick, at, place, json),
-            Err(several) => several_in(at, place, &several),
+            Err(several) => {
+                let (pointer, error) = several_in(at, place, &several);
+                (pointer, Err(error))
+            }
         }
     }
 
@@ -294,7 +298,7 @@ impl<'a> SelectedRecords<'a> {
         }
         let (max_change, (last, at)) = pick.max_change.zip(self.last_accepted.0.get(key))?;
         // The longer ago, the more it may have changed: a real step is accepted after some time.
-        let minutes = (self.now.since(*at).as_secs_f64() / 60.0).max(1.0);
+        let minutes = (self.now.mono.since(*at).as_secs_f64() / 60.0).max(1.0);
         ((number - last).abs() > max_change * minutes).then(|| {
             format!(
                 "a change of at most {max_change} per minute from {}",
@@ -341,15 +345,6 @@ pub fn in_element(place: &str, path: &ValuePath) -> String {
     }
 }
 
-/// The value of a path that finds several.
-pub fn several_in(at: &ValuePath, place: &str, several: &SeveralNodes) -> (String, ReadResult) {
-    let issue = several_values(in_element(place, at), several);
-    (
-        issue.pointer,
-        Err((issue.reason, issue.expected, issue.found)),
-    )
-}
-
 /// A JSONPath finds several values where one is expected.
 pub fn several_values(pointer: String, several: &SeveralNodes) -> Issue {
     Issue {
@@ -359,6 +354,12 @@ pub fn several_values(pointer: String, several: &SeveralNodes) -> Issue {
         expected: "one value: add a position or a filter, or read `each`".to_owned(),
         found: several.to_string(),
     }
+}
+
+/// The place of a path that finds several values, and what is wrong with it.
+pub fn several_in(at: &ValuePath, place: &str, several: &SeveralNodes) -> (String, ReadError) {
+    let issue = several_values(in_element(place, at), several);
+    (issue.pointer, (issue.reason, issue.expected, issue.found))
 }
 
 /// The unit of a response, shortened.

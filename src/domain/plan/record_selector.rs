@@ -76,7 +76,7 @@ impl RecordSelector {
 
     /// Where the elements are, of a record that reads any.
     pub fn list(&self) -> Option<&ValuePath> {
-        let is_list = self.elements.are_combined();
+        let is_list = self.elements.combination().is_some();
         self.each.as_ref().or_else(|| is_list.then_some(&self.at))
     }
 

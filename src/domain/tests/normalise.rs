@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::plan::{Numbers, RecordSelector};
+use crate::domain::time::test_moment;
 use crate::domain::value_path::ValuePath;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -22,7 +23,7 @@ fn pick(at: &str) -> RecordSelector {
 }
 
 fn read(source: &SourcePlan, body: &Json) -> Normalised {
-    normalise(source, body, &LastAccepted::default(), Mono(0))
+    normalise(source, body, &LastAccepted::default(), test_moment(Mono(0)))
 }
 
 fn leaves(body: Json) -> Vec<(String, String)> {
@@ -338,7 +339,12 @@ fn a_jump_is_not_believed_until_enough_time_has_passed_for_it() {
         (330, 61.9, "level 61.9"),
     ] {
         let now = Mono(second * 1_000);
-        let taken = normalise(&tank, &json!({ "level": level }), &last_accepted, now);
+        let taken = normalise(
+            &tank,
+            &json!({ "level": level }),
+            &last_accepted,
+            test_moment(now),
+        );
         assert_eq!(lines(&taken), [expected], "after {second} s");
         last_accepted.record(&tank, &taken.readings, now);
     }

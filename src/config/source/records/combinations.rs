@@ -3,20 +3,20 @@
 use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::domain::normalise::key_template_problem;
-use crate::domain::plan::{ElementTime, RecordSelector};
+use crate::domain::plan::{AggregateFunction, ElementTime, RecordSelector};
 use crate::domain::toml_text::quoted;
 
 const REMOVE_ONE: &str = "remove one of the two";
 
 pub fn check(entry: &TableEntry<'_>, table: &mut TableReader<'_>, selector: &RecordSelector) {
-    let combines = ["newest_by", "aggregate"];
+    let combines = ["now", "element_time", "newest_by", "aggregate"];
     let is_combined = combines.into_iter().any(|it| table.get(it).is_some());
     if selector.each.is_some() && !is_combined && !selector.key.contains('{') {
         let key = &selector.key;
         entry.problem(format!(
             "with `each` a key needs a placeholder, so that every element has a key of its own: \
              \"{key}.{{id}}\" for its field id, \"{key}.{{#}}\" for its position; one record of all \
-             elements needs `newest_by` or `aggregate`"
+             elements needs `now`, `element_time`, `newest_by` or `aggregate`"
         ));
     }
     check_key(entry, selector);
@@ -43,7 +43,7 @@ pub fn check(entry: &TableEntry<'_>, table: &mut TableReader<'_>, selector: &Rec
         );
     }
     if selector.text {
-        for option in ["decimal", "base", "missing", "null", "aggregate"] {
+        for option in ["decimal", "base", "missing", "null"] {
             let why = format!("with text = true the value is no number: {REMOVE_ONE}");
             refuse(option, &why);
         }
@@ -52,43 +52,114 @@ pub fn check(entry: &TableEntry<'_>, table: &mut TableReader<'_>, selector: &Rec
 }
 
 fn check_elements(refuse: &mut impl FnMut(&'static str, &str), selector: &RecordSelector) {
+    check_times(refuse, selector);
     let elements = &selector.elements;
-    if elements.aggregate.is_some() && elements.newest_by.is_some() {
+    if elements.now.is_none() {
+        for option in ["end_at", "ahead"] {
+            refuse(
+                option,
+                "it is part of `now`, which says where an element begins: add now = \"/…\"",
+            );
+        }
+    } else if selector.each.is_none() {
         refuse(
-            "newest_by",
-            &format!("`aggregate` makes one record of all elements: {REMOVE_ONE}"),
+            "end_at",
+            "the end is looked for in the elements of a list: add each = \"/…\"",
         );
     }
-    let times = [("newest_by", &elements.newest_by)];
-    let has_time = times.iter().any(|(_, time)| time.is_some());
+    if elements.now.is_some() || (elements.element_time.is_some() && elements.aggregate.is_none()) {
+        let why = "elements are compared with no value before: remove it, or write `min` and `max`";
+        refuse("max_change", why);
+    }
+    if let Some(function) = elements.aggregate {
+        check_aggregate(refuse, selector, function);
+    }
+}
+
+fn check_aggregate(
+    refuse: &mut impl FnMut(&'static str, &str),
+    selector: &RecordSelector,
+    function: AggregateFunction,
+) {
+    let elements = &selector.elements;
+    let name = function.name();
+    if selector.text {
+        let why = format!("aggregate = \"{name}\" is made of numbers: {REMOVE_ONE}");
+        refuse("text", &why);
+    }
+    if !function.is_time() {
+        for option in ["element_time", "times_at"] {
+            let why = format!("aggregate = \"{name}\" has no use for times: {REMOVE_ONE}");
+            refuse(option, &why);
+        }
+        return;
+    }
+    if elements.element_time.is_none() && elements.times_at.is_none() {
+        refuse(
+            "aggregate",
+            &format!("{name} needs the times: add element_time = \"/…\", or times_at = \"/…\""),
+        );
+    }
+    for option in [
+        "unit",
+        "unit_at",
+        "scale",
+        "offset",
+        "min",
+        "max",
+        "max_change",
+    ] {
+        refuse(
+            option,
+            &format!("aggregate = \"{name}\" is a time, as text: {REMOVE_ONE}"),
+        );
+    }
+}
+
+/// The options that say where times are.
+fn check_times(refuse: &mut impl FnMut(&'static str, &str), selector: &RecordSelector) {
+    let elements = &selector.elements;
+    let times = [
+        ("now", &elements.now),
+        ("element_time", &elements.element_time),
+        ("newest_by", &elements.newest_by),
+    ];
+    let mut first = elements.aggregate.map(|_| "aggregate");
     for (option, time) in times {
-        match time {
-            Some(ElementTime::Parallel) if elements.times_at.is_none() => {
-                refuse(
-                    option,
-                    "true stands for the times of `times_at`: add times_at = \"/…\", or write where the \
-                     time is in an element, such as \"/time\"",
-                );
-            }
-            Some(ElementTime::Path(_) | ElementTime::Template(_))
-                if elements.times_at.is_some() =>
-            {
-                refuse(
-                    option,
-                    &format!("`times_at` has the times: write {option} = true"),
-                );
-            }
-            Some(ElementTime::Path(_) | ElementTime::Template(_)) if selector.each.is_none() => {
-                refuse(
-                    option,
-                    "the time is looked for in the elements of a list: add each = \"/…\"",
-                );
-            }
-            _ => {}
+        let Some(time) = time else { continue };
+        let is_allowed =
+            first.is_none() || option == "element_time" && elements.aggregate.is_some();
+        if let Some(first) = first.filter(|_| !is_allowed) {
+            refuse(
+                option,
+                &format!("`{first}` says which element the record is: {REMOVE_ONE}"),
+            );
+        }
+        first = first.or(Some(option));
+        let is_parallel = *time == ElementTime::Parallel;
+        if is_parallel && elements.times_at.is_none() {
+            refuse(
+                option,
+                "true stands for the times of `times_at`: add times_at = \"/…\", or write where the \
+                 time is in an element, such as \"/time\"",
+            );
+        } else if !is_parallel && elements.times_at.is_some() {
+            refuse(
+                option,
+                &format!("`times_at` has the times: write {option} = true"),
+            );
+        } else if !is_parallel && selector.each.is_none() {
+            refuse(
+                option,
+                "the time is looked for in the elements of a list: add each = \"/…\"",
+            );
         }
     }
-    if elements.times_at.is_some() && !has_time {
-        refuse("times_at", "nothing uses the times: add newest_by = true");
+    if elements.times_at.is_some() && first.is_none() {
+        refuse(
+            "times_at",
+            "nothing uses the times: add now = true, element_time = true or newest_by = true",
+        );
     }
 }
 

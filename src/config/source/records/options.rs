@@ -10,11 +10,12 @@ use crate::domain::number_pattern::NumberPattern;
 use crate::domain::plan::{AggregateFunction, Decimal, RecordSelector};
 use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_path};
 use crate::domain::value_path::ValuePath;
+use crate::limits;
 
 type RecordOption = ConfigOption<RecordSelector>;
 
 /// Options of one record; a pointer alone can replace the table.
-pub static OPTIONS: [RecordOption; 19] = [
+pub static OPTIONS: [RecordOption; 23] = [
     RecordOption::new(
         "at",
         "JSON Pointer or JSONPath",
@@ -145,6 +146,49 @@ pub static OPTIONS: [RecordOption; 19] = [
         |record| value_path(record.each.as_ref()?),
     ),
     RecordOption::new(
+        "now",
+        "JSON Pointer, JSONPath, or true",
+        "none",
+        "\"/start\"",
+        "Where the begin of an element is in it: the record is the element whose interval contains now, and it changes when the next one begins. An element ends with the next one, or at `end_at`. `true` with `times_at`. See \"Lists and forecasts\" above.",
+        |record, option| record.elements.now = option.entry().and_then(|it| read_time(&it)),
+        |record| print_time(record.elements.now.as_ref()?),
+    ),
+    RecordOption::new(
+        "end_at",
+        "JSON Pointer or JSONPath",
+        "none (the next begin)",
+        "\"/end\"",
+        "With `now`: where the end of an element is in it.",
+        |record, option| {
+            record.elements.end_at = option.entry().and_then(|it| read_value_path(&it));
+        },
+        |record| text(record.elements.end_at.as_ref()?.as_str()),
+    ),
+    RecordOption::new(
+        "ahead",
+        "number, 1 to 1000",
+        "none",
+        "1",
+        "With `now`: the record is so many elements after the one that is now; 1 is the next.",
+        |record, option| {
+            let ahead = option.integer(1..=limits::ELEMENTS_AHEAD);
+            record.elements.ahead = ahead.map(|ahead| ahead as usize);
+        },
+        |record| plain(record.elements.ahead?),
+    ),
+    RecordOption::new(
+        "element_time",
+        "JSON Pointer, JSONPath, or true",
+        "none",
+        "\"/time\"",
+        "Where the time of an element is in it: each element becomes a row of the same key at its own time, those ahead of now as a forecast. `true` with `times_at`.",
+        |record, option| {
+            record.elements.element_time = option.entry().and_then(|it| read_time(&it));
+        },
+        |record| print_time(record.elements.element_time.as_ref()?),
+    ),
+    RecordOption::new(
         "newest_by",
         "JSON Pointer, JSONPath, or true",
         "none",
@@ -166,10 +210,10 @@ pub static OPTIONS: [RecordOption; 19] = [
     ),
     RecordOption::new(
         "aggregate",
-        "\"count\", \"sum\", \"min\", \"max\" or \"mean\"",
+        "\"count\", \"sum\", \"min\", \"max\", \"mean\", \"time_of_min\" or \"time_of_max\"",
         "none",
         "\"sum\"",
-        "One record of many values: of those of the list at `at`, of those that its JSONPath finds, or with `each` of those at `at` of all elements. Null is left out. Of none, count and sum are 0. `scale`, `min` and the like apply to the result.",
+        "One record of many values: of those of the list at `at`, of those that its JSONPath finds, or with `each` of those at `at` of all elements. Null is left out. Of none, count and sum are 0. `scale`, `min` and the like apply to the result. `time_of_min` and `time_of_max` are the local time of the element, as text; they need `element_time` or `times_at`.",
         |record, option| {
             let choices = AggregateFunction::ALL.map(|it| (it.name(), it));
             record.elements.aggregate = option.choice(&choices);

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use crate::domain::normalise::{LastAccepted, Normalised, normalise};
 use crate::domain::plan::{AggregateFunction, ElementTime, RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::Issue;
-use crate::domain::time::Mono;
+use crate::domain::time::{Mono, test_moment};
 use crate::domain::value_path::ValuePath;
 
 fn path(text: &str) -> ValuePath {
@@ -26,7 +26,12 @@ fn read(picks: Vec<RecordSelector>, body: &Json) -> Normalised {
         observed_zone: TimeZone::get("Europe/Berlin").expect("zone"),
         ..SourcePlan::default()
     };
-    normalise(&source, body, &LastAccepted::default(), Mono(0))
+    normalise(
+        &source,
+        body,
+        &LastAccepted::default(),
+        test_moment(Mono(0)),
+    )
 }
 
 fn lines(taken: &Normalised) -> Vec<String> {

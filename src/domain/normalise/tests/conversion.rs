@@ -8,7 +8,7 @@ use crate::domain::plan::{
     Decimal, Numbers, RecordSelector, ResponseFormat, Selection, SourcePlan,
 };
 use crate::domain::reading::{Issue, Reason};
-use crate::domain::time::Mono;
+use crate::domain::time::{Mono, test_moment};
 use crate::domain::value_path::ValuePath;
 
 fn source(selection: Selection) -> SourcePlan {
@@ -23,7 +23,7 @@ fn pick(at: &str) -> RecordSelector {
 }
 
 fn read(source: &SourcePlan, body: &Json) -> Normalised {
-    normalise(source, body, &LastAccepted::default(), Mono(0))
+    normalise(source, body, &LastAccepted::default(), test_moment(Mono(0)))
 }
 
 fn lines(taken: &Normalised) -> Vec<String> {
@@ -319,7 +319,7 @@ fn a_stated_value_is_no_step_for_max_change() {
         (20, json!({"level": 50.5}), "level 50.5"),
     ] {
         let now = Mono(second * 1_000);
-        let taken = normalise(&tank, &body, &last_accepted, now);
+        let taken = normalise(&tank, &body, &last_accepted, test_moment(now));
         assert_eq!(lines(&taken), [expected]);
         last_accepted.record(&tank, &taken.readings, now);
     }
