@@ -195,7 +195,14 @@ fn every_problem_has_a_location_and_a_fix() {
                  h = {{ each = \"/l\", at = \"/h\", newest_by = \"time\" }}\n\
                  i = {{ each = \"/l\", at = \"/i\", newest_by = 5 }}\n\
                  j = {{ each = \"/l\", at = \"/j\", newest_by = \"{{../}} {{h}}\" }}\n\
-                 \"k.{{../}}\" = {{ each = \"/l\", at = \"/k\" }}\n"
+                 \"k.{{../}}\" = {{ each = \"/l\", at = \"/k\" }}\n\
+                 l = {{ at = \"/l\", now = \"/t\" }}\n\
+                 m = {{ at = \"/m\", end_at = \"/e\", ahead = 1 }}\n\
+                 n = {{ each = \"/l\", at = \"/n\", now = \"/t\", element_time = \"/t\", ahead = 0 }}\n\
+                 o = {{ each = \"/l\", at = \"/o\", now = \"/t\", max_change = 5 }}\n\
+                 p = {{ at = \"/p\", times_at = \"/t\", now = true, end_at = \"/e\" }}\n\
+                 q = {{ each = \"/l\", at = \"/q\", aggregate = \"time_of_min\", unit = \"V\" }}\n\
+                 r = {{ each = \"/l\", at = \"/r\", aggregate = \"sum\", element_time = \"/t\" }}\n"
             ),
         ),
         (

@@ -69,7 +69,7 @@ impl SelectedRecords<'_> {
     ) {
         let Group { key, members } = group;
         let times = self.times_of(time, &members);
-        self.report_times(&key, time, &members, &times);
+        self.report_times(&key, time, members.iter().zip(&times));
         let (numbers, _) = match self.find_numbers(pick, function, &members) {
             Ok(found) => found,
             Err((pointer, error)) => return self.push_error(key, pointer, error),
@@ -180,7 +180,8 @@ fn list_of(pick: &RecordSelector) -> String {
 }
 
 fn compute(function: AggregateFunction, numbers: &[f64]) -> f64 {
-    let sum = || numbers.iter().sum::<f64>();
+    // `Iterator::sum` of none is -0.
+    let sum = || numbers.iter().fold(0.0, |sum, number| sum + number);
     match function {
         AggregateFunction::Count => numbers.len() as f64,
         AggregateFunction::Sum => sum(),

@@ -205,19 +205,15 @@ impl<'a> SelectedRecords<'a> {
     }
 
     /// Reports the elements whose time cannot be read, all in one issue.
-    pub fn report_times(
+    pub fn report_times<'t>(
         &mut self,
         key: &Arc<str>,
         time: &ElementTime,
-        members: &[Member<'_>],
-        times: &[ListedTime],
+        times: impl Iterator<Item = (&'t Member<'t>, &'t ListedTime)>,
     ) {
-        let mut bad = members.iter().zip(times);
-        let bad = bad.by_ref().filter_map(|(member, time)| {
-            let found = time.as_ref().err()?;
-            Some((&member.element.pointer, found))
-        });
-        let bad: Vec<(&String, &String)> = bad.collect();
+        let bad: Vec<(&String, &String)> = times
+            .filter_map(|(member, time)| Some((&member.element.pointer, time.as_ref().err()?)))
+            .collect();
         let Some((place, found)) = bad.first() else {
             return;
         };

@@ -131,7 +131,7 @@ impl SelectedRecords<'_> {
         members: &'m [Member<'m>],
     ) -> Vec<Slot<'m>> {
         let times = self.times_of(time, members);
-        self.report_times(key, time, members, &times);
+        self.report_times(key, time, members.iter().zip(&times));
         let ends = self.own_ends(pick, key, members);
         let mut timed: Vec<(ElementInstant, usize)> = Vec::with_capacity(members.len());
         for (index, instant) in times.into_iter().enumerate() {
@@ -167,9 +167,14 @@ impl SelectedRecords<'_> {
         let Some(path) = &pick.elements.end_at else {
             return Vec::new();
         };
-        let path = ElementTime::Path(path.clone());
-        let ends: Vec<ListedTime> = self.times_of(&path, members);
-        self.report_times(key, &path, members, &ends);
+        let has_end = |member: &Member<'_>| match path.find(member.element.value) {
+            Ok(node) => node.is_some_and(|it| !it.value.is_null()),
+            Err(_) => true,
+        };
+        let time = ElementTime::Path(path.clone());
+        let ends: Vec<ListedTime> = self.times_of(&time, members);
+        let said = members.iter().zip(&ends).filter(|it| has_end(it.0));
+        self.report_times(key, &time, said);
         let ends = ends.into_iter().map(|end| Some(end.ok()?.wall));
         ends.collect()
     }
@@ -276,3 +281,7 @@ impl ValueErrors {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "tests/series.rs"]
+mod tests;

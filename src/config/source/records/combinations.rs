@@ -132,7 +132,7 @@ fn check_times(refuse: &mut impl FnMut(&'static str, &str), selector: &RecordSel
         if let Some(first) = first.filter(|_| !is_allowed) {
             refuse(
                 option,
-                &format!("`{first}` says which element the record is: {REMOVE_ONE}"),
+                &format!("`{first}` says already what is made of the elements: {REMOVE_ONE}"),
             );
         }
         first = first.or(Some(option));

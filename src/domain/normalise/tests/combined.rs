@@ -158,7 +158,7 @@ fn values_of_many_elements_make_one_number() {
             Mean,
             "-",
             "/none",
-            &["missing: /none: expected at least one value, for its mean, found none"],
+            &["missing: /none: expected at least one value, for mean, found none"],
         ),
         (
             Sum,
