@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::domain::alert;
 use crate::domain::alert::{AlertCommit, AlertFacts, AlertRules, AlertState, NodeFacts};
-use crate::domain::ledger::{Ledger, RecordRow};
+use crate::domain::ledger::{Forecast, Ledger, RecordRow};
 use crate::domain::open_alert::display_summary;
 use crate::domain::reading::Observation;
 use crate::domain::snapshot::{Snapshot, SnapshotSubscriber};
@@ -31,6 +31,8 @@ pub struct Ingest {
     pub has_probed: bool,
     /// Takes rows to be stored; must not block.
     pub store: Box<dyn Fn(Vec<RecordRow>) + Send>,
+    /// Takes what is stored ahead of its time; must not block.
+    pub store_forecasts: Box<dyn Fn(Vec<Forecast>) + Send>,
     /// Takes the state of the alerts and the events to deliver; must not block.
     pub commit_alerts: Box<dyn Fn(AlertCommit) + Send>,
     /// How storage, displays and mail are doing; must not block.
@@ -65,6 +67,9 @@ impl Ingest {
     pub fn step(&mut self, arrived: Vec<Observation>, started: Mono) -> Duration {
         let now = self.clock.now();
         self.ledger.fix_timestamps(now);
+        // What the time has come for before what arrived.
+        self.promote(now);
+        let has_arrived = !arrived.is_empty();
         for observation in arrived {
             let source = observation.source;
             let conflict = self.ledger.conflict(source).cloned();
@@ -72,6 +77,9 @@ impl Ingest {
             self.log_conflict(source, conflict.as_ref());
             rows.extend(self.ledger.derive(now));
             (self.store)(rows);
+        }
+        if has_arrived {
+            self.promote(now);
         }
         let rows = self.ledger.derive(now);
         if !rows.is_empty() {
@@ -87,6 +95,15 @@ impl Ingest {
             subscriber(&snapshot);
         }
         wait
+    }
+
+    /// Promotes the elements of series whose time has come.
+    fn promote(&mut self, now: Moment) {
+        let changes = self.ledger.advance(now);
+        (self.store)(changes.rows);
+        if !changes.forecasts.is_empty() {
+            (self.store_forecasts)(changes.forecasts);
+        }
     }
 
     /// Logs once that keys of a source are provided by another one, and when that ends.
@@ -175,6 +192,7 @@ mod tests {
                     let stored = stored.clone();
                     move |rows| stored.lock().unwrap().extend(rows)
                 }),
+                store_forecasts: Box::new(|_| ()),
                 subscribers: vec![Box::new({
                     let published = published.clone();
                     move |snapshot| published.lock().unwrap().push(snapshot.clone())

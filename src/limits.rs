@@ -59,6 +59,11 @@ pub const PATTERN_TEXT_BYTES: usize = 16 * 1024;
 /// Words of a JSON response that stand for no number (`nan`) and are quoted in its issues; the
 /// others are null.
 pub const NOT_NUMBERS: usize = 256;
+/// Elements that become rows at once; the rest of a long list follows, so that a first response
+/// leaves room for other readings in [`WRITE_BUFFER_ROWS`].
+pub const SERIES_ROWS_AT_ONCE: usize = WRITE_BUFFER_ROWS / 4;
+/// Between two such parts: a commit of one is over by then.
+pub const SERIES_ROWS_INTERVAL: Duration = Duration::from_secs(10);
 /// Issues kept of one response; the rest is counted.
 pub const ISSUES_PER_RESPONSE: usize = 32;
 /// Characters of a sample shown in an issue.

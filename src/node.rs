@@ -34,7 +34,7 @@ use crate::db::retention::policy::RetentionPolicy;
 use crate::db::store::{self, Store, StoreSettings};
 use crate::db::{backup, last_run, restore, salvage};
 use crate::domain::alert::{AlertCommit, AlertState, NodeFacts};
-use crate::domain::ledger::{Ledger, RecordRow};
+use crate::domain::ledger::{Forecast, Ledger, RecordRow};
 use crate::domain::plan::Plan;
 use crate::domain::reading::Observation;
 use crate::domain::snapshot::{DataStatus, SnapshotSubscriber};
@@ -116,6 +116,7 @@ impl Node {
             clock: clock.clone(),
             heartbeat: heartbeats.ingest.clone(),
             store: store_rows(&store),
+            store_forecasts: store_forecasts(&store),
             commit_alerts: commit_alerts(&store),
             node: node_facts(&store, &serving, &notifiers),
             subscribers,
@@ -279,6 +280,7 @@ fn restore_last_run(
     });
     let mut ledger = Ledger::new(plan.clone());
     ledger.restore(values);
+    ledger.restore_forecasts(last_run::forecasts(database, location));
     for (source, wait) in quotas.waits(config, clock.now().mono).enumerate() {
         ledger.expect_wait(source, wait);
     }
@@ -349,6 +351,11 @@ fn probe_sources(fetchers: StopToken) -> Box<dyn Fn() + Send> {
 fn store_rows(store: &Arc<Store>) -> Box<dyn Fn(Vec<RecordRow>) + Send> {
     let store = store.clone();
     Box::new(move |rows| store.append(rows))
+}
+
+fn store_forecasts(store: &Arc<Store>) -> Box<dyn Fn(Vec<Forecast>) + Send> {
+    let store = store.clone();
+    Box::new(move |forecasts| store.set_forecasts(forecasts))
 }
 
 fn commit_alerts(store: &Arc<Store>) -> Box<dyn Fn(AlertCommit) + Send> {

@@ -120,19 +120,21 @@ mod tests {
             selection,
             ..SourcePlan::default()
         };
-        let taken = normalise(&plan, body, &LastAccepted::default(), Mono(0));
+        let now = Moment {
+            mono: Mono(0),
+            wall: Wall(0),
+            trust: ClockTrust::Trusted,
+        };
+        let taken = normalise(&plan, body, &LastAccepted::default(), now);
         let observation = Observation {
             source: 0,
-            at: Moment {
-                mono: Mono(0),
-                wall: Wall(0),
-                trust: ClockTrust::Trusted,
-            },
+            at: now,
             duration: Duration::ZERO,
             bytes: 0,
             outcome: FetchOutcome::Readings {
                 observed: None,
                 readings: taken.readings,
+                series: taken.series,
                 issues: taken.issues,
             },
             next_in: Duration::ZERO,

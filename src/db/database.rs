@@ -23,9 +23,9 @@ use super::file_change::{self, FileChange};
 use super::periods::HOUR;
 use super::retention::delete;
 use super::tiers::{Tiers, read_meta, write_meta};
-use super::{error, file, open_files};
+use super::{error, file, forecast, open_files};
 use crate::domain::health::HistoryExtent;
-use crate::domain::ledger::RecordRow;
+use crate::domain::ledger::{Forecast, RecordRow};
 use crate::domain::retention_clock::RetentionClock;
 use crate::domain::time::Wall;
 use crate::limits;
@@ -228,6 +228,17 @@ impl Database {
     /// before `oldest_hour`, or before the raw tier, are refused, unless their time is not
     /// trusted.
     pub fn commit(&mut self, batch: &[NewRow], oldest_hour: i64) -> rusqlite::Result<CommitCounts> {
+        self.commit_with_forecasts(batch, &[], oldest_hour)
+    }
+
+    /// The same with what is stored ahead of its time. Elements of refused hours go into hours and
+    /// days instead.
+    pub fn commit_with_forecasts(
+        &mut self,
+        batch: &[NewRow],
+        forecasts: &[&Forecast],
+        oldest_hour: i64,
+    ) -> rusqlite::Result<CommitCounts> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -246,6 +257,9 @@ impl Database {
         self.state.tiers = tiers;
         self.state.evict_keys();
         let committed = append(&transaction, &mut self.state, batch, oldest_hour)?;
+        for forecast in forecasts {
+            forecast::write(&transaction, forecast)?;
+        }
         transaction.commit()?;
         self.note_write();
         Ok(committed)

@@ -3,6 +3,7 @@
 //! Used by the web workers. A connection of its own that cannot write; opened at the first query,
 //! and reopened when the file at the path was replaced.
 
+mod ahead;
 mod buckets;
 mod query;
 
@@ -13,10 +14,12 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
+use self::ahead::forecast;
 use self::query::history;
 use super::file::DatabaseFiles;
 use super::{connection, error, file, open_files};
 use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::time::Wall;
 use crate::sys::budget::{Budget, Exceeded};
 use crate::sys::sync::Mutex;
 
@@ -98,6 +101,19 @@ impl HistoryReader {
             // Others may have had the connection for long.
             budget.spend(0)?;
             history(connection, query, budget)
+        })
+    }
+
+    /// What is stored of the span ahead of `now`, in buckets of the same grid.
+    pub fn forecast(
+        &self,
+        query: &HistoryQuery,
+        now: Wall,
+        budget: &Budget,
+    ) -> Result<Vec<Bucket>, HistoryError> {
+        self.with_connection(|connection| {
+            budget.spend(0)?;
+            forecast(connection, query, now, budget)
         })
     }
 

@@ -9,9 +9,9 @@ use super::database::Database;
 use super::error::{self, OpenError};
 use super::last_values::{self, WantedKeys};
 use super::open::DatabaseLocation;
-use super::{connection, outbox, quota, salvage};
+use super::{connection, forecast, outbox, quota, salvage};
 use crate::domain::alert::AlertState;
-use crate::domain::ledger::RestoredRecord;
+use crate::domain::ledger::{Forecast, RestoredRecord};
 use crate::domain::quota::SavedQuota;
 use crate::domain::time::Mono;
 
@@ -33,6 +33,25 @@ pub fn last_values(
         Some(Err(error)) => {
             log::warn!(
                 "{}: the last values cannot be read: {}",
+                location.path.display(),
+                error::describe(&error)
+            );
+            Vec::new()
+        }
+    }
+}
+
+/// What was stored ahead of its time.
+pub fn forecasts(
+    opened: &Result<Database, OpenError>,
+    location: &DatabaseLocation,
+) -> Vec<Forecast> {
+    match read_database(opened, location, forecast::read_all) {
+        None => Vec::new(),
+        Some(Ok(forecasts)) => forecasts,
+        Some(Err(error)) => {
+            log::warn!(
+                "{}: forecasts cannot be read: {}",
                 location.path.display(),
                 error::describe(&error)
             );

@@ -26,6 +26,7 @@ pub mod error;
 pub mod export;
 pub mod file;
 pub mod file_change;
+mod forecast;
 pub mod history;
 #[cfg(test)]
 #[path = "tests/kill.rs"]

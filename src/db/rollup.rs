@@ -6,6 +6,7 @@
 
 pub mod daily;
 pub mod five_minute;
+pub mod old_elements;
 
 use std::collections::{BTreeMap, BTreeSet};
 

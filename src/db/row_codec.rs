@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use crate::domain::ledger::RecordRow;
 use crate::domain::reading::Value;
 use crate::domain::time::Wall;
 
@@ -17,15 +16,15 @@ pub fn clamp_to_rfc3339(observed: Wall) -> Wall {
 
 /// Text value of a row, whether its time is trusted, and whether `missing` or `null` gave its
 /// value, as JSON.
-pub fn encode_meta(row: &RecordRow, untrusted: bool) -> Option<String> {
+pub fn encode_meta(value: &Value, is_stated: bool, untrusted: bool) -> Option<String> {
     let mut meta = serde_json::Map::new();
-    if let Some(text) = row.value.text() {
+    if let Some(text) = value.text() {
         meta.insert("text".to_owned(), text.into());
     }
     if untrusted {
         meta.insert("clock".to_owned(), "untrusted".into());
     }
-    if row.is_stated {
+    if is_stated {
         meta.insert("stated".to_owned(), true.into());
     }
     (!meta.is_empty()).then(|| serde_json::Value::Object(meta).to_string())
@@ -46,4 +45,11 @@ pub fn decode_value(number: Option<f64>, meta: Option<&str>) -> Option<Value> {
     }
     let meta: serde_json::Value = serde_json::from_str(meta?).ok()?;
     Some(Value::Text(meta.get("text")?.as_str()?.into()))
+}
+
+/// Whether `missing` or `null` gave the value of a row.
+pub fn decode_is_stated(meta: Option<&str>) -> bool {
+    let meta = meta.and_then(|meta| serde_json::from_str::<serde_json::Value>(meta).ok());
+    let stated = meta.and_then(|meta| meta.get("stated")?.as_bool());
+    stated.unwrap_or(false)
 }

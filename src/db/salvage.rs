@@ -19,7 +19,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 pub use self::copy::merge_alerts_from;
 use self::copy::{
-    copy_alerts, copy_keys_and_tiers, copy_quotas, insert_rollup, integer, meta_values,
+    copy_alerts, copy_forecasts, copy_keys_and_tiers, copy_quotas, insert_rollup, integer,
+    meta_values,
 };
 use self::scan::{SourceScan, insert_row};
 use self::source::DamagedDatabase;
@@ -116,6 +117,8 @@ fn copy_essentials(
             let before = Tiers::read(&transaction)?;
             let mut tiers = before;
             copy_keys_and_tiers(&source, &transaction, &mut tiers)?;
+            // Not from a backup, whose forecasts are out of date.
+            copy_forecasts(&source, &transaction)?;
             tiers.write(&transaction, &before)?;
             last = last_id(&source, &metadata);
         }

@@ -19,6 +19,7 @@ pub const STEPS: &[&str] = &[
     include_str!("schema/migrations/3.sql"),
     include_str!("schema/migrations/4.sql"),
     include_str!("schema/migrations/5.sql"),
+    include_str!("schema/migrations/6.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -9,7 +9,7 @@ pub mod alerts;
 mod quotas;
 mod writer;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use super::outbox::OutboxBuffer;
 use super::retention::policy::RetentionPolicy;
 use crate::domain::alert::AlertCommit;
 use crate::domain::health::Storage;
-use crate::domain::ledger::RecordRow;
+use crate::domain::ledger::{Forecast, RecordRow};
 use crate::domain::text::human_duration;
 use crate::domain::time::Mono;
 use crate::limits;
@@ -107,6 +107,8 @@ impl std::ops::DerefMut for StoreReport {
 #[derive(Default)]
 struct Queue {
     rows: VecDeque<RecordRow>,
+    /// By key; each replaces the one before.
+    forecasts: BTreeMap<Arc<str>, Forecast>,
     /// Each state replaces the one before; their events are few.
     alerts: VecDeque<AlertCommit>,
     reservations: Reservations,
@@ -157,6 +159,11 @@ impl Store {
     /// Takes rows for a later commit. Never waits for the disk.
     pub fn append(&self, rows: Vec<RecordRow>) {
         self.shared.append(rows, self.clock.now().mono);
+    }
+
+    /// Takes what is stored ahead of its time, for a later commit.
+    pub fn set_forecasts(&self, forecasts: Vec<Forecast>) {
+        self.shared.set_forecasts(forecasts, self.clock.now().mono);
     }
 
     /// Storage status.
@@ -266,6 +273,16 @@ impl StoreShared {
         }
         if is_half_full && queue.due.is_some_and(|due| due > now) {
             queue.due = Some(now);
+            self.changed.notify_all();
+        }
+    }
+
+    fn set_forecasts(&self, forecasts: Vec<Forecast>, now: Mono) {
+        let mut queue = self.queue.lock();
+        let by_key = forecasts.into_iter().map(|it| (it.key.clone(), it));
+        queue.forecasts.extend(by_key);
+        if queue.due.is_none() {
+            queue.due = Some(now.after(self.settings.commit_every));
             self.changed.notify_all();
         }
     }

@@ -10,6 +10,8 @@ mod derived;
 mod eviction;
 mod last_value;
 mod last_values;
+mod promotion;
+mod series;
 mod snapshot;
 mod validation;
 
@@ -20,8 +22,10 @@ use std::time::Duration;
 pub use self::absence::Absence;
 use self::absence::ResponseCount;
 use self::derived::DerivedValue;
-use self::last_value::{LastValue, UpstreamStaleness};
+use self::last_value::{ElementInterval, LastValue, UpstreamStaleness};
 use self::last_values::LastValues;
+pub use self::promotion::Forecast;
+use self::series::SeriesState;
 use super::clock_filter::ClockFilter;
 use super::failure::Failure;
 use super::freshness::Stamp;
@@ -29,7 +33,7 @@ use super::health::SourceHealth;
 use super::normalise::{OmittedRecords, RecordLimit};
 use super::plan::{Merge, Plan, Selection};
 use super::reading::{FetchOutcome, Issue, Observation, Reading, UpstreamNode, Value};
-use super::time::{Moment, Wall};
+use super::time::{Moment, Mono, Wall};
 use crate::limits;
 
 /// The state of all sources.
@@ -45,6 +49,12 @@ pub struct Ledger {
     /// Keys that no source has a value of any more: the latest ones, in the order of their removal.
     forgotten: Arc<BTreeSet<Arc<str>>>,
     forgotten_order: VecDeque<Arc<str>>,
+    /// Forecasts to be removed from the database, of keys that have none any more.
+    removed_forecasts: Vec<Forecast>,
+    /// When another element of a series is shown, or the interval of one ends.
+    series_change_at: Option<Mono>,
+    /// When the rest of a long list becomes rows.
+    next_rows_at: Mono,
     /// Corrects the clock that ages and timestamps are based on.
     clock_filter: ClockFilter,
 }
@@ -54,6 +64,8 @@ struct SourceLedger {
     health: SourceHealth,
     /// In the order in which records are listed.
     values: LastValues,
+    /// Keys whose values have times of their own.
+    series: BTreeMap<Arc<str>, SeriesState>,
     /// Counts complete responses: a 304 renews only the values of the newest one.
     responses: u64,
     response_count: ResponseCount,
@@ -101,6 +113,8 @@ pub struct RecordRow {
     pub stamp: Stamp,
     /// `missing` or `null` of a record gave the value, or a part of it: no counter counts it.
     pub is_stated: bool,
+    /// Whether it is an element of a series, whose time is its own whatever the clock.
+    pub is_element: bool,
 }
 
 /// A key's newest row, read back from the database at start.
@@ -130,6 +144,9 @@ impl Ledger {
             stored: BTreeMap::new(),
             forgotten: Arc::default(),
             forgotten_order: VecDeque::new(),
+            removed_forecasts: Vec::new(),
+            series_change_at: None,
+            next_rows_at: Mono::default(),
             clock_filter: ClockFilter::default(),
         }
     }
@@ -175,6 +192,8 @@ impl Ledger {
                 row.key.clone(),
                 (row.stamp.observed.second(), row.value.clone()),
             );
+            let interval = self.plan.sources[source].shown_element(&row.key);
+            let interval = interval.and_then(ElementInterval::unknown);
             let value = LastValue {
                 key: row.key,
                 value: row.value,
@@ -182,6 +201,7 @@ impl Ledger {
                 stamp: row.stamp,
                 is_stated: false,
                 upstream: None,
+                interval,
                 response: 0,
                 provided: ResponseCount::provided_in_earlier_run(row.absence),
             };
@@ -235,18 +255,21 @@ impl Ledger {
             FetchOutcome::Empty => {
                 source.responses += 1;
                 self.forget_absent_keys(index);
+                self.apply_series(index, observation.at, Vec::new(), &[]);
                 Vec::new()
             }
             FetchOutcome::Readings {
                 observed,
                 readings,
+                series,
                 issues,
-                ..
             } => {
                 source.upstream = observation.upstream.clone();
                 let readings = std::mem::take(readings);
-                self.mark_provided(index, &readings, issues);
+                let series = std::mem::take(series);
+                self.mark_provided(index, &readings, &series, issues);
                 let changed = self.apply_readings(index, observation.at, *observed, readings);
+                self.apply_series(index, observation.at, series, issues);
                 issues.extend(self.sources[index].limit_issues(&plans, index));
                 changed
             }
@@ -289,6 +312,7 @@ impl Ledger {
                     stale: record.stale,
                     received: Stamp::received(at, None),
                 }),
+                interval: None,
                 response,
                 provided,
             };
@@ -380,6 +404,7 @@ impl Ledger {
             source: source.clone(),
             stamp: standing.stamp,
             is_stated: standing.is_stated,
+            is_element: false,
         })
     }
 
@@ -416,6 +441,9 @@ mod derived_tests;
 #[cfg(test)]
 #[path = "tests/ledger_forgetting.rs"]
 mod forgetting_tests;
+#[cfg(test)]
+#[path = "tests/series.rs"]
+mod series_tests;
 #[cfg(test)]
 #[path = "tests/ledger.rs"]
 mod tests;

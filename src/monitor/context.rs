@@ -28,6 +28,8 @@ pub struct Context {
     pub storage: Box<dyn Fn() -> Storage + Send + Sync>,
     /// Reads the database; called by workers alone.
     pub history: Box<ReadHistory>,
+    /// Reads what is stored ahead of a time; called by workers alone.
+    pub forecast: Box<ReadForecast>,
     pub http_stats: Arc<HttpStats>,
     /// The state of each notification channel.
     pub channels: Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>,
@@ -44,6 +46,10 @@ pub struct Context {
 
 pub type ReadHistory =
     dyn Fn(&HistoryQuery, &Budget) -> Result<Vec<Bucket>, HistoryFailure> + Send + Sync;
+
+/// The buckets of a query that are ahead of a time.
+pub type ReadForecast =
+    dyn Fn(&HistoryQuery, Wall, &Budget) -> Result<Vec<Bucket>, HistoryFailure> + Send + Sync;
 
 /// Why there is no history to show.
 #[derive(Debug, Clone, PartialEq, Eq)]

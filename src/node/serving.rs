@@ -112,7 +112,8 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
         published,
         channels,
     } = dependencies;
-    let reader = HistoryReader::new(&config.database);
+    let reader = Arc::new(HistoryReader::new(&config.database));
+    let forecasts = reader.clone();
     let (store, incidents) = (store.clone(), store.clone());
     let (heartbeats, heartbeats_clock) = (heartbeats.clone(), clock.clone());
     Context {
@@ -120,11 +121,12 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
         clock: clock.clone(),
         plan: plan.clone(),
         storage: Box::new(move || store.status()),
-        history: Box::new(move |query, budget| match reader.history(query, budget) {
-            Ok(buckets) => Ok(buckets),
-            Err(HistoryError::UnknownKey) => Err(HistoryFailure::NothingStored),
-            Err(HistoryError::Exceeded(limit)) => Err(HistoryFailure::Exceeded(limit)),
-            Err(error) => Err(HistoryFailure::Unavailable(error.to_string())),
+        history: Box::new(move |query, budget| {
+            reader.history(query, budget).map_err(history_failure)
+        }),
+        forecast: Box::new(move |query, now, budget| {
+            let buckets = forecasts.forecast(query, now, budget);
+            buckets.map_err(history_failure)
         }),
         http_stats: stats,
         channels: Box::new(move || channels.iter().map(channel_state).collect()),
@@ -135,6 +137,14 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
             .as_ref()
             .map(|it| Password::new(it.reveal())),
         settings: view_settings(config, plan, clock),
+    }
+}
+
+fn history_failure(error: HistoryError) -> HistoryFailure {
+    match error {
+        HistoryError::UnknownKey => HistoryFailure::NothingStored,
+        HistoryError::Exceeded(limit) => HistoryFailure::Exceeded(limit),
+        error => HistoryFailure::Unavailable(error.to_string()),
     }
 }
 

@@ -8,6 +8,7 @@ use rusqlite::{Transaction, params};
 
 use super::{CommitCounts, NewRow, WriterState};
 use crate::db::periods::{HOUR, second_of_hour};
+use crate::db::rollup::old_elements::OldElements;
 use crate::db::rollup::{RollupUpdate, read_hour};
 use crate::db::row_codec::{clamp_to_rfc3339, decode_value, encode_meta};
 use crate::domain::reading::Value;
@@ -21,15 +22,23 @@ pub(super) fn append(
 ) -> rusqlite::Result<CommitCounts> {
     let mut committed = CommitCounts::default();
     let mut accepted = Vec::with_capacity(batch.len());
+    let mut old_elements = OldElements::default();
     for entry in batch {
         let second = clamp_to_rfc3339(entry.row.stamp.observed).second();
         // An untrusted time gives no age.
-        if second.div_euclid(HOUR) < oldest_hour && !entry.untrusted {
+        let is_old = second.div_euclid(HOUR) < oldest_hour && !entry.untrusted;
+        if is_old && !entry.row.is_element {
             committed.too_old += 1;
+            continue;
+        }
+        let key_id = state.key_id(transaction, &entry.row)?;
+        if is_old {
+            old_elements.add(key_id, second, entry.row.value.number());
         } else {
-            accepted.push((entry, state.key_id(transaction, &entry.row)?, second));
+            accepted.push((entry, key_id, second));
         }
     }
+    old_elements.write(transaction, &state.tiers)?;
     let mut known_values = stored_values(transaction, state, &accepted)?;
     let mut changes = RollupUpdate::new(state.tiers);
     let mut newest: HashMap<i64, (i64, &NewRow, i64)> = HashMap::new();
@@ -55,7 +64,7 @@ pub(super) fn append(
             timestamp.1,
             entry.row.key,
             value.number(),
-            encode_meta(&entry.row, entry.untrusted),
+            encode_meta(value, entry.row.is_stated, entry.untrusted),
         ])?;
         match earlier {
             None => changes.add(key_id, second, id, value.number()),

@@ -32,9 +32,7 @@ pub fn history(
         .query_row([&query.key], |row| row.get(0))
         .optional()?;
     let k = k.ok_or(HistoryError::UnknownKey)?;
-    // Years 1 to 9999, past which nothing is stored; arithmetic stays far from overflow.
-    let [from, to] =
-        [query.from, query.to].map(|at| at.second().clamp(-62_135_596_800, 253_402_300_800));
+    let [from, to] = bounds(query);
     if from >= to {
         return Ok(Vec::new());
     }
@@ -72,6 +70,12 @@ pub fn history(
         span.sub_hours(connection, &fine, oldest..end, &mut buckets)?;
     }
     Ok(buckets.finish())
+}
+
+/// First and last second of a query, within years 1 to 9999: past them nothing is stored, and
+/// arithmetic stays far from overflow.
+pub fn bounds(query: &HistoryQuery) -> [i64; 2] {
+    [query.from, query.to].map(|at| at.second().clamp(-62_135_596_800, 253_402_300_800))
 }
 
 /// How buckets shorter than an hour are read.

@@ -100,6 +100,25 @@ pub(super) fn copy_keys_and_tiers(
     Ok((numbers, unreadable + missed))
 }
 
+/// Copies what was stored ahead of its time, as far as a row of it can be one of ours.
+pub(super) fn copy_forecasts(
+    source: &DamagedDatabase,
+    target: &Transaction,
+) -> rusqlite::Result<()> {
+    let is_time = |text: &str| text.len() == 20 && text.parse::<jiff::Timestamp>().is_ok();
+    let (rows, _) = source.all("forecast");
+    for row in rows {
+        let key = text(&row, "key").unwrap_or_default();
+        let is_key = !key.is_empty() && key.len() <= limits::KEY_BYTES;
+        let has_value = real(&row, "value").is_some() || text(&row, "meta").is_some();
+        if is_key && has_value && text(&row, "time").is_some_and(|time| is_time(&time)) {
+            key_id_of(target, &key)?;
+            insert(target, "forecast", &row)?;
+        }
+    }
+    Ok(())
+}
+
 /// Copies a row of `latest`, `hourly` or `daily`, if it is valid.
 pub(super) fn insert_rollup(
     target: &Transaction,

@@ -40,6 +40,18 @@ CREATE TABLE latest (
     lag_ms INTEGER             -- how old it was then, milliseconds; NULL where unknown
 ) STRICT;
 
+-- What sources say ahead of time, at most 2,000 rows a key: the elements of a series whose time
+-- has not come, and of a record that is `now` the one that holds. When its time has come, an
+-- element is a row of `records` too.
+CREATE TABLE forecast (
+    key TEXT NOT NULL,         -- as in `records`
+    time TEXT NOT NULL,        -- from when on it holds: RFC 3339 UTC, seconds, 'Z'
+    until TEXT,                -- until when, exclusively; NULL if nothing says it
+    value REAL,                -- as in `records`
+    meta TEXT,                 -- NULL, or JSON {"text": the text} and/or {"stated": true}
+    PRIMARY KEY (key, time)
+) STRICT, WITHOUT ROWID;
+
 -- ROLLUPS
 
 -- Each key's hours. Time-major, so that a commit touches the end of the table alone. The

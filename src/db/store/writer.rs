@@ -8,6 +8,7 @@ mod recovery;
 mod report;
 mod retention;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::db::detached::DetachedDatabase;
 use crate::db::error::OpenError;
 use crate::db::salvage::Salvage;
 use crate::domain::back_off::BackOff;
+use crate::domain::ledger::Forecast;
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
 use crate::sys::clock::Clock;
@@ -26,6 +28,10 @@ use crate::sys::thread::catch_panic;
 /// The thread's own state.
 pub(super) struct Writer {
     shared: Arc<StoreShared>,
+    /// All forecasts of this run, for a database that is opened anew.
+    forecasts: BTreeMap<Arc<str>, Forecast>,
+    /// Those that the open database does not have.
+    unsaved_forecasts: BTreeSet<Arc<str>>,
     /// Failures in a row, and when to try again.
     failures: u32,
     retry_at: Mono,
@@ -55,6 +61,8 @@ impl Writer {
     pub(super) fn new(shared: Arc<StoreShared>, opened: Result<Database, OpenError>) -> Writer {
         let mut writer = Writer {
             shared,
+            forecasts: BTreeMap::new(),
+            unsaved_forecasts: BTreeSet::new(),
             failures: 0,
             retry_at: Mono(0),
             has_more_to_delete: false,

@@ -407,3 +407,74 @@ fn absurd_spans_are_answered() {
         assert_eq!(count, u64::from(from < to));
     }
 }
+
+#[test]
+fn a_forecast_is_what_begins_after_now_in_the_buckets_of_the_span() {
+    let directory = Directory::new();
+    let path = directory.path("main-node.db");
+    let mut database = database(&path);
+    let elements = (-1..48).map(|hour| crate::domain::reading::TimedValue {
+        start: Wall::from_second(T0 + hour * HOUR),
+        end: Some(Wall::from_second(T0 + (hour + 1) * HOUR)),
+        value: crate::domain::reading::Value::Number(hour as f64),
+        is_stated: false,
+    });
+    let forecast = crate::domain::ledger::Forecast {
+        key: "price".into(),
+        unit: None,
+        source: "market".into(),
+        elements: elements.collect(),
+    };
+    let stored = database.commit_with_forecasts(&[], &[&forecast], i64::MIN);
+    stored.expect("it is committed");
+    let reader = HistoryReader::new(&path);
+    for (now, from, to, points, count, first) in [
+        (
+            T0,
+            T0 - DAY,
+            T0 + DAY,
+            2_000,
+            23,
+            Some((HOUR, HOUR, 1, 1.0)),
+        ),
+        (
+            T0 - 1,
+            T0 - DAY,
+            T0 + DAY,
+            2_000,
+            24,
+            Some((0, HOUR, 1, 0.0)),
+        ),
+        // From noon on by twelve hours; the first three elements of them.
+        (
+            T0,
+            T0 - DAY,
+            T0 + DAY,
+            8,
+            3,
+            Some((-8 * HOUR, 12 * HOUR, 3, 2.0)),
+        ),
+        (
+            T0,
+            T0 + 10 * HOUR,
+            T0 + 12 * HOUR,
+            9,
+            2,
+            Some((10 * HOUR, HOUR, 1, 10.0)),
+        ),
+        (T0, T0 - DAY, T0, 9, 0, None),
+        (T0, T0 + 9 * DAY, T0 + 10 * DAY, 9, 0, None),
+    ] {
+        let query = query("price", from, to, points);
+        let found = reader.forecast(&query, Wall::from_second(now), &budget());
+        let found = found.expect("it can be read");
+        let bucket = |it: &Bucket| {
+            let from = it.from.second() - T0;
+            (from, it.seconds.cast_signed(), it.count, it.mean)
+        };
+        let found_first = found.first().map(bucket);
+        assert_eq!((found.len(), found_first), (count, first), "{query:?}");
+        let observed = ask(&reader, &query).expect("the key is known");
+        assert_eq!(observed, [], "no forecast among what was observed");
+    }
+}

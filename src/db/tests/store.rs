@@ -9,6 +9,7 @@ use crate::db::{connection, file, open, outbox};
 use crate::domain::alert::{AlertCommit, AlertState};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::HistoryExtent;
+use crate::domain::reading::{TimedValue, Value};
 use crate::domain::time::{ClockTrust, Moment, Wall};
 use crate::sys::clock::ManualClock;
 
@@ -951,4 +952,74 @@ fn a_damaged_database_that_is_replaced_while_in_use_is_kept_as_it_is() {
         connection.query_row(sql, [], |row| row.get::<_, i64>(0))
     });
     assert_eq!(rows, Ok(1));
+}
+
+fn forecast(values: &[f64]) -> Forecast {
+    let elements = values.iter().zip(1..).map(|(value, hour)| TimedValue {
+        start: Wall::from_second(T0 + hour * 3_600),
+        end: None,
+        value: Value::Number(*value),
+        is_stated: false,
+    });
+    Forecast {
+        key: "price".into(),
+        unit: None,
+        source: "market".into(),
+        elements: elements.collect(),
+    }
+}
+
+/// The forecast in the file, seen from outside.
+fn stored_forecast(path: &std::path::Path) -> Vec<f64> {
+    let read = |connection: rusqlite::Connection| {
+        let mut select = connection.prepare("SELECT value FROM forecast ORDER BY time")?;
+        let values = select.query_map([], |row| row.get(0))?;
+        values.collect()
+    };
+    connection::open_read_only(path)
+        .and_then(read)
+        .expect("it can be read")
+}
+
+#[test]
+fn the_newest_forecast_of_a_minute_is_committed_also_into_a_database_that_is_new() {
+    let mut scene = Scene::new();
+    for (second, values) in [(0, [1.0, 2.0]), (10, [3.0, 4.0])] {
+        let changed = vec![forecast(&values)];
+        scene.shared.set_forecasts(changed, trusted(second).mono);
+        scene.turn(trusted(second));
+        assert!(stored_forecast(&scene.path).is_empty(), "not yet due");
+    }
+    scene.turn(trusted(60));
+    assert_eq!(stored_forecast(&scene.path), [3.0, 4.0]);
+    // The file is exchanged for an empty one: nothing changes, and yet it must be there.
+    let moved = scene.directory.path("moved.db");
+    std::fs::rename(&scene.path, &moved).expect("it can be moved");
+    scene.append(vec![row("t", T0 + 70, 1.0)], trusted(70));
+    for second in (130..400).step_by(10) {
+        scene.turn(trusted(second));
+    }
+    assert_eq!(scene.stored(), 1);
+    assert_eq!(stored_forecast(&scene.path), [3.0, 4.0]);
+}
+
+#[test]
+fn an_element_that_a_clock_ahead_let_pass_is_no_row_when_the_clock_is_set() {
+    let mut scene = Scene::new();
+    let ahead = |second: i64| Moment {
+        trust: ClockTrust::Untrusted,
+        ..trusted(second + 7_200)
+    };
+    let early = Moment {
+        mono: trusted(0).mono,
+        ..ahead(0)
+    };
+    let element = |second: i64| RecordRow {
+        is_element: true,
+        stamp: Stamp::received(early, Some(Wall::from_second(T0 + second))),
+        ..row("price", 0, 1.0)
+    };
+    scene.append(vec![element(-3_600), element(3_600)], trusted(0));
+    let status = scene.turn(trusted(60));
+    assert_eq!((status.rows_stored, status.rows_waiting), (1, 0));
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::plan::SourcePlan;
-use crate::domain::reading::{Issue, Reading, Reason};
+use crate::domain::reading::{Issue, Reason};
 use crate::domain::toml_text::{derived_table, merge_advice, prefix_advice, quoted};
 use crate::limits;
 
@@ -17,7 +17,7 @@ use crate::limits;
 pub struct Conflict<'a> {
     pub plan: &'a SourcePlan,
     /// Each with what provides it.
-    pub refused: Vec<(Reading, KeyProvider)>,
+    pub refused: Vec<(Arc<str>, KeyProvider)>,
     /// How many keys of the answer are the source's own.
     pub accepted: usize,
 }
@@ -46,14 +46,14 @@ impl Conflict<'_> {
         let Some((first, provider)) = self.refused.first() else {
             return "".into();
         };
-        let key = quoted(&first.key);
+        let key = quoted(first);
         let which = match (self.refused.len() - 1, self.accepted) {
             (0, 0) => format!("its only key {key} is given by"),
             (more, 0) => format!("all its {} keys are given already, {key} by", more + 1),
             (0, _) => format!("its key {key} is left out, which is given by"),
             (more, _) => format!("{} of its keys are left out, {key} is given by", more + 1),
         };
-        let advice = self.advice(&first.key, provider);
+        let advice = self.advice(first, provider);
         format!("{which} {provider}: {advice}").into()
     }
 
@@ -64,11 +64,11 @@ impl Conflict<'_> {
     /// One for each key, as many as are kept of one answer.
     pub fn issues(&self) -> impl Iterator<Item = Issue> + '_ {
         let refused = self.refused.iter().take(limits::ISSUES_PER_RESPONSE);
-        refused.map(|(reading, provider)| Issue {
+        refused.map(|(key, provider)| Issue {
             reason: Reason::DuplicateKey,
-            key: Some(reading.key.clone()),
+            key: Some(key.clone()),
             pointer: String::new(),
-            expected: format!("one source for the key {}", quoted(&reading.key)),
+            expected: format!("one source for the key {}", quoted(key)),
             found: format!("{provider} provides it too"),
         })
     }

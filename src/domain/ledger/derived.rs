@@ -142,6 +142,7 @@ impl Ledger {
             source: DERIVED_SOURCE.into(),
             stamp,
             is_stated: false,
+            is_element: false,
         })
     }
 

@@ -10,12 +10,18 @@ use std::sync::Arc;
 use super::Ledger;
 use super::last_value::LastValue;
 use crate::domain::normalise::RecordLimit;
-use crate::domain::reading::{Issue, Reading, Reason};
+use crate::domain::reading::{Issue, Reading, Reason, Series};
 
 impl Ledger {
     /// Marks the keys of the newest response, also those whose value was rejected:
     /// the source still has them.
-    pub(super) fn mark_provided(&mut self, index: usize, readings: &[Reading], issues: &[Issue]) {
+    pub(super) fn mark_provided(
+        &mut self,
+        index: usize,
+        readings: &[Reading],
+        series: &[Series],
+        issues: &[Issue],
+    ) {
         let refused = issues
             .iter()
             .filter(|issue| issue.reason != Reason::DuplicateKey);
@@ -23,6 +29,7 @@ impl Ledger {
         let keys: BTreeSet<&str> = readings
             .iter()
             .map(|reading| &*reading.key)
+            .chain(series.iter().map(|series| &*series.key))
             .chain(refused)
             .collect();
         let source = &mut self.sources[index];
@@ -52,6 +59,7 @@ impl Ledger {
 
     /// Takes note that a source has no value of `key` any more.
     fn release_key(&mut self, index: usize, key: &Arc<str>) {
+        self.drop_series(index, key);
         if let Some(providers) = self.providers.get_mut(key) {
             providers.retain(|provider| *provider != index);
             if providers.is_empty() {

@@ -28,7 +28,7 @@ pub(super) struct CurrentValue {
 impl Ledger {
     /// The state of everything at `now`. Alerts are evaluated from it elsewhere.
     pub fn snapshot(&self, now: Moment) -> Snapshot {
-        let mut changes_at = None;
+        let mut changes_at = self.series_change_at.filter(|at| *at > now.mono);
         let mut records = Vec::with_capacity(self.providers.len());
         for (index, source) in self.sources.iter().enumerate() {
             for value in source.values.iter() {
@@ -87,7 +87,12 @@ impl Ledger {
     ) -> Option<CurrentValue> {
         let provided = providers.iter().filter_map(|index| {
             let value = self.sources[*index].values.get(key)?;
-            Some((value, self.stale_after(key, *index)))
+            let stale_after = value.interval.map(|interval| interval.length);
+            let stale_after = stale_after.filter(|length| !length.is_zero());
+            Some((
+                value,
+                stale_after.unwrap_or_else(|| self.stale_after(key, *index)),
+            ))
         });
         let provided: Vec<_> = provided.collect();
         let contributions: Vec<Contribution> = provided
@@ -141,7 +146,7 @@ impl Ledger {
         }
         let expected = self.plan.expected_keys().into_iter();
         expected
-            .filter(|key| self.providers(key).is_empty())
+            .filter(|key| self.providers(key).is_empty() && !self.is_series(key))
             .cloned()
             .collect()
     }
@@ -150,6 +155,12 @@ impl Ledger {
     pub(super) fn have_all_answered(&self) -> bool {
         let has_answered = |source: &SourceLedger| source.health.last_success.is_some();
         self.sources.iter().all(has_answered)
+    }
+
+    /// Whether the elements of the key are all ahead of now.
+    fn is_series(&self, key: &str) -> bool {
+        let mut sources = self.sources.iter();
+        sources.any(|source| source.series.contains_key(key))
     }
 
     fn upstream_nodes(&self) -> impl Iterator<Item = &UpstreamNode> {

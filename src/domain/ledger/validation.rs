@@ -61,7 +61,7 @@ impl Ledger {
         let Some(plan) = self.plan.sources.get(index) else {
             return;
         };
-        let (readings, issues) = match &mut observation.outcome {
+        let (readings, series, issues) = match &mut observation.outcome {
             FetchOutcome::Failed { .. } => return,
             FetchOutcome::Empty => {
                 let source = &mut self.sources[index];
@@ -75,24 +75,29 @@ impl Ledger {
                 return;
             }
             FetchOutcome::Readings {
-                readings, issues, ..
-            } => (readings, issues),
+                readings,
+                series,
+                issues,
+                ..
+            } => (readings, series, issues),
         };
         let mut refused = Vec::new();
-        let mut accepted = Vec::with_capacity(readings.len());
-        for reading in std::mem::take(readings) {
-            match self.earlier_provider(&reading.key, index) {
-                Some(provider) => refused.push((reading, provider)),
-                None => accepted.push(reading),
+        let mut accept = |key: &Arc<str>, provider: Option<KeyProvider>| match provider {
+            Some(provider) => {
+                refused.push((key.clone(), provider));
+                false
             }
-        }
-        let is_refused = accepted.is_empty() && !refused.is_empty();
+            None => true,
+        };
+        readings.retain(|it| accept(&it.key, self.earlier_provider(&it.key, index)));
+        series.retain(|it| accept(&it.key, self.provider_unmerged(&it.key, index)));
+        let accepted = readings.len() + series.len();
+        let is_refused = accepted == 0 && !refused.is_empty();
         let conflict = Conflict {
             plan,
-            accepted: accepted.len(),
+            accepted,
             refused,
         };
-        *readings = accepted;
         issues.extend(conflict.issues());
         let failure = is_refused.then(|| (conflict.failure(), std::mem::take(issues)));
         let sentence = (!conflict.refused.is_empty()).then(|| conflict.sentence());
@@ -107,11 +112,15 @@ impl Ledger {
     /// What provides the key already: a derived key, or a source configured before `index`, unless
     /// a merge rule is configured.
     fn earlier_provider(&self, key: &Arc<str>, index: usize) -> Option<KeyProvider> {
+        let provider = self.provider_unmerged(key, index);
+        let is_merged = self.merge_rule(key).is_some();
+        provider.filter(|it| !is_merged || matches!(it, KeyProvider::Derived(_)))
+    }
+
+    /// The same whatever the merge rule: a series is never merged.
+    fn provider_unmerged(&self, key: &Arc<str>, index: usize) -> Option<KeyProvider> {
         if self.plan.derived.contains(key) {
             return Some(KeyProvider::Derived(key.clone()));
-        }
-        if self.merge_rule(key).is_some() {
-            return None;
         }
         let first = *self.providers(key).first()?;
         let name = || self.plan.sources[first].name.clone();

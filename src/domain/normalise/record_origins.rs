@@ -67,7 +67,7 @@ impl RecordOrigins {
     }
 
     fn add_record(&mut self, pick: &RecordSelector, body: &Json) {
-        if pick.elements.are_combined() {
+        if pick.elements.combination().is_some() {
             return self.add_combined(pick, body);
         }
         let Some(each) = &pick.each else {

@@ -12,7 +12,7 @@ use crate::domain::time::Wall;
 use crate::limits;
 
 /// An element in the order of time.
-struct Slot<'m> {
+struct ElementSlot<'m> {
     element: &'m Element<'m>,
     start: Wall,
     /// What it says itself.
@@ -129,7 +129,7 @@ impl SelectedRecords<'_> {
         key: &Arc<str>,
         time: &ElementTime,
         members: &'m [Member<'m>],
-    ) -> Vec<Slot<'m>> {
+    ) -> Vec<ElementSlot<'m>> {
         let times = self.times_of(time, members);
         self.report_times(key, time, members.iter().zip(&times));
         let ends = self.own_ends(pick, key, members);
@@ -138,12 +138,12 @@ impl SelectedRecords<'_> {
             timed.extend(instant.ok().map(|instant| (instant, index)));
         }
         timed.sort_by_key(|(instant, _)| (instant.wall, !instant.is_skipped));
-        let mut slots: Vec<Slot<'m>> = Vec::with_capacity(timed.len());
+        let mut slots: Vec<ElementSlot<'m>> = Vec::with_capacity(timed.len());
         for (instant, index) in timed {
             let Some(member) = members.get(index) else {
                 continue;
             };
-            let slot = Slot {
+            let slot = ElementSlot {
                 element: &member.element,
                 start: instant.wall,
                 own_end: ends.get(index).copied().flatten(),
@@ -237,7 +237,7 @@ impl SelectedRecords<'_> {
 }
 
 /// The values at their times. An element lasts until the next one, with a value or without.
-fn timed_values(slots: Vec<Slot<'_>>, ahead: usize, shown: ShownElement) -> Vec<TimedValue> {
+fn timed_values(slots: Vec<ElementSlot<'_>>, ahead: usize, shown: ShownElement) -> Vec<TimedValue> {
     let starts: Vec<Wall> = slots.iter().map(|slot| slot.start).collect();
     let ends: Vec<Option<Wall>> = slots
         .iter()

@@ -205,6 +205,7 @@ fn what_cannot_be_computed_keeps_the_last_value_stale_and_says_why() {
 fn a_text_and_a_key_that_no_source_gives_are_named() {
     let mut ledger = deriving(1, vec![formula("x", "state + gone")]);
     let text = FetchOutcome::Readings {
+        series: Vec::new(),
         observed: None,
         readings: vec![Reading {
             key: "state".into(),

@@ -81,10 +81,14 @@ fn parse(target: &RequestTarget, now: Wall) -> Result<(HistoryQuery, HistoryForm
     ))
 }
 
-/// RFC 3339, or a span before now with a minus sign.
+/// RFC 3339, or a span before now with a minus sign, after now with a plus sign.
 fn parse_instant(text: &str, now: Wall) -> Option<Wall> {
     if let Some(span) = text.strip_prefix('-') {
         return parse_duration(span).map(|span| now.before(span));
+    }
+    // An unescaped `+` arrives as a blank.
+    if let Some(span) = text.strip_prefix(['+', ' ']) {
+        return parse_duration(span).map(|span| now.after(span));
     }
     // An unescaped `+` of an offset arrives as a blank.
     let text = text.replace(' ', "+");
@@ -114,10 +118,19 @@ struct BucketBody {
     mean: serde_json::Number,
     max: serde_json::Number,
     last: serde_json::Number,
+    /// Ahead of now: as the source says, not observed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    forecast: bool,
 }
 
-pub fn json(query: &HistoryQuery, unit: Option<&str>, buckets: &[Bucket]) -> Vec<u8> {
-    let bucket = |bucket: &Bucket| {
+/// What was observed, then what is ahead.
+pub fn json(
+    query: &HistoryQuery,
+    unit: Option<&str>,
+    buckets: &[Bucket],
+    forecast: &[Bucket],
+) -> Vec<u8> {
+    let bucket = |(bucket, forecast): (&Bucket, bool)| {
         // What JSON cannot represent is never stored; a bucket that contains it anyway
         // is left out.
         let number = |number: f64| format_number(number).parse().ok();
@@ -130,6 +143,7 @@ pub fn json(query: &HistoryQuery, unit: Option<&str>, buckets: &[Bucket]) -> Vec
             mean: number(bucket.mean)?,
             max: number(bucket.max)?,
             last: number(bucket.last)?,
+            forecast,
         })
     };
     let history = HistoryBody {
@@ -137,24 +151,41 @@ pub fn json(query: &HistoryQuery, unit: Option<&str>, buckets: &[Bucket]) -> Vec
         unit,
         from: query.from.to_string(),
         to: query.to.to_string(),
-        buckets: buckets.iter().filter_map(bucket).collect(),
+        buckets: marked(buckets, forecast).filter_map(bucket).collect(),
     };
     serde_json::to_vec(&history).unwrap_or_default()
 }
 
-/// RFC 4180, a header line first. Every cell is a time or a number: text from a server, which
+/// The buckets of both, each with whether it is a forecast.
+fn marked<'a>(
+    buckets: &'a [Bucket],
+    forecast: &'a [Bucket],
+) -> impl Iterator<Item = (&'a Bucket, bool)> {
+    let observed = buckets.iter().map(|bucket| (bucket, false));
+    observed.chain(forecast.iter().map(|bucket| (bucket, true)))
+}
+
+/// RFC 4180, a header line first; the column `forecast` is there if something is one. Every cell is a time or a number: text from a server, which
 /// a spreadsheet could take for a formula, has no column here.
-pub fn csv(buckets: &[Bucket]) -> Vec<u8> {
-    let mut text = String::from("from,duration_s,count,min,mean,max,last\r\n");
-    for bucket in buckets {
+pub fn csv(buckets: &[Bucket], forecast: &[Bucket]) -> Vec<u8> {
+    let has_forecast = !forecast.is_empty();
+    let mut text = String::from("from,duration_s,count,min,mean,max,last");
+    text.push_str(if has_forecast {
+        ",forecast\r\n"
+    } else {
+        "\r\n"
+    });
+    for (bucket, forecast) in marked(buckets, forecast) {
         let [min, mean, max, last] =
             [bucket.min, bucket.mean, bucket.max, bucket.last].map(format_number);
         let (from, seconds, count) = (bucket.from, bucket.seconds, bucket.count);
         // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "{from},{seconds},{count},{min},{mean},{max},{last}\r\n"
-        );
+        let _ = write!(text, "{from},{seconds},{count},{min},{mean},{max},{last}");
+        text.push_str(match (has_forecast, forecast) {
+            (true, true) => ",1\r\n",
+            (true, false) => ",0\r\n",
+            (false, _) => "\r\n",
+        });
     }
     text.into_bytes()
 }

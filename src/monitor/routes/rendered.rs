@@ -9,14 +9,15 @@ use super::response::{NO_CACHE, html_response, ok_response};
 use super::table::RequestTarget;
 use super::{history, metrics, status};
 use crate::domain::health::Storage;
-use crate::domain::time::Moment;
+use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::time::{Moment, Wall};
 use crate::monitor::context::HistoryFailure;
 use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::problem::{ProblemDetails, history_unavailable};
 use crate::monitor::status_text::{self, NodeStatus};
 use crate::monitor::web::layout::Page;
 use crate::monitor::web::{self, PageContext};
-use crate::sys::budget::Budget;
+use crate::sys::budget::{Budget, Exceeded};
 use crate::sys::process;
 use crate::sys::thread::panics;
 
@@ -114,24 +115,40 @@ impl App {
                 return Err(self.unknown_key_problem(&current, &query.key));
             }
             Err(HistoryFailure::Unavailable(_)) => return Err(history_unavailable()),
-            Err(HistoryFailure::Exceeded(limit)) => {
-                let detail = format!(
-                    "The request was cut off at its limit: {limit}. Choose a shorter time span between `from` and `to`."
-                );
-                return Err(ProblemDetails::new(503, detail).with("Retry-After", "10"));
-            }
+            Err(HistoryFailure::Exceeded(limit)) => return Err(span_too_long(&limit)),
         };
+        let forecast = self.forecast(&query, now.wall, budget)?;
         let unit = record.and_then(|record| record.unit.as_deref());
         Ok(match format {
-            history::HistoryFormat::Json => {
-                ok_response(JSON, NO_CACHE, history::json(&query, unit, &buckets))
-            }
+            history::HistoryFormat::Json => ok_response(
+                JSON,
+                NO_CACHE,
+                history::json(&query, unit, &buckets, &forecast),
+            ),
             history::HistoryFormat::Csv => ok_response(
                 "text/csv; charset=utf-8; header=present",
                 NO_CACHE,
-                history::csv(&buckets),
+                history::csv(&buckets, &forecast),
             ),
         })
+    }
+
+    /// What is stored of a query ahead of `now`.
+    fn forecast(
+        &self,
+        query: &HistoryQuery,
+        now: Wall,
+        budget: &Budget,
+    ) -> Result<Vec<Bucket>, ProblemDetails> {
+        if query.to <= now {
+            return Ok(Vec::new());
+        }
+        match (self.context.forecast)(query, now, budget) {
+            Ok(buckets) => Ok(buckets),
+            Err(HistoryFailure::NothingStored) => Ok(Vec::new()),
+            Err(HistoryFailure::Unavailable(_)) => Err(history_unavailable()),
+            Err(HistoryFailure::Exceeded(limit)) => Err(span_too_long(&limit)),
+        }
     }
 
     /// Renders a page, or one fragment of it.
@@ -151,6 +168,7 @@ impl App {
             channels: &(self.context.channels)(),
             plan: &self.context.plan,
             history: &*self.context.history,
+            forecast: &*self.context.forecast,
             budget,
             sparklines: &self.sparklines,
             settings: &self.context.settings,
@@ -184,4 +202,11 @@ impl App {
         let picture = web::favicon(verdict).into_bytes();
         Ok(ok_response("image/svg+xml", NO_CACHE, picture))
     }
+}
+
+fn span_too_long(limit: &Exceeded) -> ProblemDetails {
+    let detail = format!(
+        "The request was cut off at its limit: {limit}. Choose a shorter time span between `from` and `to`."
+    );
+    ProblemDetails::new(503, detail).with("Retry-After", "10")
 }

@@ -119,6 +119,8 @@ pub struct NodeFixture {
     pub stuck: Option<&'static str>,
     pub password: Option<&'static str>,
     pub history: Result<Vec<Bucket>, String>,
+    /// What is stored ahead of now.
+    pub forecast: Vec<Bucket>,
     /// Of which keys the database holds rows.
     pub stored: Vec<&'static str>,
     /// What each history query costs.
@@ -150,6 +152,7 @@ impl Default for NodeFixture {
             stuck: None,
             password: None,
             history: Ok(Vec::new()),
+            forecast: Vec::new(),
             stored: Vec::new(),
             history_rows: 1,
         }
@@ -269,6 +272,7 @@ impl NodeFixture {
         let published = Arc::new(Published::new(Arc::new(self.snapshot)));
         let (storage, history, stuck) = (self.storage, self.history, self.stuck);
         let (channel, incidents) = (self.channel, self.incidents);
+        let forecast = self.forecast;
         let (history_rows, stored) = (self.history_rows, self.stored);
         App::new(Context {
             published,
@@ -285,6 +289,11 @@ impl NodeFixture {
                 }
                 buckets.retain(|bucket| bucket.from >= query.from && bucket.from < query.to);
                 Ok(buckets)
+            }),
+            forecast: Box::new(move |query: &HistoryQuery, now, _: &Budget| {
+                let span = query.from.max(now)..query.to;
+                let ahead = forecast.iter().filter(|it| span.contains(&it.from));
+                Ok(ahead.copied().collect())
             }),
             http_stats: Arc::default(),
             channels: Box::new(move || vec![channel.clone()]),

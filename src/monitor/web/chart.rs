@@ -123,17 +123,31 @@ pub fn runs(buckets: &[Bucket], stale_after: Duration) -> Vec<&[Bucket]> {
     buckets.chunk_by(is_one_run).collect()
 }
 
+/// What a chart shows between two instants.
+pub struct ChartData<'a> {
+    pub observed: &'a [Bucket],
+    /// What is said ahead of time: it follows what was observed.
+    pub forecast: &'a [Bucket],
+    pub from: Wall,
+    pub to: Wall,
+    pub stale_after: Duration,
+}
+
+impl ChartData<'_> {
+    /// The forecast, from the last observation on.
+    fn continuation(&self) -> Vec<Bucket> {
+        let last = self.observed.last().filter(|_| !self.forecast.is_empty());
+        last.into_iter().chain(self.forecast).copied().collect()
+    }
+}
+
 /// The whole chart. `label` is its accessible name.
-pub fn chart(
-    buckets: &[Bucket],
-    from: Wall,
-    to: Wall,
-    stale_after: Duration,
-    zone: &TimeZone,
-    label: &str,
-) -> Markup {
-    let scale = Scale::with_extremes(from, to, buckets);
-    let (band, line) = paths(buckets, stale_after, &scale);
+pub fn chart(data: &ChartData, zone: &TimeZone, label: &str) -> Markup {
+    let (from, to) = (data.from, data.to);
+    let all: Vec<Bucket> = data.observed.iter().chain(data.forecast).copied().collect();
+    let scale = Scale::with_extremes(from, to, &all);
+    let (band, line) = paths(data.observed, data.stale_after, &scale);
+    let (_, forecast) = paths(&data.continuation(), data.stale_after, &scale);
     html! {
         svg class="chart" role="img" aria-label=(label) width="100%" height="264" {
             @for value in scale.values() {
@@ -144,6 +158,7 @@ pub fn chart(
                 viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) preserveAspectRatio="none" {
                 path class="band" d=(band) {}
                 path class="line" d=(line) {}
+                @if !forecast.is_empty() { path class="line forecast" d=(forecast) {} }
             }
             @for value in scale.values() {
                 text x="3" y=(pixel(TOP + scale.y(value) - 4.0)) { (format_number(value)) }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::PageContext;
-use super::chart;
+use super::chart::{self, ChartData};
 use super::layout::{self, Page, Part, key_name};
 use super::overview::{record_age, record_value};
 use crate::domain::history::{Bucket, HistoryQuery};
@@ -100,7 +100,7 @@ fn history(
     key: &str,
     record: Option<&Record>,
     span: ChartSpan,
-    read: Result<(Vec<Bucket>, Wall, Wall), HistoryFailure>,
+    read: Result<KeyHistory, HistoryFailure>,
 ) -> Markup {
     let stale_after = record.map_or(Duration::ZERO, |record| record.stale_after);
     let unit = record
@@ -130,7 +130,7 @@ fn history(
                 "The history of this time span was cut off at the limit of one page: " (limit)
                 ". Choose a shorter span."
             },
-            Ok((buckets, ..)) if buckets.is_empty() => {
+            Ok(read) if read.observed.is_empty() && read.forecast.is_empty() => {
                 p class="quiet" {
                     @if record.is_some_and(|record| record.value.text().is_some()) {
                         "Text values have no chart."
@@ -139,13 +139,15 @@ fn history(
                     }
                 }
             }
-            Ok((buckets, from, to)) => {
+            Ok(read) => {
                 (chart::chart(
-                    &buckets, from, to, stale_after, &view.settings.timezone,
-                    &chart_label(key, &buckets, unit, span),
+                    &read.chart_data(stale_after), &view.settings.timezone,
+                    &chart_label(key, &read, unit, span),
                 ))
-                (extremes(&buckets, record, unit))
-                (table(view, &buckets, span))
+                @if !read.observed.is_empty() {
+                    (extremes(&read.observed, record, unit))
+                    (table(view, &read.observed, span))
+                }
                 p {
                     "Download as " (download_link(key, span, "csv", "CSV")) " or "
                     (download_link(key, span, "json", "JSON")) "."
@@ -155,12 +157,36 @@ fn history(
     }
 }
 
-/// The buckets of a span and its bounds; for all there is, from the first bucket.
+/// What a key's chart shows.
+struct KeyHistory {
+    observed: Vec<Bucket>,
+    forecast: Vec<Bucket>,
+    from: Wall,
+    to: Wall,
+}
+
+impl KeyHistory {
+    /// The chart goes on to where the last element of the forecast ends.
+    fn chart_data(&self, stale_after: Duration) -> ChartData<'_> {
+        let ends = self.forecast.iter();
+        let ends = ends.map(|it| it.from.after(Duration::from_secs(it.seconds)));
+        ChartData {
+            observed: &self.observed,
+            forecast: &self.forecast,
+            from: self.from,
+            to: ends.chain([self.to]).max().unwrap_or(self.to),
+            stale_after,
+        }
+    }
+}
+
+/// The buckets of a span and its bounds; for all there is, from the first bucket. Ahead of now it
+/// reaches as far as back.
 fn read_history(
     view: &PageContext,
     key: &str,
     span: ChartSpan,
-) -> Result<(Vec<Bucket>, Wall, Wall), HistoryFailure> {
+) -> Result<KeyHistory, HistoryFailure> {
     let key: Arc<str> = key.into();
     let to = view.now.wall.after(Duration::from_secs(1));
     let read = |from: Wall, points| {
@@ -177,21 +203,42 @@ fn read_history(
         Some(days) => to.before(Duration::from_secs(days * 86_400)),
         None => match read(Wall(0), limits::HISTORY_POINTS)?.first() {
             Some(first) => first.from,
-            None => return Ok((Vec::new(), Wall(0), to)),
+            None => to.before(Duration::from_secs(86_400)),
         },
     };
-    let mut buckets = read(from, limits::CHART_POINTS)?;
+    let mut observed = read(from, limits::CHART_POINTS)?;
+    let ahead = HistoryQuery {
+        key: key.clone(),
+        from: to,
+        to: to.after(to.since(from)),
+        points: limits::CHART_POINTS,
+    };
+    let mut forecast = (view.forecast)(&ahead, view.now.wall, view.budget)?;
     // Never stored, but a chart must not break on it.
-    buckets.retain(|b| b.min.is_finite() && b.mean.is_finite() && b.max.is_finite());
-    Ok((buckets, from, to))
+    for buckets in [&mut observed, &mut forecast] {
+        buckets.retain(|b| b.min.is_finite() && b.mean.is_finite() && b.max.is_finite());
+    }
+    Ok(KeyHistory {
+        observed,
+        forecast,
+        from,
+        to,
+    })
 }
 
 /// The accessible name of the chart.
-fn chart_label(key: &str, buckets: &[Bucket], unit: &str, span: ChartSpan) -> String {
-    let (low, _, high) = low_mean_high(buckets);
-    let (low, high) = (Value::Number(low), Value::Number(high));
-    let label = format!("{key}, {}: from {low} to {high} {unit}", span.label);
-    label.trim_end().to_owned()
+fn chart_label(key: &str, read: &KeyHistory, unit: &str, span: ChartSpan) -> String {
+    let range = |buckets: &[Bucket]| {
+        let (low, _, high) = low_mean_high(buckets);
+        let (low, high) = (Value::Number(low), Value::Number(high));
+        let range = format!("from {low} to {high} {unit}");
+        range.trim_end().to_owned()
+    };
+    let observed = (!read.observed.is_empty()).then(|| range(&read.observed));
+    let forecast = (!read.forecast.is_empty()).then(|| range(&read.forecast));
+    let forecast = forecast.map(|range| format!("forecast {range}"));
+    let parts: Vec<String> = observed.into_iter().chain(forecast).collect();
+    format!("{key}, {}: {}", span.label, parts.join("; "))
 }
 
 fn low_mean_high(buckets: &[Bucket]) -> (f64, f64, f64) {

@@ -16,7 +16,7 @@ use crate::domain::health::Storage;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Moment;
-use crate::monitor::context::{ChannelState, Display, ReadHistory, ViewSettings};
+use crate::monitor::context::{ChannelState, Display, ReadForecast, ReadHistory, ViewSettings};
 use crate::monitor::routes::representation::hash;
 use crate::monitor::status_text::NodeStatus;
 use crate::sys::budget::Budget;
@@ -42,6 +42,7 @@ pub struct PageContext<'a> {
     pub channels: &'a [ChannelState],
     pub plan: &'a Plan,
     pub history: &'a ReadHistory,
+    pub forecast: &'a ReadForecast,
     /// The work limit that is left for reading history for this page.
     pub budget: &'a Budget,
     pub sparklines: &'a Sparklines,

@@ -8,7 +8,7 @@ use crate::db::error::OpenError;
 use crate::db::open;
 use crate::db::retention::clock;
 use crate::db::salvage::{self, Salvage};
-use crate::domain::ledger::RecordRow;
+use crate::domain::ledger::{Forecast, RecordRow};
 use crate::domain::time::Moment;
 use crate::limits;
 
@@ -16,6 +16,9 @@ impl Writer {
     /// Commits the rows that can be stored now; the others stay queued.
     pub(super) fn commit(&mut self, now: Moment, is_closing: bool) {
         let (ready, waiting) = self.take_rows(now, is_closing);
+        let changed = std::mem::take(&mut self.shared.queue.lock().forecasts);
+        self.unsaved_forecasts.extend(changed.keys().cloned());
+        self.forecasts.extend(changed);
         let mut result = self.write_batch(&ready, now);
         if let Err(OpenError::Corrupt { detail, .. }) = &mut result
             && self.quarantine(detail, now)
@@ -47,7 +50,7 @@ impl Writer {
             return;
         }
         // Rows that came while the disk worked, and those that wait for the clock.
-        queue.due = if queue.rows.is_empty() {
+        queue.due = if queue.rows.is_empty() && queue.forecasts.is_empty() {
             None
         } else {
             Some(now.mono.after(self.shared.settings.commit_every))
@@ -56,9 +59,20 @@ impl Writer {
         self.report_success();
     }
 
+    /// After a commit: those that have ended are not needed any more.
+    fn forget_saved_forecasts(&mut self) {
+        for key in std::mem::take(&mut self.unsaved_forecasts) {
+            let forecast = self.forecasts.get(&key);
+            if forecast.is_some_and(|forecast| forecast.elements.is_empty()) {
+                self.forecasts.remove(&key);
+            }
+        }
+    }
+
     /// Takes all rows out of the queue: those to store now, and those that wait for a trusted
-    /// clock. The latter have a quarter of the queue: the oldest past it are stored with an
-    /// untrusted time, before they would have to be dropped.
+    /// clock (elements of series, which are promoted when it can be relied on, do not). The latter
+    /// have a quarter of the queue: the oldest past it are stored with an untrusted time, before
+    /// they would have to be dropped.
     pub(super) fn take_rows(
         &mut self,
         now: Moment,
@@ -73,11 +87,16 @@ impl Writer {
         let crowded_out = rows.len().saturating_sub(may_wait);
         let (mut ready, mut waiting) = (Vec::new(), Vec::new());
         for (index, mut row) in rows.into_iter().enumerate() {
+            // The clock that said its time has come was ahead: it comes again.
+            if row.is_element && now.trust.is_trusted() && row.stamp.observed > now.wall {
+                continue;
+            }
             row.stamp.apply_trusted_clock(now);
             let is_right = row.stamp.has_trusted_time();
             let waited = row.stamp.receipt().map(|(mono, _)| now.mono.since(mono));
             let is_patient = waited.is_some_and(|waited| waited < limits::CLOCK_TRUST_TIMEOUT);
-            if !is_right && is_patient && index >= crowded_out && !is_closing {
+            let is_patient = is_patient && !row.is_element;
+            if !is_right && is_patient && !is_closing && index >= crowded_out {
                 waiting.push(row);
             } else {
                 ready.push(NewRow {
@@ -96,11 +115,12 @@ impl Writer {
         batch: &[NewRow],
         now: Moment,
     ) -> Result<CommitCounts, OpenError> {
-        let location = &self.shared.settings.location;
+        let shared = self.shared.clone();
+        let location = &shared.settings.location;
         let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&location.path, &error);
-        if self.shared.database.lock().is_none() {
+        if shared.database.lock().is_none() {
             // Without the lock: those who ask for alerts must not wait for another's.
-            let mut database = open::open(location, &self.shared.settings.boot)?;
+            let mut database = open::open(location, &shared.settings.boot)?;
             if self.salvage.is_none() {
                 self.salvage = Salvage::resume(&mut database).map_err(sqlite)?;
             }
@@ -108,22 +128,27 @@ impl Writer {
                 salvage::merge_alerts_from(replaced, &mut database).map_err(sqlite)?;
                 self.replaced = None;
             }
-            *self.shared.database.lock() = Some(database);
+            *shared.database.lock() = Some(database);
+            self.unsaved_forecasts = self.forecasts.keys().cloned().collect();
         }
-        let mut open = self.shared.database.lock();
+        let mut open = shared.database.lock();
         let Some(database) = &mut *open else {
             return Ok(CommitCounts::default());
         };
-        if batch.is_empty() {
+        let unsaved = self.unsaved_forecasts.iter();
+        let unsaved = unsaved.filter_map(|key| self.forecasts.get(key));
+        let forecasts: Vec<&Forecast> = unsaved.collect();
+        if batch.is_empty() && forecasts.is_empty() {
             return Ok(CommitCounts::default());
         }
-        let retention = &self.shared.settings.retention;
+        let retention = &shared.settings.retention;
         let committed = clock::advance_clock(database, retention, now).and_then(|time| {
             let oldest_hour = time.map_or(i64::MIN, |time| retention.oldest_hour(time));
-            database.commit(batch, oldest_hour)
+            database.commit_with_forecasts(batch, &forecasts, oldest_hour)
         });
-        if committed.is_err() {
-            *open = None;
+        match &committed {
+            Ok(_) => self.forget_saved_forecasts(),
+            Err(_) => *open = None,
         }
         committed.map_err(sqlite)
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::plan::AggregateFunction;
-use crate::domain::time::Mono;
+use crate::domain::time::{Mono, test_moment};
 
 fn lines(source: &SourcePlan, body: &Json) -> Vec<String> {
     let found = find_origins(source, body);
@@ -82,7 +82,12 @@ fn leaves_have_their_places_and_long_lists_are_cut() {
     let found = find_origins(&source, &body);
     assert_eq!(found.first.len(), limits::EXPLAINED_RECORDS);
     assert_eq!(found.more, 100 - limits::EXPLAINED_RECORDS);
-    let taken = normalise(&source, &body, &LastAccepted::default(), Mono(0));
+    let taken = normalise(
+        &source,
+        &body,
+        &LastAccepted::default(),
+        test_moment(Mono(0)),
+    );
     for (reading, found) in taken.readings.iter().zip(&found.first) {
         assert_eq!(reading.key, found.key);
     }

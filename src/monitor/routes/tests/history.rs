@@ -14,6 +14,8 @@ fn instants_are_parsed_in_both_formats() {
         ("-24h", Some(NOW_MS - 86_400_000)),
         ("-1h30m", Some(NOW_MS - 5_400_000)),
         ("-99999999d", Some(NOW_MS - 99_999_999 * 86_400_000)),
+        ("+24h", Some(NOW_MS + 86_400_000)),
+        (" 30m", Some(NOW_MS + 1_800_000)),
         ("24h", None),
         ("-", None),
         ("-0s", None),
@@ -194,4 +196,48 @@ fn unreadable_history_is_503_without_details() {
         let page = monitor.render(&request(&format!("/web/key/{key}"), &[]));
         assert_eq!(page.status, status, "{key}");
     }
+}
+
+#[test]
+fn a_forecast_follows_what_was_observed_only_where_the_span_is_ahead() {
+    let mut fixture = testing::healthy();
+    let hour = std::time::Duration::from_secs(3_600);
+    fixture.forecast = vec![Bucket {
+        from: Wall(NOW_MS).after(hour),
+        seconds: 3_600,
+        count: 1,
+        min: 9.5,
+        mean: 9.5,
+        max: 9.5,
+        last: 9.5,
+    }];
+    let monitor = fixture.app();
+    let buckets = |span: &str| {
+        let target = format!("/history?key=temperature&from=-30m{span}");
+        let response = monitor.render(&request(&target, &[]));
+        let found: serde_json::Value = serde_json::from_str(body(&response)).expect("JSON");
+        found["buckets"].clone()
+    };
+    let observed = buckets("");
+    assert_eq!(observed.as_array().map(Vec::len), Some(1));
+    assert_eq!(observed[0].get("forecast"), None);
+    assert_eq!(buckets("&to=%2B30m"), observed, "before it begins");
+    let both = buckets("&to=%2B24h");
+    assert_eq!(both[0], observed[0]);
+    let ahead = r#"{"from":"2025-10-30T21:00:00Z","duration_s":3600,"count":1,"min":9.5,"mean":9.5,"max":9.5,"last":9.5,"forecast":true}"#;
+    assert_eq!(
+        both[1],
+        serde_json::from_str::<serde_json::Value>(ahead).expect("JSON")
+    );
+    let csv = monitor.render(&request(
+        "/history?key=temperature&from=-30m&to=%2B2h&format=csv",
+        &[],
+    ));
+    let lines: Vec<&str> = body(&csv).lines().collect();
+    assert_eq!(lines[0], "from,duration_s,count,min,mean,max,last,forecast");
+    assert!(lines[1].ends_with(",0"), "{}", lines[1]);
+    assert_eq!(lines[2], "2025-10-30T21:00:00Z,3600,1,9.5,9.5,9.5,9.5,1");
+    let page = monitor.render(&request("/web/key/temperature", &[]));
+    assert!(body(&page).contains("class=\"line forecast\""));
+    assert!(body(&page).contains("; forecast from 9.5 to 9.5 °C"));
 }
