@@ -37,6 +37,11 @@ PYPI = {
 
 # Tools unpacked from Debian: the package that holds it, its path, what else it links.
 UNPACKED = {
+    "avahi-daemon": (
+        "avahi-daemon",
+        "usr/sbin/avahi-daemon",
+        ["libavahi-core7", "libavahi-common3", "libdaemon0", "libdbus-1-3", "libexpat1", "libcap2"],
+    ),
     "promtool": ("prometheus", "usr/bin/promtool", []),
     "prometheus": ("prometheus", "usr/bin/prometheus", []),
     "netdata": (

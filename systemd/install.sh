@@ -16,6 +16,8 @@ PROGRAM=/usr/local/bin/main-node
 CONFIG=/etc/main-node/main-node.toml
 UNIT=/etc/systemd/system/main-node.service
 SYSUSERS=/etc/sysusers.d/main-node.conf
+# Where avahi is installed: announces the pages of this node in the local network.
+AVAHI=/etc/avahi/services/main-node.service
 # From the start to a healthy node that has tried a fetch. A Zero migrates slowly.
 PATIENCE=${PATIENCE:-120}
 
@@ -45,11 +47,13 @@ main() {
     }
     if [ -e $PROGRAM ] && cmp -s $PROGRAM $PROGRAM.new && cmp -s main-node.service $UNIT && systemctl is-active --quiet main-node; then
         rm -f $PROGRAM.new
+        announce
         say "this build is already running; nothing to do"
         exit 0
     fi
     switch
     if healthy; then
+        announce
         say "deployed: build $build is healthy and has requested a source"
         exit 0
     fi
@@ -208,6 +212,22 @@ roll_back() {
     fi
 }
 
+# Puts the service file of avahi in its place, with the port that the node listens on; of one that
+# is there, only the port is changed. A node that listens on this machine alone is not announced.
+announce() {
+    local listen port
+    [ -d "$(dirname $AVAHI)" ] || return 0
+    [ -n "${effective:-}" ] || read_configuration
+    listen=$(configured listen | grep -oE '"[^"]+"' | tr -d '"' | grep -vE '^(127\.|\[::1\])' | head -n 1)
+    port=${listen##*:}
+    case $port in "" | *[!0-9]*) return 0 ;; esac
+    [ -e $AVAHI ] || install -m 644 main-node.avahi.service $AVAHI || {
+        say "$AVAHI cannot be written; the node is not announced"
+        return 0
+    }
+    grep -q "<port>$port</port>" $AVAHI || sed -i -E "s|<port>[0-9]*</port>|<port>$port</port>|" $AVAHI
+}
+
 # Removes what this script has put in place. The configuration and the readings stay, unless they
 # are to go too.
 uninstall() {
@@ -218,7 +238,7 @@ uninstall() {
     fi
     bounded_stop
     systemctl disable --quiet main-node 2>/dev/null
-    rm -f $PROGRAM $PROGRAM.old $PROGRAM.new $UNIT $UNIT.old
+    rm -f $PROGRAM $PROGRAM.old $PROGRAM.new $UNIT $UNIT.old $AVAHI
     rm -f /usr/local/share/man/man1/main-node.1 /usr/local/share/man/man5/main-node.toml.5 \
         /usr/local/share/bash-completion/completions/main-node \
         /usr/local/share/zsh/site-functions/_main-node /usr/local/share/fish/vendor_completions.d/main-node.fish

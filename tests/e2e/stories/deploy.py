@@ -45,6 +45,7 @@ def deploy_steps(pi):
     reports_wrong_usage(pi)
     first_deploy(pi)
     same_build_changes_nothing(pi)
+    a_node_that_others_can_open_is_announced(pi)
     new_build_replaces_the_old(pi)
     invalid_configuration_is_not_deployed(pi)
     program_too_old_for_the_database_is_not_deployed(pi)
@@ -63,6 +64,7 @@ class Pi:
         for name in ("home/pi/.ssh", "run", "lib", "share"):
             (directory / name).mkdir(parents=True)
         shutil.copytree("/etc", directory / "etc", symlinks=True, ignore_dangling_symlinks=True)
+        self.avahi_services().mkdir(parents=True, exist_ok=True)
         shutil.copytree("/usr/local/bin", directory / "bin", symlinks=True)
         for name in ("systemctl", "systemd-run", "journalctl"):
             script = (ROOT / "tests/e2e/fakes/systemd.py").read_text().replace("/usr/bin/env python3", sys.executable, 1)
@@ -134,6 +136,9 @@ class Pi:
     def service_pid(self):
         return (self.directory / "run/fake-systemd/pid").read_text()
 
+    def avahi_services(self):
+        return self.directory / "etc/avahi/services"
+
     def database(self):
         return self.directory / "lib/main-node/main-node.db"
 
@@ -187,6 +192,22 @@ def same_build_changes_nothing(pi):
     before = pi.service_pid()
     code, output = pi.deploy(pi.binary)
     expect(code == 0 and "nothing to do" in output and pi.service_pid() == before, "the same build again: nothing changes, no restart", output)
+
+
+def a_node_that_others_can_open_is_announced(pi):
+    service, good = pi.avahi_services() / "main-node.service", pi.configuration.read_text()
+    expect(not service.exists(), "a node that listens on this machine alone is not announced by avahi")
+    port = pi.address.rpartition(":")[2]
+    for listen in (f'"0.0.0.0:{port}"', f'["[::]:{port}", "127.0.0.1:{port}"]'):
+        pi.configuration.write_text(good.replace(f'"{pi.address}"', listen))
+        service.unlink(missing_ok=True)
+        code, output = pi.deploy(pi.binary)
+        text = service.read_text() if service.exists() else ""
+        expect(code == 0 and f"<port>{port}</port>" in text, f"with listen = {listen} it is, with its port", output + text)
+    service.write_text(text.replace("main-node on %h", "Attic").replace(port, "1"))
+    pi.deploy(pi.binary)
+    expect("Attic" in service.read_text() and f"<port>{port}</port>" in service.read_text(), "a changed service file keeps its name and gets the port", service.read_text())
+    pi.configuration.write_text(good)
 
 
 def new_build_replaces_the_old(pi):
@@ -296,7 +317,7 @@ def uninstall_and_purge(pi):
     expect(code != 0 and "usage:" in err and (pi.directory / "bin/main-node").exists(), "a mistyped option removes nothing", out + err)
     code, out, err = pi.ssh_run(script.format("--uninstall"))
     expect(code == 0 and "main-node is removed" in out, "the program is removed", out + err)
-    gone = ["bin/main-node", "bin/main-node.old", "etc/systemd/system/main-node.service", "share/man/man1/main-node.1", "share/man/man5/main-node.toml.5"]
+    gone = ["bin/main-node", "bin/main-node.old", "etc/systemd/system/main-node.service", "share/man/man1/main-node.1", "share/man/man5/main-node.toml.5", "etc/avahi/services/main-node.service"]
     expect(not any((pi.directory / path).exists() for path in gone), "with its unit and its man page")
     expect(pi.configuration.exists() and pi.database().exists(), "configuration and database stay")
     expect("/etc/main-node" in out and "/var/lib/main-node" in out and "--purge" in out, "the output says so", out)
