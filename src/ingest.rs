@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::domain::alert;
 use crate::domain::alert::{AlertCommit, AlertFacts, AlertRules, AlertState, NodeFacts};
-use crate::domain::ledger::{Forecast, Ledger, RecordRow};
+use crate::domain::ledger::{Forecast, Ledger, RecordRow, SavedAbsences};
 use crate::domain::open_alert::display_summary;
 use crate::domain::reading::Observation;
 use crate::domain::snapshot::{Snapshot, SnapshotSubscriber};
@@ -35,6 +35,10 @@ pub struct Ingest {
     pub store_forecasts: Box<dyn Fn(Vec<Forecast>) + Send>,
     /// Takes the state of the alerts and the events to deliver; must not block.
     pub commit_alerts: Box<dyn Fn(AlertCommit) + Send>,
+    /// Takes for how long keys have been absent; must not block.
+    pub save_absences: Box<dyn Fn(SavedAbsences) + Send>,
+    /// When that is due again.
+    pub absences_due: Mono,
     /// How storage, displays and mail are doing; must not block.
     pub node: Box<dyn Fn() -> NodeFacts + Send>,
     /// Polls every source early that was not polled lately; must not block.
@@ -52,7 +56,10 @@ impl Ingest {
             let first = match observations.recv_timeout(wait) {
                 Ok(observation) => Some(observation),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.save_absences(self.clock.now());
+                    return;
+                }
             };
             // Whatever else has arrived is published with it, as one change.
             let arrived = first.into_iter().chain(observations.try_iter());
@@ -85,6 +92,10 @@ impl Ingest {
         if !rows.is_empty() {
             (self.store)(rows);
         }
+        if self.absences_due <= now.mono {
+            self.absences_due = now.mono.after(limits::ABSENCES_SAVE_INTERVAL);
+            self.save_absences(now);
+        }
         let snapshot = self.snapshot(now, started);
         let wait = match snapshot.changes_at {
             Some(at) => at.since(now.mono).min(limits::INGEST_WAIT_TIMEOUT),
@@ -103,6 +114,12 @@ impl Ingest {
         (self.store)(changes.rows);
         if !changes.forecasts.is_empty() {
             (self.store_forecasts)(changes.forecasts);
+        }
+    }
+
+    fn save_absences(&self, now: Moment) {
+        if let Some(absences) = self.ledger.absences(now) {
+            (self.save_absences)(absences);
         }
     }
 
@@ -182,6 +199,8 @@ mod tests {
                 node: Box::new(NodeFacts::default),
                 has_probed: false,
                 probe_sources: Box::new(|| ()),
+                save_absences: Box::new(|_| ()),
+                absences_due: Mono(0),
                 commit_alerts: Box::new({
                     let committed = committed.clone();
                     move |commit| committed.lock().unwrap().push(commit)

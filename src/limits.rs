@@ -23,6 +23,9 @@ pub const FORGET_AFTER_RESPONSES: u64 = 30;
 /// How long those answers must last, unless a source says otherwise: what is only there by
 /// day, such as a solar inverter, stays.
 pub const FORGET_AFTER: Duration = Duration::from_secs(86_400);
+/// How often it is saved for how long keys have been absent: a power cut loses no more of that, and
+/// the card is spared.
+pub const ABSENCES_SAVE_INTERVAL: Duration = Duration::from_secs(3_600);
 /// The most that one pause between two fetches counts towards [`FORGET_AFTER`], in intervals of
 /// the source: the time that a suspended machine slept does not count.
 pub const MAX_CREDITED_INTERVALS: u32 = 3;

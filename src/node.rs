@@ -34,7 +34,7 @@ use crate::db::retention::policy::RetentionPolicy;
 use crate::db::store::{self, Store, StoreSettings};
 use crate::db::{backup, last_run, restore, salvage};
 use crate::domain::alert::{AlertCommit, AlertState, NodeFacts};
-use crate::domain::ledger::{Forecast, Ledger, RecordRow};
+use crate::domain::ledger::{Forecast, Ledger, RecordRow, SavedAbsences};
 use crate::domain::plan::Plan;
 use crate::domain::reading::Observation;
 use crate::domain::snapshot::{DataStatus, SnapshotSubscriber};
@@ -118,6 +118,8 @@ impl Node {
             store: store_rows(&store),
             store_forecasts: store_forecasts(&store),
             commit_alerts: commit_alerts(&store),
+            save_absences: save_absences(&store),
+            absences_due: clock.now().mono.after(limits::ABSENCES_SAVE_INTERVAL),
             node: node_facts(&store, &serving, &notifiers),
             subscribers,
         };
@@ -356,6 +358,11 @@ fn store_rows(store: &Arc<Store>) -> Box<dyn Fn(Vec<RecordRow>) + Send> {
 fn store_forecasts(store: &Arc<Store>) -> Box<dyn Fn(Vec<Forecast>) + Send> {
     let store = store.clone();
     Box::new(move |forecasts| store.set_forecasts(forecasts))
+}
+
+fn save_absences(store: &Arc<Store>) -> Box<dyn Fn(SavedAbsences) + Send> {
+    let store = store.clone();
+    Box::new(move |absences| store.save_absences(&absences))
 }
 
 fn commit_alerts(store: &Arc<Store>) -> Box<dyn Fn(AlertCommit) + Send> {

@@ -15,9 +15,12 @@ use super::periods::HOUR;
 use super::row_codec::column_value;
 use super::tiers::read_meta;
 use crate::domain::freshness::Stamp;
-use crate::domain::ledger::{Absence, RestoredRecord};
+use crate::domain::ledger::{Absence, RestoredRecord, SavedAbsences};
 use crate::domain::time::{Mono, Wall};
 use crate::limits;
+
+/// The entry of `node` that has [`SavedAbsences`].
+pub const ABSENCES: &str = "absences";
 
 /// Which keys the configuration has room for.
 #[derive(Clone, Copy)]
@@ -113,8 +116,9 @@ fn keep_newest(candidates: &mut Vec<LastRow>, most: usize) {
     candidates.truncate(most);
 }
 
-/// For how long each key's source answered without it, as far as the hourly tier proves: by
-/// the hours after the key's newest row in which other keys of that source have rows.
+/// For how long each key's source answered without it: what the last run saved, and since then as
+/// far as the hourly tier proves: by the hours after the key's newest row in which other keys of
+/// that source have rows.
 fn count_absences(connection: &Connection, all: &mut [LastRow]) -> rusqlite::Result<()> {
     let source_of: HashMap<i64, Arc<str>> = all
         .iter()
@@ -137,24 +141,37 @@ fn count_absences(connection: &Connection, all: &mut [LastRow]) -> rusqlite::Res
             *answers = (*answers).max(u64::try_from(count).unwrap_or(0)).max(1);
         }
     }
+    let saved: Option<String> = error::readable(read_meta(connection, ABSENCES))?.flatten();
+    let saved = saved.and_then(|text| SavedAbsences::parse(&text));
+    let none = BTreeMap::new();
     for candidate in all {
-        let Some(hours) = answered.get(&candidate.row.source) else {
-            continue;
-        };
         // An untrusted time gives no age.
         if candidate.untrusted {
             continue;
         }
-        let after = hours.range(candidate.second.div_euclid(HOUR) + 1..);
+        let row = &candidate.row;
+        let (mut before, mut since) = (Absence::default(), candidate.second);
+        if let Some(saved) = saved.as_ref().filter(|it| it.at.second() >= since)
+            && let Some(absence) = saved.absence(&row.source, &row.key)
+        {
+            (before, since) = (absence, saved.at.second());
+        }
+        let hours = answered.get(&row.source).unwrap_or(&none);
+        let after = hours.range(since.div_euclid(HOUR) + 1..);
         let (count, answers) = after.fold((0_u64, 0_u64), |(count, answers), (_, of_hour)| {
             (count + 1, answers.saturating_add(*of_hour))
         });
         // The newest hour need not be over.
         let time = count.saturating_sub(1) * HOUR.unsigned_abs();
-        candidate.row.absence = Absence {
+        let proven = Absence {
             responses: answers,
             time: Duration::from_secs(time),
         };
+        candidate.row.absence = before.plus(proven);
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "tests/last_values.rs"]
+mod tests;

@@ -11,6 +11,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::source::{DamagedDatabase, NamedRow};
 use crate::db::database::{Database, RETENTION_CLOCK};
+use crate::db::last_values::ABSENCES;
 use crate::db::periods::HOUR;
 use crate::db::quota;
 use crate::db::tiers::{self, Tiers, read_meta, write_meta};
@@ -247,7 +248,7 @@ pub(super) fn copy_quotas(
 ) -> rusqlite::Result<()> {
     let names: BTreeSet<&String> = metadata.keys().collect();
     for name in names {
-        let is_kept = quota::is_name(name) || name == RETENTION_CLOCK;
+        let is_kept = quota::is_name(name) || name == RETENTION_CLOCK || name == ABSENCES;
         if is_kept
             && let Value::Text(text) = &metadata[name]
             && read_meta::<Value>(target, name)?.is_none()

@@ -112,6 +112,8 @@ CREATE TABLE node (
                                -- retention_clock: domain::retention_clock, as text
                                -- quota:NAME: until when the quota of the source NAME is
                                --   spent (quota.rs has the format)
+                               -- absences: for how long keys have been absent from good
+                               --   responses, JSON (domain::ledger::SavedAbsences)
                                -- salvage: damaged files that are being recovered, a path a line
     value ANY
 ) STRICT, WITHOUT ROWID;

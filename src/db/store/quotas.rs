@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Store, StoreShared};
+use crate::db::last_values::ABSENCES;
 use crate::db::quota;
+use crate::db::tiers::write_meta;
+use crate::domain::ledger::SavedAbsences;
 use crate::domain::quota::QuotaReservation;
 use crate::limits;
 
@@ -14,6 +17,8 @@ use crate::limits;
 #[derive(Default)]
 pub(super) struct Reservations {
     pub waiting: BTreeMap<Arc<str>, String>,
+    /// For how long keys have been absent; nobody waits for it.
+    absences: Option<String>,
     /// Counts what was handed in, and how much of that the disk has taken or refused.
     requested: u64,
     completed: u64,
@@ -42,6 +47,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Has it written soon for how long keys have been absent.
+    pub fn save_absences(&self, absences: &SavedAbsences) {
+        self.shared.queue.lock().reservations.absences = Some(absences.to_text());
+    }
+}
+
 impl StoreShared {
     /// Writes the waiting reservations, if there is a database; after an error they wait on.
     pub(super) fn flush_reservations(&self) -> rusqlite::Result<()> {
@@ -49,9 +61,10 @@ impl StoreShared {
         queue.has_urgent = false;
         let requested = queue.reservations.requested;
         let mut waiting = std::mem::take(&mut queue.reservations.waiting);
+        let mut absences = queue.reservations.absences.take();
         drop(queue);
         let mut written = Ok(());
-        if !waiting.is_empty()
+        if (!waiting.is_empty() || absences.is_some())
             && let Some(database) = &mut *self.database.lock()
         {
             written = (|| {
@@ -59,11 +72,15 @@ impl StoreShared {
                 for (source, text) in &waiting {
                     quota::write(&transaction, source, text)?;
                 }
+                if let Some(text) = &absences {
+                    write_meta(&transaction, ABSENCES, text)?;
+                }
                 transaction.commit()
             })();
             database.note_write();
             if written.is_ok() {
                 waiting.clear();
+                absences = None;
             }
         }
         let mut queue = self.queue.lock();
@@ -71,6 +88,8 @@ impl StoreShared {
             // What came meanwhile is newer.
             queue.reservations.waiting.entry(source).or_insert(text);
         }
+        let newer = queue.reservations.absences.take();
+        queue.reservations.absences = newer.or(absences);
         queue.reservations.completed = requested;
         self.changed.notify_all();
         written

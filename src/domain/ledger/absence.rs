@@ -21,7 +21,7 @@ impl Absence {
         self.responses >= limits::FORGET_AFTER_RESPONSES && self.time >= forget_after
     }
 
-    fn plus(self, more: Absence) -> Absence {
+    pub fn plus(self, more: Absence) -> Absence {
         Absence {
             responses: self.responses.saturating_add(more.responses),
             time: self.time.saturating_add(more.time),

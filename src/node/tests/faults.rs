@@ -95,6 +95,8 @@ impl TestNode {
             commit_alerts: Box::new(|_| ()),
             node: Box::new(NodeFacts::default),
             probe_sources: Box::new(|| ()),
+            save_absences: Box::new(|_| ()),
+            absences_due: crate::domain::time::Mono(0),
             subscribers: vec![Box::new(move |snapshot| {
                 published.publish(snapshot.clone());
             })],
