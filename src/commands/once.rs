@@ -91,10 +91,15 @@ pub fn published(plan: &Plan, fetched: &[Fetched]) -> Option<Snapshot> {
 /// The observation with the units of `[key.NAME]`, as they are published.
 fn with_configured_units(plan: &Plan, observation: &Observation) -> Observation {
     let mut observation = observation.clone();
-    if let FetchOutcome::Readings { readings, .. } = &mut observation.outcome {
-        for reading in readings {
-            let unit = plan.key_setting(&reading.key, |key| key.unit.clone());
-            reading.unit = unit.or(reading.unit.take());
+    if let FetchOutcome::Readings {
+        readings, series, ..
+    } = &mut observation.outcome
+    {
+        let readings = readings.iter_mut().map(|it| (&it.key, &mut it.unit));
+        let series = series.iter_mut().map(|it| (&it.key, &mut it.unit));
+        for (key, unit) in readings.chain(series) {
+            let configured = plan.key_setting(key, |key| key.unit.clone());
+            *unit = configured.or(unit.take());
         }
     }
     observation

@@ -39,8 +39,11 @@ fn write_all(
     for (plan, observation) in results {
         let (result, readings, issues) = match &observation.outcome {
             FetchOutcome::Readings {
-                readings, issues, ..
-            } => ("ok", readings.len(), issues.len()),
+                readings,
+                series,
+                issues,
+                ..
+            } => ("ok", readings.len() + series.len(), issues.len()),
             FetchOutcome::Unchanged => ("unchanged", 0, 0),
             FetchOutcome::Empty => ("ok", 0, 0),
             FetchOutcome::Failed { failure, issues } => (failure.cause.name(), 0, issues.len()),
@@ -61,23 +64,8 @@ fn write_all(
         (5, _) => Some(YELLOW),
         _ => None,
     })?;
-    let mut records = Columns::new(colour, &["SOURCE", "KEY", "VALUE", "UNIT"]);
-    for (plan, observation) in results {
-        if let FetchOutcome::Readings { readings, .. } = &observation.outcome {
-            for reading in readings {
-                records.rows.push(vec![
-                    plan.name.to_string(),
-                    reading.key.to_string(),
-                    reading.value.to_string(),
-                    reading.unit.as_deref().unwrap_or("").to_owned(),
-                ]);
-            }
-        }
-    }
-    if records.rows.len() > 1 {
-        writeln!(out)?;
-        records.write(out, |_, _| None)?;
-    }
+    write_records(out, results, colour)?;
+    write_series(out, results, colour)?;
     for (plan, observation) in results {
         let (failure, issues) = match &observation.outcome {
             FetchOutcome::Readings { issues, .. } => (None, issues.as_slice()),
@@ -96,6 +84,75 @@ fn write_all(
         for issue in issues {
             writeln!(out, "  {issue}")?;
         }
+    }
+    Ok(())
+}
+
+fn write_records(
+    out: &mut String,
+    results: &[(&SourcePlan, Observation)],
+    colour: bool,
+) -> std::fmt::Result {
+    let mut records = Columns::new(colour, &["SOURCE", "KEY", "VALUE", "UNIT"]);
+    for (plan, observation) in results {
+        if let FetchOutcome::Readings {
+            readings, series, ..
+        } = &observation.outcome
+        {
+            for reading in readings {
+                records.rows.push(vec![
+                    plan.name.to_string(),
+                    reading.key.to_string(),
+                    reading.value.to_string(),
+                    reading.unit.as_deref().unwrap_or("").to_owned(),
+                ]);
+            }
+            for series in series {
+                let shown = series.shown_at(observation.at.wall);
+                records.rows.push(vec![
+                    plan.name.to_string(),
+                    series.key.to_string(),
+                    shown.map_or_else(|| "-".to_owned(), |it| it.value.to_string()),
+                    series.unit.as_deref().unwrap_or("").to_owned(),
+                ]);
+            }
+        }
+    }
+    if records.rows.len() > 1 {
+        writeln!(out)?;
+        records.write(out, |_, _| None)?;
+    }
+    Ok(())
+}
+
+/// How many elements a series has, and from when to when.
+fn write_series(
+    out: &mut String,
+    results: &[(&SourcePlan, Observation)],
+    colour: bool,
+) -> std::fmt::Result {
+    let mut table = Columns::new(colour, &["SOURCE", "SERIES", "ELEMENTS", "FROM", "TO"]);
+    for (plan, observation) in results {
+        let FetchOutcome::Readings { series, .. } = &observation.outcome else {
+            continue;
+        };
+        for series in series {
+            let (Some(first), Some(last)) = (series.elements.first(), series.elements.last())
+            else {
+                continue;
+            };
+            table.rows.push(vec![
+                plan.name.to_string(),
+                series.key.to_string(),
+                series.elements.len().to_string(),
+                first.start.to_string(),
+                last.end.unwrap_or(last.start).to_string(),
+            ]);
+        }
+    }
+    if table.rows.len() > 1 {
+        writeln!(out)?;
+        table.write(out, |_, _| None)?;
     }
     Ok(())
 }
@@ -206,7 +263,7 @@ mod tests {
     use super::*;
     use crate::domain::failure::{Cause, Failure};
     use crate::domain::plan::test_plan;
-    use crate::domain::reading::{Issue, Reading, Reason, Value};
+    use crate::domain::reading::{Issue, Reading, Reason, Series, ShownElement, TimedValue, Value};
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
     use std::time::Duration;
 
@@ -234,7 +291,19 @@ mod tests {
         let plan = test_plan(2, Duration::from_secs(60));
         let good = observation(FetchOutcome::Readings {
             observed: None,
-            series: Vec::new(),
+            series: vec![Series {
+                key: "price".into(),
+                unit: Some("ct/kWh".into()),
+                shown: ShownElement::Current,
+                elements: [(-1, 5.0), (3, 6.0)]
+                    .map(|(hour, value)| TimedValue {
+                        start: Wall::from_second(hour * 3_600),
+                        end: Some(Wall::from_second((hour + 1) * 3_600 + 1)),
+                        value: Value::Number(value),
+                        is_stated: false,
+                    })
+                    .into(),
+            }],
             readings: vec![Reading {
                 key: "temperature".into(),
                 value: Value::Number(21.4),
@@ -257,11 +326,15 @@ mod tests {
         let results = [(&plan.sources[0], good), (&plan.sources[1], bad)];
         let expected = "\
 SOURCE   RESULT  TIME   BYTES  READINGS  ISSUES
-source0  ok      42 ms  321    1         1
+source0  ok      42 ms  321    2         1
 source1  dns     42 ms  321    0         0
 
 SOURCE   KEY          VALUE  UNIT
 source0  temperature  21.4   °C
+source0  price        5      ct/kWh
+
+SOURCE   SERIES  ELEMENTS  FROM                  TO
+source0  price   2         1969-12-31T23:00:00Z  1970-01-01T04:00:01Z
 
 source0:
   missing: /h: expected a number, found nothing

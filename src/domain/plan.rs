@@ -63,7 +63,7 @@ pub struct SourcePlan {
     pub observed_at: Option<ValuePath>,
     /// The zone of a time that names none.
     pub observed_zone: TimeZone,
-    /// The zone of date placeholders.
+    /// The zone of date placeholders, and of times that are written as text.
     pub placeholder_zone: TimeZone,
     /// An object that names the unit of each field.
     pub units_at: Option<ValuePath>,

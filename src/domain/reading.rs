@@ -75,6 +75,19 @@ pub struct Series {
     pub elements: Vec<TimedValue>,
 }
 
+impl Series {
+    /// The element that is the value at `now`.
+    pub fn shown_at(&self, now: Wall) -> Option<&TimedValue> {
+        let begun = self.elements.partition_point(|it| it.start <= now);
+        let newest = self.elements.get(begun.checked_sub(1)?)?;
+        let is_shown = match self.shown {
+            ShownElement::Current => newest.end.is_none_or(|end| now < end),
+            ShownElement::Newest => true,
+        };
+        is_shown.then_some(newest)
+    }
+}
+
 /// The value of one element.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimedValue {

@@ -173,12 +173,23 @@ fn combined() -> Vec<RecordSelector> {
         ..RecordSelector::new("by_path", "")
     };
     by_path.elements.newest_by = Some(ElementTime::Path("/time".into()));
+    let mut current = RecordSelector {
+        each: Some(json_path("$..*")),
+        ..RecordSelector::new("now.{../#}", json_path("$[?@>0]"))
+    };
+    current.elements.now = Some(ElementTime::Path("/time".into()));
+    current.elements.end_at = Some(json_path("$..id"));
+    current.elements.ahead = Some(1);
+    let mut timed = RecordSelector::new("timed", json_path("$..*"));
+    timed.elements.element_time = Some(ElementTime::Parallel);
+    timed.elements.times_at = Some(json_path("$..*"));
     let aggregates = AggregateFunction::ALL.into_iter().map(|aggregate| {
         let mut pick = RecordSelector::new(aggregate.name(), json_path("$..*"));
         pick.elements.aggregate = Some(aggregate);
+        pick.elements.times_at = aggregate.is_time().then(|| json_path("$..*"));
         pick
     });
-    [newest, listed, by_path]
+    [newest, listed, by_path, current, timed]
         .into_iter()
         .chain(aggregates)
         .collect()
@@ -201,6 +212,18 @@ fn check(body: &Json, last_accepted: &mut LastAccepted, now: Mono) {
             assert!(reading.value.number().is_none_or(f64::is_finite));
             let text = reading.value.text().unwrap_or_default();
             assert!(text.len() <= limits::TEXT_BYTES && !text.contains('\n'));
+        }
+        for series in &taken.series {
+            let elements = series.elements.as_slice();
+            assert!((1..=limits::SERIES_ELEMENTS).contains(&elements.len()));
+            for pair in elements.windows(2) {
+                assert!(pair[0].start < pair[1].start);
+                assert!(
+                    pair[0]
+                        .end
+                        .is_none_or(|end| pair[0].start < end && end <= pair[1].start)
+                );
+            }
         }
         last_accepted.record(&plan, &taken.readings, now);
     }

@@ -337,7 +337,7 @@ pub static OPTIONS: [SourceOption; 34] = [
         "time zone",
         "none (UTC)",
         "\"Europe/Berlin\"",
-        "Time zone of `observed_at`, for times that name none; and of [date placeholders](#date-and-time-placeholders), which are in `timezone` where this is not set.",
+        "Time zone of `observed_at` and of the times of elements, where they name none; and of [date placeholders](#date-and-time-placeholders), which are in `timezone` where this is not set.",
         |draft, option| {
             let zone = option.entry().and_then(|it| read_observed_zone(&it));
             draft.source.zone.clone_from(&zone);

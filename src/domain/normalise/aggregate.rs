@@ -87,7 +87,7 @@ impl SelectedRecords<'_> {
             if is_nearer || is_earlier { other } else { best }
         });
         let local = found.and_then(|(_, wall)| Timestamp::from_millisecond(wall.0).ok());
-        let Some(local) = local.map(|it| self.source.observed_zone.to_datetime(it)) else {
+        let Some(local) = local.map(|it| self.source.placeholder_zone.to_datetime(it)) else {
             return;
         };
         self.publish(Reading {

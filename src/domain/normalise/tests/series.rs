@@ -39,6 +39,7 @@ fn timed(each: &str, at: &str, start: &str) -> RecordSelector {
 
 fn read(pick: RecordSelector, body: &Json) -> Normalised {
     let source = SourcePlan {
+        placeholder_zone: TimeZone::get("Europe/Berlin").expect("zone"),
         selection: Selection::Selectors(vec![pick]),
         observed_zone: TimeZone::get("Europe/Berlin").expect("zone"),
         ..SourcePlan::default()
