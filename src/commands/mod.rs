@@ -7,6 +7,7 @@ mod explanation;
 mod export;
 mod healthcheck;
 mod licenses;
+mod list_proposal;
 mod once;
 mod operations;
 mod pick;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::{FAILED, USAGE_ERROR, load_config, print_out};
+use super::{FAILED, USAGE_ERROR, list_proposal, load_config, print_out};
 use crate::config::{Config, Overrides, SourceTarget};
 use crate::domain::json_path::SegmentKind;
 use crate::domain::normalise::{describe_missing_value, number_option};
@@ -140,7 +140,7 @@ fn describe(path: &ValuePath, filled: &ValuePath, tree: &Json, numbers: Numbers)
         text += &format!("… and {} more\n", found.len() - rows.len());
     }
     let lines = match found.as_slice() {
-        [_] => one_record(path, first, numbers),
+        [_] => one_record(path, first, tree, numbers),
         several => record_of_each(path, several, tree, numbers),
     };
     text += &format!("\n[source.records]\n{lines}\n");
@@ -148,7 +148,7 @@ fn describe(path: &ValuePath, filled: &ValuePath, tree: &Json, numbers: Numbers)
 }
 
 /// The line for one value.
-fn one_record(path: &ValuePath, found: &LocatedValue<'_>, numbers: Numbers) -> String {
+fn one_record(path: &ValuePath, found: &LocatedValue<'_>, tree: &Json, numbers: Numbers) -> String {
     let key = bare_or_quoted(&key_of(&found.pointer));
     let at = quoted_path(path.as_str());
     match found.value {
@@ -158,7 +158,7 @@ fn one_record(path: &ValuePath, found: &LocatedValue<'_>, numbers: Numbers) -> S
             options => format!("{key} = {{ at = {at}{options} }}"),
         },
         Json::Null => format!("{key} = {at}  # null now"),
-        Json::Array(_) => format!("# {at} is a list: choose an element by a position or a filter"),
+        Json::Array(_) => list_proposal::of_list(path, found, tree),
         Json::Object(fields) => match fields.iter().find(|it| is_reading(it.1)) {
             Some((name, _)) => format!("# {at} is an object: choose a field, such as {name}"),
             None => format!("# {at} is an object: choose a field"),
@@ -201,12 +201,11 @@ fn record_of_each(
         && let Some(parent) = path.prefix(before.len())
         && let Some(element) = parent.select(tree).first()
     {
-        return each_line(
-            parent.as_str(),
-            &format!("{}{name}", element_key(element)),
-            &format!("/{}", escape(name)),
-            &options_of_all(found, numbers),
-        );
+        let at = format!("/{}", escape(name));
+        let options = options_of_all(found, numbers);
+        let key = format!("{}{name}", element_key(element));
+        let line = each_line(parent.as_str(), &key, &at, &options);
+        return line + &list_proposal::newest(parent.as_str(), name, &at, element);
     }
     let Some(LocatedValue {
         value: Json::Object(fields),
@@ -229,7 +228,8 @@ fn record_of_each(
     let value = fields.iter().find(|it| is_reading(it.1) && is_other(it.0));
     let value = value.map_or("field", |it| it.0.as_str());
     let at = format!("/{}", escape(value));
-    each_line(path.as_str(), &format!("{key}{value}"), &at, "")
+    let line = each_line(path.as_str(), &format!("{key}{value}"), &at, "");
+    line + &list_proposal::newest(path.as_str(), value, &at, &element)
 }
 
 fn each_line(each: &str, key: &str, at: &str, options: &str) -> String {
