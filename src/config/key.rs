@@ -248,7 +248,7 @@ pub fn check_shared_keys(
             let is_merged = keys.get(key).is_some_and(|key| key.merge.is_some());
             if provider != &*source.plan.name && !is_merged {
                 let is_template =
-                    |selector: &RecordSelector| selector.each.is_some() && *selector.key == **key;
+                    |selector: &RecordSelector| selector.is_template() && *selector.key == **key;
                 let prefix = prefix_advice(&source.plan.name, source.plan.has_shared_prefix);
                 let advice = match &source.plan.selection {
                     // `[key.NAME]` cannot name a template, only the keys made from it.
