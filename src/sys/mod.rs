@@ -1,4 +1,4 @@
-//! Operating system: clocks, threads, locks, signals, systemd, files, TLS roots.
+//! Operating system: clocks, threads, locks, signals, systemd, files, name lookup, TLS roots.
 //!
 //! No other folder calls the system for these.
 
