@@ -235,30 +235,41 @@ fn read_words(entry: &TableEntry<'_>) -> Vec<(String, String)> {
     words
 }
 
-/// A key that several sources write needs `merge`.
+/// A key that several sources write needs `merge`; a series cannot have it.
 pub fn check_shared_keys(
     reader: &ConfigReader<'_>,
     sources: &[(SourceConfig, KeySpans)],
     keys: &BTreeMap<Arc<str>, KeyPlan>,
 ) {
-    let mut first_provider: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut first_provider: BTreeMap<&str, &SourceConfig> = BTreeMap::new();
     for (source, named) in sources {
         for (key, span) in named {
-            let provider = *first_provider.entry(key).or_insert(&source.plan.name);
+            let first = *first_provider.entry(key).or_insert(source);
+            if first.plan.name == source.plan.name {
+                continue;
+            }
             let is_merged = keys.get(key).is_some_and(|key| key.merge.is_some());
-            if provider != &*source.plan.name && !is_merged {
+            let is_series = [first, source].map(|it| it.plan.shown_element(key).is_some());
+            let prefix = prefix_advice(&source.plan.name, source.plan.has_shared_prefix);
+            let provider = &first.plan.name;
+            let message = if is_series.contains(&true) {
+                format!(
+                    "the source {provider:?} gives the key {key:?} too, and values with times of \
+                     their own (`now`, `element_time`) are not merged: {prefix}"
+                )
+            } else if is_merged {
+                continue;
+            } else {
                 let is_template =
                     |selector: &RecordSelector| selector.is_template() && *selector.key == **key;
-                let prefix = prefix_advice(&source.plan.name, source.plan.has_shared_prefix);
                 let advice = match &source.plan.selection {
                     // `[key.NAME]` cannot name a template, only the keys made from it.
                     Selection::Selectors(selectors) if selectors.iter().any(is_template) => prefix,
                     _ => format!("{prefix}, or {}", merge_advice(key)),
                 };
-                let message =
-                    format!("the source {provider:?} gives the key {key:?} too: {advice}");
-                reader.problem(span, message);
-            }
+                format!("the source {provider:?} gives the key {key:?} too: {advice}")
+            };
+            reader.problem(span, message);
         }
     }
 }

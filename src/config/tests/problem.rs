@@ -43,6 +43,14 @@ fn every_problem_has_a_location_and_a_fix() {
             "a derived key that is merged",
             &format!("{METER}[derived.a]\nformula = \"power\"\n[key.a]\nmerge = \"mean\"\n"),
         ),
+        (
+            "a series that is merged",
+            &format!(
+                "{METER}[source.records]\nprice = {{ each = \"/l\", now = \"/t\", at = \"/p\" }}\n\
+                 [[source]]\nname = \"other\"\nurl = \"http://o.local/\"\n[source.records]\nprice = \"/p\"\n\
+                 [key.price]\nmerge = \"latest\"\n"
+            ),
+        ),
         ("unknown table", &format!("{METER}\n[alrt]\n")),
         ("nothing to fetch", "listen = \"127.0.0.1:8000\"\n"),
         (

@@ -295,6 +295,75 @@ fn a_long_list_becomes_rows_in_parts_of_whole_days() {
     assert!(parts[0].last().map(day) < parts[1].first().map(day));
 }
 
+#[test]
+fn a_restart_goes_on_with_the_forecast_and_drops_that_of_keys_without_one() {
+    let forecast = |key: &str, source: &str| Forecast {
+        key: key.into(),
+        unit: Some("ct/kWh".into()),
+        source: source.into(),
+        elements: elements(&[(0, 1.0), (HOUR, 2.0), (2 * HOUR, 3.0)]).into(),
+    };
+    let restored = |key: &str| RestoredRecord {
+        key: key.into(),
+        value: Value::Number(1.0),
+        unit: None,
+        source: "source0".into(),
+        stamp: Stamp::restored(second(0), true),
+        absence: Absence::default(),
+    };
+    let mut ledger = Ledger::new(plan(ShownElement::Current));
+    ledger.restore(vec![restored("price")]);
+    ledger.restore_forecasts(vec![
+        forecast("gone", "source0"),
+        forecast("price", "source9"),
+    ]);
+    // Until the clock tells, what was shown may be over.
+    let doubtful = Moment {
+        trust: ClockTrust::Untrusted,
+        ..at(60)
+    };
+    let changes = ledger.advance(doubtful);
+    assert_eq!(values(&ledger.snapshot(doubtful)), ["price 1 stale"]);
+    assert_eq!(changes.rows, []);
+    assert_eq!(forecast_keys(&changes), [("gone", 0)]);
+    // Two elements began while the node was off.
+    let changes = ledger.advance(at(7_300));
+    let began = [(0, 1.0), (HOUR, 2.0), (2 * HOUR, 3.0)];
+    assert_eq!(rows(&changes), row_pairs(&began));
+    assert_eq!(changes.rows[0].unit.as_deref(), Some("ct/kWh"));
+    assert_eq!(values(&ledger.snapshot(at(7_300))), ["price 3"]);
+    assert_eq!(forecast_keys(&changes), [("price", 1)]);
+}
+
+/// Keys and how many elements each is to have.
+fn forecast_keys(changes: &SeriesChanges) -> Vec<(&str, usize)> {
+    let forecasts = changes.forecasts.iter();
+    forecasts.map(|it| (&*it.key, it.elements.len())).collect()
+}
+
+#[test]
+fn a_key_that_is_forgotten_takes_its_forecast_along() {
+    let mut plan = test_plan(1, Duration::from_secs(300));
+    plan.sources[0].selection = Selection::Selectors(vec![RecordSelector::new("other", "/o")]);
+    plan.sources[0].forget_after = Duration::from_secs(3_600);
+    let mut ledger = Ledger::new(Arc::new(plan));
+    let list = [(0, 1.0), (999 * HOUR, 2.0)];
+    ledger.apply(observation(0, 60, prices(ShownElement::Current, &list)));
+    ledger.advance(at(60));
+    for turn in 1..=40 {
+        let outcome = readings(None, &[("other", 1.0)]);
+        ledger.apply(observation(0, 60 + turn * 300, outcome));
+        let changes = ledger.advance(at(60 + turn * 300));
+        let expected: &[(&str, usize)] = match turn {
+            // What was ahead is cancelled at once, what is shown goes with its key.
+            1 => &[("price", 1)],
+            30 => &[("price", 0)],
+            _ => &[],
+        };
+        assert_eq!(forecast_keys(&changes), expected, "answer {turn}");
+    }
+}
+
 /// What a database would hold, and what follows from it at a restart.
 #[derive(Default)]
 struct Disk {
