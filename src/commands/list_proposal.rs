@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
 use crate::domain::normalise::read_time;
+use crate::domain::time::Wall;
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use crate::domain::value_path::{LocatedValue, ValuePath, escape, unescape};
 
@@ -66,15 +67,18 @@ fn times_beside(list: &LocatedValue<'_>, tree: &Json) -> Option<String> {
     (pointer != list.pointer).then_some(pointer)
 }
 
-/// A line for the newest of several elements, if they have a time.
-pub fn newest(each: &str, name: &str, at: &str, element: &Json) -> String {
+/// A line for several elements as one key, if they have a time.
+pub fn timed(each: &str, name: &str, at: &str, element: &Json) -> String {
     let Json::Object(fields) = element else {
         return String::new();
     };
-    let time = fields.iter().find(|it| is_time(it.1) && it.0 != name);
-    time.map_or_else(String::new, |(time, _)| {
+    let times = fields.iter().filter(|it| it.0 != name);
+    let times = times.filter_map(|(name, value)| Some((time_of(value)?, name)));
+    // Of a begin and an end it is the begin.
+    times.min().map_or_else(String::new, |(_, time)| {
         format!(
-            "\n# or the newest: {} = {{ each = {}, at = {}, newest_by = {} }}",
+            "\n# or the newest: {} = {{ each = {}, at = {}, newest_by = {} }}\n\
+             # or the one that is now: now = …; or all at their times: element_time = …",
             bare_or_quoted(name),
             quoted(each),
             quoted(at),
@@ -83,8 +87,12 @@ pub fn newest(each: &str, name: &str, at: &str, element: &Json) -> String {
     })
 }
 
+fn time_of(value: &Json) -> Option<Wall> {
+    read_time(Some(value), &TimeZone::UTC).ok()
+}
+
 fn is_time(value: &Json) -> bool {
-    read_time(Some(value), &TimeZone::UTC).is_ok()
+    time_of(value).is_some()
 }
 
 fn name_of(pointer: &str) -> String {
@@ -104,7 +112,7 @@ mod tests {
     fn a_list_is_proposed_with_its_times() {
         let tree = json!({
             "hourly": {"time": ["2026-11-29T10:00", "2026-11-29T11:00"], "t 2m": [1.5, 2], "short": [1]},
-            "data": [{"start": 1_795_946_400, "p": 5}],
+            "data": [{"end": 1_795_950_000, "start": 1_795_946_400, "p": 5}],
         });
         for (path, expected) in [
             (
@@ -132,9 +140,10 @@ mod tests {
         }
         assert_eq!(json_path_of("/a/0/b c/it's"), "$.a[0]['b c']['it\\'s'][*]");
         assert_eq!(
-            newest("$.data[*]", "p", "/p", &tree["data"][0]),
-            "\n# or the newest: p = { each = \"$.data[*]\", at = \"/p\", newest_by = \"/start\" }"
+            timed("$.data[*]", "p", "/p", &tree["data"][0]),
+            "\n# or the newest: p = { each = \"$.data[*]\", at = \"/p\", newest_by = \"/start\" }\n\
+             # or the one that is now: now = …; or all at their times: element_time = …"
         );
-        assert_eq!(newest("$.data[*]", "start", "/start", &tree["data"][0]), "");
+        assert_eq!(timed("$.data[*]", "p", "/p", &json!({"p": 5, "id": 7})), "");
     }
 }

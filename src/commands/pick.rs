@@ -205,7 +205,7 @@ fn record_of_each(
         let options = options_of_all(found, numbers);
         let key = format!("{}{name}", element_key(element));
         let line = each_line(parent.as_str(), &key, &at, &options);
-        return line + &list_proposal::newest(parent.as_str(), name, &at, element);
+        return line + &list_proposal::timed(parent.as_str(), name, &at, element);
     }
     let Some(LocatedValue {
         value: Json::Object(fields),
@@ -229,7 +229,7 @@ fn record_of_each(
     let value = value.map_or("field", |it| it.0.as_str());
     let at = format!("/{}", escape(value));
     let line = each_line(path.as_str(), &format!("{key}{value}"), &at, "");
-    line + &list_proposal::newest(path.as_str(), value, &at, &element)
+    line + &list_proposal::timed(path.as_str(), value, &at, &element)
 }
 
 fn each_line(each: &str, key: &str, at: &str, options: &str) -> String {

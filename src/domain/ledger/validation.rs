@@ -8,6 +8,7 @@ use super::Ledger;
 use super::conflict::{Conflict, KeyProvider};
 use crate::domain::freshness::is_ahead;
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason};
+use crate::domain::time::Wall;
 use crate::limits;
 
 impl Ledger {
@@ -24,11 +25,31 @@ impl Ledger {
             return;
         };
         let FetchOutcome::Readings {
-            observed, issues, ..
+            observed,
+            readings,
+            issues,
+            ..
         } = &mut observation.outcome
         else {
             return;
         };
+        let is_wrong = |own: &Wall| at.trust.is_trusted() && is_ahead(*own, at.wall);
+        let newest = readings.iter().max_by_key(|reading| reading.observed);
+        if let Some(reading) = newest
+            && let Some(own) = reading.observed.filter(is_wrong)
+        {
+            issues.push(Issue {
+                reason: Reason::BadTime,
+                key: None,
+                pointer: reading.key.to_string(),
+                expected: format!(
+                    "a newest element that is at most {} min ahead of this node's clock: the record \
+                     counts from when the answer came; of a forecast read `now` or `element_time`",
+                    limits::CLOCK_TOLERANCE.as_secs() / 60
+                ),
+                found: own.to_string(),
+            });
+        }
         let upstream_times = observation
             .upstream
             .iter()
@@ -37,7 +58,7 @@ impl Ledger {
             .map(|upstream_times| upstream_times.observed)
             .chain(*observed)
             .max();
-        let Some(own) = own.filter(|own| at.trust.is_trusted() && is_ahead(*own, at.wall)) else {
+        let Some(own) = own.filter(is_wrong) else {
             return;
         };
         let pointer = plan.observed_at.as_ref().map(ToString::to_string);

@@ -249,6 +249,24 @@ fn a_time_ahead_is_not_believed_and_moves_nothing_into_the_future() {
 }
 
 #[test]
+fn a_record_counts_from_the_time_of_its_newest_element() {
+    let mut ledger = ledger(1);
+    let mut newest = |second: u64, own: i64| {
+        let mut outcome = readings(Some(second as i64), &[("t", own as f64)]);
+        if let FetchOutcome::Readings { readings, .. } = &mut outcome {
+            readings[0].observed = Some(Wall::from_second(T0 + own));
+        }
+        let rows = ledger.apply(observation(0, second, outcome));
+        let issues = ledger.snapshot(at(second)).sources[0].health.issues.len();
+        (rows[0].stamp.observed.second() - T0, issues)
+    };
+    assert_eq!(newest(100, 5), (5, 0));
+    // A clock that is ahead.
+    assert_eq!(newest(200, 9_000), (200, 1));
+    assert_eq!(newest(300, 250), (250, 0));
+}
+
+#[test]
 fn a_time_told_before_the_clock_is_set_is_judged_when_it_is() {
     let slow = |second: u64| Moment {
         trust: ClockTrust::Untrusted,
