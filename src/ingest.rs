@@ -4,10 +4,13 @@
 //! than until the snapshot changes by itself: a value becomes stale, an alert opens, the clock
 //! becomes trusted. It never waits for the disk, and it decides nothing: `domain` does.
 
+mod derived_windows;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+pub use self::derived_windows::WindowUpkeep;
 use crate::domain::alert;
 use crate::domain::alert::{AlertCommit, AlertFacts, AlertRules, AlertState, NodeFacts};
 use crate::domain::ledger::{Forecast, Ledger, RecordRow, SavedAbsences};
@@ -39,6 +42,8 @@ pub struct Ingest {
     pub save_absences: Box<dyn Fn(SavedAbsences) + Send>,
     /// When that is due again.
     pub absences_due: Mono,
+    /// Saves and rebuilds the windows of derived keys.
+    pub windows: WindowUpkeep,
     /// How storage, displays and mail are doing; must not block.
     pub node: Box<dyn Fn() -> NodeFacts + Send>,
     /// Polls every source early that was not polled lately; must not block.
@@ -58,6 +63,7 @@ impl Ingest {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => {
                     self.save_absences(self.clock.now());
+                    self.windows.save(&self.ledger);
                     return;
                 }
             };
@@ -74,6 +80,7 @@ impl Ingest {
     pub fn step(&mut self, arrived: Vec<Observation>, started: Mono) -> Duration {
         let now = self.clock.now();
         self.ledger.fix_timestamps(now);
+        self.windows.take_rebuilt(&mut self.ledger);
         // What the time has come for before what arrived.
         self.promote(now);
         let has_arrived = !arrived.is_empty();
@@ -82,13 +89,14 @@ impl Ingest {
             let conflict = self.ledger.conflict(source).cloned();
             let mut rows = self.ledger.apply(observation);
             self.log_conflict(source, conflict.as_ref());
-            rows.extend(self.ledger.derive(now));
+            let derived = self.ledger.derive(now, &rows);
+            rows.extend(derived);
             (self.store)(rows);
         }
         if has_arrived {
             self.promote(now);
         }
-        let rows = self.ledger.derive(now);
+        let rows = self.ledger.derive(now, &[]);
         if !rows.is_empty() {
             (self.store)(rows);
         }
@@ -96,6 +104,7 @@ impl Ingest {
             self.absences_due = now.mono.after(limits::ABSENCES_SAVE_INTERVAL);
             self.save_absences(now);
         }
+        self.windows.step(&self.ledger, now);
         let snapshot = self.snapshot(now, started);
         let wait = match snapshot.changes_at {
             Some(at) => at.since(now.mono).min(limits::INGEST_WAIT_TIMEOUT),
@@ -111,7 +120,10 @@ impl Ingest {
     /// Promotes the elements of series whose time has come.
     fn promote(&mut self, now: Moment) {
         let changes = self.ledger.advance(now);
-        (self.store)(changes.rows);
+        let mut rows = changes.rows;
+        let derived = self.ledger.derive(now, &rows);
+        rows.extend(derived);
+        (self.store)(rows);
         if !changes.forecasts.is_empty() {
             (self.store_forecasts)(changes.forecasts);
         }
@@ -201,6 +213,7 @@ mod tests {
                 probe_sources: Box::new(|| ()),
                 save_absences: Box::new(|_| ()),
                 absences_due: Mono(0),
+                windows: WindowUpkeep::new(Box::new(())),
                 commit_alerts: Box::new({
                     let committed = committed.clone();
                     move |commit| committed.lock().unwrap().push(commit)

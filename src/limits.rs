@@ -86,6 +86,14 @@ pub const ELEMENTS_AHEAD: u64 = 1_000;
 pub const JSON_PATH_BYTES: usize = 512;
 /// Derived keys: each is computed anew for every observation.
 pub const DERIVED_KEYS: usize = 200;
+/// How often a window's value is stored at least while it does not change: charts of a day then
+/// have no gap.
+pub const UNCHANGED_WINDOW_INTERVAL: Duration = Duration::from_secs(300);
+/// How long a value holds where nothing says when it is stale: three times the default interval
+/// of sources.
+pub const DEFAULT_HOLD: Duration = Duration::from_secs(900);
+/// The longest `over` of a derived key: a leap year.
+pub const MAX_WINDOW: Duration = Duration::from_secs(366 * 86_400);
 /// Bytes of a formula: a line that a person still understands.
 pub const FORMULA_BYTES: usize = 1_000;
 /// Parentheses, signs and powers of a formula that are open at once: it is parsed recursively.
@@ -133,6 +141,28 @@ pub const TRUSTED_ADDRESSES: usize = 64;
 /// Bytes of a file that a person writes: the configuration, `.env`, a password, certificates.
 /// The largest is a bundle of root certificates, 250 kB.
 pub const TEXT_FILE_BYTES: u64 = 4_000_000;
+
+/// Rows of its input that a window of a derived key keeps one by one, 32 bytes each: a late row is
+/// counted exactly among the newest day of a source that is asked each minute.
+pub const WINDOW_ROWS: usize = 2_048;
+/// How many are left when the earliest of them are summed up.
+pub const WINDOW_ROWS_KEPT: usize = 1_536;
+/// Parts of a window in which earlier rows are summed up, 80 bytes each: the hours of a month, or
+/// two minutes of a day. So often, at most, rows leave a window.
+pub const WINDOW_BUCKETS: usize = 768;
+/// How often the state of windows is saved: with it a start reads the rows of this time at most.
+pub const WINDOW_SAVE_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
+/// How often it is looked for windows to rebuild, and how often one is rebuilt because of late rows:
+/// that reads the rows of some hours.
+pub const WINDOW_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+pub const WINDOW_REBUILD_INTERVAL: Duration = Duration::from_secs(600);
+/// Rows of all keys that a start reads for windows, 0.2 s on a PC; what is past them is read
+/// afterwards, between commits.
+pub const RESTORED_WINDOW_ROWS: i64 = 150_000;
+/// Rows before a window that are looked at for the one that its first step counts from, and hours
+/// in which they are searched: a fall before it may be judged by them.
+pub const ROWS_BEFORE_WINDOW: i64 = 8;
+pub const HOURS_BEFORE_WINDOW: i64 = 400;
 
 // ---- Fetching ------------------------------------------------------------------------
 

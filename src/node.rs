@@ -31,6 +31,7 @@ use crate::db::error::OpenError;
 use crate::db::last_values::WantedKeys;
 use crate::db::open::DatabaseLocation;
 use crate::db::retention::policy::RetentionPolicy;
+use crate::db::store::derived_windows::StoredWindows;
 use crate::db::store::{self, Store, StoreSettings};
 use crate::db::{backup, last_run, restore, salvage};
 use crate::domain::alert::{AlertCommit, AlertState, NodeFacts};
@@ -38,7 +39,7 @@ use crate::domain::ledger::{Forecast, Ledger, RecordRow, SavedAbsences};
 use crate::domain::plan::Plan;
 use crate::domain::reading::Observation;
 use crate::domain::snapshot::{DataStatus, SnapshotSubscriber};
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, WindowUpkeep};
 use crate::limits;
 use crate::monitor::Published;
 use crate::sys::clock::{Clock, boot_id};
@@ -120,6 +121,7 @@ impl Node {
             commit_alerts: commit_alerts(&store),
             save_absences: save_absences(&store),
             absences_due: clock.now().mono.after(limits::ABSENCES_SAVE_INTERVAL),
+            windows: WindowUpkeep::new(Box::new(StoredWindows(store.clone()))),
             node: node_facts(&store, &serving, &notifiers),
             subscribers,
         };
@@ -283,6 +285,7 @@ fn restore_last_run(
     let mut ledger = Ledger::new(plan.clone());
     ledger.restore(values);
     ledger.restore_forecasts(last_run::forecasts(database, location));
+    restore_windows(&mut ledger, storage, clock);
     for (source, wait) in quotas.waits(config, clock.now().mono).enumerate() {
         ledger.expect_wait(source, wait);
     }
@@ -291,6 +294,22 @@ fn restore_last_run(
         quotas,
         alerts: last_run::alert_state(database, location, boot, clock.now().mono),
     }
+}
+
+/// Restores the windows of derived keys, or has them wait for the rows that are still to be read.
+fn restore_windows(ledger: &mut Ledger, storage: &OpenedStorage, clock: &Arc<dyn Clock>) {
+    let rules = ledger
+        .windows()
+        .map(|(name, window)| (name.clone(), window.rule().clone()));
+    let rules: Vec<_> = rules.collect();
+    let (opened, location) = (&storage.database, &storage.location);
+    let mut restored = last_run::windows(opened, location, &rules, clock.now());
+    for (name, window) in ledger.windows_mut() {
+        if let Some(restored) = restored.remove(name) {
+            *window = restored;
+        }
+    }
+    ledger.windows_changed();
 }
 
 /// Starts the store, which wakes the notifiers whenever the outbox changes.

@@ -228,6 +228,9 @@ fn derived_faults(plan: &Plan, fetched: &[once::Fetched]) -> Vec<Finding> {
     };
     let fault = |it: &DerivedSnapshot| {
         let issue = it.fault()?;
+        if plan.derived.needs_history(&it.key) {
+            return None;
+        }
         let text = format!("{} has no value now: {issue}", it.key);
         Some(match issue.reason {
             Reason::WrongType => Problem(text),

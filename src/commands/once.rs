@@ -62,7 +62,7 @@ pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
     let colour = std::io::stdout().is_terminal();
     let mut text = table::render(&results, colour);
     if let Some(snapshot) = published(plan, fetched) {
-        text += &table::derived(&snapshot, colour);
+        text += &table::derived(plan, &snapshot, colour);
     }
     let found = named().map(|(_, it)| &it.found);
     text += &explanation::render(results.iter().zip(found), colour);
@@ -82,9 +82,9 @@ pub fn published(plan: &Plan, fetched: &[Fetched]) -> Option<Snapshot> {
     let now = moments.max_by_key(|at| at.mono)?;
     let mut ledger = Ledger::new(Arc::new(plan.clone()));
     for it in fetched {
-        ledger.apply(it.observation.clone());
+        let rows = ledger.apply(it.observation.clone());
+        ledger.derive(now, &rows);
     }
-    ledger.derive(now);
     Some(ledger.snapshot(now))
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::api::http_exchange::HttpExchange;
-use crate::domain::plan::SourcePlan;
+use crate::domain::plan::{Plan, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::millis;
@@ -158,23 +158,33 @@ fn write_series(
 }
 
 /// The derived keys of a snapshot, with what is wrong with them; empty if there are none.
-pub fn derived(snapshot: &Snapshot, colour: bool) -> String {
+pub fn derived(plan: &Plan, snapshot: &Snapshot, colour: bool) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = write_derived(&mut out, snapshot, colour);
+    let _ = write_derived(&mut out, plan, snapshot, colour);
     out
 }
 
-fn write_derived(out: &mut String, snapshot: &Snapshot, colour: bool) -> std::fmt::Result {
+fn write_derived(
+    out: &mut String,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    colour: bool,
+) -> std::fmt::Result {
     if snapshot.derived.is_empty() {
         return Ok(());
     }
     let mut table = Columns::new(colour, &["DERIVED KEY", "VALUE", "UNIT", "COMPUTED FROM"]);
     for derived in &snapshot.derived {
         let record = snapshot.record(&derived.key);
+        let value = match record {
+            _ if plan.derived.needs_history(&derived.key) => "needs history".to_owned(),
+            Some(record) => record.value.to_string(),
+            None => "-".to_owned(),
+        };
         table.rows.push(vec![
             derived.key.to_string(),
-            record.map_or("-".to_owned(), |record| record.value.to_string()),
+            value,
             record
                 .and_then(|record| record.unit.as_deref())
                 .unwrap_or("")
@@ -185,7 +195,8 @@ fn write_derived(out: &mut String, snapshot: &Snapshot, colour: bool) -> std::fm
     writeln!(out)?;
     table.write(out, |_, _| None)?;
     for derived in &snapshot.derived {
-        if let Some(issue) = &derived.issue {
+        let issue = derived.issue.as_ref();
+        if let Some(issue) = issue.filter(|_| !plan.derived.needs_history(&derived.key)) {
             writeln!(out, "\n{}:", coloured(&derived.key, YELLOW, colour))?;
             writeln!(out, "  {issue}")?;
         }

@@ -35,7 +35,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use self::account::Accounts;
-use self::derived::{check_derived_names, order_derived, read_derived};
+use self::derived::{check_derived_names, order_derived, read_derived, set_holds};
 use self::environment::Environment;
 use self::key::{check_shared_keys, read_keys};
 pub use self::mail::{MailConfig, MailTls};
@@ -245,7 +245,8 @@ fn read_root(
     let mut sources = read_sources(&mut root, inputs);
     accounts.share_quotas(reader, &mut sources);
     let (keys, patterns) = read_keys(&mut root, directory);
-    let derived = read_derived(&mut root, directory);
+    let timezone = draft.config.timezone.clone();
+    let mut derived = read_derived(&mut root, directory, &timezone);
     let (alert, mut notifications) = alert::read_alert(
         &mut root,
         reader,
@@ -259,6 +260,7 @@ fn read_root(
     check_record_limits(reader, &sources, draft.config.max_records);
     let is_merged = |key: &str| keys.get(key).is_some_and(|key| key.merge.is_some());
     check_derived_names(reader, &derived, &sources, is_merged);
+    set_holds(&mut derived, &sources, |key| keys.get(key)?.stale_after);
     let names = KeyNames::new(&sources, &derived);
     warn_unknown_keys(reader, &names, &keys, &patterns, &alert);
     warn_unknown_inputs(reader, &derived, &names);

@@ -3,7 +3,57 @@
 /// Names, the option that does it here, and what to write.
 type Names = (&'static [&'static str], &'static str, &'static str);
 
-const NAMES: [Names; 35] = [
+const DERIVED: &str = "computed keys have tables of their own: [derived.NAME] with increase = \"KEY\" and since = \"day\", \
+     rate = \"KEY\" and over = \"1h\", or formula = \"a + b\"";
+
+const NAMES: [Names; 38] = [
+    (
+        &[
+            "rate",
+            "diff",
+            "difference",
+            "delta",
+            "increase",
+            "derivative",
+            "per_hour",
+            "integral",
+        ],
+        "show",
+        DERIVED,
+    ),
+    (
+        &[
+            "rate",
+            "diff",
+            "difference",
+            "delta",
+            "increase",
+            "derivative",
+            "per_hour",
+            "integral",
+            "sum",
+            "formula",
+            "expression",
+            "calc",
+        ],
+        "max_change",
+        DERIVED,
+    ),
+    (
+        &[
+            "from",
+            "of",
+            "key",
+            "input",
+            "source",
+            "counter",
+            "diff",
+            "delta",
+            "difference",
+        ],
+        "increase",
+        "write increase = \"KEY\" with since = \"day\", or formula = \"…\"",
+    ),
     (
         &[
             "interval",

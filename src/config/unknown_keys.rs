@@ -69,7 +69,9 @@ impl<'a> KeyNames<'a> {
 
     /// A key with a hyphen, of which a formula takes `part` for a key of its own.
     fn hyphenated(&self, derived: &DerivedKey, part: &str) -> Option<&'a str> {
-        let DerivedRule::Formula(formula) = &derived.rule;
+        let DerivedRule::Formula(formula) = &derived.rule else {
+            return None;
+        };
         let names = self.selectors().map(|it| &*it.key).chain(self.derived());
         names
             .filter(|name| name.split('-').any(|it| it == part))

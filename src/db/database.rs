@@ -23,7 +23,8 @@ use super::file_change::{self, FileChange};
 use super::periods::HOUR;
 use super::retention::delete;
 use super::tiers::{Tiers, read_meta, write_meta};
-use super::{error, file, forecast, open_files};
+use super::{derived_windows, error, file, forecast, open_files};
+use crate::domain::derived::SavedWindow;
 use crate::domain::health::HistoryExtent;
 use crate::domain::ledger::{Forecast, RecordRow};
 use crate::domain::retention_clock::RetentionClock;
@@ -263,6 +264,24 @@ impl Database {
         transaction.commit()?;
         self.note_write();
         Ok(committed)
+    }
+
+    /// The highest id that a row was given.
+    pub fn last_id(&self) -> i64 {
+        self.state.next_id - 1
+    }
+
+    /// Saves windows of derived keys, of which rows up to `through_id` are a part; rows that came
+    /// with the last commit may be.
+    pub fn save_windows(
+        &mut self,
+        windows: &[SavedWindow],
+        through_id: i64,
+    ) -> rusqlite::Result<()> {
+        if windows.is_empty() {
+            return Ok(());
+        }
+        self.change(|transaction, _| derived_windows::save(transaction, through_id, windows))
     }
 
     /// For the alerts, whose tables nothing else touches.

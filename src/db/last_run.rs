@@ -3,17 +3,22 @@
 //! Runs on the main thread, before anything is fetched. Where the database cannot be opened for
 //! writing it is read as far as it can be; a fatal error reads nothing. Never writes.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use rusqlite::Connection;
 
 use super::database::Database;
 use super::error::{self, OpenError};
 use super::last_values::{self, WantedKeys};
 use super::open::DatabaseLocation;
-use super::{connection, forecast, outbox, quota, salvage};
+use super::tiers::Tiers;
+use super::{connection, derived_windows, forecast, outbox, quota, salvage};
 use crate::domain::alert::AlertState;
+use crate::domain::derived::{Window, WindowRule};
 use crate::domain::ledger::{Forecast, RestoredRecord};
 use crate::domain::quota::SavedQuota;
-use crate::domain::time::Mono;
+use crate::domain::time::{Moment, Mono};
 
 /// Where incidents are counted from when the last number cannot be read: a damaged database
 /// that is salvaged may still give back those before.
@@ -56,6 +61,31 @@ pub fn forecasts(
                 error::describe(&error)
             );
             Vec::new()
+        }
+    }
+}
+
+/// The windows of derived keys, by name; see [`derived_windows::restore`].
+pub fn windows(
+    opened: &Result<Database, OpenError>,
+    location: &DatabaseLocation,
+    rules: &[(Arc<str>, WindowRule)],
+    now: Moment,
+) -> HashMap<Arc<str>, Window> {
+    if rules.is_empty() {
+        return HashMap::new();
+    }
+    let read = |connection: &Connection| {
+        let tiers = Tiers::read(connection)?;
+        derived_windows::restore(connection, &tiers, rules, now)
+    };
+    match read_database(opened, location, read) {
+        None => HashMap::new(),
+        Some(Ok(windows)) => windows,
+        Some(Err(error)) => {
+            let why = error::describe(&error);
+            log::warn!("windows of derived keys cannot be read ({why}); their rows are read again");
+            HashMap::new()
         }
     }
 }

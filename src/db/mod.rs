@@ -10,6 +10,7 @@
 //! - writing: [`database`] appends, [`rollup`] sums up, [`retention`] deletes, [`outbox`] and
 //!   [`quota`] keep alerts and quotas, [`store`] is the thread that drives them in small steps
 //!   ([`progress`]);
+//! - derived keys: [`derived_windows`] saves, restores and rebuilds their windows;
 //! - reading: [`last_run`] and [`last_values`] at start, [`history`], [`export`];
 //! - copies and repair: [`backup`], [`restore`] and [`replace`]; [`file_change`] and [`detached`]
 //!   for files that were replaced while open; [`salvage`] for damage. [`retry_request`] is how a
@@ -21,6 +22,7 @@ pub mod backup;
 mod bench;
 pub mod connection;
 pub mod database;
+pub mod derived_windows;
 pub mod detached;
 pub mod error;
 pub mod export;

@@ -7,6 +7,12 @@ pub const DAY: i64 = 86_400;
 /// How long each part is, seconds.
 pub const FIVE_MINUTES: i64 = 300;
 
+/// The second since 1970 of a timestamp of `records`.
+pub fn second_of(timestamp: &str) -> Option<i64> {
+    let instant: jiff::Timestamp = timestamp.parse().ok()?;
+    Some(instant.as_second())
+}
+
 /// The seconds of `…:MM:SSZ`.
 pub fn second_of_hour(timestamp: &str) -> i64 {
     let two = |range: std::ops::Range<usize>| {

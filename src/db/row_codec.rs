@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::derived::WindowSample;
 use crate::domain::reading::Value;
 use crate::domain::time::Wall;
 
@@ -28,6 +29,17 @@ pub fn encode_meta(value: &Value, is_stated: bool, untrusted: bool) -> Option<St
         meta.insert("stated".to_owned(), true.into());
     }
     (!meta.is_empty()).then(|| serde_json::Value::Object(meta).to_string())
+}
+
+/// The number of a row of `records` whose time is trusted, for a window of a derived key.
+pub fn decode_sample(second: i64, number: Option<f64>, meta: Option<&str>) -> Option<WindowSample> {
+    let value = number?;
+    let says = |text: &str| meta.is_some_and(|meta| meta.contains(text));
+    (!says("\"untrusted\"")).then(|| WindowSample {
+        time: Wall::from_second(second),
+        value,
+        is_stated: says("\"stated\":true"),
+    })
 }
 
 /// A value from two columns: number and text.

@@ -19,8 +19,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 pub use self::copy::merge_alerts_from;
 use self::copy::{
-    copy_alerts, copy_forecasts, copy_keys_and_tiers, copy_quotas, insert_rollup, integer,
-    meta_values,
+    copy_alerts, copy_forecasts, copy_keys_and_tiers, copy_quotas, copy_windows, insert_rollup,
+    integer, meta_values,
 };
 use self::scan::{SourceScan, insert_row};
 use self::source::DamagedDatabase;
@@ -114,6 +114,7 @@ fn copy_essentials(
             // Once, and never from a backup: events delivered since must not be delivered again.
             copy_alerts(&source, &transaction)?;
             copy_quotas(&metadata, &transaction)?;
+            copy_windows(&source, &transaction)?;
             let before = Tiers::read(&transaction)?;
             let mut tiers = before;
             copy_keys_and_tiers(&source, &transaction, &mut tiers)?;

@@ -20,6 +20,7 @@ pub const STEPS: &[&str] = &[
     include_str!("schema/migrations/4.sql"),
     include_str!("schema/migrations/5.sql"),
     include_str!("schema/migrations/6.sql"),
+    include_str!("schema/migrations/7.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -6,6 +6,7 @@
 //! and retries; it ends only when asked to.
 
 pub mod alerts;
+pub mod derived_windows;
 mod quotas;
 mod writer;
 
@@ -22,6 +23,7 @@ use super::open::DatabaseLocation;
 use super::outbox::OutboxBuffer;
 use super::retention::policy::RetentionPolicy;
 use crate::domain::alert::AlertCommit;
+use crate::domain::derived::{RebuiltWindow, SavedWindow, WindowRebuild};
 use crate::domain::health::Storage;
 use crate::domain::ledger::{Forecast, RecordRow};
 use crate::domain::text::human_duration;
@@ -112,6 +114,11 @@ struct Queue {
     /// Each state replaces the one before; their events are few.
     alerts: VecDeque<AlertCommit>,
     reservations: Reservations,
+    /// Windows of derived keys to be saved with the next commit.
+    windows: Vec<SavedWindow>,
+    /// Those to be built again, and those that were.
+    rebuilds: VecDeque<WindowRebuild>,
+    rebuilt: Vec<RebuiltWindow>,
     /// A reservation has come that somebody waits for.
     has_urgent: bool,
     /// Rows that the thread has taken and not yet committed.

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::derived::{WindowRule, WindowSpan};
 use super::formula::Formula;
+use super::text::format_duration;
 
 /// What stands for a source where a row's source is stored: no source may be called so.
 pub const DERIVED_SOURCE: &str = "[derived]";
 
 /// One derived key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct DerivedKey {
     pub key: Arc<str>,
     pub rule: DerivedRule,
@@ -19,9 +21,10 @@ pub struct DerivedKey {
     pub stale_after: Option<Duration>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum DerivedRule {
     Formula(Formula),
+    Window(WindowRule),
 }
 
 impl DerivedKey {
@@ -29,6 +32,7 @@ impl DerivedKey {
     pub fn inputs(&self) -> &[Arc<str>] {
         match &self.rule {
             DerivedRule::Formula(formula) => formula.inputs(),
+            DerivedRule::Window(rule) => std::slice::from_ref(&rule.input),
         }
     }
 
@@ -36,6 +40,13 @@ impl DerivedKey {
     pub fn definition(&self) -> Arc<str> {
         match &self.rule {
             DerivedRule::Formula(formula) => formula.text().clone(),
+            DerivedRule::Window(rule) => {
+                let span = match rule.span {
+                    WindowSpan::Over(span) => format!("over {}", format_duration(span)),
+                    WindowSpan::Since(period) => format!("since {}", period.name()),
+                };
+                format!("{} of {} {span}", rule.function.name(), rule.input).into()
+            }
         }
     }
 }
@@ -80,6 +91,24 @@ impl DerivedKeys {
 
     pub fn contains(&self, key: &str) -> bool {
         self.positions.contains_key(key)
+    }
+
+    /// Whether it is computed from rows of the past, itself or by way of its inputs.
+    pub fn needs_history(&self, key: &str) -> bool {
+        let mut keys = vec![key];
+        let mut at = 0;
+        while let Some(key) = keys.get(at).and_then(|key| self.get(self.position(key)?)) {
+            if matches!(key.rule, DerivedRule::Window(_)) {
+                return true;
+            }
+            for input in key.inputs() {
+                if self.contains(input) && !keys.contains(&&**input) {
+                    keys.push(input);
+                }
+            }
+            at += 1;
+        }
+        false
     }
 
     /// Places in the order of evaluation.

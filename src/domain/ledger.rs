@@ -136,11 +136,7 @@ impl Ledger {
         let sources = plan.sources.iter().map(|_| SourceLedger::default());
         Ledger {
             sources: sources.collect(),
-            derived: plan
-                .derived
-                .iter()
-                .map(|_| DerivedValue::default())
-                .collect(),
+            derived: plan.derived.iter().map(DerivedValue::new).collect(),
             plan,
             providers: HashMap::new(),
             stored: BTreeMap::new(),
@@ -449,3 +445,6 @@ mod series_tests;
 #[cfg(test)]
 #[path = "tests/ledger.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "tests/ledger_windows.rs"]
+mod window_tests;

@@ -24,6 +24,27 @@ fn every_problem_has_a_location_and_a_fix() {
             &format!("{METER}[derived.a]\nformula = \"power\"\nunits = \"W\"\n"),
         ),
         (
+            "window functions without a window, with two, and with two rules",
+            &format!(
+                "{METER}[derived.a]\nincrease = \"power\"\n[derived.b]\nrate = \"power\"\nover = \"1h\"\nsince = \"day\"\n\
+                 [derived.c]\nformula = \"power\"\nover = \"1h\"\n[derived.d]\nformula = \"power\"\nincrease = \"power\"\nsince = \"day\"\n\
+                 [derived.e]\nover = \"1h\"\n"
+            ),
+        ),
+        (
+            "windows that are none",
+            &format!(
+                "{METER}[derived.a]\nincrease = \"power\"\nsince = \"hour\"\n[derived.b]\nrate = 5\nover = \"500d\"\n\
+                 [derived.c]\nincrease = \"c\"\nsince = \"day\"\n[derived.d]\nfrom = \"power\"\nsince = \"day\"\n"
+            ),
+        ),
+        (
+            "derived keys in other tables",
+            &format!(
+                "{METER}[source.records]\ntotal = {{ at = \"/t\", rate = \"1h\" }}\nboth = {{ sum = [\"/a\", \"/b\"] }}\n[key.today]\ndiff = \"total\"\n"
+            ),
+        ),
+        (
             "a cycle of derived keys",
             &format!(
                 "{METER}[derived.a]\nformula = \"power + c\"\n[derived.b]\nformula = \"a\"\n[derived.c]\nformula = \"b * 2\"\n"

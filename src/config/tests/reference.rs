@@ -12,6 +12,7 @@ use super::section::{ConfigOption, OptionDoc};
 use super::support::{load_example, problems_of_example};
 use super::{account, alert, derived, host_name, key, mail, source, top_level};
 use crate::domain::alert::AlertRules;
+use crate::domain::derived::WindowFunction;
 use crate::domain::formula::SIGNATURES;
 use crate::golden;
 
@@ -136,6 +137,11 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[[source]]", "content_type") => vec![source, url, ("body", "\"{}\"")],
         ("[[source]]", _) => vec![source, url],
         ("[source.records]", _) => vec![("at", "\"/t\"")],
+        ("[derived.NAME]", "over") => vec![("increase", "\"t\""), ("since", "\"week\"")],
+        ("[derived.NAME]", "since") => vec![("increase", "\"t\""), ("over", "\"5m\"")],
+        ("[derived.NAME]", name) if is_rule(name) && name != "formula" => {
+            vec![("increase", "\"t\""), ("since", "\"week\"")]
+        }
         ("[derived.NAME]", _) => vec![("formula", "\"a + b\"")],
         ("[auth.NAME]", "quota") => vec![("token", "\"t\"")],
         ("[auth.NAME]", _) => vec![("quota", "\"1/day\"")],
@@ -149,6 +155,12 @@ fn companions(heading: &str, name: &str) -> Pairs {
     }
 }
 
+/// Options of a derived key of which each replaces the others.
+fn is_rule(name: &str) -> bool {
+    let functions = WindowFunction::ALL.map(WindowFunction::name);
+    name == "formula" || functions.contains(&name)
+}
+
 /// Options that replace `url`.
 fn is_target(name: &str) -> bool {
     matches!(name, "operation" | "follow")
@@ -158,13 +170,16 @@ fn is_target(name: &str) -> bool {
 fn without(heading: &str, name: &str) -> Pairs {
     let mut pairs = companions(heading, name);
     pairs.retain(|(other, _)| *other != name && !(is_target(name) && *other == "url"));
+    pairs.retain(|(other, _)| !(is_rule(name) && is_rule(other)));
     pairs
 }
 
 /// `pairs` with one option set; `operation` or `follow` replaces `url`, `for` replaces `name`.
 fn set(mut pairs: Pairs, name: &'static str, value: &'static str) -> Pairs {
     pairs.retain(|(other, _)| *other != name && !(is_target(name) && *other == "url"));
-    pairs.retain(|(other, _)| (name, *other) != ("for", "name"));
+    let replaced = [("for", "name"), ("over", "since"), ("since", "over")];
+    pairs.retain(|(other, _)| !replaced.contains(&(name, other)));
+    pairs.retain(|(other, _)| !(is_rule(name) && is_rule(other)));
     pairs.push((name, value));
     pairs
 }

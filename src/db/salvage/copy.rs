@@ -1,4 +1,4 @@
-//! What a salvage copies beside rows: keys, latest values, rollups, alerts and quotas, each
+//! What a salvage copies beside rows: keys, latest values, rollups, alerts, quotas and windows, each
 //! validated, since what would be damage in the new database is not copied into it.
 //!
 //! Runs on the store thread, within the transaction of its caller.
@@ -255,6 +255,16 @@ pub(super) fn copy_quotas(
         {
             write_meta(target, name, text)?;
         }
+    }
+    Ok(())
+}
+
+/// Copies the windows of derived keys; rows keep their ids. A damaged one is noticed when it is
+/// read, and rebuilt.
+pub(super) fn copy_windows(source: &DamagedDatabase, target: &Transaction) -> rusqlite::Result<()> {
+    let (windows, _) = source.all("derived_windows");
+    for row in windows {
+        insert(target, "derived_windows", &row)?;
     }
     Ok(())
 }

@@ -104,6 +104,7 @@ enum ColumnType {
     Integer,
     Real,
     Text,
+    Blob,
     Any,
 }
 
@@ -259,6 +260,7 @@ impl ColumnLayout {
                 number.is_finite().then_some(Value::Real(number))
             }
             (ColumnType::Any, RawValue::Real(number)) => Some(Value::Real(number)),
+            (ColumnType::Blob, RawValue::Blob(bytes)) => Some(Value::Blob(bytes)),
             (ColumnType::Text | ColumnType::Any, RawValue::Text(text)) => {
                 Some(Value::Text(String::from_utf8(text).ok()?))
             }
@@ -293,6 +295,7 @@ fn tables() -> rusqlite::Result<BTreeMap<String, TableLayout>> {
                     "INTEGER" => ColumnType::Integer,
                     "REAL" => ColumnType::Real,
                     "TEXT" | "JSON" => ColumnType::Text,
+                    "BLOB" => ColumnType::Blob,
                     _ => ColumnType::Any,
                 },
                 is_optional: is_optional && pk == 0,

@@ -4,6 +4,7 @@
 //! turn, never the thread.
 
 mod commit;
+mod rebuild;
 mod recovery;
 mod report;
 mod retention;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use super::StoreShared;
 use crate::db::database::Database;
+use crate::db::derived_windows::rebuild::RebuildScan;
 use crate::db::detached::DetachedDatabase;
 use crate::db::error::OpenError;
 use crate::db::salvage::Salvage;
@@ -39,6 +41,8 @@ pub(super) struct Writer {
     retention_at: Mono,
     /// A damaged database whose rows are being recovered.
     salvage: Option<Salvage>,
+    /// A window of a derived key that is being rebuilt.
+    rebuild: Option<RebuildScan>,
     /// A database whose files were replaced while open; nothing is opened until its data is kept.
     detached: Option<DetachedDatabase>,
     /// A database that was replaced, whose alerts the one in its place still lacks.
@@ -68,6 +72,7 @@ impl Writer {
             has_more_to_delete: false,
             retention_at: Mono(0),
             salvage: None,
+            rebuild: None,
             detached: None,
             replaced: None,
             salvage_at: Mono(0),
@@ -108,8 +113,9 @@ impl Writer {
             let now = clock.now().mono;
             let sooner = queue.due.filter(|_| self.failures == 0).unwrap_or(wake_at);
             let wait = wake_at.min(sooner).since(now);
-            if !wait.is_zero() && !queue.is_closing && queue.alerts.is_empty() && !queue.has_urgent
-            {
+            let has_news =
+                !queue.alerts.is_empty() || queue.has_urgent || !queue.rebuilds.is_empty();
+            if !wait.is_zero() && !queue.is_closing && !has_news {
                 queue = self.shared.changed.wait_timeout(queue, wait);
             }
             drop(queue);
@@ -133,7 +139,10 @@ impl Writer {
         if self.failures > 0 {
             return self.retry_at;
         }
-        let mut idle = match self.has_more_to_delete {
+        drop(queue);
+        let has_more = self.has_more_to_delete || self.has_rebuild();
+        let queue = self.shared.queue.lock();
+        let mut idle = match has_more {
             _ if self.detached.is_some() => return now.mono.after(FILES_SETTLE),
             true => now.mono,
             false => now.mono.after(limits::FILE_CHECK_INTERVAL),
@@ -168,7 +177,12 @@ impl Writer {
         if !is_closing && self.failures == 0 {
             match self.salvage.take_if(|_| self.salvage_at <= now.mono) {
                 Some(salvage) => self.continue_salvage(salvage, now),
-                None => self.run_retention(now),
+                None => {
+                    self.run_retention(now);
+                    if self.failures == 0 {
+                        self.continue_rebuild(now);
+                    }
+                }
             }
         }
     }

@@ -11,14 +11,19 @@ use rusqlite::{Connection, params};
 
 use super::connection;
 use super::database::Database;
+use super::derived_windows::rebuild::RebuildScan;
+use super::derived_windows::restore;
 use super::history::HistoryReader;
 use super::periods::{DAY, HOUR};
 use super::progress::Progress;
 use super::retention::policy::{RetentionPolicy, RetentionTimes, step};
-use super::test_support::{Dice, Directory, database, entries, row};
+use super::test_support::{Dice, Directory, database, entries, row, trusted};
+use crate::domain::derived::{
+    CalendarPeriod, SavedWindow, Window, WindowFunction, WindowRule, WindowSample, WindowSpan,
+};
 use crate::domain::history::HistoryQuery;
 use crate::domain::ledger::RecordRow;
-use crate::domain::time::Wall;
+use crate::domain::time::{Moment, Wall};
 use crate::limits;
 use crate::sys::budget::Budget;
 
@@ -353,6 +358,98 @@ fn asking_a_large_database() {
         let ms = median(|| found = count(month));
         say("naive, (key, timestamp): 30 days", ms, found);
     }
+}
+
+#[test]
+#[ignore = "a measurement: make bench"]
+fn restoring_windows_from_a_large_database() {
+    const WINDOWS: usize = 50;
+    let fetches = 200_000;
+    let every = 30 * DAY / fetches;
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let mut database = database(&path);
+    let rules: Vec<(Arc<str>, WindowRule)> = names()
+        .into_iter()
+        .take(WINDOWS)
+        .map(|input| {
+            let rule = WindowRule {
+                function: WindowFunction::Increase,
+                input: Arc::from(&*input),
+                span: WindowSpan::Since(CalendarPeriod::Year),
+                zone: jiff::tz::TimeZone::UTC,
+                hold: Duration::from_secs(60),
+            };
+            (Arc::from(format!("{input}.year")), rule)
+        })
+        .collect();
+    fill(&mut database, BEGIN, fetches, every);
+    let end = BEGIN + fetches * every;
+    // The state of windows that have seen all rows, saved so long ago as happens at most.
+    let saved_at = end - limits::WINDOW_SAVE_INTERVAL.as_secs().cast_signed();
+    let windows = rules.iter().map(|(name, rule)| {
+        let mut window = Window::new(rule.clone());
+        window.take_rebuilt(None);
+        for second in (BEGIN..saved_at).step_by(13) {
+            window.insert(WindowSample {
+                time: Wall::from_second(second),
+                value: second as f64,
+                is_stated: false,
+            });
+        }
+        window.saved(name)
+    });
+    let windows: Vec<SavedWindow> = windows.collect();
+    let bytes: usize = windows.iter().map(|window| window.state.len()).sum();
+    let since = (end - saved_at) / every * KEYS;
+    let through_id = database.last_id() - since;
+    database
+        .save_windows(&windows, through_id)
+        .expect("they are saved");
+    for (count, question) in [(WINDOWS, "50 windows"), (1, "one window")] {
+        let mut found = 0;
+        let time = median(|| {
+            let now = Moment {
+                wall: Wall::from_second(end),
+                ..trusted(0)
+            };
+            let tiers = database.tiers();
+            found = restore(database.connection(), &tiers, &rules[..count], now)
+                .expect("they are restored")
+                .len();
+        });
+        println!(
+            "restoring {question} among {} rows, {since} of them since: {:.0} ms (cpu {:.0}); \
+             {found} restored; state {} kB each",
+            fetches * KEYS,
+            time.wall,
+            time.cpu,
+            bytes / WINDOWS / 1000,
+        );
+    }
+    let window = Window::new(rules[0].1.clone());
+    let rebuild = window
+        .wanted_rebuild(&rules[0].0, Wall::from_second(end))
+        .expect("a new one is");
+    let mut steps: Vec<f64> = Vec::new();
+    let mut scan = RebuildScan::new(database.connection(), rebuild).expect("it begins");
+    loop {
+        let mut progress = Progress::Done;
+        let time = once(|| {
+            let step = scan.step(database.connection(), &database.tiers());
+            progress = step.expect("a step");
+        });
+        steps.push(time.wall);
+        if progress == Progress::Done {
+            break;
+        }
+    }
+    let longest = steps.iter().copied().fold(0.0, f64::max);
+    println!(
+        "rebuilding one of all rows: {:.0} ms in {} steps of {longest:.0} ms at most",
+        steps.iter().sum::<f64>(),
+        steps.len()
+    );
 }
 
 /// A node's database after a month that ends now, for what is measured from outside:

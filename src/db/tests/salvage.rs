@@ -157,6 +157,31 @@ fn pending_alerts_survive_a_salvage_and_are_delivered_once() {
 }
 
 #[test]
+fn windows_of_derived_keys_survive_a_salvage() {
+    use crate::domain::derived::SavedWindow;
+
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let window = SavedWindow {
+        name: "bought.today".into(),
+        rule: "increase of bought since day in UTC".to_owned(),
+        state: vec![7; 10_000],
+    };
+    let saved = database(&path).save_windows(std::slice::from_ref(&window), 42);
+    saved.expect("it is saved");
+    let (database, _) = begun(&path);
+    let all = "SELECT name, rule, through_id, state FROM derived_windows";
+    let found: (String, String, i64, Vec<u8>) = database
+        .connection()
+        .query_row(all, [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .expect("there is one");
+    let expected = (window.name.to_string(), window.rule, 42, window.state);
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn quotas_that_are_spent_stay_spent() {
     let directory = Directory::new();
     let path = directory.path("a.db");

@@ -3,10 +3,13 @@
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
+use rusqlite::OptionalExtension as _;
+
 use super::*;
 use crate::db::test_support::{Directory, T0, database, location, named, row, trusted};
 use crate::db::{connection, file, open, outbox};
 use crate::domain::alert::{AlertCommit, AlertState};
+use crate::domain::derived::{Window, WindowFunction, WindowRule, WindowSample, WindowSpan};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::HistoryExtent;
 use crate::domain::reading::{TimedValue, Value};
@@ -72,6 +75,76 @@ fn rows_of_a_minute_are_committed_together() {
     let status = scene.turn(trusted(60));
     assert_eq!((status.rows_stored, status.rows_waiting), (6, 0));
     assert_eq!(scene.stored(), 6);
+}
+
+/// A window of `t` that has the rows of the given seconds.
+fn window(seconds: &[i64]) -> Window {
+    let mut window = Window::new(WindowRule {
+        function: WindowFunction::Increase,
+        input: "t".into(),
+        span: WindowSpan::Over(Duration::from_secs(3_600)),
+        zone: jiff::tz::TimeZone::UTC,
+        hold: Duration::ZERO,
+    });
+    for second in seconds {
+        window.insert(WindowSample {
+            time: Wall::from_second(T0 + second),
+            value: *second as f64,
+            is_stated: false,
+        });
+    }
+    window
+}
+
+#[test]
+fn windows_are_saved_with_a_commit_and_its_rows_are_read_again() {
+    let mut scene = Scene::new();
+    let save = |scene: &Scene, seconds: &[i64]| {
+        let saved = window(seconds).saved(&"derived".into());
+        scene.shared.queue.lock().windows = vec![saved];
+    };
+    let saved = |scene: &Scene| {
+        let connection = connection::open_read_only(&scene.path).expect("it opens");
+        let all = "SELECT through_id FROM derived_windows";
+        let id = connection.query_row(all, [], |row| row.get::<_, i64>(0));
+        id.optional().expect("it can be read")
+    };
+    scene.append(vec![row("t", T0, 0.0)], trusted(0));
+    scene.turn(trusted(60));
+    scene.append(vec![row("t", T0 + 61, 61.0)], trusted(61));
+    save(&scene, &[0, 61]);
+    scene.append(vec![row("t", T0 + 62, 62.0)], trusted(62));
+    scene.turn(trusted(62));
+    assert_eq!(saved(&scene), None, "nothing is written between commits");
+    scene.turn(trusted(121));
+    assert_eq!((scene.stored(), saved(&scene)), (3, Some(1)));
+    // Without rows, at the end.
+    save(&scene, &[0, 61, 62]);
+    scene.writer.run_due(trusted(130), true);
+    assert_eq!(saved(&scene), Some(3));
+}
+
+#[test]
+fn windows_are_rebuilt_between_commits() {
+    let mut scene = Scene::new();
+    let rows = (0..60).map(|second| row("t", T0 + second, second as f64));
+    scene.append(rows.collect(), trusted(60));
+    scene.turn(trusted(120));
+    let name = "derived".into();
+    let mut missing = window(&[61]);
+    let now = Wall::from_second(T0 + 120);
+    let rebuild = missing.wanted_rebuild(&name, now).expect("it is new");
+    scene.shared.queue.lock().rebuilds.push_back(rebuild);
+    for second in 121..130 {
+        scene.turn(trusted(second));
+    }
+    let rebuilt = std::mem::take(&mut scene.shared.queue.lock().rebuilt);
+    let [(found, rebuilt)] = <[_; 1]>::try_from(rebuilt).expect("it is done");
+    assert_eq!(found, name);
+    missing.take_rebuilt(rebuilt);
+    assert_eq!(missing.value(now), Ok(61.0));
+    let idle = scene.writer.run_due(trusted(130), false);
+    assert!(idle > trusted(130).mono, "nothing is left to do");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::domain::plan::test_plan;
 use crate::domain::reading::Reason;
 use crate::domain::time::{ClockTrust, Mono};
 
-fn formula(key: &str, text: &str) -> DerivedKey {
+pub(super) fn formula(key: &str, text: &str) -> DerivedKey {
     DerivedKey {
         key: key.into(),
         rule: DerivedRule::Formula(Formula::parse(text).expect("it is valid")),
@@ -18,7 +18,7 @@ fn formula(key: &str, text: &str) -> DerivedKey {
 }
 
 /// Sources that are fetched each minute, so that values are stale after three.
-fn deriving(sources: usize, keys: Vec<DerivedKey>) -> Ledger {
+pub(super) fn deriving(sources: usize, keys: Vec<DerivedKey>) -> Ledger {
     let plan = Plan {
         derived: DerivedKeys::new(keys).expect("there is no cycle"),
         ..test_plan(sources, Duration::from_secs(60))
@@ -27,14 +27,19 @@ fn deriving(sources: usize, keys: Vec<DerivedKey>) -> Ledger {
 }
 
 /// One turn of the ingest loop; the rows of derived keys as `key value second`.
-fn fetch(ledger: &mut Ledger, source: usize, second: u64, pairs: &[(&str, f64)]) -> Vec<String> {
+pub(super) fn fetch(
+    ledger: &mut Ledger,
+    source: usize,
+    second: u64,
+    pairs: &[(&str, f64)],
+) -> Vec<String> {
     turn(ledger, observation(source, second, readings(None, pairs)))
 }
 
-fn turn(ledger: &mut Ledger, observation: Observation) -> Vec<String> {
+pub(super) fn turn(ledger: &mut Ledger, observation: Observation) -> Vec<String> {
     let now = observation.at;
-    ledger.apply(observation);
-    let rows = ledger.derive(now);
+    let applied = ledger.apply(observation);
+    let rows = ledger.derive(now, &applied);
     let line = |row: &RecordRow| {
         let second = row.stamp.observed.second() - at(0).wall.second();
         format!("{} {} {second}", row.key, row.value)
@@ -42,7 +47,7 @@ fn turn(ledger: &mut Ledger, observation: Observation) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-fn issue_of(ledger: &Ledger, second: u64) -> Option<String> {
+pub(super) fn issue_of(ledger: &Ledger, second: u64) -> Option<String> {
     let snapshot = ledger.snapshot(at(second));
     let issue = snapshot.derived.first()?.issue.clone()?;
     Some(issue.to_string())
@@ -61,7 +66,7 @@ fn a_formula_follows_its_inputs_and_is_stored_with_the_time_of_the_newest() {
         fetch(&mut ledger, 0, 11, &[("grid", 80.0)]),
         ["house 130 11"]
     );
-    assert_eq!(ledger.derive(at(12)), [], "nothing changed");
+    assert_eq!(ledger.derive(at(12), &[]), [], "nothing changed");
     let snapshot = ledger.snapshot(at(12));
     assert_eq!(values(&snapshot), ["grid 80", "solar 50", "house 130"]);
     let house = snapshot.record("house").expect("it has a value");
@@ -175,7 +180,7 @@ fn what_cannot_be_computed_keeps_the_last_value_stale_and_says_why() {
         None,
         "before anything was tried there is nothing to say"
     );
-    ledger.derive(at(0));
+    ledger.derive(at(0), &[]);
     assert_eq!(
         issue_of(&ledger, 0).as_deref(),
         Some("missing: a / b: expected a value of \"a\", found none yet")
@@ -238,7 +243,7 @@ fn a_source_that_gives_the_key_too_is_told_so() {
         readings(None, &[("grid", 1.0), ("house", 9.0)]),
     ));
     assert_eq!(rows.len(), 1, "that of grid");
-    ledger.derive(at(1));
+    ledger.derive(at(1), &[]);
     let snapshot = ledger.snapshot(at(1));
     assert_eq!(values(&snapshot), ["grid 1", "house 2"]);
     let issue = &snapshot.sources[0].health.issues[0];
@@ -273,7 +278,7 @@ fn the_last_value_survives_a_restart_as_fresh_as_its_inputs() {
     };
     let mut ledger = restored();
     assert_eq!(values(&ledger.snapshot(at(150))), ["t 4", "double 8"]);
-    assert_eq!(ledger.derive(at(150)), [], "it is stored already");
+    assert_eq!(ledger.derive(at(150), &[]), [], "it is stored already");
     assert_eq!(
         values(&ledger.snapshot(at(281))),
         ["t 4 stale", "double 8 stale"]
@@ -300,13 +305,13 @@ fn a_clock_that_is_set_later_moves_the_row_along() {
     early.at.wall = Wall(0);
     early.at.trust = ClockTrust::Untrusted;
     let now = early.at;
-    ledger.apply(early);
-    let rows = ledger.derive(now);
+    let applied = ledger.apply(early);
+    let rows = ledger.derive(now, &applied);
     assert_eq!(rows.len(), 1);
     assert!(!rows[0].stamp.has_trusted_time());
     ledger.fix_timestamps(at(10));
     assert_eq!(
-        ledger.derive(at(10)),
+        ledger.derive(at(10), &[]),
         [],
         "the store settles the row by itself"
     );

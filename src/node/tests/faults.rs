@@ -26,7 +26,7 @@ use crate::domain::ledger::Ledger;
 use crate::domain::plan::Plan;
 use crate::domain::reading::FetchOutcome;
 use crate::golden;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, WindowUpkeep};
 use crate::monitor::http::handler::Handler as _;
 use crate::monitor::http::handler::Request;
 use crate::monitor::{App, Context, Published, ViewSettings};
@@ -93,6 +93,7 @@ impl TestNode {
             store: Box::new(|_| ()),
             store_forecasts: Box::new(|_| ()),
             commit_alerts: Box::new(|_| ()),
+            windows: WindowUpkeep::new(Box::new(())),
             node: Box::new(NodeFacts::default),
             probe_sources: Box::new(|| ()),
             save_absences: Box::new(|_| ()),

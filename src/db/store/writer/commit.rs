@@ -8,6 +8,7 @@ use crate::db::error::OpenError;
 use crate::db::open;
 use crate::db::retention::clock;
 use crate::db::salvage::{self, Salvage};
+use crate::domain::derived::SavedWindow;
 use crate::domain::ledger::{Forecast, RecordRow};
 use crate::domain::time::Moment;
 use crate::limits;
@@ -19,15 +20,16 @@ impl Writer {
         let changed = std::mem::take(&mut self.shared.queue.lock().forecasts);
         self.unsaved_forecasts.extend(changed.keys().cloned());
         self.forecasts.extend(changed);
-        let mut result = self.write_batch(&ready, now);
+        let windows = std::mem::take(&mut self.shared.queue.lock().windows);
+        let mut result = self.write_batch(&ready, &windows, now);
         if let Err(OpenError::Corrupt { detail, .. }) = &mut result
             && self.quarantine(detail, now)
         {
-            result = self.write_batch(&ready, now);
+            result = self.write_batch(&ready, &windows, now);
         }
         // Replaced during the commit: the batch is stored again in the new file.
         if result.is_ok() && !self.check_files(now) && self.preserve_detached(now) {
-            result = self.write_batch(&ready, now);
+            result = self.write_batch(&ready, &windows, now);
         }
         if result.is_ok() && self.detached.is_none() {
             self.report_commit(result.as_ref().copied().unwrap_or_default());
@@ -42,6 +44,9 @@ impl Writer {
                 queue.rows.push_front(entry.row);
             }
             queue.trim(self.shared.settings.rows_waiting);
+            if queue.windows.is_empty() {
+                queue.windows = windows;
+            }
             queue.due = Some(now.mono);
             drop(queue);
             if let Err(error) = result {
@@ -113,6 +118,7 @@ impl Writer {
     pub(super) fn write_batch(
         &mut self,
         batch: &[NewRow],
+        windows: &[SavedWindow],
         now: Moment,
     ) -> Result<CommitCounts, OpenError> {
         let shared = self.shared.clone();
@@ -138,13 +144,16 @@ impl Writer {
         let unsaved = self.unsaved_forecasts.iter();
         let unsaved = unsaved.filter_map(|key| self.forecasts.get(key));
         let forecasts: Vec<&Forecast> = unsaved.collect();
-        if batch.is_empty() && forecasts.is_empty() {
+        if batch.is_empty() && forecasts.is_empty() && windows.is_empty() {
             return Ok(CommitCounts::default());
         }
         let retention = &shared.settings.retention;
         let committed = clock::advance_clock(database, retention, now).and_then(|time| {
             let oldest_hour = time.map_or(i64::MIN, |time| retention.oldest_hour(time));
-            database.commit_with_forecasts(batch, &forecasts, oldest_hour)
+            let through_id = database.last_id();
+            let committed = database.commit_with_forecasts(batch, &forecasts, oldest_hour)?;
+            database.save_windows(windows, through_id)?;
+            Ok(committed)
         });
         match &committed {
             Ok(_) => self.forget_saved_forecasts(),
