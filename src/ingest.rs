@@ -63,7 +63,7 @@ impl Ingest {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => {
                     self.save_absences(self.clock.now());
-                    self.windows.save(&self.ledger);
+                    self.windows.save(&self.ledger, self.clock.now());
                     return;
                 }
             };

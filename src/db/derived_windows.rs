@@ -72,8 +72,8 @@ pub fn restore(
     Ok(windows)
 }
 
-/// A window without a state, of its rows as far as `rows_left` go. Before the clock is trusted it
-/// is not known which they are.
+/// A window without a state, of its rows as far as `rows_left` go. Once the clock is trusted it is
+/// built again where it is not now: other rows may belong to it.
 fn rebuild_at_start(
     connection: &Connection,
     tiers: &Tiers,
@@ -88,13 +88,17 @@ fn rebuild_at_start(
     let mut scan = RebuildScan::new(connection, rebuild)?;
     let mut progress = Progress::More;
     while scan.has_rows() && progress == Progress::More {
-        if *rows_left <= 0 || !now.trust.is_trusted() {
+        if *rows_left <= 0 {
             return Ok(Window::waiting(rule.clone()));
         }
         progress = scan.step(connection, tiers)?;
         *rows_left -= limits::RETENTION_STEP_IDS;
     }
+    let has_rows = scan.has_rows();
     window.take_rebuilt(scan.finish(tiers).1);
+    if has_rows && !now.trust.is_trusted() {
+        window.want_all_rows();
+    }
     Ok(window)
 }
 
@@ -167,9 +171,13 @@ fn replay(connection: &Connection, windows: &mut [RestoredWindow]) -> rusqlite::
             break;
         };
         let meta = row.get_ref(4)?.as_str_or_null().unwrap_or(None);
-        if let Some(sample) = decode_sample(second, row.get(3).unwrap_or(None), meta) {
-            let newer = inputs.iter_mut().filter(|it| id > it.through_id);
-            newer.for_each(|it| it.window.insert(sample));
+        if let Some(stored) = decode_sample(second, row.get(3).unwrap_or(None), meta) {
+            for restored in inputs.iter_mut().filter(|it| id > it.through_id) {
+                let newest = restored.window.newest_second();
+                if !stored.untrusted || newest.is_none_or(|newest| second > newest) {
+                    restored.window.insert(stored.sample);
+                }
+            }
         }
     }
     Ok(rows_left)

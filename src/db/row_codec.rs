@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::domain::derived::WindowSample;
 use crate::domain::reading::Value;
 use crate::domain::time::Wall;
+use crate::limits;
 
 /// The nearest instant that RFC 3339 can represent.
 pub fn clamp_to_rfc3339(observed: Wall) -> Wall {
@@ -31,14 +32,27 @@ pub fn encode_meta(value: &Value, is_stated: bool, untrusted: bool) -> Option<St
     (!meta.is_empty()).then(|| serde_json::Value::Object(meta).to_string())
 }
 
-/// The number of a row of `records` whose time is trusted, for a window of a derived key.
-pub fn decode_sample(second: i64, number: Option<f64>, meta: Option<&str>) -> Option<WindowSample> {
+/// A number of `records`, for a window of a derived key.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StoredSample {
+    pub sample: WindowSample,
+    /// Whether the clock that stamped it was not trusted. It counts where it comes after the rows
+    /// that were stored before it.
+    pub untrusted: bool,
+}
+
+/// The number of a row; `None` for a text, and for a time that cannot be.
+pub fn decode_sample(second: i64, number: Option<f64>, meta: Option<&str>) -> Option<StoredSample> {
     let value = number?;
     let says = |text: &str| meta.is_some_and(|meta| meta.contains(text));
-    (!says("\"untrusted\"")).then(|| WindowSample {
-        time: Wall::from_second(second),
-        value,
-        is_stated: says("\"stated\":true"),
+    let untrusted = says("\"untrusted\"");
+    (!untrusted || second >= limits::EARLIEST_PLAUSIBLE_WALL_S).then(|| StoredSample {
+        sample: WindowSample {
+            time: Wall::from_second(second),
+            value,
+            is_stated: says("\"stated\":true"),
+        },
+        untrusted,
     })
 }
 

@@ -16,6 +16,7 @@ pub struct WindowUpkeep {
     /// When it was last looked for windows to rebuild.
     checked_at: Option<Mono>,
     saved_at: Option<Mono>,
+    started: Option<Mono>,
     /// Derived keys whose window is being rebuilt, and when one was last begun for late rows.
     rebuilding: BTreeSet<Arc<str>>,
     rebuilt_at: Option<Mono>,
@@ -27,6 +28,7 @@ impl WindowUpkeep {
             storage,
             checked_at: None,
             saved_at: None,
+            started: None,
             rebuilding: BTreeSet::new(),
             rebuilt_at: None,
         }
@@ -38,9 +40,13 @@ impl WindowUpkeep {
         if ledger.windows().next().is_none() {
             return;
         }
+        let started = *self.started.get_or_insert(now.mono);
         let is_past =
             |then: Option<Mono>, interval| then.is_none_or(|it| now.mono.since(it) >= interval);
-        if is_past(self.checked_at, limits::WINDOW_CHECK_INTERVAL) && now.trust.is_trusted() {
+        // Where the clock is never trusted, its time has to do.
+        let has_time =
+            now.trust.is_trusted() || is_past(Some(started), limits::CLOCK_TRUST_TIMEOUT);
+        if has_time && is_past(self.checked_at, limits::WINDOW_CHECK_INTERVAL) {
             self.checked_at = Some(now.mono);
             let may_repeat = is_past(self.rebuilt_at, limits::WINDOW_REBUILD_INTERVAL);
             self.begin_rebuilds(ledger, now, may_repeat);
@@ -48,12 +54,16 @@ impl WindowUpkeep {
         let saved_at = *self.saved_at.get_or_insert(now.mono);
         if is_past(Some(saved_at), limits::WINDOW_SAVE_INTERVAL) {
             self.saved_at = Some(now.mono);
-            self.save(ledger);
+            self.save(ledger, now);
         }
     }
 
-    /// Saves all windows with the next commit.
-    pub fn save(&self, ledger: &Ledger) {
+    /// Saves all windows with the next commit. While the clock is not trusted they lack the rows
+    /// that wait for it, which may be stored before that.
+    pub fn save(&self, ledger: &Ledger, now: Moment) {
+        if !now.trust.is_trusted() {
+            return;
+        }
         let whole = ledger.windows().filter(|(_, window)| !window.is_waiting());
         let windows: Vec<_> = whole.map(|(name, window)| window.saved(name)).collect();
         if !windows.is_empty() {
@@ -207,7 +217,7 @@ mod tests {
         let (_, window) = ledger.windows_mut().next().expect("there is one");
         window.insert(sample(61, 9.0));
         assert_eq!(value(&ledger, 61), Err(NoValue::Waiting));
-        upkeep.save(&ledger);
+        upkeep.save(&ledger, at(61));
         assert!(
             desk.saved.lock().unwrap().is_empty(),
             "nothing is known yet"

@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 
 use crate::db::periods::{HOUR, second_of_hour};
 use crate::db::progress::Progress;
-use crate::db::row_codec::decode_sample;
+use crate::db::row_codec::{StoredSample, decode_sample};
 use crate::db::tiers::Tiers;
 use crate::domain::derived::{RebuiltWindow, WindowFunction, WindowRebuild, WindowSample};
 use crate::domain::time::Wall;
@@ -24,6 +24,8 @@ pub struct RebuildScan {
     k: Option<i64>,
     /// The hour that is read next.
     hour: i64,
+    /// The highest id of the hours that were read.
+    last_id: i64,
 }
 
 /// An hour of the input, as the hourly tier has it.
@@ -53,6 +55,7 @@ impl RebuildScan {
             input,
             k,
             hour,
+            last_id: -1,
         })
     }
 
@@ -82,10 +85,13 @@ impl RebuildScan {
             scanned += 1;
             if hour.hour >= tiers.raw_from {
                 scanned += hour.ids.1.saturating_sub(hour.ids.0);
-                self.add_rows(connection, &hour)?;
+                let next = next_hour(connection, k, self.hour)?;
+                let later_id = next.map_or(i64::MAX, |next| next.ids.0);
+                self.add_rows(connection, &hour, later_id)?;
             } else if let Some(sample) = self.rollup_sample(&hour) {
                 self.insert(sample);
             }
+            self.last_id = self.last_id.max(hour.ids.1);
         }
         Ok(Progress::More)
     }
@@ -98,9 +104,15 @@ impl RebuildScan {
         }
     }
 
-    fn add_rows(&mut self, connection: &Connection, hour: &InputHour) -> rusqlite::Result<()> {
+    /// Adds the rows of an hour; those of the next one have ids from `later_id` on.
+    fn add_rows(
+        &mut self,
+        connection: &Connection,
+        hour: &InputHour,
+        later_id: i64,
+    ) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(
-            "SELECT timestamp, value, meta FROM records \
+            "SELECT timestamp, value, meta, id FROM records \
              WHERE id BETWEEN ?1 AND ?2 AND timestamp >= ?3 AND timestamp < ?4 AND key = ?5 \
              ORDER BY id",
         )?;
@@ -113,16 +125,21 @@ impl RebuildScan {
             self.input,
         ])?;
         let mut samples = BTreeMap::new();
+        let newest = self.rebuild.window.newest_second();
         while let Some(row) = rows.next()? {
             let second = begin + second_of_hour(row.get_ref(0)?.as_str().unwrap_or(""));
             let meta = row.get_ref(2)?.as_str_or_null().unwrap_or(None);
-            // Of one second the highest id counts. Damaged rows are skipped.
-            if let Some(sample) = decode_sample(second, row.get(1).unwrap_or(None), meta) {
-                samples.insert(second, sample);
+            // Damaged rows are skipped.
+            let stored = decode_sample(second, row.get(1).unwrap_or(None), meta);
+            let id: i64 = row.get(3)?;
+            // A clock that was not trusted was wrong where its rows are not in the order of ids.
+            let is_in_order = self.last_id < id && id < later_id;
+            if let Some(stored) = stored.filter(|it| !it.untrusted || is_in_order) {
+                add_sample(&mut samples, newest, second, stored);
             }
         }
-        for sample in samples.into_values() {
-            self.insert(sample);
+        for stored in samples.into_values() {
+            self.insert(stored.sample);
         }
         Ok(())
     }
@@ -142,6 +159,29 @@ impl RebuildScan {
             is_stated: false,
         })
     }
+}
+
+/// Adds a row to those of the hour that were stored before it: of one second the highest id counts.
+/// Those of an untrusted clock count if they are in the order in which they were stored.
+fn add_sample(
+    samples: &mut BTreeMap<i64, StoredSample>,
+    newest: Option<i64>,
+    second: i64,
+    stored: StoredSample,
+) {
+    let last = samples.last_key_value().map(|(last, _)| *last);
+    let is_later = last.or(newest).is_none_or(|last| second > last);
+    if stored.untrusted && !is_later {
+        return;
+    }
+    while !stored.untrusted
+        && let Some(last) = samples.last_entry()
+        && *last.key() >= second
+        && last.get().untrusted
+    {
+        last.remove();
+    }
+    samples.insert(second, stored);
 }
 
 /// The next hour from `hour` on of which something is stored.

@@ -258,7 +258,7 @@ fn a_late_row_among_rows_that_are_summed_up_is_counted_once_they_are_read_again(
 }
 
 #[test]
-fn rows_of_texts_untrusted_clocks_and_stated_values_are_no_part_of_a_counter() {
+fn rows_of_texts_and_stated_values_are_no_part_of_a_counter() {
     let directory = Directory::new();
     let mut database = database(&directory.path("a.db"));
     let mut rows = entries([
@@ -314,12 +314,65 @@ fn without_a_state_of_the_same_rule_few_rows_are_read_at_once_and_many_are_waite
     };
     let tiers = database.tiers();
     let windows = restore(database.connection(), &tiers, &rules, untrusted);
-    let window = &mut windows
-        .expect("they can be read")
-        .remove("d")
-        .expect("it is new");
-    window.insert(sample(&rows_of_day[99]));
-    assert_eq!(window.value(at(6_000)), Err(NoValue::Waiting));
+    let mut windows = windows.expect("they can be read");
+    let window = windows.get_mut("d").expect("it is new");
+    assert_eq!(
+        window.value(at(6_000)),
+        Ok(99.0),
+        "as far as the clock says"
+    );
     window.take_rebuilt(rebuilt(&database, window, at(6_000)));
-    assert_eq!(window.value(at(6_000)), Ok(99.0));
+    assert!(window.wanted_rebuild(&"d".into(), at(6_000)).is_none());
+}
+
+#[test]
+fn rows_of_a_clock_that_was_never_trusted_count_where_they_are_in_order() {
+    // Second, value, whether the clock was trusted, of rows in the order in which they were stored.
+    type Rows = &'static [(i64, f64, bool)];
+    const BEGIN: i64 = 1_780_272_000;
+    let cases: [(&str, Rows, f64); 5] = [
+        (
+            "never trusted",
+            &[(0, 1.0, false), (60, 2.0, false), (120, 5.0, false)],
+            4.0,
+        ),
+        (
+            "behind: what it stamped is not before what came earlier",
+            &[(7_000, 1.0, true), (60, 90.0, false), (7_120, 5.0, true)],
+            4.0,
+        ),
+        (
+            "ahead: nor after what came later",
+            &[(0, 1.0, true), (3_500, 90.0, false), (120, 5.0, true)],
+            4.0,
+        ),
+        (
+            "set right in between",
+            &[(0, 1.0, false), (60, 2.0, false), (80, 3.0, true)],
+            2.0,
+        ),
+        (
+            "1970",
+            &[
+                (-BEGIN, 1.0, false),
+                (60 - BEGIN, 9.0, false),
+                (60, 10.0, true),
+                (80, 11.0, true),
+            ],
+            1.0,
+        ),
+    ];
+    for (name, stored, expected) in cases {
+        let directory = Directory::new();
+        let mut database = database(&directory.path("a.db"));
+        for (second, value, is_trusted) in stored {
+            let mut rows = entries([row("meter", BEGIN + second, *value)]);
+            rows[0].untrusted = !is_trusted;
+            database.commit(&rows, i64::MIN).expect("it is committed");
+        }
+        let rules = [("d".into(), year(WindowFunction::Increase))];
+        let now = Wall::from_second(BEGIN + 7_200);
+        let window = &restored(&database, &rules, now)["d"];
+        assert_eq!(window.value(now), Ok(expected), "{name}");
+    }
 }

@@ -329,6 +329,11 @@ impl Window {
         self.wanted = Some(self.wanted.map_or(from, |wanted| wanted.min(from)));
     }
 
+    /// Has all rows read again of the database.
+    pub fn want_all_rows(&mut self) {
+        self.wanted = Some(EVERYTHING);
+    }
+
     /// Its state, to be saved.
     pub fn saved(&self, name: &Arc<str>) -> SavedWindow {
         SavedWindow {
