@@ -452,6 +452,50 @@ fn restoring_windows_from_a_large_database() {
     );
 }
 
+#[test]
+#[ignore = "a measurement: make bench"]
+fn a_row_each_second_in_a_window() {
+    for (span, name) in [
+        (WindowSpan::Over(Duration::from_secs(86_400)), "over 1 day"),
+        (WindowSpan::Since(CalendarPeriod::Year), "since year"),
+    ] {
+        for function in [WindowFunction::Increase, WindowFunction::MaxOverTime] {
+            let mut window = Window::new(WindowRule {
+                function,
+                input: "meter".into(),
+                span,
+                zone: jiff::tz::TimeZone::UTC,
+                hold: Duration::from_secs(60),
+            });
+            let row = |window: &mut Window, second: i64| {
+                let time = Wall::from_second(BEGIN + second);
+                window.insert(WindowSample {
+                    time,
+                    value: second as f64,
+                    is_stated: false,
+                });
+                time
+            };
+            for second in 0..200_000 {
+                row(&mut window, second);
+            }
+            const ROWS: i64 = 10_000;
+            let time = once(|| {
+                for second in 200_000..200_000 + ROWS {
+                    let now = row(&mut window, second);
+                    std::hint::black_box((window.value(now).is_ok(), window.changes_at(now)));
+                }
+            });
+            let micros = time.cpu * 1e3 / ROWS as f64;
+            println!(
+                "{} {name}: {micros:.1} us of cpu for a row with its value; state {} kB",
+                function.name(),
+                window.encode().len() / 1000
+            );
+        }
+    }
+}
+
 /// A node's database after a month that ends now, for what is measured from outside:
 /// `MAIN_NODE_BENCH_ROWS` rows of keys as tests/bench/run names them.
 #[test]
