@@ -4,8 +4,8 @@
 use super::table::{Columns, YELLOW};
 use crate::domain::normalise::RecordOrigins;
 use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
-use crate::domain::reading::{FetchOutcome, Issue, Observation, Reading};
-use crate::domain::text::ellipsis;
+use crate::domain::reading::{FetchOutcome, Issue, Observation, Reading, Series, Value};
+use crate::domain::text::{count_noun, ellipsis};
 use crate::limits;
 
 /// What begins the last column of a key without a record.
@@ -29,7 +29,7 @@ pub fn render<'a>(
                 value.key.to_string(),
                 from,
                 value.found.clone(),
-                result(plan, &observation.outcome, &value.key),
+                result(plan, observation, &value.key),
             ]);
         }
         if values.more > 0 {
@@ -48,28 +48,35 @@ pub fn render<'a>(
 }
 
 /// What became of the value of `key`.
-fn result(plan: &SourcePlan, outcome: &FetchOutcome, key: &str) -> String {
-    let (readings, issues): (&[Reading], &[Issue]) = match outcome {
-        FetchOutcome::Readings {
-            readings, issues, ..
-        } => (readings, issues),
-        FetchOutcome::Failed { issues, .. } => (&[], issues),
-        FetchOutcome::Unchanged | FetchOutcome::Empty => (&[], &[]),
-    };
+fn result(plan: &SourcePlan, observation: &Observation, key: &str) -> String {
+    let (readings, all_series, issues): (&[Reading], &[Series], &[Issue]) =
+        match &observation.outcome {
+            FetchOutcome::Readings {
+                readings,
+                series,
+                issues,
+                ..
+            } => (readings, series, issues),
+            FetchOutcome::Failed { issues, .. } => (&[], &[], issues),
+            FetchOutcome::Unchanged | FetchOutcome::Empty => (&[], &[], &[]),
+        };
     let pick = match &plan.selection {
         Selection::Selectors(picks) => picks.iter().find(|pick| pick.selects_key(key)),
         Selection::AllLeaves { .. } => None,
     };
     if let Some(reading) = readings.iter().find(|reading| *reading.key == *key) {
-        let mut text = reading.value.to_string();
-        if let Some(unit) = &reading.unit {
-            text += &format!(" {unit}");
-        }
-        let options = pick.map_or_else(Vec::new, |pick| applied_options(pick, reading));
-        if !options.is_empty() {
-            text += &format!(" (by {})", options.join(", "));
-        }
-        return text;
+        let text = with_unit(&reading.value, reading.unit.as_deref());
+        let options = pick.map_or_else(Vec::new, |pick| applied_options(pick, reading.is_stated));
+        return text + &by(&options);
+    }
+    if let Some(series) = all_series.iter().find(|series| *series.key == *key) {
+        let now = match series.shown_at(observation.at.wall) {
+            Some(element) => with_unit(&element.value, series.unit.as_deref()),
+            None => NO_RECORD.to_owned(),
+        };
+        let values = count_noun(series.elements.len(), "value");
+        let options = pick.map_or_else(Vec::new, |pick| applied_options(pick, false));
+        return format!("{values}, now {now}{}", by(&options));
     }
     match issues.iter().find(|it| it.key.as_deref() == Some(key)) {
         Some(issue) => format!(
@@ -82,13 +89,30 @@ fn result(plan: &SourcePlan, outcome: &FetchOutcome, key: &str) -> String {
     }
 }
 
+fn with_unit(value: &Value, unit: Option<&str>) -> String {
+    match unit {
+        Some(unit) => format!("{value} {unit}"),
+        None => value.to_string(),
+    }
+}
+
+fn by(options: &[&str]) -> String {
+    match options {
+        [] => String::new(),
+        options => format!(" (by {})", options.join(", ")),
+    }
+}
+
 /// The options of a record that made its value of what was found.
-fn applied_options(pick: &RecordSelector, reading: &Reading) -> Vec<&'static str> {
+fn applied_options(pick: &RecordSelector, is_stated: bool) -> Vec<&'static str> {
     let stated = [
         (pick.missing.is_some(), "missing"),
         (pick.null.is_some(), "null"),
     ];
     let options = [
+        (pick.elements.now.is_some(), "now"),
+        (pick.elements.ahead.is_some(), "ahead"),
+        (pick.elements.element_time.is_some(), "element_time"),
         (pick.elements.newest_by.is_some(), "newest_by"),
         (pick.elements.aggregate.is_some(), "aggregate"),
         (pick.pattern.is_some(), "pattern"),
@@ -99,7 +123,7 @@ fn applied_options(pick: &RecordSelector, reading: &Reading) -> Vec<&'static str
         (pick.offset.is_some(), "offset"),
         (pick.text, "text"),
     ];
-    let options: &[_] = if reading.is_stated { &stated } else { &options };
+    let options: &[_] = if is_stated { &stated } else { &options };
     let options = options.iter().filter(|it| it.0);
     options.map(|it| it.1).collect()
 }
@@ -112,6 +136,7 @@ mod tests {
 
     use super::*;
     use crate::domain::normalise::{LastAccepted, find_origins, normalise};
+    use crate::domain::plan::ElementTime;
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 
     fn explained(selection: Selection, body: &serde_json::Value) -> String {
@@ -176,6 +201,25 @@ meter   power  /p     number 1200  1.2 kW (by scale)
 meter   door   /door  text \"open\"  1 (by map)
 meter   night  /n     null         0 (by null)
 meter   gone   /gone  nothing      no record: missing: expected a number, found nothing: the response has door, n, p
+"
+        );
+    }
+
+    #[test]
+    fn a_series_shows_how_many_values_there_are_and_the_one_of_now() {
+        let mut price = RecordSelector {
+            each: Some("/prices".into()),
+            unit: Some("ct".into()),
+            ..RecordSelector::new("price", "/p")
+        };
+        price.elements.now = Some(ElementTime::Path("/from".into()));
+        let element = |hour: u32, price: f64| json!({"from": format!("1970-01-01T{hour:02}:00:00Z"), "p": price});
+        let body = json!({"prices": [element(0, 21.5), element(1, 22.0)]});
+        assert_eq!(
+            explained(Selection::Selectors(vec![price]), &body),
+            "
+SOURCE  KEY    FROM     FOUND       BECAME
+meter   price  /prices  2 elements  2 values, now 21.5 ct (by now)
 "
         );
     }

@@ -2,18 +2,23 @@
 
 use super::super::support::{clock_at_noon, test_plan};
 use super::*;
-use crate::domain::plan::RecordSelector;
+use crate::domain::plan::{AggregateFunction, ElementTime, RecordSelector};
+use crate::domain::value_path::ValuePath;
 use crate::sys::clock::Clock;
 
 /// Readings and issues of a JSON response, one per line, or why there are none.
 fn outcome(body: &str, selection: Selection) -> String {
+    outcome_of(None, body, selection)
+}
+
+fn outcome_of(operation: Option<&'static Operation>, body: &str, selection: Selection) -> String {
     let plan = SourcePlan {
         selection,
         ..test_plan()
     };
     let parser = ResponseParser {
         plan: &plan,
-        operation: None,
+        operation,
         follow: None,
         last_accepted: &LastAccepted::default(),
         found: None,
@@ -122,4 +127,30 @@ fn what_an_api_says_instead_of_data_is_shown() {
         outcome(r#"{"error": "invalid token"}"#, all()),
         "empty: no number in the response of HOST; its `error` says \"invalid token\""
     );
+}
+
+/// Whatever selects the records, a response that is not what the OpenAPI file says is reported.
+#[test]
+fn drift_is_reported_beside_json_paths_series_and_aggregates() {
+    let operation = crate::api::client::APIS[0].operations.first();
+    let path = |text: &str| ValuePath::parse(text).expect("path");
+    let body = r#"{"latitude": "north", "current": {"time": "2025-10-30T20:00", "t": 7}, "list": [{"at": 1761850800, "v": 1}]}"#;
+    let whole = |at: &str| RecordSelector::new("k", path(at));
+    let each = || RecordSelector {
+        each: Some(path("$.list[*]")),
+        ..RecordSelector::new("k", "/v")
+    };
+    let mut series = each();
+    series.elements.now = Some(ElementTime::Path("/at".into()));
+    let mut sum = each();
+    sum.elements.aggregate = Some(AggregateFunction::Sum);
+    for record in [whole("$.current.t"), series, sum] {
+        let lines = outcome_of(operation, body, Selection::Selectors(vec![record.clone()]));
+        assert!(
+            lines.contains("schema: /latitude: expected a number"),
+            "{record:?}: {lines}"
+        );
+        let lines = outcome_of(None, body, Selection::Selectors(vec![record]));
+        assert!(!lines.contains("schema"), "{lines}");
+    }
 }

@@ -153,7 +153,7 @@ fn of_path<'a>(body: &'a Json, path: &JsonPath) -> Result<Elements<'a>, NoElemen
         reason: Reason::TooMany,
         key: None,
         pointer: path.as_str().to_owned(),
-        expected: format!("at most {most} elements: add a filter"),
+        expected: format!("at most {most} elements of a JSONPath: add a filter, or write the list as a JSON Pointer"),
         found: count.to_string(),
     });
     let nodes = locate(body, path, values.into_iter().take(most));

@@ -625,7 +625,7 @@ fn more_elements_than_are_read_are_counted() {
     assert_eq!(taken.readings.len(), limits::RECORDS_PER_SOURCE);
     assert_eq!(
         taken.issues[0].to_string(),
-        "too_many: $.l[*]: expected at most 2000 elements: add a filter, found 2001"
+        "too_many: $.l[*]: expected at most 2000 elements of a JSONPath: add a filter, or write the list as a JSON Pointer, found 2001"
     );
 }
 
