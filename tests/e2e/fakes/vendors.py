@@ -182,13 +182,19 @@ def met_no(request):
 
 
 def energy_charts(request):
-    """https://api.energy-charts.info: parallel arrays of quarter hours between `start` and `end`."""
-    start, end = request.time("start"), request.time("end")
-    if not request.query["bzn"] or end <= start:
+    """https://api.energy-charts.info: parallel arrays of quarter hours of the days from `start` to `end`, local time
+    of the bidding zone."""
+    first, last = (datetime.date.fromisoformat(request.query[name]) for name in ("start", "end"))
+    if not request.query["bzn"] or last < first:
         return Answer({"detail": "no data"}, status=404)
-    times = list(range(int(start) // 900 * 900, int(end) + 1, 900))
+    times = list(range(berlin_midnight(first), berlin_midnight(last + datetime.timedelta(days=1)), 900))
     prices = [70.0 + (t // 3600) % 24 for t in times]
     return Answer({"license_info": "CC BY 4.0", "unix_seconds": times, "price": prices, "unit": "EUR / MWh", "deprecated": False})
+
+
+def awattar_price(h):
+    """EUR/MWh of the hour `h` since 1970: one hour of each day is the cheapest."""
+    return 80.5 + (h * 7) % 24
 
 
 def awattar(request):
@@ -197,10 +203,54 @@ def awattar(request):
     first = -(-start // 3_600_000)
     hours = range(first, -(-end // 3_600_000))
     data = [
-        {"start_timestamp": h * 3_600_000, "end_timestamp": (h + 1) * 3_600_000, "marketprice": 80.5 + h % 24, "unit": "Eur/MWh"}
+        {"start_timestamp": h * 3_600_000, "end_timestamp": (h + 1) * 3_600_000, "marketprice": awattar_price(h), "unit": "Eur/MWh"}
         for h in hours
     ]
     return Answer({"object": "list", "data": data, "url": "/de/v1/marketdata"})
+
+
+class Fronius:
+    """The Solar API of a Fronius inverter at night: no power of the panels, and a meter that counts on."""
+
+    def __init__(self):
+        self.bought = 1_000_000
+
+    def __call__(self, request):
+        stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S+00:00")
+        head = {"RequestArguments": {}, "Status": {"Code": 0, "Reason": "", "UserMessage": ""}, "Timestamp": stamp}
+        if request.path == "/solar_api/v1/GetPowerFlowRealtimeData.fcgi":
+            site = {
+                "E_Day": None, "E_Total": 761985.75, "E_Year": None, "Meter_Location": "grid", "Mode": "bidirectional",
+                "P_Akku": 250.5, "P_Grid": 310.25, "P_Load": -560.75, "P_PV": None, "rel_Autonomy": 44.7,
+            }
+            return Answer({"Body": {"Data": {"Inverters": {"1": {"DT": 1, "P": None, "SOC": 61.0}}, "Site": site, "Version": "12"}}, "Head": head})
+        if request.path == "/solar_api/v1/GetMeterRealtimeData.cgi" and request.query["Scope"] == "System":
+            self.bought += 5
+            return Answer({"Body": {"Data": {"0": {"EnergyReal_WAC_Sum_Consumed": self.bought, "Visible": 1}}}, "Head": head})
+        return Answer({"Head": {"Status": {"Code": 4, "Reason": "not found"}}}, status=404)
+
+
+def stationboard(request):
+    """https://transport.opendata.ch: the next departures of a station, times with an offset without colon."""
+    count = int(request.query["limit"])
+    first = (int(time.time()) // 60 + 2) * 60
+    board = []
+    for index, (category, number, to, delay) in enumerate([("IC", "1", "Zürich HB", None), ("S", "3", "Biel/Bienne", 4), ("RE", "2", "Luzern", 0)]):
+        seconds = first + 240 * index
+        local = datetime.datetime.fromtimestamp(seconds + berlin_offset(seconds), datetime.timezone.utc)
+        offset = "+0200" if berlin_offset(seconds) == 7200 else "+0100"
+        stop = {"departure": local.strftime("%Y-%m-%dT%H:%M:%S") + offset, "departureTimestamp": seconds, "delay": delay, "platform": str(index + 3)}
+        board.append({"stop": stop, "category": category, "number": number, "to": to, "operator": "SBB"})
+    return Answer({"station": {"id": "8507000", "name": request.query["station"]}, "stationboard": board[:count]})
+
+
+def underground(_):
+    """https://api.tfl.gov.uk: a list of lines, in no order that is promised."""
+    lines = [
+        {"id": name, "name": name.title(), "modeName": "tube", "lineStatuses": [{"statusSeverity": severity, "statusSeverityDescription": text}]}
+        for name, severity, text in [("bakerloo", 10, "Good Service"), ("northern", 9, "Minor Delays"), ("victoria", 10, "Good Service")]
+    ]
+    return Answer(lines[:: 1 if time.time() % 2 < 1 else -1])
 
 
 def ecb(_):
@@ -241,6 +291,12 @@ def berlin_offset(now):
         return (last - datetime.timedelta(days=(last.weekday() + 1) % 7)).timestamp()
 
     return 7200 if last_sunday(3) <= now < last_sunday(10) else 3600
+
+
+def berlin_midnight(date):
+    """The first instant of a day in Berlin, seconds since 1970."""
+    midnight = datetime.datetime(date.year, date.month, date.day, tzinfo=datetime.timezone.utc).timestamp()
+    return int(midnight - berlin_offset(midnight - 3600))
 
 
 def node_exporter(_):

@@ -31,12 +31,17 @@ def at(toml, address):
     return re.sub(r'url = "https?://[^/"{]+', f'url = "http://{address}', toml)
 
 
+def shown(record):
+    """A record's text, or its number."""
+    return record.get("text", record["value"])
+
+
 def play(name, toml, keys, server, more=None):
     """Runs the recipe by `check`, `once` and `serve`; gives its records once `keys` are there."""
     directory = work_dir(f"recipe-{name}")
     address = f"127.0.0.1:{free_port()}"
     file = directory / "main-node.toml"
-    file.write_text(f'listen = "{address}"\ndatabase = "{directory}/main-node.db"\ntimezone = "Europe/Berlin"\n\n{toml}')
+    file.write_text(f'listen = "{address}"\ndatabase = "{directory}/main-node.db"\ntimezone = "Europe/Berlin"\ncommit_every = "1s"\n\n{toml}')
     env = clean_environment(**SECRETS)
     code, out, err = run([main_node(), "check", "--config", file], 20, cwd=directory, env=env)
     problems = [line for line in (out + err).splitlines() if line.startswith("PROBLEM")]
@@ -51,15 +56,16 @@ def play(name, toml, keys, server, more=None):
 
     records = wait_until(complete, 20, lambda: f"/snapshot has {keys}: {node.output()}\n{get(address, '/snapshot').text}")
     for key, value in keys.items():
-        expect(value is None or records[key]["value"] == value, f"{key} = {records[key]['value']}", records[key])
+        found = shown(records[key])
+        expect(value is None or found == value, f"{key} = {found}", records[key])
     expect(not any(records[key].get("stale") for key in keys), "none is stale", records)
     methods = {request.method for request in server.seen}
     expect(methods <= {"GET", "POST"}, "only GET and POST were sent", methods)
     if more:
         more(address, records)
     pages = "".join(get(address, path).text for path in ("/status", "/metrics", "/snapshot?full=1", "/web"))
-    shown = [secret for secret in SECRETS.values() if secret in node.output() + pages + out + err]
-    expect(not shown, "no secret is shown", shown)
+    leaked = [secret for secret in SECRETS.values() if secret in node.output() + pages + out + err]
+    expect(not leaked, "no secret is shown", leaked)
     code, _ = node.stop()
     expect(code == 0, "it stops", node.output())
 
@@ -83,7 +89,10 @@ def recipe_octopus():
     with vendors.vendor_server(vendors.octopus) as server:
         toml = at(recipe("Octopus"), f"127.0.0.1:{server.server_port}")
         price = 21.0 + (int(time.time()) // 1800) % 48
-        play("octopus", toml, {"price": price, "used.0": 0.0, "used.26": 0.26, "used.45": 0.45}, server)
+        today = datetime.datetime.fromtimestamp(time.time() + vendors.berlin_offset(time.time()), datetime.timezone.utc).date()
+        seconds = vendors.berlin_midnight(today) - vendors.berlin_midnight(today - datetime.timedelta(days=1))
+        used = round(sum(range(seconds // 1800)) / 100, 6)
+        play("octopus", toml, {"price": price, "used.yesterday": used}, server)
         pages = [request.query.get("page") for request in server.seen if "/consumption/" in request.path]
         expect(pages[:2] == [None, "2"], "the second page is asked for", pages)
 
@@ -134,14 +143,63 @@ def recipe_energy_charts():
         play("energy-charts", toml, {"price.exchange": price}, server)
 
 
-@story(seconds=100)
+@story(seconds=140)
 def recipe_awattar():
     away_from_the_end_of(3600)
     with vendors.vendor_server(vendors.awattar) as server:
         toml = at(recipe("aWATTar"), f"127.0.0.1:{server.server_port}")
         hour = int(time.time()) // 3600
-        keys = {"price.now": round((80.5 + hour % 24) * 0.1, 6), "price.next": round((80.5 + (hour + 1) % 24) * 0.1, 6)}
-        play("awattar", toml, keys, server)
+        today = datetime.datetime.fromtimestamp(time.time() + vendors.berlin_offset(time.time()), datetime.timezone.utc).date()
+        end = vendors.berlin_midnight(today + datetime.timedelta(days=2)) // 3600
+        lowest = min(range(hour, end), key=vendors.awattar_price)
+        local = datetime.datetime.fromtimestamp(lowest * 3600 + vendors.berlin_offset(lowest * 3600), datetime.timezone.utc)
+        keys = {
+            "price.now": round(vendors.awattar_price(hour) * 0.1, 6), "price.next": round(vendors.awattar_price(hour + 1) * 0.1, 6),
+            "price.lowest": round(vendors.awattar_price(lowest) * 0.1, 6), "price.cheapest_hour": local.strftime("%Y-%m-%d %H:%M"),
+        }
+
+        def tomorrow_is_in_the_history(address, _):
+            until = datetime.datetime.fromtimestamp(end * 3600, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+            url = f"/history?key=price.now&to={until}"
+            wait_until(lambda: '"forecast"' in get(address, url).text, 20, lambda: f"the history has the hours ahead: {get(address, url).text}")
+
+        play("awattar", toml, keys, server, tomorrow_is_in_the_history)
+
+
+@story(seconds=100)
+def recipe_fronius():
+    fronius = vendors.Fronius()
+    with vendors.vendor_server(fronius) as server:
+        toml = at(recipe("Fronius"), f"127.0.0.1:{server.server_port}").replace('every = "1m"', 'every = "1s"')
+
+        def energy_is_counted(address, _):
+            def counted():
+                records = records_by_key(address)
+                today = records["bought.today"]["value"]
+                return today if today >= 15 else None
+
+            today = wait_until(counted, 30, "the meter's increase of today")
+            expect(today % 5 == 0 and today <= fronius.bought - 1_000_000, "it is what the meter counted", today)
+
+        keys = {"grid": 310.25, "solar": 0, "battery": 250.5, "house": 560.75, "bought": None, "bought.today": None, "solar.today": 0}
+        play("fronius", toml, keys, server, energy_is_counted)
+
+
+@story(seconds=60)
+def recipe_departure_board():
+    with vendors.vendor_server(vendors.stationboard) as board, vendors.vendor_server(vendors.underground) as tube:
+        toml = recipe("Departure board").replace("https://transport.opendata.ch", f"http://127.0.0.1:{board.server_port}")
+        toml = toml.replace("https://api.tfl.gov.uk", f"http://127.0.0.1:{tube.server_port}")
+
+        def times_are_local(_, records):
+            times = [shown(records[f"departure.{index}.time"]) for index in range(3)]
+            expect(all(len(text) == 5 and text[2] == ":" for text in times), "times are hours and minutes", times)
+
+        keys = {
+            "departure.0.to": "Zürich HB", "departure.1.to": "Biel/Bienne", "departure.2.to": "Luzern", "departure.0.delay": 0,
+            "departure.1.delay": 4, "departure.1.platform": "4", "tube.victoria": "Good Service", "tube.northern": "Minor Delays",
+        }
+        play("departure-board", toml, keys, board, times_are_local)
 
 
 @story(seconds=60)
