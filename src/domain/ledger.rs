@@ -186,12 +186,13 @@ impl Ledger {
                 self.drop_key(&row.key);
                 continue;
             }
-            self.stored.insert(
-                row.key.clone(),
-                (row.stamp.observed.second(), row.value.clone()),
-            );
-            let interval = self.plan.sources[source].shown_element(&row.key);
-            let interval = interval.and_then(ElementInterval::unknown);
+            let shown = self.plan.sources[source].shown_element(&row.key);
+            // The rows of a series are compared by the series itself.
+            if shown.is_none() {
+                let identity = (row.stamp.observed.second(), row.value.clone());
+                self.stored.insert(row.key.clone(), identity);
+            }
+            let interval = shown.and_then(ElementInterval::unknown);
             let value = LastValue {
                 key: row.key,
                 value: row.value,

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use super::combined::{Group, Member, value_path};
 use super::elements::Element;
-use super::selected::{ReadError, SelectedRecords, in_element, several_in};
+use super::sample;
+use super::selected::{FINITE, ReadError, SelectedRecords, in_element, several_in};
 use crate::domain::plan::{AggregateFunction, ElementTime, RecordSelector};
 use crate::domain::reading::{Reading, Reason, Value, round_computed};
 
@@ -160,6 +161,13 @@ impl SelectedRecords<'_> {
             Err(several) => return Err(several_in(at, &element.pointer, &several)),
         };
         match self.conversion(pick).quantity(json) {
+            Ok(quantity) if !quantity.number.is_finite() => {
+                let pointer = in_element(&element.pointer, at);
+                Err((
+                    pointer,
+                    (Reason::NotFinite, FINITE.to_owned(), sample(json)),
+                ))
+            }
             Ok(quantity) => {
                 // A unit in the text is that of the number before it was scaled.
                 let is_scaled = pick.scale.is_some() || pick.offset.is_some();

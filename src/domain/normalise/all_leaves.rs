@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::advice::advise_decimal;
 use super::number::{NumberError, is_known_unit, parse_quantity};
+use super::selected::FINITE;
 use super::{
     Normalised, OmittedRecords, RecordLimit, encode_segment, read_number, sample, unit_of,
 };
@@ -130,8 +131,7 @@ impl LeafReader<'_> {
             };
             self.push_issue(issue(Reason::WrongType, expected));
         } else if !number.is_finite() {
-            let expected = "a number that a 64-bit float can hold".to_owned();
-            self.push_issue(issue(Reason::NotFinite, expected));
+            self.push_issue(issue(Reason::NotFinite, FINITE.to_owned()));
         } else {
             let key: Arc<str> = key.into();
             if let Some(places) = &mut self.places {

@@ -98,7 +98,7 @@ impl<'a> SelectedRecords<'a> {
         if times.len() != elements.len() {
             self.push_issue(Issue {
                 reason: Reason::BadTime,
-                key: None,
+                key: (!pick.is_template()).then(|| pick.key.clone()),
                 pointer: path.to_string(),
                 expected: format!("as many times as {list} has elements, {}", elements.len()),
                 found: times.len().to_string(),

@@ -277,8 +277,7 @@ impl<'a> SelectedRecords<'a> {
             (scale, offset) => round_computed(raw * scale.unwrap_or(1.0) + offset.unwrap_or(0.0)),
         };
         if !number.is_finite() {
-            let expected = "a number that a 64-bit float can hold".to_owned();
-            return Err((Reason::NotFinite, expected, format_number(number)));
+            return Err((Reason::NotFinite, FINITE.to_owned(), number.to_string()));
         }
         match self.range_problem(pick, key, number) {
             Some(expected) => Err((Reason::OutOfRange, expected, format_number(number))),
@@ -307,6 +306,9 @@ impl<'a> SelectedRecords<'a> {
         })
     }
 }
+
+/// What a number is expected to be, however large it may be.
+pub const FINITE: &str = "a number that a 64-bit float can hold";
 
 pub type ReadResult = Result<ReadValue, ReadError>;
 

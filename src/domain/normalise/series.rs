@@ -259,7 +259,12 @@ fn timed_values(slots: Vec<ElementSlot<'_>>, ahead: usize, shown: ShownElement) 
             is_stated: read.is_stated,
         })
     });
-    timed.collect()
+    let mut elements: Vec<TimedValue> = timed.collect();
+    // Rows have whole seconds: of several in one the last counts.
+    elements.reverse();
+    elements.dedup_by_key(|element| element.start.second());
+    elements.reverse();
+    elements
 }
 
 impl ValueErrors {

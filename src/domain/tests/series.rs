@@ -1,8 +1,10 @@
 //! Series: which element is shown, which become rows, and what is stored ahead of its time.
 
+use super::derived_tests::formula;
 use super::promotion::{Forecast, SeriesChanges};
 use super::tests::{at, observation, readings, values};
 use super::*;
+use crate::domain::derived_key::{DERIVED_SOURCE, DerivedKeys};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::plan::{ElementTime, Plan, RecordSelector, Selection, test_plan};
 use crate::domain::reading::{Reason, Series, ShownElement, TimedValue};
@@ -333,6 +335,52 @@ fn a_restart_goes_on_with_the_forecast_and_drops_that_of_keys_without_one() {
     assert_eq!(changes.rows[0].unit.as_deref(), Some("ct/kWh"));
     assert_eq!(values(&ledger.snapshot(at(7_300))), ["price 3"]);
     assert_eq!(forecast_keys(&changes), [("price", 1)]);
+}
+
+#[test]
+fn a_formula_of_a_series_is_stored_at_each_element_also_after_a_restart() {
+    let with_formula = || {
+        let mut plan = Plan::clone(&plan(ShownElement::Current));
+        let keys = vec![formula("gross", "price * 2")];
+        plan.derived = DerivedKeys::new(keys).expect("there is no cycle");
+        Ledger::new(Arc::new(plan))
+    };
+    let stored_at = |ledger: &mut Ledger, second: u64| -> Vec<(i64, String)> {
+        let rows = ledger.advance(at(second)).rows;
+        let derived = ledger.derive(at(second), &rows);
+        let row = |row: &RecordRow| (row.stamp.observed.second() - T0, row.value.to_string());
+        derived.iter().map(row).collect()
+    };
+    let list = [(0, 1.0), (HOUR, 2.0), (2 * HOUR, 3.0), (3 * HOUR, 4.0)];
+    let mut ledger = with_formula();
+    ledger.apply(observation(0, 60, prices(ShownElement::Current, &list)));
+    assert_eq!(stored_at(&mut ledger, 60), row_pairs(&[(0, 2.0)]));
+    assert_eq!(stored_at(&mut ledger, 3_600), row_pairs(&[(HOUR, 4.0)]));
+    let restored = |key: &str, value, source: &str| RestoredRecord {
+        key: key.into(),
+        value: Value::Number(value),
+        unit: None,
+        source: source.into(),
+        stamp: Stamp::restored(second(HOUR), false),
+        absence: Absence::default(),
+    };
+    let mut ledger = with_formula();
+    ledger.restore(vec![
+        restored("price", 2.0, "source0"),
+        restored("gross", 4.0, DERIVED_SOURCE),
+    ]);
+    ledger.restore_forecasts(vec![Forecast {
+        key: "price".into(),
+        unit: None,
+        source: "source0".into(),
+        elements: elements(&list[1..]).into(),
+    }]);
+    assert_eq!(stored_at(&mut ledger, 3_700), [], "it is stored already");
+    assert_eq!(stored_at(&mut ledger, 7_200), row_pairs(&[(2 * HOUR, 6.0)]));
+    assert_eq!(
+        stored_at(&mut ledger, 10_800),
+        row_pairs(&[(3 * HOUR, 8.0)])
+    );
 }
 
 /// Keys and how many elements each is to have.

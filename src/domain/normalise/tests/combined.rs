@@ -216,6 +216,28 @@ fn values_of_many_elements_make_one_number() {
 }
 
 #[test]
+fn numbers_that_no_float_holds_are_named() {
+    use AggregateFunction::{Max, Min, Sum, TimeOfMax};
+    let cases = [
+        (Sum, "[1e308, 1e308]", "the whole response", "inf"),
+        (Sum, "[1, 1e999]", "/1", "1e+999"),
+        (Max, "[1, 1e999]", "/1", "1e+999"),
+        (Min, "[-1e999, 1]", "/0", "-1e+999"),
+        (TimeOfMax, "[1, 1e999]", "/1", "1e+999"),
+    ];
+    for (function, list, place, found) in cases {
+        let body: Json = serde_json::from_str(list).expect("JSON");
+        let mut pick = aggregate(function, "key", "-", "");
+        pick.elements.element_time = Some(ElementTime::Template("{#}0000000".to_owned()));
+        let expected = format!(
+            "not_finite: {place}: expected a number that a 64-bit float can hold, found {found}"
+        );
+        let found = lines(&read(vec![pick], &body));
+        assert_eq!(found.last(), Some(&expected), "{function:?} {list}");
+    }
+}
+
+#[test]
 fn options_of_a_record_apply_to_its_aggregate() {
     let body =
         json!({"states": ["on", "off", "on"], "t": [1, null, "2,5 °C"], "units": {"t": "K"}});

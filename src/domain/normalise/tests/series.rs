@@ -206,6 +206,27 @@ fn an_element_is_now_until_the_next_one_or_its_end() {
 }
 
 #[test]
+fn of_several_elements_in_one_second_the_last_with_a_value_counts() {
+    let body = json!([
+        {"t": 1_795_946_400_250_i64, "v": 1}, {"t": 1_795_946_400_750_i64, "v": 2},
+        {"t": 1_795_946_460_000_i64, "v": 3}, {"t": 1_795_946_460_500_i64, "v": null},
+        {"t": 1_795_946_520_999_i64, "v": 4}, {"t": 1_795_946_521_000_i64, "v": 5},
+    ]);
+    for (pick, expected) in [
+        (
+            timed("", "/v", "/t"),
+            ["10:00 2", "10:01 3", "10:02 4", "10:02 5"],
+        ),
+        (
+            now("", "/v", "/t"),
+            ["10:00-10:01 2", "10:01-10:01 3", "10:02-10:02 4", "10:02 5"],
+        ),
+    ] {
+        assert_eq!(lines(&read(pick, &body)), expected);
+    }
+}
+
+#[test]
 fn what_is_read_of_each_element_holds_for_a_series() {
     let body = json!({
         "data": [
