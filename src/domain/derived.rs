@@ -8,6 +8,7 @@ mod buckets;
 mod codec;
 mod counter;
 mod period;
+mod row;
 mod window;
 
 use std::fmt;

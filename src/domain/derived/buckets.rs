@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::window::{Row, WindowRow};
+use super::row::{Row, WindowRow};
 use super::{WindowRule, WindowSpan, seconds};
 use crate::limits;
 

@@ -5,7 +5,8 @@
 
 use super::WindowRule;
 use super::buckets::{Buckets, WindowBucket, WindowSums};
-use super::window::{Row, Window, WindowRow};
+use super::row::{Row, WindowRow};
+use super::window::Window;
 use crate::limits;
 
 /// Changes with the format.

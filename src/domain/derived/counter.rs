@@ -5,7 +5,7 @@
 //! comes back was a gap: what lay below is no part of the counter. Until that is known, it counts
 //! nothing.
 
-use super::window::{Row, WindowRow};
+use super::row::{Row, WindowRow};
 
 /// Readings after a fall that must stay below the old value.
 const RESET_READINGS: usize = 3;
