@@ -138,6 +138,9 @@ fn ask_sockets(
     let deadline = Instant::now() + timing.budget;
     for _ in 0..limits::MDNS_TRIES {
         send(&questions, sockets, &mut result.interfaces);
+        if result.interfaces.is_empty() {
+            break;
+        }
         let until = deadline.min(Instant::now() + timing.wait);
         if collector.collect(until, is_stopping) || Instant::now() >= deadline {
             break;

@@ -202,6 +202,6 @@ fn a_stop_ends_the_wait_and_a_machine_without_interfaces_none() {
     assert_eq!(result.interfaces, ["test0"]);
     let result = ask_sockets("plug..local", &sockets, LONG, &never);
     assert_eq!(result, MdnsResult::default());
-    let result = ask_sockets("plug.local", &[], SHORT, &never);
+    let result = ask_sockets("plug.local", &[], LONG, &never);
     assert_eq!(result, MdnsResult::default());
 }
