@@ -1,7 +1,7 @@
 //! Explanation of records: for each where it is in the response, what stands there, and what
 //! became of it.
 
-use super::table::{Columns, YELLOW};
+use super::text_table::{TextTable, YELLOW};
 use crate::domain::normalise::RecordOrigins;
 use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reading, Series, Value};
@@ -16,7 +16,7 @@ pub fn render<'a>(
     results: impl Iterator<Item = (&'a (&'a SourcePlan, Observation), &'a RecordOrigins)>,
     colour: bool,
 ) -> String {
-    let mut columns = Columns::new(colour, &["SOURCE", "KEY", "FROM", "FOUND", "BECAME"]);
+    let mut columns = TextTable::new(colour, &["SOURCE", "KEY", "FROM", "FOUND", "BECAME"]);
     let mut more = String::new();
     for ((plan, observation), values) in results {
         for value in &values.first {

@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod explanation;
 mod export;
+mod fetch_results;
 mod healthcheck;
 mod licenses;
 mod list_proposal;
@@ -14,8 +15,8 @@ mod pick;
 mod rehearse;
 mod restore;
 mod serve;
-mod table;
 mod test_alert;
+mod text_table;
 
 use std::fmt::Display;
 use std::io::ErrorKind;

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use super::{FAILED, USAGE_ERROR, explanation, load_config, print_out, table};
+use super::{FAILED, USAGE_ERROR, explanation, fetch_results, load_config, print_out};
 use crate::api::http_exchange::HttpExchange;
 use crate::config::{Config, Overrides};
 use crate::domain::ledger::Ledger;
@@ -60,14 +60,14 @@ pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
         .map(|(source, it)| (source, with_configured_units(plan, &it.observation)))
         .collect();
     let colour = std::io::stdout().is_terminal();
-    let mut text = table::render(&results, colour);
+    let mut text = fetch_results::render(&results, colour);
     if let Some(snapshot) = published(plan, fetched) {
-        text += &table::derived(plan, &snapshot, colour);
+        text += &fetch_results::derived(plan, &snapshot, colour);
     }
     let found = named().map(|(_, it)| &it.found);
     text += &explanation::render(results.iter().zip(found), colour);
     for (source, it) in named() {
-        text += &table::exchanges(
+        text += &fetch_results::exchanges(
             &source.name,
             &it.exchanges,
             !it.observation.outcome.is_usable(),

@@ -1,23 +1,13 @@
-//! Text tables of fetch results: coloured on a terminal, plain in a pipe.
+//! Results of fetches as text tables: records, series, derived keys, issues, requests.
 
 use std::fmt::Write;
 
+use super::text_table::{GREEN, RED, TextTable, YELLOW, coloured};
 use crate::api::http_exchange::HttpExchange;
 use crate::domain::plan::{Plan, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::millis;
-
-/// A text table with columns as wide as their content.
-pub struct Columns {
-    pub rows: Vec<Vec<String>>,
-    colour: bool,
-}
-
-const BOLD: &str = "1";
-const RED: &str = "31";
-const GREEN: &str = "32";
-pub const YELLOW: &str = "33";
 
 /// The result of every source, with its records and issues.
 pub fn render(results: &[(&SourcePlan, Observation)], colour: bool) -> String {
@@ -32,7 +22,7 @@ fn write_all(
     results: &[(&SourcePlan, Observation)],
     colour: bool,
 ) -> std::fmt::Result {
-    let mut sources = Columns::new(
+    let mut sources = TextTable::new(
         colour,
         &["SOURCE", "RESULT", "TIME", "BYTES", "READINGS", "ISSUES"],
     );
@@ -93,7 +83,7 @@ fn write_records(
     results: &[(&SourcePlan, Observation)],
     colour: bool,
 ) -> std::fmt::Result {
-    let mut records = Columns::new(colour, &["SOURCE", "KEY", "VALUE", "UNIT"]);
+    let mut records = TextTable::new(colour, &["SOURCE", "KEY", "VALUE", "UNIT"]);
     for (plan, observation) in results {
         if let FetchOutcome::Readings {
             readings, series, ..
@@ -131,7 +121,7 @@ fn write_series(
     results: &[(&SourcePlan, Observation)],
     colour: bool,
 ) -> std::fmt::Result {
-    let mut table = Columns::new(colour, &["SOURCE", "SERIES", "ELEMENTS", "FROM", "TO"]);
+    let mut table = TextTable::new(colour, &["SOURCE", "SERIES", "ELEMENTS", "FROM", "TO"]);
     for (plan, observation) in results {
         let FetchOutcome::Readings { series, .. } = &observation.outcome else {
             continue;
@@ -174,7 +164,7 @@ fn write_derived(
     if snapshot.derived.is_empty() {
         return Ok(());
     }
-    let mut table = Columns::new(colour, &["DERIVED KEY", "VALUE", "UNIT", "COMPUTED FROM"]);
+    let mut table = TextTable::new(colour, &["DERIVED KEY", "VALUE", "UNIT", "COMPUTED FROM"]);
     for derived in &snapshot.derived {
         let record = snapshot.record(&derived.key);
         let value = match record {
@@ -217,56 +207,6 @@ pub fn exchanges(name: &str, exchanges: &[HttpExchange], has_bodies: bool) -> St
         }
     }
     out
-}
-
-fn coloured(text: &str, code: &str, colour: bool) -> String {
-    if colour {
-        format!("\x1b[{code}m{text}\x1b[0m")
-    } else {
-        text.to_owned()
-    }
-}
-
-impl Columns {
-    pub fn new(colour: bool, heading: &[&str]) -> Columns {
-        let heading = heading.iter().map(|cell| (*cell).to_owned()).collect();
-        Columns {
-            rows: vec![heading],
-            colour,
-        }
-    }
-
-    pub fn write(
-        &self,
-        out: &mut String,
-        colour_of: impl Fn(usize, &str) -> Option<&'static str>,
-    ) -> std::fmt::Result {
-        let columns = self.rows.first().map_or(0, Vec::len);
-        let width = |column: usize| {
-            let cells = self.rows.iter().map(|row| row[column].chars().count());
-            cells.max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        for (index, row) in self.rows.iter().enumerate() {
-            let mut line = String::new();
-            for (column, cell) in row.iter().enumerate() {
-                let code = match index {
-                    0 => Some(BOLD),
-                    _ => colour_of(column, cell),
-                };
-                match code {
-                    Some(code) => line.push_str(&coloured(cell, code, self.colour)),
-                    None => line.push_str(cell),
-                }
-                if column + 1 < columns {
-                    let blanks = widths[column] + 2 - cell.chars().count();
-                    line.extend(std::iter::repeat_n(' ', blanks));
-                }
-            }
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
