@@ -14,7 +14,7 @@ use super::parsed_body::ParsedBody;
 use super::{json, origin, redirect};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::reading::{Issue, Reason};
-use crate::domain::value_path::ValuePath;
+use crate::domain::value_path::{ValuePath, escape, unescape};
 use crate::limits;
 
 /// How the pages of a source are found, and how many are fetched at most.
@@ -260,7 +260,7 @@ fn shift_index(all: &Json, pointer: &str) -> String {
             }
             break;
         }
-        match here.get(token.replace("~1", "/").replace("~0", "~")) {
+        match here.get(unescape(token)) {
             Some(field) => here = field,
             None => break,
         }
@@ -279,7 +279,7 @@ fn concatenate(all: &mut Json, page: Json, pointer: &str, host: &str) -> Result<
             for (name, value) in more {
                 match fields.get_mut(&name) {
                     Some(field) => {
-                        let name = name.replace('~', "~0").replace('/', "~1");
+                        let name = escape(&name);
                         concatenate(field, value, &format!("{pointer}/{name}"), host)?;
                     }
                     None => drop(fields.insert(name, value)),

@@ -6,12 +6,12 @@ use serde_json::Value as Json;
 
 use crate::domain::normalise::read_time;
 use crate::domain::time::Wall;
-use crate::domain::toml_text::{bare_or_quoted, quoted};
-use crate::domain::value_path::{LocatedValue, ValuePath, escape, unescape};
+use crate::domain::toml_text::{bare_or_quoted, quoted_path};
+use crate::domain::value_path::{LocatedValue, ValuePath, escape, last_name, unescape};
 
 /// The lines for one list.
 pub fn of_list(path: &ValuePath, list: &LocatedValue<'_>, tree: &Json) -> String {
-    let at = quoted(path.as_str());
+    let at = quoted_path(path.as_str());
     let first = list.value.get(0);
     if first.is_some_and(|it| it.is_object() || it.is_array()) {
         let elements = match path {
@@ -20,7 +20,7 @@ pub fn of_list(path: &ValuePath, list: &LocatedValue<'_>, tree: &Json) -> String
         };
         return format!(
             "# {at} is a list: {} finds its elements, [-1] the last one",
-            quoted(&elements)
+            quoted_path(&elements)
         );
     }
     let key = bare_or_quoted(&name_of(&list.pointer));
@@ -28,7 +28,7 @@ pub fn of_list(path: &ValuePath, list: &LocatedValue<'_>, tree: &Json) -> String
         Some(times) => format!(
             "{key} = {{ at = {at}, times_at = {}, element_time = true }}\n\
              # or the one that is now: now = true; or the newest: newest_by = true",
-            quoted(&times)
+            quoted_path(&times)
         ),
         None => format!(
             "# {at} is a list: choose an element by a position or a filter, or make one number of all:\n\
@@ -80,9 +80,9 @@ pub fn timed(each: &str, name: &str, at: &str, element: &Json) -> String {
             "\n# or the newest: {} = {{ each = {}, at = {}, newest_by = {} }}\n\
              # or the one that is now: now = …; or all at their times: element_time = …",
             bare_or_quoted(name),
-            quoted(each),
-            quoted(at),
-            quoted(&format!("/{}", escape(time)))
+            quoted_path(each),
+            quoted_path(at),
+            quoted_path(&format!("/{}", escape(time)))
         )
     })
 }
@@ -96,8 +96,7 @@ fn is_time(value: &Json) -> bool {
 }
 
 fn name_of(pointer: &str) -> String {
-    let name = pointer.rsplit('/').next().unwrap_or_default();
-    match unescape(name) {
+    match last_name(pointer) {
         name if name.is_empty() => "value".to_owned(),
         name => name,
     }
@@ -112,6 +111,7 @@ mod tests {
     fn a_list_is_proposed_with_its_times() {
         let tree = json!({
             "hourly": {"time": ["2026-11-29T10:00", "2026-11-29T11:00"], "t 2m": [1.5, 2], "short": [1]},
+            "rate$": [1], "at$": [1_795_946_400],
             "data": [{"end": 1_795_950_000, "start": 1_795_946_400, "p": 5}],
         });
         for (path, expected) in [
@@ -124,6 +124,11 @@ mod tests {
                 "/hourly/short",
                 "# \"/hourly/short\" is a list: choose an element by a position or a filter, or make one \
                  number of all:\n# short = { at = \"/hourly/short\", aggregate = \"mean\" }",
+            ),
+            (
+                "/rate$",
+                "\"rate$\" = { at = \"/rate$$\", times_at = \"/at$$\", element_time = true }\n\
+                 # or the one that is now: now = true; or the newest: newest_by = true",
             ),
             (
                 "/data",

@@ -14,7 +14,7 @@ use crate::domain::placeholder::PlaceholderTime;
 use crate::domain::plan::{Numbers, RecordSelector, Selection};
 use crate::domain::text::shorten;
 use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_path};
-use crate::domain::value_path::{LocatedValue, ValuePath, escape, locate, unescape};
+use crate::domain::value_path::{LocatedValue, ValuePath, escape, last_name, locate, unescape};
 use crate::limits;
 use crate::node::sources;
 use crate::sys::clock::{Clock, SystemClock};
@@ -212,8 +212,8 @@ fn record_of_each(
         ..
     }) = found.first()
     else {
-        let own_names: BTreeSet<&str> = found.iter().map(|it| own_name(&it.pointer)).collect();
-        if own_names.len() < found.len() {
+        let names: BTreeSet<String> = found.iter().map(|it| last_name(&it.pointer)).collect();
+        if names.len() < found.len() {
             return "# several values: choose one by a position or a filter".to_owned();
         }
         let name = found
@@ -246,10 +246,6 @@ fn element_key(element: &Json) -> String {
             .is_some_and(|it| it.is_string() || it.is_number())
     };
     format!("{{{}}}.", names.find(is_name).unwrap_or("#"))
-}
-
-fn own_name(pointer: &str) -> &str {
-    pointer.rsplit('/').next().unwrap_or_default()
 }
 
 fn is_reading(value: &Json) -> bool {

@@ -35,6 +35,7 @@ use super::plan::{AggregateFunction, RecordSelector, Selection, SourcePlan};
 use super::reading::{Issue, Reading, Reason, Series, Value};
 use super::text::{ellipsis, shorten};
 use super::time::{Moment, Mono, Wall};
+use super::value_path::unescape;
 use crate::limits;
 
 /// The result of reading a response.
@@ -275,8 +276,7 @@ fn unit_of(units: Option<&Json>, pointer: &str) -> Option<Arc<str>> {
     let name = pointer
         .rsplit('/')
         .find(|segment| segment.parse::<usize>().is_err())?;
-    let name = name.replace("~1", "/").replace("~0", "~");
-    let unit = units?.get(&name)?.as_str()?;
+    let unit = units?.get(unescape(name))?.as_str()?;
     (!unit.is_empty()).then(|| shorten(unit, limits::UNIT_BYTES).into())
 }
 

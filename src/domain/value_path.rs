@@ -243,3 +243,8 @@ pub fn escape(name: &str) -> String {
 pub fn unescape(segment: &str) -> String {
     segment.replace("~1", "/").replace("~0", "~")
 }
+
+/// The index in a list, or the name in an object, of what is at `pointer`.
+pub fn last_name(pointer: &str) -> String {
+    unescape(pointer.rsplit('/').next().unwrap_or_default())
+}

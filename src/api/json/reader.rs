@@ -8,6 +8,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use crate::api::parsed_body::{NotANumber, ParsedBody};
 use crate::domain::text::ellipsis;
+use crate::domain::value_path::escape;
 use crate::limits;
 
 /// Where a text stops to be JSON.
@@ -152,7 +153,7 @@ impl<'a> Reader<'a> {
             }
             let before = self.not_numbers.len();
             let value = self.value("an object")?;
-            self.locate(before, || name.replace('~', "~0").replace('/', "~1"));
+            self.locate(before, || escape(&name));
             fields.insert(name, value);
             self.skip_blanks();
             if self.take(b'}') {

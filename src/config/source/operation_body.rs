@@ -17,6 +17,7 @@ use crate::config::types::{ConfiguredBody, RequestMethod};
 use crate::domain::placeholder::Template;
 use crate::domain::redact::MASK;
 use crate::domain::secret_detection::is_secret_name;
+use crate::domain::value_path::unescape;
 use crate::limits;
 
 /// `None` where the options do not fit the operation, which is reported.
@@ -165,7 +166,7 @@ fn report(body: &TableEntry<'_>, operation: &Operation, problem: &BodyProblem) {
     let mut entry = body.clone();
     let mut is_there = true;
     for part in problem.pointer.split('/').skip(1) {
-        let name = part.replace("~1", "/").replace("~0", "~");
+        let name = unescape(part);
         let inner = match entry.value() {
             DeValue::Array(_) => name
                 .parse()

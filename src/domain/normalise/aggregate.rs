@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::combined::{Group, Member, value_path};
+use super::combined::{Group, Member, list_of, value_path};
 use super::elements::Element;
 use super::sample;
 use super::selected::{FINITE, ReadError, SelectedRecords, in_element, several_in};
@@ -180,11 +180,6 @@ impl SelectedRecords<'_> {
             }
         }
     }
-}
-
-/// Where the elements are, in messages.
-fn list_of(pick: &RecordSelector) -> String {
-    pick.list().map(ToString::to_string).unwrap_or_default()
 }
 
 fn compute(function: AggregateFunction, numbers: &[f64]) -> f64 {

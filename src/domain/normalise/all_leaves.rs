@@ -14,6 +14,7 @@ use super::{
 use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::reading::{Issue, Reading, Reason, Value};
 use crate::domain::text::shorten;
+use crate::domain::value_path::escape;
 use crate::limits;
 
 /// Takes all leaves of `body` into `taken`.
@@ -69,7 +70,7 @@ impl LeafReader<'_> {
                 for (name, child) in fields {
                     let end = pointer.len();
                     pointer.push('/');
-                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                    pointer.push_str(&escape(name));
                     self.collect(child, &join(key, &encode_segment(name)), pointer, depth + 1);
                     pointer.truncate(end);
                 }

@@ -32,12 +32,7 @@ pub struct Group<'a> {
 
 impl<'a> SelectedRecords<'a> {
     pub fn read_combined(&mut self, pick: &'a RecordSelector, combination: Combination<'a>) {
-        let list = pick.each.as_ref().unwrap_or(&pick.at);
-        let found = match &pick.each {
-            Some(each) => elements::of_each(self.body, each),
-            None => elements::of_list(self.body, &pick.at),
-        };
-        let members: Vec<Element<'a>> = match found {
+        let members: Vec<Element<'a>> = match elements::of_combined(self.body, pick) {
             Ok(elements) => {
                 if let Some(issue) = elements.too_many {
                     self.push_issue(issue);
@@ -56,7 +51,7 @@ impl<'a> SelectedRecords<'a> {
             }
             Err(None) => Vec::new(),
         };
-        let members = self.with_listed_times(pick, list, members);
+        let members = self.with_listed_times(pick, members);
         for group in self.grouped(pick, members) {
             match combination {
                 Combination::Series(shown, time) => self.read_series(pick, shown, time, group),
@@ -73,7 +68,6 @@ impl<'a> SelectedRecords<'a> {
     fn with_listed_times(
         &mut self,
         pick: &'a RecordSelector,
-        list: &ValuePath,
         elements: Vec<Element<'a>>,
     ) -> Vec<Member<'a>> {
         let member = |(element, listed_time)| Member {
@@ -96,6 +90,7 @@ impl<'a> SelectedRecords<'a> {
             Err(None) => Vec::new(),
         };
         if times.len() != elements.len() {
+            let list = list_of(pick);
             self.push_issue(Issue {
                 reason: Reason::BadTime,
                 key: (!pick.is_template()).then(|| pick.key.clone()),
@@ -241,6 +236,11 @@ impl<'a> SelectedRecords<'a> {
             self.omitted.add(|| reading.key.to_string());
         }
     }
+}
+
+/// Where the elements are, in messages.
+pub fn list_of(pick: &RecordSelector) -> String {
+    pick.list().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Where the value of an element is: without `each` it is the element.

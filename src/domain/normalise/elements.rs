@@ -5,8 +5,9 @@ use serde_json::Value as Json;
 use super::missing::{describe_missing, describe_no_match, died_at};
 use super::sample;
 use crate::domain::json_path::{JsonPath, SegmentKind};
+use crate::domain::plan::RecordSelector;
 use crate::domain::reading::{Issue, Reason};
-use crate::domain::value_path::{ValuePath, escape, locate, unescape};
+use crate::domain::value_path::{ValuePath, escape, locate};
 use crate::limits;
 
 /// One element.
@@ -14,11 +15,6 @@ pub struct Element<'a> {
     /// RFC 6901 JSON Pointer into the response.
     pub pointer: String,
     pub value: &'a Json,
-}
-
-/// The index in a list, or the name in an object, of what is at `pointer`.
-pub fn own_name(pointer: &str) -> String {
-    unescape(pointer.rsplit('/').next().unwrap_or_default())
 }
 
 pub struct Elements<'a> {
@@ -57,6 +53,17 @@ pub fn of_list<'a>(body: &'a Json, list: &'a ValuePath) -> Result<Elements<'a>, 
             of_value(body, found.pointer, Some(found.value))
         }
         _ => of_each(body, list),
+    }
+}
+
+/// The elements that make one record together: those of its `each`, else those of the list at `at`.
+pub fn of_combined<'a>(
+    body: &'a Json,
+    pick: &'a RecordSelector,
+) -> Result<Elements<'a>, Option<Issue>> {
+    match &pick.each {
+        Some(each) => of_each(body, each),
+        None => of_list(body, &pick.at),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use serde_json::Value as Json;
 
-use super::elements::{Element, own_name};
+use super::elements::Element;
 use super::sample;
+use crate::domain::value_path::last_name;
 
 /// A template with its `{parts}` taken from an element of `body`, each encoded. `Err` names the
 /// part that the response cannot fill, and what it has there.
@@ -43,7 +44,7 @@ fn value_of(part: &str, body: &Json, element: &Element<'_>) -> Result<String, St
     if field == "#" {
         return match pointer {
             "" => Err("the whole response, which has no name".to_owned()),
-            _ => Ok(own_name(pointer)),
+            _ => Ok(last_name(pointer)),
         };
     }
     let found = if field.starts_with('/') {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::combined::list_of;
 use super::elements::{self, Element};
 use super::selected::in_element;
 use super::{all_leaves, encode_segment, key_template};
@@ -85,17 +86,13 @@ impl RecordOrigins {
 
     /// Records that several elements make together.
     fn add_combined(&mut self, pick: &RecordSelector, body: &Json) {
-        let list = pick.each.as_ref().unwrap_or(&pick.at);
-        let found = match &pick.each {
-            Some(each) => elements::of_each(body, each),
-            None => elements::of_list(body, &pick.at),
-        };
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let mut keys = Vec::new();
         if !pick.is_template() {
             keys.push(pick.key.to_string());
         }
-        for element in found.into_iter().flat_map(|elements| elements.list) {
+        let found = elements::of_combined(body, pick).into_iter();
+        for element in found.flat_map(|elements| elements.list) {
             let Some(key) = key_of(pick, body, &element) else {
                 continue;
             };
@@ -106,7 +103,7 @@ impl RecordOrigins {
         }
         for key in keys {
             let count = counts.get(&key).copied().unwrap_or(0);
-            self.add(&key, || (list.to_string(), elements_of(count)));
+            self.add(&key, || (list_of(pick), elements_of(count)));
         }
     }
 }

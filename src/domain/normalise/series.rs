@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::combined::{Group, Member, value_path};
+use super::combined::{Group, Member, list_of, value_path};
 use super::element_times::{ElementInstant, ListedTime};
 use super::elements::Element;
 use super::selected::{ReadError, ReadValue, SelectedRecords};
@@ -70,8 +70,7 @@ impl SelectedRecords<'_> {
         if ahead >= count {
             let expected = format!("more than {ahead} elements, for ahead = {ahead}");
             let error = (Reason::Missing, expected, count.to_string());
-            let list = pick.list().map(ToString::to_string);
-            return self.push_error(key, list.unwrap_or_default(), error);
+            return self.push_error(key, list_of(pick), error);
         }
         let elements = timed_values(slots, ahead, shown);
         let elements = self.nearest(&key, elements, shown);
