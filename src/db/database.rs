@@ -20,7 +20,7 @@ use self::check::{check_counters, check_keys};
 use self::key_cache::{CachedKey, add_key, read_key};
 use super::file::DatabaseFiles;
 use super::file_change::{self, FileChange};
-use super::periods::HOUR;
+use super::periods::{HOUR, second_of};
 use super::retention::delete;
 use super::tiers::{Tiers, read_meta, write_meta};
 use super::{derived_windows, error, file, forecast, open_files};
@@ -211,8 +211,8 @@ impl Database {
             .map_or(0, |(low, high)| high.saturating_sub(low).saturating_add(1));
         Ok(HistoryExtent {
             rows: first
-                .and_then(|text| text.parse::<jiff::Timestamp>().ok())
-                .map(|time| Wall::from_second(time.as_second())),
+                .and_then(|text| second_of(&text))
+                .map(Wall::from_second),
             hours: number("SELECT min(hour) FROM hourly")?
                 .map(|hour| Wall::from_second(hour.saturating_mul(HOUR))),
             days: number("SELECT min(day) FROM daily")?

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::periods::{DAY, HOUR, second_of_hour};
 use super::rollup::{self, Aggregate};
-use super::row_codec::decode_value;
+use super::row_codec::{decode_is_untrusted, decode_value};
 use super::tiers::Tiers;
 use super::{connection, error};
 use crate::domain::reading::{Value, round_computed};
@@ -322,7 +322,7 @@ impl<W: Write> ExportJob<'_, W> {
                 continue;
             };
             if let Some(value) = decode_value(number, meta.as_deref()) {
-                let untrusted = meta.is_some_and(|meta| meta.contains("\"clock\":\"untrusted\""));
+                let untrusted = decode_is_untrusted(meta.as_deref());
                 held.insert((at, *k), (value, untrusted));
             }
         }

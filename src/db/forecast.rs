@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction, params};
 
 use super::error;
+use super::periods::second_of;
 use super::row_codec::{clamp_to_rfc3339, decode_is_stated, decode_value, encode_meta};
 use crate::domain::ledger::Forecast;
 use crate::domain::reading::TimedValue;
@@ -160,8 +161,7 @@ fn read_element(row: &rusqlite::Row, first: usize) -> rusqlite::Result<Option<Ti
 }
 
 fn parse(time: &str) -> Option<Wall> {
-    let time: jiff::Timestamp = time.parse().ok()?;
-    Some(Wall::from_second(time.as_second()))
+    second_of(time).map(Wall::from_second)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::db::periods::HOUR;
+use crate::db::periods::{HOUR, second_of};
 use crate::db::progress::Progress;
 use crate::db::rollup::five_minute;
 use crate::db::tiers::{PartialDelete, Tiers};
@@ -111,10 +111,7 @@ pub fn edge_row(connection: &Connection, order: &str) -> rusqlite::Result<Option
         ))?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(row.map(|(id, text)| {
-        let time = text.parse::<jiff::Timestamp>().unwrap_or_default();
-        (id, time.as_second().div_euclid(HOUR))
-    }))
+    Ok(row.map(|(id, text)| (id, second_of(&text).unwrap_or_default().div_euclid(HOUR))))
 }
 
 /// Expires the hour of the row with the lowest id. A row before the raw tier, or after the

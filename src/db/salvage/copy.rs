@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::source::{DamagedDatabase, NamedRow};
 use crate::db::database::{Database, RETENTION_CLOCK};
 use crate::db::last_values::ABSENCES;
-use crate::db::periods::HOUR;
+use crate::db::periods::{HOUR, second_of};
 use crate::db::quota;
 use crate::db::tiers::{self, Tiers, read_meta, write_meta};
 use crate::limits;
@@ -106,7 +106,7 @@ pub(super) fn copy_forecasts(
     source: &DamagedDatabase,
     target: &Transaction,
 ) -> rusqlite::Result<()> {
-    let is_time = |text: &str| text.len() == 20 && text.parse::<jiff::Timestamp>().is_ok();
+    let is_time = |text: &str| text.len() == 20 && second_of(text).is_some();
     let (rows, _) = source.all("forecast");
     for row in rows {
         let key = text(&row, "key").unwrap_or_default();

@@ -10,7 +10,7 @@ use rusqlite::{Transaction, params};
 use super::copy::{integer, key_id_of, real, text};
 use super::pages::{self, PageSource};
 use super::source::{DamagedDatabase, NamedRow};
-use crate::db::periods::{HOUR, second_of_hour};
+use crate::db::periods::{HOUR, second_of, second_of_hour};
 use crate::db::rollup::{RollupUpdate, read_hour};
 use crate::db::tiers::Tiers;
 use crate::limits;
@@ -152,8 +152,7 @@ impl SalvagedRow {
     }
 
     fn second(&self) -> Option<i64> {
-        let second = self.timestamp.parse::<jiff::Timestamp>().ok()?.as_second();
-        (self.timestamp.len() == 20).then_some(second)
+        second_of(&self.timestamp).filter(|_| self.timestamp.len() == 20)
     }
 
     fn is_valid(&self) -> bool {
