@@ -79,10 +79,7 @@ impl Resolver for AlertResolver {
     ) -> Result<ResolvedSocketAddrs, Error> {
         let request = LookupRequest {
             host: uri.host().unwrap_or_default(),
-            port: uri.port_u16().unwrap_or(match uri.scheme_str() {
-                Some("https") => 443,
-                _ => 80,
-            }),
+            port: host_address::port(uri),
             timeout: limits::RESOLVE_TIMEOUT.min(*timeout.after),
             is_stopping: &|| self.stop.is_stopping(),
         };

@@ -17,6 +17,7 @@ use ureq::unversioned::transport::NextTimeout;
 use super::connect_error::ConnectError;
 use super::fetch_control::{FetchControl, Lookup};
 use crate::limits;
+use crate::sys::host_address;
 use crate::sys::name_lookup::{self, LookupError, LookupRequest};
 
 /// Resolves host names.
@@ -31,11 +32,11 @@ impl Resolver for DnsResolver {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
         let host = uri.host().unwrap_or_default();
-        let port = uri.port_u16().unwrap_or(match uri.scheme_str() {
-            Some("https") => 443,
-            _ => 80,
-        });
-        let found = self.look_up(host, port, self.0.time_left(timeout.after))?;
+        let found = self.look_up(
+            host,
+            host_address::port(uri),
+            self.0.time_left(timeout.after),
+        )?;
         let mut addresses = self.empty();
         for address in config
             .ip_family()

@@ -4,15 +4,13 @@
 
 use ureq::http::Uri;
 
+use crate::sys::host_address::{port, scheme_port};
+
 /// `example.org`, or `meter.local:8080` where the port is not the scheme's own.
 pub fn display_host(uri: &Uri) -> String {
     let host = uri.host().unwrap_or("this source's host");
-    let own = match uri.scheme_str() {
-        Some("https") => 443,
-        _ => 80,
-    };
     match uri.port_u16() {
-        Some(port) if port != own => format!("{host}:{port}"),
+        Some(port) if port != scheme_port(uri) => format!("{host}:{port}"),
         _ => host.to_owned(),
     }
 }
@@ -43,11 +41,4 @@ pub fn same_host(one: &Uri, other: &Uri) -> bool {
         host.map(|host| host.trim_end_matches('.').to_owned())
     };
     host(one) == host(other)
-}
-
-pub fn port(uri: &Uri) -> u16 {
-    uri.port_u16().unwrap_or(match uri.scheme_str() {
-        Some("https") => 443,
-        _ => 80,
-    })
 }

@@ -5,8 +5,9 @@
 use ureq::http::Uri;
 use ureq::http::uri::{Authority, PathAndQuery, Scheme};
 
-use super::origin::{port, same_host, same_origin};
+use super::origin::{same_host, same_origin};
 use crate::domain::percent;
+use crate::sys::host_address::port;
 
 pub fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)

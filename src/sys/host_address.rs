@@ -26,6 +26,18 @@ pub fn parse(host: &str, port: u16) -> Option<Result<SocketAddr, String>> {
     Some(Ok(SocketAddrV6::new(address, port, 0, index).into()))
 }
 
+/// The port of a URL: its own, else that of its scheme.
+pub fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or_else(|| scheme_port(uri))
+}
+
+pub fn scheme_port(uri: &Uri) -> u16 {
+    match uri.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    }
+}
+
 /// The host without the zone, which has a meaning on this machine alone; `None` if it has none.
 pub fn without_zone(host: &str) -> Option<String> {
     split_zone(without_brackets(host)).map(|(address, _)| format!("[{address}]"))
