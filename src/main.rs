@@ -17,7 +17,10 @@
 //! - placeholder: a date in a request, filled for each fetch (`{today}`);
 //! - observation: the result of one fetch: readings and issues, or a failure with its cause;
 //! - reading: one key and its value, as one source gave it;
+//! - series: the values of one key with times of their own, of the elements of a list;
+//! - forecast: the values of a series that are ahead of now;
 //! - derived key: one that is computed from others (`[derived.NAME]`);
+//! - window: the span of time of which a derived key takes the rows of its input;
 //! - record: the current value of a key, merged of the readings of its sources;
 //! - snapshot: all records, the health of the sources and the open alerts at one moment;
 //! - stale: older than `stale_after`, or of unknown age;
