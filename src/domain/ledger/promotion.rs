@@ -150,6 +150,10 @@ impl Ledger {
         if let Some(value) = source.values.get_mut(key) {
             value.interval = interval;
             if value.stamp.observed == element.start && value.value == element.value {
+                // Of an earlier run; now its source or the clock says when it was.
+                if value.stamp.age(now).is_none() {
+                    value.stamp = Stamp::received(now, Some(element.start));
+                }
                 return;
             }
         }

@@ -383,6 +383,25 @@ fn a_formula_of_a_series_is_stored_at_each_element_also_after_a_restart() {
     );
 }
 
+/// The clock of the run before was never trusted, so the age of what it stored is unknown.
+#[test]
+fn an_answer_makes_a_restored_element_of_unknown_age_fresh() {
+    for shown in [ShownElement::Current, ShownElement::Newest] {
+        let mut ledger = Ledger::new(plan(shown));
+        ledger.restore(vec![RestoredRecord {
+            key: "price".into(),
+            value: Value::Number(1.0),
+            unit: None,
+            source: "source0".into(),
+            stamp: Stamp::unknown_age(second(0), true),
+            absence: Absence::default(),
+        }]);
+        assert_eq!(values(&ledger.snapshot(at(59))), ["price 1 stale"]);
+        ledger.apply(observation(0, 60, prices(shown, &[(0, 1.0), (HOUR, 2.0)])));
+        assert_eq!(values(&ledger.snapshot(at(60))), ["price 1"], "{shown:?}");
+    }
+}
+
 /// Keys and how many elements each is to have.
 fn forecast_keys(changes: &SeriesChanges) -> Vec<(&str, usize)> {
     let forecasts = changes.forecasts.iter();
