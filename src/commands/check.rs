@@ -148,12 +148,18 @@ fn dated_paths(config: &Config) -> Vec<Finding> {
             wall,
             zone: plan.placeholder_zone.clone(),
         };
-        let dated = plan.paths().filter(|path| path.is_dated());
-        dated.map(move |path| {
-            let mut filled = path.clone();
-            filled.fill(&time);
-            Fine(format!("{} reads now: {filled}", plan.name))
-        })
+        let mut filled: Vec<String> = Vec::new();
+        for path in plan.paths().filter(|path| path.is_dated()) {
+            let mut path = path.clone();
+            path.fill(&time);
+            let path = path.to_string();
+            // Several records often share a path.
+            if !filled.contains(&path) {
+                filled.push(path);
+            }
+        }
+        let finding = |path: String| Fine(format!("{} reads now: {path}", plan.name));
+        filled.into_iter().map(finding).collect::<Vec<_>>()
     });
     findings.collect()
 }

@@ -6,7 +6,9 @@ type Names = (&'static [&'static str], &'static str, &'static str);
 const DERIVED: &str = "computed keys have tables of their own: [derived.NAME] with increase = \"KEY\" and since = \"day\", \
      rate = \"KEY\" and over = \"1h\", or formula = \"a + b\"";
 
-const NAMES: [Names; 38] = [
+const KEY_TABLE: &str = "it is written in the table of the key: [key.\"NAME\"]";
+
+const NAMES: [Names; 52] = [
     (
         &[
             "rate",
@@ -31,7 +33,6 @@ const NAMES: [Names; 38] = [
             "derivative",
             "per_hour",
             "integral",
-            "sum",
             "formula",
             "expression",
             "calc",
@@ -53,6 +54,96 @@ const NAMES: [Names; 38] = [
         ],
         "increase",
         "write increase = \"KEY\" with since = \"day\", or formula = \"…\"",
+    ),
+    (
+        &["mean", "avg", "average"],
+        "avg_over_time",
+        "write avg_over_time = \"KEY\" with over = \"24h\" or since = \"day\"",
+    ),
+    (
+        &["max", "min", "maximum", "minimum"],
+        "avg_over_time",
+        "write max_over_time or min_over_time = \"KEY\" with over = \"24h\" or since = \"day\"",
+    ),
+    (
+        &["sum", "total", "sum_over_time", "sum_of"],
+        "increase",
+        "write increase = \"KEY\" (of a counter) or integral = \"KEY\" (of a power), with since = \"day\"",
+    ),
+    (
+        &["window", "period", "duration", "range", "interval", "time"],
+        "over",
+        "write over = \"24h\", or since = \"day\"",
+    ),
+    (
+        &["reset", "cycle", "daily", "from_begin_of"],
+        "since",
+        "write since = \"day\"",
+    ),
+    (
+        &[
+            "label",
+            "decimals",
+            "precision",
+            "show",
+            "words",
+            "hide",
+            "friendly_name",
+        ],
+        "formula",
+        KEY_TABLE,
+    ),
+    (
+        &[
+            "label",
+            "decimals",
+            "precision",
+            "show",
+            "words",
+            "hide",
+            "friendly_name",
+            "stale_after",
+            "merge",
+        ],
+        "at",
+        KEY_TABLE,
+    ),
+    (
+        &["observed_at", "observed_zone"],
+        "element_time",
+        "it is an option of the source, above [source.records]; elements of a list have `element_time`, \
+         `newest_by` or `now`",
+    ),
+    (
+        &["forecast", "series", "history"],
+        "element_time",
+        "write element_time = \"/time\" with each = \"/list\", or element_time = true with times_at = \"/times\"",
+    ),
+    (
+        &["next", "following", "current", "shift"],
+        "now",
+        "write now = \"/start\" for the element that is now, and ahead = 1 for the next one",
+    ),
+    (
+        &["last", "latest", "newest", "most_recent"],
+        "newest_by",
+        "write newest_by = \"/time\", or at = \"$.list[-1].value\" for the last of a list",
+    ),
+    (
+        &["sum", "mean", "avg", "average", "count", "total"],
+        "aggregate",
+        "write aggregate = \"sum\", \"mean\" or \"count\" for all values of a list; of several keys, or over time, \
+         [derived.NAME] computes them",
+    ),
+    (
+        &["filter", "where", "select", "condition"],
+        "each",
+        "write it as a JSONPath: at = \"$.list[?@.name=='x'].value\"",
+    ),
+    (
+        &["zone", "tz", "timezone", "time_zone"],
+        "observed_zone",
+        "write observed_zone = \"Europe/Berlin\" for times without an offset",
     ),
     (
         &[
@@ -289,7 +380,7 @@ pub fn advice(name: &str, known: &[&str]) -> Option<&'static str> {
 }
 
 /// Values in other programs, and the one that is the same here.
-const VALUES: [(&[&str], &str); 9] = [
+const VALUES: [(&[&str], &str); 13] = [
     (
         &["jsonl", "jsonlines", "json_lines", "json-lines"],
         "ndjson",
@@ -302,6 +393,10 @@ const VALUES: [(&[&str], &str); 9] = [
     (&["total", "add"], "sum"),
     (&["minimum", "lowest"], "min"),
     (&["maximum", "highest"], "max"),
+    (&["today", "daily", "midnight", "1d"], "day"),
+    (&["weekly", "monday", "7d"], "week"),
+    (&["monthly"], "month"),
+    (&["yearly", "annual"], "year"),
 ];
 
 /// The one of `known` that is meant by `value`, of another program.
@@ -322,8 +417,16 @@ mod tests {
         let source = [
             "name", "url", "auth", "every", "records", "params", "ca_file",
         ];
-        let record = ["at", "unit", "scale"];
-        let cases: [(&str, &[&str], Option<&str>); 7] = [
+        let record = ["at", "unit", "scale", "element_time", "aggregate"];
+        let derived = ["formula", "increase", "avg_over_time", "over"];
+        let cases: [(&str, &[&str], Option<&str>); 14] = [
+            ("decimals", &record, Some("[key.")),
+            ("decimals", &derived, Some("[key.")),
+            ("observed_at", &record, Some("option of the source")),
+            ("forecast", &record, Some("element_time = ")),
+            ("sum", &record, Some("aggregate = \"sum\"")),
+            ("mean", &derived, Some("avg_over_time = ")),
+            ("window", &derived, Some("over = ")),
             ("scan_interval", &source, Some("every = ")),
             ("Verify-SSL", &source, Some("ca_file = ")),
             ("json_path", &source, Some("[source.records]")),

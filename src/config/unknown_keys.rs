@@ -10,7 +10,7 @@ use super::reader::ConfigReader;
 use super::types::{KeySpans, SourceConfig};
 use crate::domain::alert::AlertRules;
 use crate::domain::derived_key::{DerivedKey, DerivedRule};
-use crate::domain::formula::key_in_formula;
+use crate::domain::formula::{Formula, key_in_formula};
 use crate::domain::plan::{KeyPlan, RecordSelector, Selection};
 use crate::domain::toml_text::{derived_table, key_table, quoted, quoted_value};
 use openapi::operation::nearest;
@@ -137,6 +137,13 @@ pub fn warn_unknown_inputs(
                     format!("; - subtracts here: write {quoted} in backticks for the key {key}")
                 },
             );
+            let is_formula = Formula::parse(input)
+                .is_ok_and(|it| it.inputs().iter().all(|part| names.is_given(part)));
+            let hint = if is_formula {
+                "; one key is expected here: compute it in a [derived.NAME] with `formula`, and name that".to_owned()
+            } else {
+                hint
+            };
             let input = quoted(input);
             let (severity, message) = if names.are_complete() {
                 (

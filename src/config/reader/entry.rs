@@ -316,6 +316,7 @@ impl<'a> TableEntry<'a> {
                     "a table [source.records] with lines such as temperature = \"/current/temperature\""
                 }
                 "map" => "a table such as { on = 1, off = 0 }",
+                "derived" => "tables [derived.NAME]",
                 _ => "a table such as { NAME = \"value\" }",
             });
             return Vec::new();

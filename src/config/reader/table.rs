@@ -109,8 +109,8 @@ impl<'a> TableReader<'a> {
             let is_top_level = (self.reader.is_top_level)(name) && !self.known.contains(&"listen");
             let advice = other_names::advice(name, &self.known);
             let hint = match (advice, nearest(name, self.known.iter().copied())) {
-                _ if is_top_level => format!("; `{name}` belongs above the first [table]"),
                 (Some(advice), _) => format!("; {advice}"),
+                _ if is_top_level => format!("; `{name}` belongs above the first [table]"),
                 (None, Some(nearest)) => format!("; did you mean \"{nearest}\"?"),
                 (None, None) => format!("; known are: {}", self.known.join(", ")),
             };

@@ -42,12 +42,23 @@ pub fn read_value_path(item: &TableEntry<'_>) -> Option<ValuePath> {
         return Some(ValuePath::Pointer(text));
     }
     match pointer_of(&text) {
+        _ if is_relative_pointer(&text) => {
+            item.expected(&format!(
+                "{VALUE_PATH}, here perhaps {}",
+                quoted(&format!("/{text}"))
+            ));
+        }
         Some(instead) if !text.contains([' ', '/', '{', '"']) => {
             item.expected(&format!("{VALUE_PATH}, here perhaps {}", quoted(&instead)));
         }
         _ => item.expected(VALUE_PATH),
     }
     None
+}
+
+/// A JSON Pointer whose first `/` is missing.
+fn is_relative_pointer(text: &str) -> bool {
+    text.contains('/') && !text.contains([' ', '{', '"', '$', ':'])
 }
 
 /// The JSON Pointer of names and positions as other programs write them: `list[0].value`.

@@ -38,7 +38,7 @@ const SIGNS: [&str; 15] = [
 ];
 
 /// What other languages write, and what is written here.
-const OTHER_SIGNS: [(&str, &str); 9] = [
+const OTHER_SIGNS: [(&str, &str); 18] = [
     ("**", "write ^ for a power"),
     ("<>", "write != for \"is not equal\""),
     ("=", "write == to compare"),
@@ -51,6 +51,39 @@ const OTHER_SIGNS: [(&str, &str); 9] = [
         "a key with other characters is written in backticks: `living room`",
     ),
     ("$", "a key is written without a $"),
+    ("{", "a key is written without braces"),
+    ("–", "write - to subtract"),
+    ("−", "write - to subtract"),
+    ("×", "write * to multiply"),
+    ("·", "write * to multiply"),
+    ("÷", "write / to divide"),
+    ("≤", "write <="),
+    ("≥", "write >="),
+    ("≠", "write !="),
+];
+
+/// Operators that other languages write as words.
+const OTHER_WORDS: [(&str, &str); 3] = [("and", "&&"), ("or", "||"), ("not", "!")];
+
+const WINDOW: &str = "a value of the past is a [derived.NAME] of its own";
+
+/// Functions of other languages, and what is written here.
+const OTHER_FUNCTIONS: [(&str, &str); 15] = [
+    ("sum", "write a + b"),
+    ("avg", "write mean(a, b, …)"),
+    ("average", "write mean(a, b, …)"),
+    ("pow", "write ^ for a power"),
+    ("power", "write ^ for a power"),
+    ("log", "write ln(x), or log10(x)"),
+    ("int", "write floor(x), or round(x)"),
+    ("float", "a key is a number as it is"),
+    ("rate", WINDOW),
+    ("increase", WINDOW),
+    ("integral", WINDOW),
+    ("min_over_time", WINDOW),
+    ("max_over_time", WINDOW),
+    ("avg_over_time", WINDOW),
+    ("states", "a key is written as it is, without a function"),
 ];
 
 /// Reads the tokens of a formula.
@@ -125,17 +158,26 @@ fn number(rest: &mut &str) -> Result<TokenKind, String> {
 
 fn name(rest: &mut &str, keys: &mut Vec<Arc<str>>) -> Result<TokenKind, String> {
     let name = take(rest, is_name_part);
+    if let Some((word, sign)) = OTHER_WORDS.iter().find(|(word, _)| *word == name) {
+        return Err(format!(
+            "{word} is not an operator: write {sign}; a key of that name is written in backticks: `{word}`"
+        ));
+    }
     if !rest.trim_start().starts_with('(') {
         return Ok(key(name, keys));
     }
     match Function::named(name) {
         Some(function) => Ok(TokenKind::Function(function)),
         None => {
-            let names: Vec<&str> = SIGNATURES.iter().map(|it| it.name).collect();
-            Err(format!(
-                "there is no function {name}: known are {}",
-                names.join(", ")
-            ))
+            let other = OTHER_FUNCTIONS.iter().find(|(it, _)| *it == name);
+            let advice = other.map_or_else(
+                || {
+                    let names: Vec<&str> = SIGNATURES.iter().map(|it| it.name).collect();
+                    format!("known are {}", names.join(", "))
+                },
+                |(_, advice)| (*advice).to_owned(),
+            );
+            Err(format!("there is no function {name}: {advice}"))
         }
     }
 }

@@ -183,6 +183,22 @@ fn a_mistake_says_where_and_what_to_write() {
             "expected && before a second comparison, as in low < x && x < high behind \"0 < a\", found <",
         ),
         ("a ** 2", "** is not an operator: write ^ for a power"),
+        ("a – 2", "– is not an operator: write - to subtract"),
+        ("a × 2", "× is not an operator: write * to multiply"),
+        (
+            "{a} + 2",
+            "{ is not an operator: a key is written without braces",
+        ),
+        ("pow(a, 2)", "there is no function pow: write ^ for a power"),
+        ("sum(a, b)", "there is no function sum: write a + b"),
+        (
+            "rate(a)",
+            "there is no function rate: a value of the past is a [derived.NAME] of its own",
+        ),
+        (
+            "a and not b",
+            "and is not an operator: write &&; a key of that name is written in backticks: `and`",
+        ),
         ("a = 2", "= is not an operator: write == to compare"),
         ("a & b", "& is not an operator: write && for \"and\""),
         (
@@ -206,8 +222,8 @@ fn a_mistake_says_where_and_what_to_write() {
         ),
         ("``", "`` is an empty key"),
         (
-            "pow(a, 2)",
-            "there is no function pow: known are if, min, max, mean, clamp, abs, sign, round, \
+            "cbrt(a)",
+            "there is no function cbrt: known are if, min, max, mean, clamp, abs, sign, round, \
              floor, ceil, sqrt, exp, ln, log10, sin, cos, tan, atan2, radians, degrees",
         ),
         (

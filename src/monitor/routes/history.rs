@@ -46,7 +46,7 @@ fn parse(target: &RequestTarget, now: Wall) -> Result<(HistoryQuery, HistoryForm
         None => Ok(otherwise),
         Some(text) => parse_instant(text, now).ok_or_else(|| {
             format!(
-                "`{name}` is {text:?}; expected a time such as 2025-10-30T20:00:00Z or a span before now such as -24h."
+                "`{name}` is {text:?}; expected a time such as 2025-10-30T20:00:00Z or a span from now on such as -24h or %2B24h."
             )
         }),
     }

@@ -151,7 +151,10 @@ fn check_times(refuse: &mut impl FnMut(&'static str, &str), selector: &RecordSel
         } else if !is_parallel && selector.each.is_none() {
             refuse(
                 option,
-                "the time is looked for in the elements of a list: add each = \"/…\"",
+                &format!(
+                    "the time is looked for in the elements of a list: add each = \"/…\"; where a list of \
+                     its own has the times, write {option} = true and times_at = \"/…\""
+                ),
             );
         }
     }

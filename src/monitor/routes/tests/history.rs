@@ -47,7 +47,7 @@ fn a_wrong_query_gets_an_error_that_names_the_right_form() {
         (
             "?key=temperature&from=noon",
             400,
-            "`from` is \"noon\"; expected a time such as 2025-10-30T20:00:00Z or a span before now such as -24h.",
+            "`from` is \"noon\"; expected a time such as 2025-10-30T20:00:00Z or a span from now on such as -24h or %2B24h.",
         ),
         (
             "?key=temperature&from=-1h&to=-2h",
