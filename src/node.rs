@@ -8,6 +8,7 @@ pub mod demo_history;
 #[cfg(test)]
 #[path = "node/tests/faults.rs"]
 mod faults;
+mod last_run;
 pub mod notifiers;
 mod quotas;
 pub mod requests;
@@ -20,23 +21,21 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use self::last_run::restore_last_run;
 use self::notifiers::{Notifiers, channel_facts};
-use self::quotas::SavedQuotas;
 use self::serving::{Dependencies, Serving};
 use crate::api::fetcher::Fetcher;
 use crate::api::request_quota::QuotaHandle;
 use crate::config::Config;
 use crate::db::database::Database;
 use crate::db::error::OpenError;
-use crate::db::last_values::WantedKeys;
 use crate::db::open::DatabaseLocation;
 use crate::db::retention::policy::RetentionPolicy;
 use crate::db::store::derived_windows::StoredWindows;
 use crate::db::store::{self, Store, StoreSettings};
-use crate::db::{backup, last_run, restore, salvage};
-use crate::domain::alert::{AlertCommit, AlertState, NodeFacts};
-use crate::domain::ledger::{Forecast, Ledger, RecordRow, SavedAbsences};
-use crate::domain::plan::Plan;
+use crate::db::{backup, restore, salvage};
+use crate::domain::alert::{AlertCommit, NodeFacts};
+use crate::domain::ledger::{Forecast, RecordRow, SavedAbsences};
 use crate::domain::reading::Observation;
 use crate::domain::snapshot::{DataStatus, SnapshotSubscriber};
 use crate::ingest::{Ingest, WindowUpkeep};
@@ -250,66 +249,6 @@ fn apply_staged_backup(database: &Path, clock: &Arc<dyn Clock>) {
         ),
         Err(error) => log::error!("the backup could not be restored: {error}"),
     }
-}
-
-/// State restored from the last run.
-struct LastRun {
-    ledger: Ledger,
-    quotas: SavedQuotas,
-    alerts: AlertState,
-}
-
-fn restore_last_run(
-    storage: &OpenedStorage,
-    config: &Config,
-    plan: &Arc<Plan>,
-    clock: &Arc<dyn Clock>,
-) -> LastRun {
-    let OpenedStorage {
-        location,
-        boot,
-        database,
-    } = storage;
-    let wanted = WantedKeys {
-        is_named: &|key| plan.names_key_anywhere(key),
-        max_records: &|name| {
-            let source = plan.sources.iter().find(|source| *source.name == *name);
-            source.map_or(limits::RECORDS_PER_SOURCE, |source| source.max_records)
-        },
-    };
-    let values = last_run::last_values(database, location, boot, wanted);
-    let quotas = SavedQuotas::read(config, |names| {
-        let names = names.iter().map(String::as_str);
-        last_run::quotas(database, location, boot, names)
-    });
-    let mut ledger = Ledger::new(plan.clone());
-    ledger.restore(values);
-    ledger.restore_forecasts(last_run::forecasts(database, location));
-    restore_windows(&mut ledger, storage, clock);
-    for (source, wait) in quotas.waits(config, clock.now().mono).enumerate() {
-        ledger.expect_wait(source, wait);
-    }
-    LastRun {
-        ledger,
-        quotas,
-        alerts: last_run::alert_state(database, location, boot, clock.now().mono),
-    }
-}
-
-/// Restores the windows of derived keys, or has them wait for the rows that are still to be read.
-fn restore_windows(ledger: &mut Ledger, storage: &OpenedStorage, clock: &Arc<dyn Clock>) {
-    let rules = ledger
-        .windows()
-        .map(|(name, window)| (name.clone(), window.rule().clone()));
-    let rules: Vec<_> = rules.collect();
-    let (opened, location) = (&storage.database, &storage.location);
-    let mut restored = last_run::windows(opened, location, &rules, clock.now());
-    for (name, window) in ledger.windows_mut() {
-        if let Some(restored) = restored.remove(name) {
-            *window = restored;
-        }
-    }
-    ledger.windows_changed();
 }
 
 /// Starts the store, which wakes the notifiers whenever the outbox changes.
