@@ -3,43 +3,28 @@
 /// Names, the option that does it here, and what to write.
 type Names = (&'static [&'static str], &'static str, &'static str);
 
+/// Of keys that are computed from others.
+const COMPUTED: [&str; 11] = [
+    "rate",
+    "diff",
+    "difference",
+    "delta",
+    "increase",
+    "derivative",
+    "per_hour",
+    "integral",
+    "formula",
+    "expression",
+    "calc",
+];
 const DERIVED: &str = "computed keys have tables of their own: [derived.NAME] with increase = \"KEY\" and since = \"day\", \
      rate = \"KEY\" and over = \"1h\", or formula = \"a + b\"";
 
 const KEY_TABLE: &str = "it is written in the table of the key: [key.\"NAME\"]";
 
 const NAMES: [Names; 52] = [
-    (
-        &[
-            "rate",
-            "diff",
-            "difference",
-            "delta",
-            "increase",
-            "derivative",
-            "per_hour",
-            "integral",
-        ],
-        "show",
-        DERIVED,
-    ),
-    (
-        &[
-            "rate",
-            "diff",
-            "difference",
-            "delta",
-            "increase",
-            "derivative",
-            "per_hour",
-            "integral",
-            "formula",
-            "expression",
-            "calc",
-        ],
-        "max_change",
-        DERIVED,
-    ),
+    (&COMPUTED, "show", DERIVED),
+    (&COMPUTED, "max_change", DERIVED),
     (
         &[
             "from",

@@ -58,6 +58,18 @@ impl<'a> KeyNames<'a> {
         self.derived().any(|it| it == key) || self.selectors().any(|it| it.selects_key(key))
     }
 
+    /// What is said of a key that nothing gives: a problem if every source declares its records,
+    /// otherwise only the responses can show it.
+    fn unknown(&self, key: &str, hint: &str) -> (Severity, String) {
+        if self.are_complete() {
+            (Severity::Problem, format!("no source gives {key}{hint}"))
+        } else {
+            let message =
+                format!("whether a source gives {key}: no [source.records] names it{hint}");
+            (Severity::NotChecked, message)
+        }
+    }
+
     /// The nearest name, as the end of a sentence.
     fn hint(&self, key: &str) -> String {
         let names = self.selectors().map(|it| &*it.key).chain(self.derived());
@@ -79,8 +91,7 @@ impl<'a> KeyNames<'a> {
     }
 }
 
-/// Reports keys of `[alert]` and `[key.NAME]` that nothing gives: a warning if every
-/// source declares its records, otherwise only the responses can show it.
+/// Reports keys of `[alert]` and `[key.NAME]` that nothing gives.
 pub fn warn_unknown_keys(
     reader: &ConfigReader<'_>,
     names: &KeyNames<'_>,
@@ -88,25 +99,17 @@ pub fn warn_unknown_keys(
     patterns: &[PatternTable],
     alert: &AlertRules,
 ) {
-    let values = alert.values.iter().map(|it| (&it.key, "[[alert.value]]"));
-    let stale = alert.stale.iter().map(|it| (&it.key, "[[alert.stale]]"));
-    let tables = keys.keys().map(|key| (key, "[key]"));
+    let in_alert = |table: &str, key: &Arc<str>| format!("{table} key = {}", quoted_value(key));
+    let values = alert.values.iter().map(|it| &it.key);
+    let values = values.map(|key| (key, in_alert("[[alert.value]]", key)));
+    let stale = alert.stale.iter().map(|it| &it.key);
+    let stale = stale.map(|key| (key, in_alert("[[alert.stale]]", key)));
+    let tables = keys.keys().map(|key| (key, key_table(key)));
     for (key, location) in values.chain(stale).chain(tables) {
         if names.is_given(key) {
             continue;
         }
-        let location = match location {
-            "[key]" => key_table(key),
-            _ => format!("{location} key = {}", quoted_value(key)),
-        };
-        let hint = names.hint(key);
-        let (severity, message) = if names.are_complete() {
-            (Severity::Problem, format!("no source gives this key{hint}"))
-        } else {
-            let message =
-                format!("whether a source gives this key: no [source.records] names it{hint}");
-            (Severity::NotChecked, message)
-        };
+        let (severity, message) = names.unknown("this key", &names.hint(key));
         reader.remark_at(severity, &location, message);
     }
     for table in patterns {
@@ -144,18 +147,8 @@ pub fn warn_unknown_inputs(
             } else {
                 hint
             };
-            let input = quoted(input);
-            let (severity, message) = if names.are_complete() {
-                (
-                    Severity::Problem,
-                    format!("no source gives the key {input}{hint}"),
-                )
-            } else {
-                let message = format!(
-                    "whether a source gives the key {input}: no [source.records] names it{hint}"
-                );
-                (Severity::NotChecked, message)
-            };
+            let what = format!("the key {}", quoted(input));
+            let (severity, message) = names.unknown(&what, &hint);
             let location = reader.location(&table.rule_span);
             let table = derived_table(&table.key.key);
             reader.remark_at(severity, &location, format!("{table}: {message}"));

@@ -78,6 +78,7 @@ fn every_text_that_check_prints_reads_back() {
     ] {
         let value = quoted_value(text);
         let key = quoted(&format!("k{text}"));
+        let derived = quoted(&format!("d{text}"));
         let path = quoted_path(&format!("$['{}']", text.replace(['\'', '\\'], "")));
         let pointer = quoted_value(&format!("/{text}"));
         let document = format!(
@@ -89,9 +90,12 @@ fn every_text_that_check_prints_reads_back() {
              {key} = {{ at = {pointer}, unit = {value}, map = {{ {key} = 1 }} }}\n\
              plain = {path}\n\
              pattern = {{ at = {path}, pattern = '([0-9]+)$' }}\n\
+             now = {{ each = {pointer}, at = {path}, now = {path}, end_at = {path} }}\n\
+             rows = {{ at = {path}, times_at = {path}, element_time = true }}\n\
              [[source]]\nname = \"b\"\nurl = \"http://h/$$x\"\nbody = {value}\ncontent_type = \"text/plain\"\n\
              prefix = {value}\n\
              [key.{key}]\nunit = {value}\nwords = {{ 1 = {value} }}\n\
+             [derived.{derived}]\nincrease = {value}\nsince = \"day\"\nunit = {value}\n\
              [[alert.value]]\nkey = {value}\nabove = 1\n",
         );
         let read = |text: &str| load_text(text, &[]);

@@ -163,7 +163,7 @@ pub static OPTIONS: [RecordOption; 23] = [
         |record, option| {
             record.elements.end_at = option.entry().and_then(|it| read_value_path(&it));
         },
-        |record| text(record.elements.end_at.as_ref()?.as_str()),
+        |record| value_path(record.elements.end_at.as_ref()?),
     ),
     RecordOption::new(
         "ahead",
