@@ -11,19 +11,15 @@ use crate::domain::plan::{AggregateFunction, ElementTime, RecordSelector};
 use crate::domain::reading::{Reading, Reason, Value, round_computed};
 
 /// The number of one element.
-struct Found {
+struct FoundNumber {
     number: f64,
     unit: Option<String>,
     /// By `missing` or `null`.
     is_stated: bool,
 }
 
-/// The same with the position of its element.
-struct FoundNumber {
-    index: usize,
-    number: f64,
-    is_stated: bool,
-}
+/// With the position of its element.
+type IndexedNumber = (usize, FoundNumber);
 
 impl SelectedRecords<'_> {
     pub fn read_aggregate(
@@ -37,7 +33,7 @@ impl SelectedRecords<'_> {
             Ok(found) => found,
             Err((pointer, error)) => return self.push_error(key, pointer, error),
         };
-        let values: Vec<f64> = numbers.iter().map(|it| it.number).collect();
+        let values: Vec<f64> = numbers.iter().map(|it| it.1.number).collect();
         let result = round_computed(compute(function, &values));
         let number = match self.accept(pick, &key, result) {
             Ok(number) => number,
@@ -55,7 +51,7 @@ impl SelectedRecords<'_> {
             key,
             value: Value::Number(number),
             unit,
-            is_stated: !numbers.is_empty() && numbers.iter().all(|it| it.is_stated),
+            is_stated: !numbers.is_empty() && numbers.iter().all(|it| it.1.is_stated),
             observed: None,
         });
     }
@@ -75,8 +71,8 @@ impl SelectedRecords<'_> {
             Ok(found) => found,
             Err((pointer, error)) => return self.push_error(key, pointer, error),
         };
-        let timed = numbers.iter().filter_map(|found| {
-            let instant = times.get(found.index)?.as_ref().ok()?;
+        let timed = numbers.iter().filter_map(|(index, found)| {
+            let instant = times.get(*index)?.as_ref().ok()?;
             Some((found.number, instant.wall))
         });
         let found = timed.reduce(|best, other| {
@@ -107,17 +103,13 @@ impl SelectedRecords<'_> {
         pick: &RecordSelector,
         function: AggregateFunction,
         members: &[Member<'_>],
-    ) -> Result<(Vec<FoundNumber>, Option<String>), (String, ReadError)> {
+    ) -> Result<(Vec<IndexedNumber>, Option<String>), (String, ReadError)> {
         let mut numbers = Vec::with_capacity(members.len());
         let mut unit = None;
         for (index, member) in members.iter().enumerate() {
-            if let Some(found) = self.find_number(pick, function, &member.element)? {
-                numbers.push(FoundNumber {
-                    index,
-                    number: found.number,
-                    is_stated: found.is_stated,
-                });
-                unit = unit.or(found.unit);
+            if let Some(mut found) = self.find_number(pick, function, &member.element)? {
+                unit = unit.or(found.unit.take());
+                numbers.push((index, found));
             }
         }
         match members.first() {
@@ -139,14 +131,14 @@ impl SelectedRecords<'_> {
         pick: &RecordSelector,
         function: AggregateFunction,
         element: &Element<'_>,
-    ) -> Result<Option<Found>, (String, ReadError)> {
+    ) -> Result<Option<FoundNumber>, (String, ReadError)> {
         let at = value_path(pick);
-        let stated = |number: f64| Found {
+        let stated = |number: f64| FoundNumber {
             number,
             unit: None,
             is_stated: true,
         };
-        let measured = |number: f64, unit: Option<String>| Found {
+        let measured = |number: f64, unit: Option<String>| FoundNumber {
             number,
             unit,
             is_stated: false,
