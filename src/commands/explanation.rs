@@ -1,11 +1,14 @@
 //! Explanation of records: for each where it is in the response, what stands there, and what
 //! became of it.
 
+use jiff::tz::TimeZone;
+
 use super::text_table::{TextTable, YELLOW};
 use crate::domain::normalise::RecordOrigins;
 use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reading, Series, Value};
 use crate::domain::text::{count_noun, ellipsis};
+use crate::domain::toml_text::quoted;
 use crate::limits;
 
 /// What begins the last column of a key without a record.
@@ -31,6 +34,14 @@ pub fn render<'a>(
                 value.found.clone(),
                 result(plan, observation, &value.key),
             ]);
+        }
+        if let Some(zone) = values.likely_zone.as_ref().and_then(TimeZone::iana_name) {
+            more += &format!(
+                "{}: its times have no offset and were read as UTC; if they are local, write \
+                 observed_zone = {}\n",
+                plan.name,
+                quoted(zone)
+            );
         }
         if values.more > 0 {
             more += &format!("… and {} more records of {}\n", values.more, plan.name);

@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
 use super::combined::list_of;
 use super::elements::{self, Element};
 use super::selected::in_element;
-use super::{all_leaves, encode_segment, key_template};
+use super::{LastAccepted, all_leaves, encode_segment, key_template, normalise};
 use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
 use crate::domain::text::ellipsis;
+use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::domain::value_path::ValuePath;
 use crate::limits;
 
@@ -31,11 +33,17 @@ pub struct RecordOrigin {
 pub struct RecordOrigins {
     pub first: Vec<RecordOrigin>,
     pub more: usize,
+    /// Times without an offset were read in UTC, because the source names no zone. The zone of
+    /// the node, in which they are likely to be.
+    pub likely_zone: Option<TimeZone>,
 }
 
 /// What `source` selects in `body`.
 pub fn find_origins(source: &SourcePlan, body: &Json) -> RecordOrigins {
-    let mut list = RecordOrigins::default();
+    let mut list = RecordOrigins {
+        likely_zone: likely_zone(source, body),
+        ..RecordOrigins::default()
+    };
     match &source.selection {
         Selection::AllLeaves { prefix } => {
             for (key, pointer) in all_leaves::places(source, body, prefix) {
@@ -51,6 +59,39 @@ pub fn find_origins(source: &SourcePlan, body: &Json) -> RecordOrigins {
         }
     }
     list
+}
+
+/// The zone of the node, where the times of `body` have no offset and are read in UTC only because
+/// `observed_zone` is not set.
+fn likely_zone(source: &SourcePlan, body: &Json) -> Option<TimeZone> {
+    let zone = &source.placeholder_zone;
+    if source.observed_zone != TimeZone::UTC || *zone == TimeZone::UTC {
+        return None;
+    }
+    let local = SourcePlan {
+        observed_zone: zone.clone(),
+        ..source.clone()
+    };
+    (times(source, body) != times(&local, body)).then(|| zone.clone())
+}
+
+/// All times that are read of `body`.
+fn times(source: &SourcePlan, body: &Json) -> Vec<Wall> {
+    let any = Moment {
+        mono: Mono(0),
+        wall: Wall(0),
+        trust: ClockTrust::Untrusted,
+    };
+    let taken = normalise(source, body, &LastAccepted::default(), any);
+    let readings = taken.readings.iter().filter_map(|it| it.observed);
+    let elements = taken.series.iter().flat_map(|it| &it.elements);
+    let starts = elements.map(|it| it.start);
+    taken
+        .observed
+        .into_iter()
+        .chain(readings)
+        .chain(starts)
+        .collect()
 }
 
 impl RecordOrigins {

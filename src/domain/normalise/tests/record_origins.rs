@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::normalise::{LastAccepted, normalise};
-use crate::domain::plan::AggregateFunction;
+use crate::domain::plan::{AggregateFunction, ElementTime};
 use crate::domain::time::{Mono, test_moment};
 
 fn lines(source: &SourcePlan, body: &Json) -> Vec<String> {
@@ -17,6 +17,53 @@ fn source(selection: Selection) -> SourcePlan {
     SourcePlan {
         selection,
         ..SourcePlan::default()
+    }
+}
+
+#[test]
+fn times_without_an_offset_are_noticed_where_no_zone_is_set() {
+    let berlin = || TimeZone::get("Europe/Berlin").expect("zone");
+    let series = || {
+        let mut pick = RecordSelector::new("t", "/t");
+        pick.elements.element_time = Some(ElementTime::Parallel);
+        pick.elements.times_at = Some("/time".into());
+        SourcePlan {
+            placeholder_zone: berlin(),
+            ..source(Selection::Selectors(vec![pick]))
+        }
+    };
+    let observed = || SourcePlan {
+        observed_at: Some("/time/0".into()),
+        ..series()
+    };
+    let (local, absolute) = ("2026-11-29T10:00", "2026-11-29T10:00+01:00");
+    for (source, time, expected) in [
+        (series(), local, true),
+        (observed(), local, true),
+        (series(), absolute, false),
+        (
+            SourcePlan {
+                observed_zone: berlin(),
+                ..series()
+            },
+            local,
+            false,
+        ),
+        (
+            SourcePlan {
+                placeholder_zone: TimeZone::UTC,
+                ..series()
+            },
+            local,
+            false,
+        ),
+    ] {
+        let found = find_origins(&source, &json!({"t": [1], "time": [time]}));
+        assert_eq!(
+            found.likely_zone,
+            expected.then(berlin),
+            "{time} {source:?}"
+        );
     }
 }
 
