@@ -4,7 +4,7 @@
 use jiff::tz::TimeZone;
 
 use super::text_table::{TextTable, YELLOW};
-use crate::domain::normalise::RecordOrigins;
+use crate::domain::normalise::{RecordOrigin, RecordOrigins};
 use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reading, Series, Value};
 use crate::domain::text::{count_noun, ellipsis};
@@ -32,7 +32,7 @@ pub fn render<'a>(
                 value.key.to_string(),
                 from,
                 value.found.clone(),
-                result(plan, observation, &value.key),
+                result(plan, observation, value),
             ]);
         }
         if let Some(zone) = values.likely_zone.as_ref().and_then(TimeZone::iana_name) {
@@ -58,8 +58,9 @@ pub fn render<'a>(
     text + &more
 }
 
-/// What became of the value of `key`.
-fn result(plan: &SourcePlan, observation: &Observation, key: &str) -> String {
+/// What became of a value.
+fn result(plan: &SourcePlan, observation: &Observation, value: &RecordOrigin) -> String {
+    let key = &*value.key;
     let (readings, all_series, issues): (&[Reading], &[Series], &[Issue]) =
         match &observation.outcome {
             FetchOutcome::Readings {
@@ -77,7 +78,10 @@ fn result(plan: &SourcePlan, observation: &Observation, key: &str) -> String {
     };
     if let Some(reading) = readings.iter().find(|reading| *reading.key == *key) {
         let text = with_unit(&reading.value, reading.unit.as_deref());
-        let options = pick.map_or_else(Vec::new, |pick| applied_options(pick, reading.is_stated));
+        let options = pick.map_or_else(Vec::new, |pick| match reading.is_stated {
+            true => stating_options(pick, &value.found),
+            false => applied_options(pick),
+        });
         return text + &by(&options);
     }
     if let Some(series) = all_series.iter().find(|series| *series.key == *key) {
@@ -86,7 +90,7 @@ fn result(plan: &SourcePlan, observation: &Observation, key: &str) -> String {
             None => NO_RECORD.to_owned(),
         };
         let values = count_noun(series.elements.len(), "value");
-        let options = pick.map_or_else(Vec::new, |pick| applied_options(pick, false));
+        let options = pick.map_or_else(Vec::new, applied_options);
         return format!("{values}, now {now}{}", by(&options));
     }
     match issues.iter().find(|it| it.key.as_deref() == Some(key)) {
@@ -114,12 +118,20 @@ fn by(options: &[&str]) -> String {
     }
 }
 
-/// The options of a record that made its value of what was found.
-fn applied_options(pick: &RecordSelector, is_stated: bool) -> Vec<&'static str> {
-    let stated = [
-        (pick.missing.is_some(), "missing"),
-        (pick.null.is_some(), "null"),
+/// The option that gave the value where `found` is in the response; both where elements may have
+/// either.
+fn stating_options(pick: &RecordSelector, found: &str) -> Vec<&'static str> {
+    let is_nothing = matches!(found, "nothing" | "no element");
+    let options = [
+        (pick.missing.filter(|_| found != "null"), "missing"),
+        (pick.null.filter(|_| !is_nothing), "null"),
     ];
+    let options = options.iter().filter(|it| it.0.is_some());
+    options.map(|it| it.1).collect()
+}
+
+/// The options of a record that made its value of what was found.
+fn applied_options(pick: &RecordSelector) -> Vec<&'static str> {
     let options = [
         (pick.elements.now.is_some(), "now"),
         (pick.elements.ahead.is_some(), "ahead"),
@@ -134,7 +146,6 @@ fn applied_options(pick: &RecordSelector, is_stated: bool) -> Vec<&'static str> 
         (pick.offset.is_some(), "offset"),
         (pick.text, "text"),
     ];
-    let options: &[_] = if is_stated { &stated } else { &options };
     let options = options.iter().filter(|it| it.0);
     options.map(|it| it.1).collect()
 }
@@ -199,7 +210,13 @@ mod tests {
             },
             RecordSelector {
                 null: Some(0.0),
+                missing: Some(1.0),
                 ..RecordSelector::new("night", "/n")
+            },
+            RecordSelector {
+                null: Some(0.0),
+                missing: Some(1.0),
+                ..RecordSelector::new("left", "/left")
             },
             RecordSelector::new("gone", "/gone"),
         ];
@@ -211,6 +228,7 @@ SOURCE  KEY    FROM   FOUND        BECAME
 meter   power  /p     number 1200  1.2 kW (by scale)
 meter   door   /door  text \"open\"  1 (by map)
 meter   night  /n     null         0 (by null)
+meter   left   /left  nothing      1 (by missing)
 meter   gone   /gone  nothing      no record: missing: expected a number, found nothing: the response has door, n, p
 "
         );

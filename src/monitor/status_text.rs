@@ -5,7 +5,7 @@
 use crate::domain::failure::Cause;
 use crate::domain::health::{SourceState, Storage};
 use crate::domain::snapshot::{DataStatus, Record, Snapshot, SourceSnapshot};
-use crate::domain::text::{human_duration, with_full_stop};
+use crate::domain::text::{count_noun, human_duration, with_full_stop};
 use crate::domain::time::{ClockTrust, Moment};
 use crate::domain::toml_text::quoted;
 use crate::limits;
@@ -183,7 +183,10 @@ fn derived_faults(snapshot: &Snapshot) -> Option<String> {
     let found = sanitize(&issue.found);
     Some(match faults.count() {
         0 => format!("{key} cannot be computed: {found}."),
-        more => format!("{key} and {more} more derived keys cannot be computed: {found}."),
+        more => format!(
+            "{key} and {} cannot be computed: {found}.",
+            count_noun(more, "more derived key")
+        ),
     })
 }
 

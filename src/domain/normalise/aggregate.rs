@@ -1,6 +1,8 @@
 //! Aggregates of the values of elements: their count, sum and the like, and the time of the
 //! smallest or largest.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::combined::{Group, Member, list_of, value_path};
@@ -31,7 +33,12 @@ impl SelectedRecords<'_> {
         let Group { key, members } = group;
         let (numbers, unit) = match self.find_numbers(pick, function, &members) {
             Ok(found) => found,
-            Err((pointer, error)) => return self.push_error(key, pointer, error),
+            Err((pointer, error)) => {
+                return match pick.missing.filter(|_| members.is_empty()) {
+                    Some(number) => self.publish_stated(key, number, pick),
+                    None => self.push_error(key, pointer, error),
+                };
+            }
         };
         let values: Vec<f64> = numbers.iter().map(|it| it.1.number).collect();
         let result = round_computed(compute(function, &values));
@@ -52,6 +59,17 @@ impl SelectedRecords<'_> {
             value: Value::Number(number),
             unit,
             is_stated: !numbers.is_empty() && numbers.iter().all(|it| it.1.is_stated),
+            observed: None,
+        });
+    }
+
+    /// What `missing` or `null` says where there are no elements.
+    pub fn publish_stated(&mut self, key: Arc<str>, number: f64, pick: &RecordSelector) {
+        self.publish(Reading {
+            key,
+            value: Value::Number(number),
+            unit: pick.unit.clone(),
+            is_stated: true,
             observed: None,
         });
     }

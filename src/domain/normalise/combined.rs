@@ -15,6 +15,7 @@ use super::selected::{ReadError, SelectedRecords, in_element};
 use super::time::TIME_FORMATS;
 use crate::domain::plan::{Combination, ElementTime, RecordSelector};
 use crate::domain::reading::{Issue, Reading, Reason};
+use crate::domain::text::count_noun;
 use crate::domain::value_path::ValuePath;
 use crate::limits;
 
@@ -47,6 +48,11 @@ impl<'a> SelectedRecords<'a> {
             Err(_) if has_no_leaf(self.body, limits::JSON_DEPTH) => Vec::new(),
             Err(Some(issue)) => {
                 let key = (!pick.is_template()).then(|| pick.key.clone());
+                if let (Some(key), Combination::Number(_)) = (&key, combination)
+                    && let Some(number) = self.stated_for_no_list(pick)
+                {
+                    return self.publish_stated(key.clone(), number, pick);
+                }
                 return self.push_issue(Issue { key, ..issue });
             }
             Err(None) => Vec::new(),
@@ -61,6 +67,15 @@ impl<'a> SelectedRecords<'a> {
                     self.read_time_of(pick, function, time, group);
                 }
             }
+        }
+    }
+
+    /// What `missing` or `null` says of a list that is not there.
+    fn stated_for_no_list(&self, pick: &RecordSelector) -> Option<f64> {
+        match pick.list()?.find(self.body) {
+            Ok(None) => pick.missing,
+            Ok(Some(node)) if node.value.is_null() => pick.null,
+            Ok(Some(_)) | Err(_) => None,
         }
     }
 
@@ -218,7 +233,10 @@ impl<'a> SelectedRecords<'a> {
         };
         let others = match bad.len() {
             1 => String::new(),
-            count => format!(", and {} more elements without a time", count - 1),
+            count => format!(
+                ", and {} without a time",
+                count_noun(count - 1, "more element")
+            ),
         };
         self.push_issue(Issue {
             reason: Reason::BadTime,

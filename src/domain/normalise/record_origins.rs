@@ -143,8 +143,11 @@ impl RecordOrigins {
             *counts.entry(key).or_default() += 1;
         }
         for key in keys {
-            let count = counts.get(&key).copied().unwrap_or(0);
-            self.add(&key, || (list_of(pick), elements_of(count)));
+            let found = || match (counts.get(&key), pick.list().map(|list| list.find(body))) {
+                (None, Some(Ok(Some(node)))) if node.value.is_null() => describe(node.value),
+                (count, _) => elements_of(count.copied().unwrap_or(0)),
+            };
+            self.add(&key, || (list_of(pick), found()));
         }
     }
 }

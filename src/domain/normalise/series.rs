@@ -8,6 +8,7 @@ use super::elements::Element;
 use super::selected::{ReadError, ReadValue, SelectedRecords};
 use crate::domain::plan::{ElementTime, RecordSelector};
 use crate::domain::reading::{Issue, Reading, Reason, Series, ShownElement, TimedValue};
+use crate::domain::text::count_noun;
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -279,7 +280,7 @@ impl ValueErrors {
             let (reason, expected, found) = error;
             let others = match count {
                 1 => String::new(),
-                _ => format!(", and {} more elements", count - 1),
+                _ => format!(", and {}", count_noun(count - 1, "more element")),
             };
             (pointer, (reason, expected, found + &others))
         })

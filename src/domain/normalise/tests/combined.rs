@@ -137,7 +137,7 @@ fn values_of_many_elements_make_one_number() {
         "batteries": [{"id": "a", "p": 10, "on": true}, {"id": "b", "p": 30, "on": true}, {"id": "c", "on": false}],
         "rooms": [{"n": "hall", "t": [20, 22]}, {"n": "loft", "t": [10]}],
         "named": {"x": {"v": 1}, "y": {"v": 2}},
-        "tenths": [0.1, 0.2],
+        "tenths": [0.1, 0.2], "nothing": null,
     });
     let cases: [(AggregateFunction, &str, &str, &[&str]); 21] = [
         (Count, "-", "/watts", &["key 3"]),
@@ -190,7 +190,7 @@ fn values_of_many_elements_make_one_number() {
             "/wats",
             &[
                 "missing: /wats: expected a list or an object, to read each of, found nothing: the response \
-               has batteries, named, none, nulls, rooms, tenths, texts, watts",
+               has batteries, named, none, nothing, nulls, rooms, tenths, texts, watts",
             ],
         ),
         (
@@ -209,6 +209,37 @@ fn values_of_many_elements_make_one_number() {
         let picks = vec![good.clone(), aggregate(function, "key", each, at)];
         let taken = read(picks, &body);
         assert_eq!(lines(&taken)[1..], *expected, "{function:?} {each} {at}");
+    }
+    let cases: [(AggregateFunction, &str, &str, &[&str]); 8] = [
+        (Count, "-", "/gone", &["key 7"]),
+        (Sum, "-", "$.gone[*]", &["key 7"]),
+        (Mean, "/gone", "/v", &["key 7"]),
+        (Max, "-", "/none", &["key 7"]),
+        (Min, "-", "$.batteries[?@.p>99].p", &["key 7"]),
+        (Count, "-", "/none", &["key 0"]),
+        (Sum, "-", "/nothing", &["key 8"]),
+        (
+            Sum,
+            "-",
+            "/tenths/0",
+            &["wrong_type: /tenths/0: expected a list or an object, to read each of, found 0.1"],
+        ),
+    ];
+    for (function, each, at, expected) in cases {
+        let picks = vec![
+            good.clone(),
+            RecordSelector {
+                missing: Some(7.0),
+                null: Some(8.0),
+                ..aggregate(function, "key", each, at)
+            },
+        ];
+        let taken = read(picks, &body);
+        assert_eq!(
+            lines(&taken)[1..],
+            *expected,
+            "stated: {function:?} {each} {at}"
+        );
     }
     let of_rooms = aggregate(Mean, "{../n}.mean", "$.rooms[*].t[*]", "");
     let taken = read(vec![of_rooms], &body);
@@ -341,7 +372,7 @@ fn the_newest_element_is_found_by_its_time() {
                 "v 3 at 2026-11-29T11:00:00Z",
                 "bad_time: /bad/0/t: expected a time: RFC 3339, ISO 8601, RFC 2822, YYYYMMDDhhmmss, or \
                  seconds, milliseconds, microseconds or nanoseconds since 1970, found the text \"soon\", \
-                 and 1 more elements without a time",
+                 and 1 more element without a time",
             ],
         ),
         (

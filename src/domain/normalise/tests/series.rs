@@ -190,9 +190,9 @@ fn an_element_is_now_until_the_next_one_or_its_end() {
                 "12:00 3",
                 "bad_time: /0/start: expected a time: RFC 3339, ISO 8601, RFC 2822, YYYYMMDDhhmmss, or seconds, \
                  milliseconds, microseconds or nanoseconds since 1970, found the text \"x\", and 1 more \
-                 elements without a time",
+                 element without a time",
                 "wrong_type: /1/v: expected a number, found the text \"wet\"; map = { wet = 0 } gives it a number, \
-                 text = true stores it, and 1 more elements",
+                 text = true stores it, and 1 more element",
             ],
         ),
     ];
