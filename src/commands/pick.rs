@@ -201,6 +201,15 @@ fn record_of_each(
         && let Some(parent) = path.prefix(before.len())
         && let Some(element) = parent.select(tree).first()
     {
+        let inside = match found.first().map(|it| it.value) {
+            Some(Json::Array(_)) => Some(("a list", "[0]")),
+            Some(Json::Object(_)) => Some(("an object", ".NAME")),
+            _ => None,
+        };
+        if let Some((what, next)) = inside {
+            let deeper = quoted_path(&format!("{}{next}", path.as_str()));
+            return format!("# each is {what}: go on to a value, such as {deeper}");
+        }
         let at = format!("/{}", escape(name));
         let options = options_of_all(found, numbers);
         let key = format!("{}{name}", element_key(element));
@@ -271,6 +280,7 @@ mod tests {
             "checks": [{"name": "door", "status": "UP", "ms": 12}, {"name": "gate", "status": "DOWN", "ms": 7}],
             "t/1": 20.50,
             "list": [[1, 2], [3, 4]],
+            "named": [{"Names": ["/web"]}, {"Names": ["/db"]}],
         });
         for (path, expected) in [
             (
@@ -291,6 +301,11 @@ mod tests {
                 "/checks/0  {\"ms\":12,\"name\":\"door\",\"status\":\"UP\"}\n\
                  /checks/1  {\"ms\":7,\"name\":\"gate\",\"status\":\"DOWN\"}\n\n[source.records]\n\
                  \"{name}.ms\" = { each = \"$.checks[*]\", at = \"/ms\" }\n",
+            ),
+            (
+                "$.named[*].Names",
+                "/named/0/Names  [\"/web\"]\n/named/1/Names  [\"/db\"]\n\n[source.records]\n\
+                 # each is a list: go on to a value, such as \"$.named[*].Names[0]\"\n",
             ),
             (
                 "$.checks[*].ms",

@@ -83,7 +83,7 @@ pub static OPTIONS: [TopLevelOption; 15] = [
         "time zone",
         "the system's",
         "\"Europe/Berlin\"",
-        "Time zone of the pages, of mails and of `mute`. The API and the database always use UTC.",
+        "Time zone of the pages, of mails and of `mute`, of `since` in `[derived.NAME]`, and of date placeholders. The API and the database always use UTC. Local times in responses are read by `observed_zone` of the source.",
         read_timezone,
         |config| text(config.timezone.iana_name()?),
     )
