@@ -58,9 +58,14 @@ pub fn restore(
     let mut saved = Vec::new();
     let mut new = Vec::new();
     for (name, rule) in rules {
-        match error::readable(read(connection, name, rule))?.flatten() {
-            Some(window) => saved.push(window),
-            None => new.push((name, rule)),
+        match read(connection, name, rule) {
+            Ok(Some(window)) => saved.push(window),
+            Ok(None) => new.push((name, rule)),
+            // The rows answer instead.
+            Err(error) => {
+                log::warn!("the saved window of {name} cannot be read: {error}");
+                new.push((name, rule));
+            }
         }
     }
     let mut rows_left = replay(connection, &mut saved)?;

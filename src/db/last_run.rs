@@ -85,7 +85,11 @@ pub fn windows(
         Some(Err(error)) => {
             let why = error::describe(&error);
             log::warn!("windows of derived keys cannot be read ({why}); their rows are read again");
-            HashMap::new()
+            // What came since the start alone would be too little.
+            let waiting = |(name, rule): &(Arc<str>, WindowRule)| {
+                (name.clone(), Window::waiting(rule.clone()))
+            };
+            rules.iter().map(waiting).collect()
         }
     }
 }

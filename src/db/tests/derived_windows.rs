@@ -7,6 +7,8 @@ use jiff::tz::TimeZone;
 use super::rebuild::RebuildScan;
 use super::*;
 use crate::db::database::{Database, NewRow};
+use crate::db::last_run;
+use crate::db::open::DatabaseLocation;
 use crate::db::periods::{DAY, HOUR};
 use crate::db::progress::Progress;
 use crate::db::retention::policy::{RetentionPolicy, RetentionTimes, step};
@@ -323,6 +325,35 @@ fn without_a_state_of_the_same_rule_few_rows_are_read_at_once_and_many_are_waite
     );
     window.take_rebuilt(rebuilt(&database, window, at(6_000)));
     assert!(window.wanted_rebuild(&"d".into(), at(6_000)).is_none());
+}
+
+#[test]
+fn where_saved_windows_or_rows_cannot_be_read_no_value_is_made_of_the_rest() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let mut database = database(&path);
+    let rules = [("d".into(), year(WindowFunction::Increase))];
+    let rows = (0..100).map(|minute| row("meter", T0 + minute * 60, minute as f64));
+    let rows = entries(rows.collect::<Vec<_>>());
+    database.commit(&rows, i64::MIN).expect("it is committed");
+    let location = DatabaseLocation {
+        path,
+        is_default: false,
+    };
+    let mut opened = Ok(database);
+    for (lost, expected) in [
+        ("derived_windows", Ok(99.0)),
+        ("records", Err(NoValue::Waiting)),
+    ] {
+        if let Ok(database) = &mut opened {
+            let drop = format!("DROP TABLE {lost}");
+            let dropped = database.connection().execute(&drop, []);
+            dropped.expect("it was there");
+        }
+        let windows = last_run::windows(&opened, &location, &rules, trusted(6_000));
+        let at = Wall::from_second(T0 + 6_000);
+        assert_eq!(windows["d"].value(at), expected, "without {lost}");
+    }
 }
 
 #[test]
