@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use toml::de::DeValue;
 
 pub use self::hold::set_holds;
 use super::reader::{ConfigReader, TableEntry, TableReader};
@@ -182,16 +181,7 @@ pub fn read_derived(
 fn read_table(entry: &TableEntry<'_>, directory: &Path, zone: &TimeZone) -> Option<DerivedTable> {
     let name = entry.key();
     let mut table = entry.table(derived_table(name))?;
-    let DeValue::Table(inner) = entry.value() else {
-        return None;
-    };
-    if let Some((part, _)) = inner.iter().find(|(_, it)| it.get_ref().is_table()) {
-        let full_key = format!("{name}.{}", part.get_ref());
-        let message = format!(
-            "a key with a dot needs quotes: {}",
-            derived_table(&full_key)
-        );
-        table.reader().problem(&part.span(), message);
+    if entry.has_unquoted_key(&[], derived_table) {
         return None;
     }
     let is_key =

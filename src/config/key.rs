@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use toml::de::DeValue;
-
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::section::{
     ConfigOption, duration, inline_table, plain, print_options, read_options, text,
@@ -131,18 +129,7 @@ pub fn read_keys(
         let Some(mut table) = entry.table(key_table(&name)) else {
             continue;
         };
-        let DeValue::Table(inner) = entry.value() else {
-            continue;
-        };
-        let is_part = |part: &str, it: &DeValue| it.is_table() && part != "words";
-        let parts = inner.iter().map(|(part, it)| (part, it.get_ref()));
-        if let Some((part, _)) = parts
-            .into_iter()
-            .find(|(part, it)| is_part(part.get_ref(), it))
-        {
-            let full_key = format!("{name}.{}", part.get_ref());
-            let message = format!("a key with a dot needs quotes: {}", key_table(&full_key));
-            root.reader().problem(&part.span(), message);
+        if entry.has_unquoted_key(&["words"], key_table) {
             continue;
         }
         let mut plan = KeyPlan::default();

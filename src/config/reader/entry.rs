@@ -105,6 +105,27 @@ impl<'a> TableEntry<'a> {
         self.reader.add_secret(text);
     }
 
+    /// Reports a table inside this one, where only options named in `tables` are tables: a key with a
+    /// dot lacks its quotes. `heading` spells the heading of the table of a key.
+    pub fn has_unquoted_key(&self, tables: &[&str], heading: fn(&str) -> String) -> bool {
+        let (mut name, mut value) = (self.key.clone(), self.value());
+        let mut first_span = None;
+        while let DeValue::Table(inner) = value
+            && let Some((part, below)) = inner.iter().find(|(part, below)| {
+                below.get_ref().is_table() && !tables.contains(&&**part.get_ref())
+            })
+        {
+            first_span.get_or_insert(part.span());
+            name = format!("{name}.{}", part.get_ref());
+            value = below.get_ref();
+        }
+        if let Some(span) = &first_span {
+            let message = format!("a key with a dot needs quotes: {}", heading(&name));
+            self.reader.problem(span, message);
+        }
+        first_span.is_some()
+    }
+
     /// What was found, which is shown unless it is a secret.
     pub fn found(&self, is_secret: bool) -> String {
         let entry = TableEntry {

@@ -399,6 +399,12 @@ fn every_problem_has_a_location_and_a_fix() {
             &format!("{METER}[key.house.power]\nmerge = \"mean\"\n"),
         ),
         (
+            "a key with two dots without quotes",
+            &format!(
+                "{METER}[key.house.power.total]\nmerge = \"mean\"\n[derived.a.b.c]\nformula = \"power\"\n"
+            ),
+        ),
+        (
             "an option of the top below a table",
             &format!("{METER}[alert]\ntimezone = \"Europe/Berlin\"\n"),
         ),
