@@ -150,6 +150,8 @@ pub const WINDOW_ROWS_KEPT: usize = 1_536;
 /// Parts of a window in which earlier rows are summed up, 80 bytes each: the hours of a month, or
 /// two minutes of a day. So often, at most, rows leave a window.
 pub const WINDOW_BUCKETS: usize = 768;
+/// Ids that one step of a rebuild looks at.
+pub const WINDOW_STEP_IDS: i64 = RETENTION_STEP_IDS;
 /// How often the state of windows is saved: with it a start reads the rows of this time at most.
 pub const WINDOW_SAVE_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 /// How often it is looked for windows to rebuild, and how often one is rebuilt because of late rows:
@@ -197,6 +199,8 @@ pub const CODING_OVERHEAD_BYTES: u64 = 4 * 1024;
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Name resolution alone; the resolver's own timeout is longer than a fetch.
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(8);
+/// Addresses of one name that are tried: the capacity of ureq's list.
+pub const RESOLVED_ADDRESSES: usize = 16;
 /// Questions by multicast DNS for one name: packets on a wireless network get lost.
 pub const MDNS_TRIES: u32 = 3;
 /// How long each is waited for: sleeping stations get multicast packets after 0.3 s.
@@ -216,8 +220,8 @@ pub const MDNS_PACKETS: usize = 256;
 pub const MDNS_PACKET_BYTES: usize = 9000;
 /// Records kept of one packet.
 pub const MDNS_RECORDS: usize = 64;
-/// Addresses of one name: as many as an HTTP client tries.
-pub const MDNS_ADDRESSES: usize = 16;
+/// Addresses of one name.
+pub const MDNS_ADDRESSES: usize = RESOLVED_ADDRESSES;
 /// The longest that an address from multicast DNS is used without asking again; responders give
 /// one-shot questions 10 s (RFC 6762, 6.7).
 pub const MDNS_CACHE: Duration = Duration::from_secs(60);

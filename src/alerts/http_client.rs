@@ -96,7 +96,7 @@ impl Resolver for AlertResolver {
             LookupError::NoAddress(why, _) => Error::Other(Box::new(why)),
         })?;
         let mut addresses = self.empty();
-        for address in found.into_iter().take(limits::MDNS_ADDRESSES) {
+        for address in found.into_iter().take(limits::RESOLVED_ADDRESSES) {
             addresses.push(address);
         }
         if addresses.is_empty() {

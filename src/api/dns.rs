@@ -41,7 +41,7 @@ impl Resolver for DnsResolver {
         for address in config
             .ip_family()
             .keep_wanted(found.into_iter())
-            .take(ADDRESSES)
+            .take(limits::RESOLVED_ADDRESSES)
         {
             addresses.push(address);
         }
@@ -52,9 +52,6 @@ impl Resolver for DnsResolver {
         }
     }
 }
-
-/// The capacity of ureq's list of addresses.
-const ADDRESSES: usize = 16;
 
 impl DnsResolver {
     /// Every address of a host; empty if it is unknown.

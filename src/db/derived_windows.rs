@@ -97,7 +97,7 @@ fn rebuild_at_start(
             return Ok(Window::waiting(rule.clone()));
         }
         progress = scan.step(connection, tiers)?;
-        *rows_left -= limits::RETENTION_STEP_IDS;
+        *rows_left -= limits::WINDOW_STEP_IDS;
     }
     let has_rows = scan.has_rows();
     window.take_rebuilt(scan.finish(tiers).1);

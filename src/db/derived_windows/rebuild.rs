@@ -77,7 +77,7 @@ impl RebuildScan {
             return Ok(Progress::Done);
         };
         let mut scanned = 0;
-        while scanned < limits::RETENTION_STEP_IDS {
+        while scanned < limits::WINDOW_STEP_IDS {
             let Some(hour) = next_hour(connection, k, self.hour)? else {
                 return Ok(Progress::Done);
             };
