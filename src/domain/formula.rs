@@ -128,7 +128,8 @@ fn binary(operator: Binary, left: f64, right: f64) -> Result<f64, NoResult> {
         Binary::Or => truth(left != 0.0 || right != 0.0),
     };
     let operation = || {
-        let (left, right) = (format_number(left), format_number(right));
+        let shown = |number: f64| format_number(round_computed(number));
+        let (left, right) = (shown(left), shown(right));
         format!("{left} {} {right}", operator.sign())
     };
     let is_division_by_zero =

@@ -1,6 +1,7 @@
 //! Functions of formulas.
 
 use super::{NoResult, finite};
+use crate::domain::reading::round_computed;
 use crate::domain::text::format_number;
 
 /// A function's name and arguments, as the documentation shows them.
@@ -116,7 +117,10 @@ pub fn call(function: Function, arguments: Vec<Result<f64, NoResult>>) -> Result
     let arguments = arguments.into_iter().collect::<Result<Vec<f64>, _>>()?;
     let operation = || {
         let name = function.signature().map_or("", |it| it.name);
-        let shown: Vec<String> = arguments.iter().map(|it| format_number(*it)).collect();
+        let shown: Vec<String> = arguments
+            .iter()
+            .map(|it| format_number(round_computed(*it)))
+            .collect();
         format!("{name}({})", shown.join(", "))
     };
     finite(value(function, &arguments), operation, false)

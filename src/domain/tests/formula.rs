@@ -121,6 +121,7 @@ fn dew_point_by_magnus() {
 fn what_is_no_finite_number_says_what_it_came_of() {
     for (text, expected) in [
         ("5 / 0", "a division by zero: 5 / 0"),
+        ("(0.1 + 0.2) / 0", "a division by zero: 0.3 / 0"),
         ("0 / 0", "a division by zero: 0 / 0"),
         ("1 / (1 / 0)", "a division by zero: 1 / 0"),
         ("5 % 0", "a division by zero: 5 % 0"),

@@ -235,6 +235,16 @@ fn a_text_and_a_key_that_no_source_gives_are_named() {
 }
 
 #[test]
+fn a_derived_input_without_a_value_is_told_from_one_that_no_source_gives() {
+    let mut ledger = deriving(1, vec![formula("x", "1 / a"), formula("y", "x + 1")]);
+    fetch(&mut ledger, 0, 1, &[("a", 0.0)]);
+    let snapshot = ledger.snapshot(at(1));
+    let issue = snapshot.derived[1].issue.as_ref().map(ToString::to_string);
+    let expected = "missing: x + 1: expected a value of \"x\", found none, because it cannot be computed itself";
+    assert_eq!(issue.as_deref(), Some(expected));
+}
+
+#[test]
 fn a_source_that_gives_the_key_too_is_told_so() {
     let mut ledger = deriving(1, vec![formula("house", "grid * 2")]);
     let rows = ledger.apply(observation(

@@ -3,7 +3,7 @@
 //! A part of the ledger, on its thread.
 
 use super::inputs::{InputValue, staleness};
-use super::issues::{issue, missing, not_a_number};
+use super::issues::{AbsentInput, issue, missing, not_a_number};
 use crate::domain::derived_key::DerivedKey;
 use crate::domain::formula::Formula;
 use crate::domain::freshness::Stamp;
@@ -55,7 +55,8 @@ impl Ledger {
             }
         }
         state.issue = None;
-        match evaluate(key, formula, inputs, has_all_answered) {
+        let absent = |name: &str| AbsentInput::new(name, &self.plan.derived, has_all_answered);
+        match evaluate(key, formula, inputs, absent) {
             Err(issue) => {
                 state.issue = Some(issue);
                 state.basis.clear();
@@ -95,14 +96,14 @@ fn evaluate(
     key: &DerivedKey,
     formula: &Formula,
     inputs: &[Option<InputValue>],
-    has_all_answered: bool,
+    absent: impl Fn(&str) -> AbsentInput,
 ) -> Result<f64, Issue> {
     let mut numbers = Vec::with_capacity(inputs.len());
     for (name, input) in key.inputs().iter().zip(inputs) {
         match input.as_ref().map(|input| &input.value) {
             Some(Value::Number(number)) => numbers.push(*number),
             Some(Value::Text(text)) => return Err(not_a_number(key, name, text)),
-            None => return Err(missing(key, name, has_all_answered)),
+            None => return Err(missing(key, name, absent(name))),
         }
     }
     formula.evaluate(&numbers).map_err(|none| {

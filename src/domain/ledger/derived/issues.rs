@@ -1,16 +1,38 @@
 //! Issues of derived keys: why one has no value.
 
-use crate::domain::derived_key::DerivedKey;
+use crate::domain::derived_key::{DerivedKey, DerivedKeys};
 use crate::domain::reading::{Issue, Reason};
 use crate::domain::text::ellipsis;
 use crate::domain::toml_text::quoted;
 use crate::limits;
 
-pub fn missing(key: &DerivedKey, input: &str, has_all_answered: bool) -> Issue {
-    let found = if has_all_answered {
-        "no source that gives it"
-    } else {
-        "none yet"
+/// Why an input has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbsentInput {
+    /// Some source has not answered yet.
+    Awaited,
+    /// It is derived itself.
+    Derived,
+    NotGiven,
+}
+
+impl AbsentInput {
+    pub fn new(input: &str, keys: &DerivedKeys, has_all_answered: bool) -> AbsentInput {
+        if !has_all_answered {
+            AbsentInput::Awaited
+        } else if keys.contains(input) {
+            AbsentInput::Derived
+        } else {
+            AbsentInput::NotGiven
+        }
+    }
+}
+
+pub fn missing(key: &DerivedKey, input: &str, absent: AbsentInput) -> Issue {
+    let found = match absent {
+        AbsentInput::Awaited => "none yet",
+        AbsentInput::Derived => "none, because it cannot be computed itself",
+        AbsentInput::NotGiven => "no source that gives it",
     };
     let expected = format!("a value of {}", quoted(input));
     issue(key, Reason::Missing, expected, found)

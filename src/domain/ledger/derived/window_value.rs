@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::inputs::{InputValue, staleness};
-use super::issues::{issue, missing, not_a_number};
+use super::issues::{AbsentInput, issue, missing, not_a_number};
 use super::window_state::WindowState;
 use crate::domain::derived::{NoValue, Window, WindowFunction, WindowRule};
 use crate::domain::derived_key::DerivedKey;
@@ -39,7 +39,8 @@ impl Ledger {
             window.insert(row);
         }
         let [Some(input)] = inputs else {
-            state.issue = Some(missing(key, &rule.input, has_all_answered));
+            let absent = AbsentInput::new(&rule.input, &self.plan.derived, has_all_answered);
+            state.issue = Some(missing(key, &rule.input, absent));
             return Vec::new();
         };
         if is_stale && new.is_empty() {
