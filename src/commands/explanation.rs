@@ -78,9 +78,12 @@ fn result(plan: &SourcePlan, observation: &Observation, value: &RecordOrigin) ->
     };
     if let Some(reading) = readings.iter().find(|reading| *reading.key == *key) {
         let text = with_unit(&reading.value, reading.unit.as_deref());
-        let options = pick.map_or_else(Vec::new, |pick| match reading.is_stated {
-            true => stating_options(pick, &value.found),
-            false => applied_options(pick),
+        let options = pick.map_or_else(Vec::new, |pick| {
+            if reading.is_stated {
+                stating_options(pick, &value.found)
+            } else {
+                applied_options(pick)
+            }
         });
         return text + &by(&options);
     }
