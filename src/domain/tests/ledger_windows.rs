@@ -139,6 +139,24 @@ fn what_leaves_a_window_changes_the_value_without_a_row() {
 }
 
 #[test]
+fn rows_of_a_meter_that_is_hours_late_are_stored_at_their_times() {
+    let mut ledger = deriving(1, vec![today()]);
+    let late = |second: u64, observed: i64, total| {
+        observation(0, second, readings(Some(observed), &[("total", total)]))
+    };
+    assert_eq!(turn(&mut ledger, late(12_000, 100, 100.0)), ["today 0 100"]);
+    assert_eq!(
+        turn(&mut ledger, late(12_060, 1_900, 103.0)),
+        ["today 3 1900"]
+    );
+    let stale = ["total 103 stale", "today 3 stale"];
+    assert_eq!(values(&ledger.snapshot(at(12_060))), stale);
+    // Nothing is known of the new day.
+    assert_eq!(ledger.derive(at(MIDNIGHT), &[]), []);
+    assert_eq!(values(&ledger.snapshot(at(MIDNIGHT))), stale);
+}
+
+#[test]
 fn a_stale_input_leaves_the_value_as_it_was() {
     let mut ledger = deriving(1, vec![today()]);
     fetch(&mut ledger, 0, MIDNIGHT - 300, &[("total", 100.0)]);

@@ -73,10 +73,7 @@ impl Ledger {
                 return Vec::new();
             }
         }
-        if is_stale {
-            return Vec::new();
-        }
-        let at_begin = begin.filter(|_| self.stored.contains_key(&key.key));
+        let at_begin = begin.filter(|_| !is_stale && self.stored.contains_key(&key.key));
         let stamps = new.iter().map(|row| row.stamp).chain(at_begin);
         let stamps: Vec<Stamp> = stamps.collect();
         let rows = stamps.into_iter();
