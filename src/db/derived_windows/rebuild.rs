@@ -32,8 +32,19 @@ pub struct RebuildScan {
 struct InputHour {
     hour: i64,
     ids: (i64, i64),
-    /// The least, greatest and last number, and when that was; `None` if all are texts.
-    numbers: Option<(f64, f64, f64, i64)>,
+    /// `None` if all are texts.
+    numbers: Option<HourNumbers>,
+}
+
+/// What the hourly tier has of the numbers of an hour.
+struct HourNumbers {
+    count: u64,
+    min: f64,
+    mean: f64,
+    max: f64,
+    last: f64,
+    /// When the last was.
+    last_at: Wall,
 }
 
 impl RebuildScan {
@@ -88,8 +99,8 @@ impl RebuildScan {
                 let next = next_hour(connection, k, self.hour)?;
                 let later_id = next.map_or(i64::MAX, |next| next.ids.0);
                 self.add_rows(connection, &hour, later_id)?;
-            } else if let Some(sample) = self.rollup_sample(&hour) {
-                self.insert(sample);
+            } else if let Some(numbers) = &hour.numbers {
+                self.add_rollup(numbers);
             }
             self.last_id = self.last_id.max(hour.ids.1);
         }
@@ -144,20 +155,23 @@ impl RebuildScan {
         Ok(())
     }
 
-    /// What stands for the rows of an hour that are deleted. An area or a mean cannot be had.
-    fn rollup_sample(&self, hour: &InputHour) -> Option<WindowSample> {
-        let (min, max, last, last_s) = hour.numbers?;
+    /// Adds what stands for the rows of an hour that are deleted. An area cannot be had.
+    fn add_rollup(&mut self, hour: &HourNumbers) {
         let value = match self.rebuild.window.rule().function {
-            WindowFunction::Increase | WindowFunction::Rate => last,
-            WindowFunction::MinOverTime => min,
-            WindowFunction::MaxOverTime => max,
-            WindowFunction::Integral | WindowFunction::AvgOverTime => return None,
+            WindowFunction::Increase | WindowFunction::Rate => hour.last,
+            WindowFunction::MinOverTime => hour.min,
+            WindowFunction::MaxOverTime => hour.max,
+            WindowFunction::AvgOverTime => {
+                let window = &mut self.rebuild.window;
+                return window.insert_mean(hour.last_at, hour.mean, hour.count);
+            }
+            WindowFunction::Integral => return,
         };
-        Some(WindowSample {
-            time: Wall::from_second(hour.hour * HOUR + last_s),
+        self.insert(WindowSample {
+            time: hour.last_at,
             value,
             is_stated: false,
-        })
+        });
     }
 }
 
@@ -187,19 +201,35 @@ fn add_sample(
 /// The next hour from `hour` on of which something is stored.
 fn next_hour(connection: &Connection, k: i64, hour: i64) -> rusqlite::Result<Option<InputHour>> {
     let mut statement = connection.prepare_cached(
-        "SELECT hour, first_id, last_id, min, max, last, last_s FROM hourly \
+        "SELECT hour, first_id, last_id, count, min, mean, max, last, last_s FROM hourly \
          WHERE hour >= ?1 AND k = ?2 ORDER BY hour LIMIT 1",
     )?;
     let mut hours = statement.query_map([hour, k], |row| {
-        let numbers: (Option<f64>, Option<f64>, Option<f64>, Option<i64>) =
-            (row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?);
+        let hour: i64 = row.get(0)?;
+        let numbers = match (
+            row.get(4)?,
+            row.get(5)?,
+            row.get(6)?,
+            row.get(7)?,
+            row.get(8)?,
+        ) {
+            (Some(min), Some(mean), Some(max), Some(last), Some(last_s)) => {
+                let last_s: i64 = last_s;
+                Some(HourNumbers {
+                    count: row.get::<_, i64>(3)?.unsigned_abs(),
+                    min,
+                    mean,
+                    max,
+                    last,
+                    last_at: Wall::from_second(hour * HOUR + last_s),
+                })
+            }
+            _ => None,
+        };
         Ok(InputHour {
-            hour: row.get(0)?,
+            hour,
             ids: (row.get(1)?, row.get(2)?),
-            numbers: match numbers {
-                (Some(min), Some(max), Some(last), Some(last_s)) => Some((min, max, last, last_s)),
-                _ => None,
-            },
+            numbers,
         })
     })?;
     hours.next().transpose()

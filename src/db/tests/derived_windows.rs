@@ -205,13 +205,17 @@ fn hours_stand_for_rows_that_are_deleted() {
         (WindowFunction::Increase, Some(710.0)),
         (WindowFunction::MinOverTime, Some(0.0)),
         (WindowFunction::MaxOverTime, Some(715.0)),
-        // Of the rows that are left.
-        (WindowFunction::AvgOverTime, Some((480.0 + 715.0) / 2.0)),
+        (WindowFunction::AvgOverTime, Some(715.0 / 2.0)),
     ] {
         let mut window = Window::new(year(function));
         window.take_rebuilt(rebuilt(&database, &window, now));
         assert_eq!(window.value(now).ok(), expected, "{function:?}");
     }
+    // Only some hours of the mean are inside.
+    let days = WindowSpan::Over(Duration::from_secs(2 * DAY.unsigned_abs()));
+    let mut window = Window::new(rule(WindowFunction::AvgOverTime, days));
+    window.take_rebuilt(rebuilt(&database, &window, now));
+    assert_eq!(window.value(now).ok(), Some((240.0 + 715.0) / 2.0));
     // What is known of deleted rows is not given up for hours.
     let mut window = Window::new(year(WindowFunction::AvgOverTime));
     window.take_rebuilt(rebuilt(&database, &window, now));

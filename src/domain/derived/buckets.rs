@@ -75,22 +75,25 @@ impl Buckets {
         if row.covered().is_none() {
             return;
         }
-        let second = row.row.second;
-        if let Some(last) = self.0.back_mut()
-            && second < last.until
-        {
-            last.last = row.row;
-            last.sums.add_row(row);
-            return;
+        let mut sums = WindowSums::NONE;
+        sums.add_row(row);
+        self.push_sums(rule, row.row, &sums);
+    }
+
+    /// Adds the sums over some rows that follow all others; `last` is the last of them.
+    pub fn push_sums(&mut self, rule: &WindowRule, last: Row, sums: &WindowSums) {
+        match self.0.back_mut() {
+            Some(bucket) if last.second < bucket.until => {
+                bucket.last = last;
+                bucket.sums.add(sums);
+            }
+            _ => self.0.push_back(WindowBucket {
+                first: last.second,
+                last,
+                until: bucket_end(rule, last.second),
+                sums: *sums,
+            }),
         }
-        let mut bucket = WindowBucket {
-            first: second,
-            last: row.row,
-            until: bucket_end(rule, second),
-            sums: WindowSums::NONE,
-        };
-        bucket.sums.add_row(row);
-        self.0.push_back(bucket);
     }
 
     /// Drops what no window can contain that ends at `second` or later, and joins the earliest

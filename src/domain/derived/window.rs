@@ -103,6 +103,29 @@ impl Window {
         }
     }
 
+    /// Takes so many rows by their mean, as one at the time of the last; only before all others.
+    pub fn insert_mean(&mut self, time: Wall, mean: f64, count: u64) {
+        let row = Row {
+            second: time.second(),
+            value: mean,
+        };
+        let is_first = self.rows.is_empty() && !self.is_summed_up(time);
+        if !is_first || count == 0 || !mean.is_finite() {
+            return;
+        }
+        let sums = WindowSums {
+            rows: count,
+            total: mean * count as f64,
+            covered: 0,
+            min: mean,
+            max: mean,
+        };
+        self.buckets.push_sums(&self.rule, row, &sums);
+        self.buckets.prune(&self.rule, row.second);
+        self.before = Some(row);
+        self.summed_until = Some(row.second);
+    }
+
     /// Sets what the rows from index `from` on add.
     pub(super) fn evaluate(&mut self, from: usize) {
         self.open_from = self.rows.len();
