@@ -16,6 +16,16 @@ fn every_problem_has_a_location_and_a_fix() {
             ),
         ),
         (
+            "derived keys as a list of tables",
+            &format!("{METER}[[derived]]\nname = \"a\"\nformula = \"power\"\n"),
+        ),
+        (
+            "a JSON Pointer without its first slash, and options of other tables",
+            &format!(
+                "{METER}[source.records]\nt = {{ at = \"hourly/t\" }}\nu = {{ at = \"/u\", decimals = 1, observed_at = \"/t\" }}\n"
+            ),
+        ),
+        (
             "a derived key with a dot",
             &format!("{METER}[derived.bought.today]\nformula = \"power\"\n"),
         ),
@@ -616,6 +626,12 @@ fn remarks_on_a_valid_configuration() {
                 "{METER}[source.records]\npower = \"/p\"\n\"living-room.t\" = \"/t\"\n\
                  [derived.a]\nformula = \"living-room.t * 2\"\n[derived.b]\nunit = \"W\"\nformula = \"powr + a\"\n\
                  [[alert.value]]\nkey = \"b\"\nabove = 5\n[key.a]\nlabel = \"A\"\n"
+            ),
+        ),
+        (
+            "a formula in the place of the one key of a window function",
+            format!(
+                "{METER}[source.records]\ngrid = \"/g\"\nsolar = \"/s\"\n[derived.a]\nintegral = \"grid + solar\"\nsince = \"day\"\n"
             ),
         ),
         (
