@@ -25,7 +25,7 @@ use super::sent_request::Validators;
 use super::source_request::SourceRequest;
 use super::transport::Transport;
 use crate::domain::failure::{Cause, Failure};
-use crate::domain::normalise::{LastAccepted, RecordOrigins};
+use crate::domain::normalise::{LastAccepted, OriginValue, RecordOrigins};
 use crate::domain::plan::{Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::redact::Secrets;
@@ -154,7 +154,9 @@ impl Fetcher {
         for it in values.iter_mut().flat_map(|values| &mut values.first) {
             it.key = self.secrets_of_keys.mask_data(&it.key).into();
             it.pointer = self.secrets.mask(&it.pointer).into_owned();
-            it.found = self.secrets.mask(&it.found).into_owned();
+            if let OriginValue::Value(text) | OriginValue::Several(text) = &mut it.found {
+                *text = self.secrets.mask(text).into_owned();
+            }
         }
         values.unwrap_or_default()
     }

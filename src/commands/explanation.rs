@@ -4,7 +4,7 @@
 use jiff::tz::TimeZone;
 
 use super::text_table::{TextTable, YELLOW};
-use crate::domain::normalise::{RecordOrigin, RecordOrigins};
+use crate::domain::normalise::{OriginValue, RecordOrigin, RecordOrigins};
 use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reading, Series, Value};
 use crate::domain::text::{count_noun, ellipsis};
@@ -31,7 +31,7 @@ pub fn render<'a>(
                 plan.name.to_string(),
                 value.key.to_string(),
                 from,
-                value.found.clone(),
+                value.found.to_string(),
                 result(plan, observation, value),
             ]);
         }
@@ -123,10 +123,13 @@ fn by(options: &[&str]) -> String {
 
 /// The option that gave the value where `found` is in the response; both where elements may have
 /// either.
-fn stating_options(pick: &RecordSelector, found: &str) -> Vec<&'static str> {
-    let is_nothing = matches!(found, "nothing" | "no element");
+fn stating_options(pick: &RecordSelector, found: &OriginValue) -> Vec<&'static str> {
+    let is_nothing = matches!(found, OriginValue::Nothing | OriginValue::Elements(0));
     let options = [
-        (pick.missing.filter(|_| found != "null"), "missing"),
+        (
+            pick.missing.filter(|_| *found != OriginValue::Null),
+            "missing",
+        ),
         (pick.null.filter(|_| !is_nothing), "null"),
     ];
     let options = options.iter().filter(|it| it.0.is_some());

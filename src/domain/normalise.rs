@@ -22,7 +22,7 @@ mod time;
 pub use advice::number_option;
 pub use key_template::problem as key_template_problem;
 pub use missing::describe_missing_value;
-pub use record_origins::{RecordOrigin, RecordOrigins, find_origins};
+pub use record_origins::{OriginValue, RecordOrigin, RecordOrigins, find_origins};
 pub use time::read_time;
 
 use std::collections::{BTreeMap, BTreeSet};

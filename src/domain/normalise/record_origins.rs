@@ -2,6 +2,7 @@
 //! that explain the records. Nothing of it is computed by the service.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -12,7 +13,7 @@ use super::elements::{self, Element};
 use super::selected::in_element;
 use super::{LastAccepted, all_leaves, encode_segment, key_template, normalise};
 use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
-use crate::domain::text::ellipsis;
+use crate::domain::text::{count_noun, ellipsis};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::domain::value_path::ValuePath;
 use crate::limits;
@@ -24,8 +25,33 @@ pub struct RecordOrigin {
     /// RFC 6901 JSON Pointer into the response; the path itself where it finds nothing, or several
     /// values.
     pub pointer: String,
+    pub found: OriginValue,
+}
+
+/// What stands at a place of a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OriginValue {
+    Nothing,
+    Null,
     /// Type and value, shortened.
-    pub found: String,
+    Value(String),
+    /// Where one was expected: how many, and where.
+    Several(String),
+    /// So many make the record together.
+    Elements(usize),
+}
+
+impl fmt::Display for OriginValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OriginValue::Nothing => f.write_str("nothing"),
+            OriginValue::Null => f.write_str("null"),
+            OriginValue::Value(text) => f.write_str(text),
+            OriginValue::Several(places) => write!(f, "several values, {places}"),
+            OriginValue::Elements(0) => f.write_str("no element"),
+            OriginValue::Elements(count) => f.write_str(&count_noun(*count, "element")),
+        }
+    }
 }
 
 /// The first of a response, in the order of its records, and how many more there are.
@@ -48,7 +74,7 @@ pub fn find_origins(source: &SourcePlan, body: &Json) -> RecordOrigins {
         Selection::AllLeaves { prefix } => {
             for (key, pointer) in all_leaves::places(source, body, prefix) {
                 let value = body.pointer(&pointer);
-                let found = || value.map_or("nothing".to_owned(), describe);
+                let found = || value.map_or(OriginValue::Nothing, describe);
                 list.add(&key, || (pointer.clone(), found()));
             }
         }
@@ -95,7 +121,7 @@ fn times(source: &SourcePlan, body: &Json) -> Vec<Wall> {
 }
 
 impl RecordOrigins {
-    fn add(&mut self, key: &str, found: impl FnOnce() -> (String, String)) {
+    fn add(&mut self, key: &str, found: impl FnOnce() -> (String, OriginValue)) {
         if self.first.len() >= limits::EXPLAINED_RECORDS {
             self.more += 1;
             return;
@@ -145,18 +171,10 @@ impl RecordOrigins {
         for key in keys {
             let found = || match (counts.get(&key), pick.list().map(|list| list.find(body))) {
                 (None, Some(Ok(Some(node)))) if node.value.is_null() => describe(node.value),
-                (count, _) => elements_of(count.copied().unwrap_or(0)),
+                (count, _) => OriginValue::Elements(count.copied().unwrap_or(0)),
             };
             self.add(&key, || (list_of(pick), found()));
         }
-    }
-}
-
-fn elements_of(count: usize) -> String {
-    match count {
-        0 => "no element".to_owned(),
-        1 => "1 element".to_owned(),
-        _ => format!("{count} elements"),
     }
 }
 
@@ -166,18 +184,20 @@ fn key_of(pick: &RecordSelector, body: &Json, element: &Element<'_>) -> Option<S
 }
 
 /// Where the path leads in `json`, which is at `place`, and what is there.
-fn find(at: &ValuePath, place: &str, json: &Json) -> (String, String) {
+fn find(at: &ValuePath, place: &str, json: &Json) -> (String, OriginValue) {
     match at.find(json) {
         Ok(Some(node)) => (format!("{place}{}", node.pointer), describe(node.value)),
-        Ok(None) => (in_element(place, at), "nothing".to_owned()),
-        Err(several) => (in_element(place, at), format!("several values, {several}")),
+        Ok(None) => (in_element(place, at), OriginValue::Nothing),
+        Err(several) => (
+            in_element(place, at),
+            OriginValue::Several(several.to_string()),
+        ),
     }
 }
 
-/// Type and value of what a response has.
-fn describe(json: &Json) -> String {
-    match json {
-        Json::Null => "null".to_owned(),
+fn describe(json: &Json) -> OriginValue {
+    OriginValue::Value(match json {
+        Json::Null => return OriginValue::Null,
         Json::Bool(truth) => format!("boolean {truth}"),
         Json::Number(number) => {
             format!("number {}", ellipsis(number.as_str(), limits::SAMPLE_CHARS))
@@ -185,7 +205,7 @@ fn describe(json: &Json) -> String {
         Json::String(text) => format!("text {:?}", ellipsis(text, limits::SAMPLE_CHARS)),
         Json::Array(items) => format!("list of {}", items.len()),
         Json::Object(fields) => format!("object of {} fields", fields.len()),
-    }
+    })
 }
 
 #[cfg(test)]
