@@ -55,7 +55,7 @@ fn details(view: &PageContext, source: &SourceSnapshot) -> Markup {
             dt { "Next fetch" } dd { (next_fetch(view, source)) }
             dt { "Interval" } dd { "every " (human_duration(source.every)) }
             dt { "Success rate" } dd { (success_rate(source)) }
-            dt { "Operation" }
+            dt { "Fetches" }
             dd {
                 code { (source.target) }
                 @if !source.summary.is_empty() { ": " (source.summary) }
