@@ -96,7 +96,10 @@ fn result(plan: &SourcePlan, observation: &Observation, value: &RecordOrigin) ->
         let options = pick.map_or_else(Vec::new, applied_options);
         return format!("{values}, now {now}{}", by(&options));
     }
-    match issues.iter().find(|it| it.key.as_deref() == Some(key)) {
+    let of_key = issues.iter().find(|it| it.key.as_deref() == Some(key));
+    // What has no key is known by its place.
+    let is_there = |it: &&Issue| it.key.is_none() && it.pointer == value.pointer;
+    match of_key.or_else(|| issues.iter().find(is_there)) {
         Some(issue) => format!(
             "{NO_RECORD}: {}: expected {}, found {}",
             issue.reason.name(),
@@ -166,6 +169,7 @@ mod tests {
     use crate::domain::normalise::{LastAccepted, find_origins, normalise};
     use crate::domain::plan::ElementTime;
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
+    use crate::domain::value_path::ValuePath;
 
     fn explained(selection: Selection, body: &serde_json::Value) -> String {
         let plan = SourcePlan {
@@ -236,6 +240,32 @@ meter   door   /door  text \"open\"  1 (by map)
 meter   night  /n     null         0 (by null)
 meter   left   /left  nothing      1 (by missing)
 meter   gone   /gone  nothing      no record: missing: expected a number, found nothing: the response has door, n, p
+"
+        );
+    }
+
+    #[test]
+    fn records_without_a_key_are_explained_by_their_template() {
+        let each = |key: &str, each: &str| RecordSelector {
+            each: Some(ValuePath::parse(each).expect("a path")),
+            ..RecordSelector::new(key, "/v")
+        };
+        let picks = vec![
+            each("{id}.t", "/rooms"),
+            each("{id}.u", "/gone"),
+            each("{id}.w", "$.gone[*]"),
+            each("{id}.x", "/none"),
+        ];
+        let body = json!({"rooms": [{"id": "hall", "v": 1}, {"v": 2}], "none": []});
+        assert_eq!(
+            explained(Selection::Selectors(picks), &body),
+            "
+SOURCE  KEY     FROM        FOUND               BECAME
+meter   hall.t  /rooms/0/v  number 1            1
+meter   {id}.t  /rooms/1    object of 1 fields  no record: missing: expected a text or a number for {id} of the key, found nothing
+meter   {id}.u  /gone       no element          no record: missing: expected a list or an object, to read each of, found nothing: the response has none, rooms
+meter   {id}.w  $.gone[*]   no element          no record: missing: expected elements, to read each of, found nothing: the response has none, rooms
+meter   {id}.x  /none       no element          no record
 "
         );
     }

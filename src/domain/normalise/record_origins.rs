@@ -142,12 +142,20 @@ impl RecordOrigins {
             return self.add(&pick.key, || find(&pick.at, "", body));
         };
         let Ok(elements) = elements::of_each(body, each) else {
-            return;
+            return self.add(&pick.key, || (each.to_string(), OriginValue::Elements(0)));
         };
+        let before = self.first.len() + self.more;
         for element in elements.list {
-            if let Some(key) = key_of(pick, body, &element) {
-                self.add(&key, || find(&pick.at, &element.pointer, element.value));
+            match key_of(pick, body, &element) {
+                Some(key) => self.add(&key, || find(&pick.at, &element.pointer, element.value)),
+                // No record: its key cannot be made.
+                None => self.add(&pick.key, || {
+                    (element.pointer.clone(), describe(element.value))
+                }),
             }
+        }
+        if self.first.len() + self.more == before {
+            self.add(&pick.key, || (each.to_string(), OriginValue::Elements(0)));
         }
     }
 
@@ -160,13 +168,15 @@ impl RecordOrigins {
         }
         let found = elements::of_combined(body, pick).into_iter();
         for element in found.flat_map(|elements| elements.list) {
-            let Some(key) = key_of(pick, body, &element) else {
-                continue;
-            };
+            // Those whose key cannot be made are counted as the template's.
+            let key = key_of(pick, body, &element).unwrap_or_else(|| pick.key.to_string());
             if pick.is_template() && !counts.contains_key(&key) {
                 keys.push(key.clone());
             }
             *counts.entry(key).or_default() += 1;
+        }
+        if keys.is_empty() {
+            keys.push(pick.key.to_string());
         }
         for key in keys {
             let found = || match (counts.get(&key), pick.list().map(|list| list.find(body))) {

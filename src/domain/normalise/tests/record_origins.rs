@@ -106,6 +106,7 @@ fn each_record_has_its_place_and_what_stands_there() {
         "two $.rooms[*].t several values, 2: /rooms/0/t, /rooms/2/t",
         "k.t /rooms/0/t number 20",
         "l.t /rooms/1/t nothing",
+        "{id}.t /rooms/2 object of 1 fields",
         "sum /rooms 3 elements",
     ];
     assert_eq!(lines(&source(Selection::Selectors(picks)), &body), expected);
