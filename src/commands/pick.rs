@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::{FAILED, USAGE_ERROR, list_proposal, load_config, print_out};
 use crate::config::{Config, Overrides, SourceTarget};
 use crate::domain::json_path::SegmentKind;
-use crate::domain::normalise::{describe_missing_value, number_option};
+use crate::domain::normalise::{describe_missing_value, number_option, tells_elements_apart};
 use crate::domain::placeholder::PlaceholderTime;
 use crate::domain::plan::{Numbers, RecordSelector, Selection};
 use crate::domain::text::shorten;
@@ -212,9 +212,10 @@ fn record_of_each(
         }
         let at = format!("/{}", escape(name));
         let options = options_of_all(found, numbers);
-        let key = format!("{}{name}", element_key(element));
-        let line = each_line(parent.as_str(), &key, &at, &options);
-        return line + &list_proposal::timed(parent.as_str(), name, &at, element);
+        let timed = list_proposal::timed(parent.as_str(), name, &at, element);
+        let each = ValuePath::JsonPath(Box::new(parent));
+        let key = format!("{}{name}", element_key(&each, tree));
+        return each_line(each.as_str(), &key, &at, &options) + &timed;
     }
     let Some(LocatedValue {
         value: Json::Object(fields),
@@ -232,7 +233,7 @@ fn record_of_each(
         return each_line(path.as_str(), &format!("{name}.{{#}}"), "", &options);
     };
     let element = Json::Object(fields.clone());
-    let key = element_key(&element);
+    let key = element_key(path, tree);
     let is_other = |name: &str| key != format!("{{{name}}}.");
     let value = fields.iter().find(|it| is_reading(it.1) && is_other(it.0));
     let value = value.map_or("field", |it| it.0.as_str());
@@ -246,15 +247,19 @@ fn each_line(each: &str, key: &str, at: &str, options: &str) -> String {
     format!("{key} = {{ each = {each}, at = {at}{options} }}")
 }
 
-/// The begin of a key that tells elements apart.
-fn element_key(element: &Json) -> String {
-    let mut names = ["name", "id", "key", "title", "label"].into_iter();
-    let is_name = |it: &&str| {
-        element
-            .get(it)
-            .is_some_and(|it| it.is_string() || it.is_number())
-    };
-    format!("{{{}}}.", names.find(is_name).unwrap_or("#"))
+/// The begin of a key that tells the elements of `each` apart: by a name of theirs or of what is
+/// around them, else by their position.
+fn element_key(each: &ValuePath, tree: &Json) -> String {
+    let names = ["name", "id", "key", "title", "label", "#"];
+    let own = names.map(|name| format!("{{{name}}}."));
+    let around = names.map(|name| format!("{{../{name}}}."));
+    let both = around
+        .iter()
+        .flat_map(|around| own.iter().map(move |own| format!("{around}{own}")));
+    let mut templates = own.iter().chain(&around).cloned().chain(both);
+    templates
+        .find(|template| tells_elements_apart(template, tree, each))
+        .unwrap_or_else(|| "{#}.".to_owned())
 }
 
 fn is_reading(value: &Json) -> bool {
@@ -277,6 +282,10 @@ mod tests {
     #[test]
     fn what_is_found_is_printed_with_the_line_to_paste() {
         let tree = json!({
+            "rooms": [
+                {"id": "attic", "s": [{"n": "t", "v": 20}, {"n": "h", "v": 40}]},
+                {"id": "hall", "s": [{"n": "t", "v": 18}]},
+            ],
             "checks": [{"name": "door", "status": "UP", "ms": 12}, {"name": "gate", "status": "DOWN", "ms": 7}],
             "t/1": 20.50,
             "list": [[1, 2], [3, 4]],
@@ -316,6 +325,17 @@ mod tests {
                 "$.list[0][*]",
                 "/list/0/0  1\n/list/0/1  2\n\n[source.records]\n\
                  \"list.{#}\" = { each = \"$.list[0][*]\", at = \"\" }\n",
+            ),
+            (
+                "$.rooms[*].s[*].v",
+                "/rooms/0/s/0/v  20\n/rooms/0/s/1/v  40\n/rooms/1/s/0/v  18\n\n[source.records]\n\
+                 \"{../id}.{#}.v\" = { each = \"$.rooms[*].s[*]\", at = \"/v\" }\n",
+            ),
+            (
+                "$.rooms[*].s[?@.n=='t']",
+                "/rooms/0/s/0  {\"n\":\"t\",\"v\":20}\n/rooms/1/s/0  {\"n\":\"t\",\"v\":18}\n\n\
+                 [source.records]\n\
+                 \"{../id}.v\" = { each = \"$.rooms[*].s[?@.n=='t']\", at = \"/v\" }\n",
             ),
             (
                 "$..ms",

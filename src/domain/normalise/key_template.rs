@@ -1,10 +1,12 @@
 //! Key templates: `{name}` is a field of the element, `{../name}` one of the object around it.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
-use super::elements::Element;
-use super::sample;
-use crate::domain::value_path::last_name;
+use super::elements::{self, Element};
+use super::{encode_segment, sample};
+use crate::domain::value_path::{ValuePath, last_name};
 
 /// A template with its `{parts}` taken from an element of `body`, each encoded. `Err` names the
 /// part that the response cannot fill, and what it has there.
@@ -31,6 +33,18 @@ pub fn fill(
     }
     filled.push_str(rest);
     Ok(filled)
+}
+
+/// Whether the template gives each element that `each` finds in `body` a key of its own.
+pub fn tells_elements_apart(template: &str, body: &Json, each: &ValuePath) -> bool {
+    let Ok(mut elements) = elements::of_each(body, each) else {
+        return false;
+    };
+    let mut keys = BTreeSet::new();
+    elements.list.all(|element| {
+        let key = fill(template, body, &element, encode_segment);
+        key.is_ok_and(|key| keys.insert(key))
+    })
 }
 
 /// The text or number that a part stands for. `Err` has what is there instead.
