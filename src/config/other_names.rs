@@ -22,7 +22,18 @@ const DERIVED: &str = "computed keys have tables of their own: [derived.NAME] wi
 
 const KEY_TABLE: &str = "it is written in the table of the key: [key.\"NAME\"]";
 
-const NAMES: [Names; 52] = [
+/// Settings of how people see a key, with names of other programs.
+const KEY_SETTINGS: &[&str] = &[
+    "label",
+    "decimals",
+    "precision",
+    "show",
+    "words",
+    "hide",
+    "friendly_name",
+];
+
+const NAMES: [Names; 53] = [
     (&COMPUTED, "show", DERIVED),
     (&COMPUTED, "max_change", DERIVED),
     (
@@ -65,34 +76,9 @@ const NAMES: [Names; 52] = [
         "since",
         "write since = \"day\"",
     ),
-    (
-        &[
-            "label",
-            "decimals",
-            "precision",
-            "show",
-            "words",
-            "hide",
-            "friendly_name",
-        ],
-        "formula",
-        KEY_TABLE,
-    ),
-    (
-        &[
-            "label",
-            "decimals",
-            "precision",
-            "show",
-            "words",
-            "hide",
-            "friendly_name",
-            "stale_after",
-            "merge",
-        ],
-        "at",
-        KEY_TABLE,
-    ),
+    (KEY_SETTINGS, "formula", KEY_TABLE),
+    (KEY_SETTINGS, "at", KEY_TABLE),
+    (&["stale_after", "merge"], "at", KEY_TABLE),
     (
         &["observed_at", "observed_zone"],
         "element_time",
