@@ -1,8 +1,12 @@
 //! Mail options (`[mail]`) and SMTP environment variables: server and recipients.
 
+mod mailbox;
+
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
+
+pub use self::mailbox::Mailbox;
 
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::secret::Secret;
@@ -19,8 +23,8 @@ pub struct MailConfig {
     pub tls: MailTls,
     pub user: Option<String>,
     pub password: Option<Secret>,
-    pub from: String,
-    pub to: Vec<String>,
+    pub from: Mailbox,
+    pub to: Vec<Mailbox>,
     pub ca_file: Option<PathBuf>,
     /// Whether mail may go unencrypted to a server outside the local network.
     pub plain_anywhere: bool,
@@ -137,9 +141,9 @@ pub static OPTIONS: [MailOption; 10] = [
         "mail address",
         "`user` if it is an address, else the first of `to`",
         "\"main-node@example.org\"",
-        "Sender address. Most servers accept only the address of the account.",
+        "Sender address, also with a name: `\"Weather station <me@example.org>\"`. Most servers accept only the address of the account.",
         |draft, option| draft.from = read_value(option),
-        |mail| text(&mail.from),
+        |mail| text(&mail.from.to_string()),
     )
     .with_variable("SMTP_FROM"),
     MailOption::new(
@@ -147,7 +151,7 @@ pub static OPTIONS: [MailOption; 10] = [
         "list of mail addresses",
         "required with `host`",
         "\"you@example.org\"",
-        "Recipients of the alerts.",
+        "Recipients of the alerts, also with names: `[\"Ann <ann@example.org>\"]`.",
         |draft, option| draft.to = read_value(option),
         |mail| list(&mail.to),
     )
@@ -202,7 +206,7 @@ pub fn read_mail(
         check_login(reader, user, password.is_some(), tls);
     }
     let to = match &draft.to {
-        Some(found) => addresses(reader, found),
+        Some(found) => mailboxes(reader, found),
         None => {
             let message = "a mail server is configured, but no recipient: set ALERT_EMAIL, or `to` \
                            in [mail]";
@@ -212,12 +216,19 @@ pub fn read_mail(
     };
     let user = draft.user.map(|found| found.text);
     let from = match &draft.from {
-        Some(found) => addresses(reader, found).into_iter().next(),
-        // Most servers require the sender to be the account.
-        None => user
-            .clone()
-            .filter(|user| user.contains('@'))
-            .or_else(|| to.first().cloned()),
+        Some(found) => mailboxes(reader, found).into_iter().next(),
+        // Most servers require the sender to be the account. A name stays the recipient's.
+        None => {
+            let recipient = || to.first().map(|to| to.address.clone());
+            let address = user
+                .as_deref()
+                .and_then(mailbox::address)
+                .or_else(recipient);
+            address.map(|address| Mailbox {
+                name: None,
+                address,
+            })
+        }
     };
     Some(MailConfig {
         host: host.text,
@@ -366,26 +377,13 @@ fn read_password(
     }
 }
 
-/// Parses comma-separated addresses. Only ASCII, because few servers accept more. Control
-/// characters and angle brackets would allow SMTP command injection.
-fn addresses(reader: &ConfigReader<'_>, found: &FoundValue) -> Vec<String> {
-    let mut addresses = Vec::new();
-    for address in found.text.split(',').map(str::trim) {
-        let is_plain = address
-            .chars()
-            .all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>'));
-        let has_parts = address
-            .rsplit_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-        if is_plain && has_parts {
-            addresses.push(address.to_owned());
-        } else {
-            let message =
-                format!("expected a mail address such as \"me@example.org\", found {address:?}");
-            reader.problem_at(&found.location, message);
-        }
-    }
-    addresses
+fn mailboxes(reader: &ConfigReader<'_>, found: &FoundValue) -> Vec<Mailbox> {
+    let parsed = mailbox::parse_list(&found.text).into_iter();
+    let report = |parsed: Result<Mailbox, String>| {
+        let problem = |message| reader.problem_at(&found.location, message);
+        parsed.map_err(problem).ok()
+    };
+    parsed.filter_map(report).collect()
 }
 
 fn check_line(reader: &ConfigReader<'_>, found: &FoundValue, what: &str) {

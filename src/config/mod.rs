@@ -38,7 +38,7 @@ use self::account::Accounts;
 use self::derived::{check_derived_names, order_derived, read_derived, set_holds};
 use self::environment::Environment;
 use self::key::{check_shared_keys, read_keys};
-pub use self::mail::{MailConfig, MailTls};
+pub use self::mail::{MailConfig, MailTls, Mailbox};
 pub use self::problem::{Problem, Remark, Severity};
 use self::reader::{ConfigReader, TableReader};
 use self::section::read_options;

@@ -7,7 +7,7 @@ use super::smtp::{self, SmtpAccount, SmtpFailure, SmtpHooks};
 use super::smtp::{SmtpLogin, Timeouts};
 use super::{Attempt, Channel, DeliveryBatch, DeliveryHooks, fingerprint};
 use crate::alerts::message::{SenderInfo, compose};
-use crate::config::{MailConfig, Notifications};
+use crate::config::{MailConfig, Mailbox, Notifications};
 
 /// The mail channel, if a server is configured.
 pub fn channels(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Channel>> {
@@ -16,6 +16,7 @@ pub fn channels(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Ch
     };
     vec![Box::new(MailChannel {
         account: account(mail, &sender.node),
+        from: mail.from.clone(),
         to: mail.to.clone(),
         sender: sender.clone(),
     })]
@@ -23,7 +24,8 @@ pub fn channels(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Ch
 
 struct MailChannel {
     account: SmtpAccount,
-    to: Vec<String>,
+    from: Mailbox,
+    to: Vec<Mailbox>,
     sender: SenderInfo,
 }
 
@@ -38,7 +40,8 @@ impl Channel for MailChannel {
 
     fn deliver(&self, batch: &DeliveryBatch<'_>, hooks: DeliveryHooks<'_>) -> Attempt {
         let is_left = |to: &&String| !batch.done_recipients.contains(to);
-        let left: Vec<String> = self.to.iter().filter(is_left).cloned().collect();
+        let to = self.to.iter().map(|to| &to.address);
+        let left: Vec<String> = to.filter(is_left).cloned().collect();
         if left.is_empty() {
             // The remaining recipients are no longer configured.
             return Attempt::default();
@@ -52,7 +55,7 @@ impl Channel for MailChannel {
         );
         let envelope = Envelope {
             message_id: batch.message_id,
-            from: &self.account.from,
+            from: &self.from,
             to: &self.to,
             date: batch.now.wall,
         };
@@ -106,7 +109,8 @@ impl Channel for MailChannel {
             "{}:{} {:?} {} {:?}",
             account.host, account.port, account.tls, account.plain_anywhere, account.ca_file
         );
-        let to = self.to.join(",");
+        let to: Vec<&str> = self.to.iter().map(|to| to.address.as_str()).collect();
+        let to = to.join(",");
         fingerprint(&["mail", &server, user, password, &account.from, &to])
     }
 }
@@ -142,7 +146,7 @@ fn account(mail: &MailConfig, node: &str) -> SmtpAccount {
         port: mail.port,
         tls: mail.tls,
         login,
-        from: mail.from.clone(),
+        from: mail.from.address.clone(),
         ca_file: mail.ca_file.clone(),
         plain_anywhere: mail.plain_anywhere,
         own_name: own_name(node),

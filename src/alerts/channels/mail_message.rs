@@ -2,6 +2,7 @@
 
 use mail_send::mail_builder::MessageBuilder;
 use mail_send::mail_builder::headers::HeaderType;
+use mail_send::mail_builder::headers::address::Address;
 use mail_send::mail_builder::headers::content_type::ContentType;
 use mail_send::mail_builder::headers::date::Date;
 use mail_send::mail_builder::headers::message_id::MessageId;
@@ -9,14 +10,15 @@ use mail_send::mail_builder::headers::raw::Raw;
 use mail_send::mail_builder::mime::MimePart;
 
 use crate::alerts::message::{Message, SenderInfo, one_line};
+use crate::config::Mailbox;
 use crate::domain::time::Wall;
 
 /// The envelope of one mail.
 #[derive(Debug, Clone)]
 pub struct Envelope<'a> {
     pub message_id: &'a str,
-    pub from: &'a str,
-    pub to: &'a [String],
+    pub from: &'a Mailbox,
+    pub to: &'a [Mailbox],
     pub date: Wall,
 }
 
@@ -31,14 +33,13 @@ pub fn mime_message(message: &Message, envelope: &Envelope<'_>, sender: &SenderI
             MimePart::new("text/html", message.html.as_str()),
         ],
     );
-    let from_name = format!("main-node on {}", one_line(&sender.node));
+    let node = format!("main-node on {}", one_line(&sender.node));
+    let from_name = envelope.from.name.as_ref().unwrap_or(&node);
+    let to = envelope.to.iter();
+    let to = to.map(|to| Address::new_address(to.name.as_deref(), to.address.as_str()));
     let mut builder = MessageBuilder::new()
-        .from((from_name.as_str(), envelope.from))
-        .to(envelope
-            .to
-            .iter()
-            .map(String::as_str)
-            .collect::<Vec<&str>>())
+        .from((from_name.as_str(), envelope.from.address.as_str()))
+        .to(Address::new_list(to.collect()))
         .subject(message.subject.as_str())
         .message_id(envelope.message_id)
         // RFC 3834: no automatic replies.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::alerts::channels::mail_message::{Envelope, mime_message};
+use crate::config::Mailbox;
 use crate::domain::alert_event::{AlertOutage, AlertText, LastGood};
 use crate::domain::time::{ClockTrust, Mono};
 
@@ -85,13 +86,23 @@ fn item(event: AlertEvent) -> OutboxItem {
     }
 }
 
+fn mailbox(name: &str, address: &str) -> Mailbox {
+    Mailbox {
+        name: (!name.is_empty()).then(|| name.to_owned()),
+        address: address.to_owned(),
+    }
+}
+
 /// The mail as a golden: headers and parts as they go over the wire.
 fn check(name: &str, items: &[OutboxItem], dropped: u64, now: Moment, delayed_by: Option<&str>) {
     let message = compose(items, dropped, &sender(), now, delayed_by);
-    let to = ["you@example.org".to_owned(), "me@example.org".to_owned()];
+    let to = [
+        mailbox("", "you@example.org"),
+        mailbox("", "me@example.org"),
+    ];
     let envelope = Envelope {
         message_id: "main-node.1@example.org",
-        from: "node@example.org",
+        from: &mailbox("", "node@example.org"),
         to: &to,
         date: now.wall,
     };
@@ -204,8 +215,8 @@ fn line_breaks_in_a_source_name_do_not_add_headers() {
     let message = compose(&[item(bad)], 0, &sender(), at(15), None);
     let envelope = Envelope {
         message_id: "main-node.1@example.org",
-        from: "node@example.org",
-        to: &["you@example.org".to_owned()],
+        from: &mailbox("", "node@example.org"),
+        to: &[mailbox("", "you@example.org")],
         date: at(15).wall,
     };
     let mail = mime_message(&message, &envelope, &sender());
@@ -213,6 +224,47 @@ fn line_breaks_in_a_source_name_do_not_add_headers() {
     let heads = mail.split("\r\n\r\n").next().expect("headers");
     assert!(
         !heads.lines().any(|line| line.starts_with("Bcc")),
+        "{heads}"
+    );
+}
+
+/// Headers as RFC 5322 and RFC 2047 write them; base64 of the names by `base64(1)`.
+#[test]
+fn names_of_sender_and_recipients_are_in_the_headers() {
+    let message = compose(
+        &[item(event(AlertEventKind::Trigger, 15))],
+        0,
+        &sender(),
+        at(15),
+        None,
+    );
+    let to = [
+        mailbox("Jürgen", "me@example.org"),
+        mailbox("Miller, Ann \"A\"", "ann@example.org"),
+        mailbox("", "you@example.org"),
+    ];
+    let envelope = Envelope {
+        message_id: "main-node.1@example.org",
+        from: &mailbox("Wetterstation", "node@example.org"),
+        to: &to,
+        date: at(15).wall,
+    };
+    let mail = mime_message(&message, &envelope, &sender());
+    let mail = String::from_utf8(mail).expect("a mail is text");
+    let heads = mail.split("\r\n\r\n").next().expect("headers");
+    let heads = heads.replace("\r\n ", " ");
+    let line = |name: &str| heads.lines().find_map(|line| line.strip_prefix(name));
+    assert_eq!(
+        line("From: "),
+        Some("\"Wetterstation\" <node@example.org>"),
+        "{heads}"
+    );
+    assert_eq!(
+        line("To: "),
+        Some(
+            "=?utf-8?Q?J=C3=BCrgen?= <me@example.org>, \"Miller, Ann \\\"A\\\"\" \
+             <ann@example.org>, <you@example.org>"
+        ),
         "{heads}"
     );
 }

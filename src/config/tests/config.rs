@@ -121,7 +121,7 @@ fn mail_is_read_from_smtp_variables() {
         .as_ref()
         .expect("a server is named");
     assert_eq!(mail.tls, MailTls::Implicit);
-    assert_eq!(mail.from, "me@example.org");
+    assert_eq!(mail.from.to_string(), "me@example.org");
     assert_eq!(mail.to.len(), 2);
     assert!(!format!("{:?} {}", config, config.to_toml()).contains("hush"));
 }
