@@ -3,7 +3,6 @@
 //! Read once at start by `main`; other modules get only the part they need. One run reports all
 //! problems, each with its location and a fix. Must not open the network or the database.
 
-mod account;
 mod alert;
 mod auth;
 mod derived;
@@ -34,7 +33,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use self::account::Accounts;
+use self::auth::Accounts;
 use self::derived::{check_derived_names, order_derived, read_derived, set_holds};
 use self::environment::Environment;
 use self::key::{check_shared_keys, read_keys};
@@ -46,8 +45,8 @@ use self::source::{SourceInputs, read_sources};
 use self::top_level::{TopLevelDraft, is_top_level, local_options};
 use self::types::KeySpans;
 pub use self::types::{
-    Auth, Config, ConfiguredBody, ConfiguredCredential, LocalSettings, Notifications, Overrides,
-    RequestMethod, SourceConfig, SourceTarget, WebhookFormat,
+    Config, ConfiguredBody, ConfiguredCredential, LocalSettings, Notifications, Overrides,
+    PasswordScheme, RequestMethod, SourceConfig, SourceTarget, TokenCredential, WebhookFormat,
 };
 use self::unknown_keys::{KeyNames, warn_unknown_inputs, warn_unknown_keys};
 use crate::domain::toml_text::quoted;

@@ -1,7 +1,7 @@
 //! Prints the effective configuration as TOML, secrets masked, for `check`.
 
-use super::account::print_accounts;
 use super::alert::print_alert;
+use super::auth::print_accounts;
 use super::derived::print_derived;
 use super::key::{print_key_patterns, print_keys};
 use super::mail::print_mail;

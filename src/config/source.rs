@@ -29,12 +29,11 @@ pub use self::options::{OPTIONS, PREFIX};
 use self::pagination::check_pagination;
 use self::records::read_selection;
 use self::target::read_target;
-use super::account::Accounts;
-use super::auth::{check_scheme, read_auth, warn_authorization, warn_missing_auth};
+use super::auth::{Accounts, check_scheme, read_auth, warn_missing_auth, warn_sent_twice};
 use super::problem::Severity;
 use super::reader::TableReader;
 use super::section::{print_options, read_options, set};
-use super::types::{Auth, Header, KeySpans, RequestMethod, SourceConfig, SourceTarget};
+use super::types::{Auth, AuthConfig, Header, KeySpans, RequestMethod, SourceConfig, SourceTarget};
 use crate::api::connection_pool;
 use crate::domain::plan::Selection;
 use crate::limits;
@@ -103,12 +102,7 @@ fn read_source(
     let target = read_target(&mut table, inputs.apis);
     let method = read_method(&mut table, target.as_ref(), &draft.source.headers);
     set(&mut draft.source.method, method);
-    read_credentials(
-        &mut table,
-        inputs.accounts,
-        target.as_ref(),
-        &mut draft.source,
-    );
+    read_credentials(&mut table, inputs, target.as_ref(), &mut draft.source);
     if let Some(SourceTarget::Follow { .. }) = target {
         note_ignored_options(&mut table);
     }
@@ -168,35 +162,36 @@ fn finish_source(draft: SourceDraft, target: Option<SourceTarget>) -> Option<Sou
 /// Reads `auth`: credentials, or the name of an account that has them.
 fn read_credentials(
     table: &mut TableReader<'_>,
-    accounts: &Accounts,
+    inputs: SourceInputs<'_>,
     target: Option<&SourceTarget>,
     source: &mut SourceConfig,
 ) {
     let is_missing = match table.get("auth") {
         None => true,
         Some(entry) if matches!(entry.value(), DeValue::String(_)) => {
-            let found = accounts.find(&entry);
-            let credential = found.as_ref().and_then(|(_, it)| it.credential.clone());
-            if let Some(credential) = &credential {
-                check_scheme(&entry, credential, target);
+            let found = inputs.accounts.find(&entry);
+            let auth = found.as_ref().map(|(_, account)| account.auth.clone());
+            let auth = auth.filter(|it| *it != AuthConfig::default());
+            if let Some(auth) = &auth {
+                check_scheme(&entry, auth, target);
             }
-            let is_missing = found.is_some() && credential.is_none();
+            let is_missing = found.is_some() && auth.is_none();
             source.account = found.map(|(name, _)| name);
-            source.auth = credential.map(Auth::Any);
+            source.auth = auth.map(Auth::Any);
             is_missing
         }
         Some(entry) => {
-            source.auth = read_auth(&entry, target);
+            source.auth = read_auth(&entry, target, inputs.directory);
             false
         }
     };
     if is_missing {
         warn_auth(table, target, &source.headers);
     }
-    if let (Some(SourceTarget::Url { .. }), Some(auth)) = (target, &source.auth)
+    if let (Some(SourceTarget::Url { params, .. }), Some(auth)) = (target, &source.auth)
         && let Some(entry) = table.get("auth")
     {
-        warn_authorization(&entry, auth, &source.headers);
+        warn_sent_twice(&entry, auth, &source.headers, params);
     }
 }
 

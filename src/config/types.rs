@@ -22,6 +22,7 @@ use crate::domain::key_pattern::KeyPattern;
 use crate::domain::plan::{KeyPlan, Plan, SourcePlan};
 use crate::domain::quota::Quota;
 use crate::domain::redact::Secrets;
+use crate::domain::token_placement::TokenPlacement;
 use crate::limits;
 use openapi::operation::{Argument, Operation, SecurityScheme};
 
@@ -345,15 +346,21 @@ pub struct Header {
 /// Credentials and quota that sources share (`[auth.NAME]`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
-    pub credential: Option<ConfiguredCredential>,
+    pub auth: AuthConfig,
     pub quota: Option<Quota>,
+}
+
+/// The options of `auth = { … }`, or those of an `[auth.NAME]` but its quota.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuthConfig {
+    pub credential: Option<ConfiguredCredential>,
 }
 
 /// Credentials of a source; the OpenAPI file declares where they are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Auth {
     /// For the scheme that accepts this type of credential.
-    Any(ConfiguredCredential),
+    Any(AuthConfig),
     /// By the names of security schemes, to choose one or to satisfy several.
     Schemes(Vec<(&'static SecurityScheme, ConfiguredCredential)>),
 }
@@ -364,9 +371,27 @@ pub enum ConfiguredCredential {
     Basic {
         user: String,
         password: Secret,
+        scheme: PasswordScheme,
     },
-    /// A bearer or OAuth 2 token, or an API key.
-    Token(Secret),
+    Token(TokenCredential),
+}
+
+/// How a user and password are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordScheme {
+    /// HTTP Basic at once, HTTP Digest where the server asks for it.
+    Negotiate,
+    /// Never HTTP Digest.
+    Basic,
+    /// Never HTTP Basic.
+    Digest,
+}
+
+/// A bearer or OAuth 2 token, or an API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenCredential {
+    pub token: Secret,
+    pub placement: TokenPlacement,
 }
 
 /// Alert channels, and the page that alerts link to.

@@ -42,6 +42,7 @@ mod simulated_month;
 pub mod snapshot;
 pub mod text;
 pub mod time;
+pub mod token_placement;
 pub mod toml_text;
 mod unescape;
 pub mod value_path;

@@ -16,12 +16,14 @@ use crate::api::request::{Call, Credential, Endpoint, PreparedCall};
 use crate::api::source_request::{FilledRequest, SourceRequest};
 use crate::api::url_source::{self, BodyTemplate, MethodTemplate, UrlTemplate};
 use crate::config::{
-    Auth, Config, ConfiguredBody, ConfiguredCredential, RequestMethod, SourceConfig, SourceTarget,
+    Config, ConfiguredBody, ConfiguredCredential, PasswordScheme, RequestMethod, SourceConfig,
+    SourceTarget, TokenCredential,
 };
 use crate::domain::placeholder::{PlaceholderTime, Template};
 use crate::domain::plan::ResponseFormat;
 use crate::domain::time::Wall;
-use openapi::operation::{Argument, Method, Operation, SecurityScheme};
+use crate::domain::token_placement::TokenPlacement;
+use openapi::operation::{Argument, Location, Method, Operation, SecurityScheme};
 
 /// The request of a source. `Err` says what is wrong and what to change.
 pub fn request(config: &Config, source: &SourceConfig) -> Result<SourceRequest, String> {
@@ -61,6 +63,7 @@ fn url_request(
     zone: TimeZone,
 ) -> Result<SourceRequest, String> {
     let params = params.iter().map(|(name, text)| named_template(name, text));
+    let params = params.chain(token_param(source).map(Ok));
     let template = UrlTemplate {
         url: template(url)?,
         params: params.collect::<Result<_, String>>()?,
@@ -115,7 +118,7 @@ fn operation_request(
         .auth
         .iter()
         .flat_map(|auth| auth.credentials_for(operation));
-    let credentials = configured.map(|(scheme, value)| credential(scheme, value));
+    let credentials = configured.filter_map(|(scheme, value)| credential(scheme, value));
     let endpoint = Endpoint {
         base: operation.base_url(base)?,
         headers: Vec::new(),
@@ -188,23 +191,46 @@ fn filled_operation(
     })
 }
 
-/// A credential where the OpenAPI file requires it, or in the `Authorization` header.
-fn credential(scheme: Option<&SecurityScheme>, value: &ConfiguredCredential) -> Credential {
-    match (scheme, value) {
-        (Some(scheme), ConfiguredCredential::Basic { user, password }) => {
-            Credential::fill(scheme, user, password.reveal())
+/// A credential where the configuration or the OpenAPI file says, or in the `Authorization`
+/// header; `None` if nothing is sent before the server asks for it.
+fn credential(scheme: Option<&SecurityScheme>, value: &ConfiguredCredential) -> Option<Credential> {
+    let (user, secret) = match value {
+        ConfiguredCredential::Basic {
+            scheme: PasswordScheme::Digest,
+            ..
+        } => return None,
+        ConfiguredCredential::Basic { user, password, .. } => (user.as_str(), password),
+        ConfiguredCredential::Token(token) if token.placement != TokenPlacement::Standard => {
+            return placed_token(token);
         }
-        (Some(scheme), ConfiguredCredential::Token(token)) => {
-            Credential::fill(scheme, "", token.reveal())
-        }
-        (None, ConfiguredCredential::Basic { user, password }) => Credential::Basic {
-            user: user.clone(),
-            password: password.reveal().to_owned(),
+        ConfiguredCredential::Token(token) => ("", &token.token),
+    };
+    let secret = secret.reveal();
+    Some(match (scheme, value) {
+        (Some(scheme), _) => Credential::fill(scheme, user, secret),
+        (None, ConfiguredCredential::Basic { .. }) => Credential::Basic {
+            user: user.to_owned(),
+            password: secret.to_owned(),
         },
-        (None, ConfiguredCredential::Token(token)) => Credential::Bearer {
-            token: token.reveal().to_owned(),
+        (None, ConfiguredCredential::Token(_)) => Credential::Bearer {
+            token: secret.to_owned(),
         },
-    }
+    })
+}
+
+/// A token in the header or parameter that the configuration names.
+fn placed_token(token: &TokenCredential) -> Option<Credential> {
+    let secret = token.token.reveal();
+    let key = |location, name: &str, value| Credential::Key {
+        location,
+        name: name.to_owned(),
+        value,
+    };
+    let header = token.placement.header(secret);
+    let header = header.map(|(name, value)| key(Location::Header, name, value));
+    let param = token.placement.param();
+    let param = param.map(|name| key(Location::Query, name, secret.to_owned()));
+    header.or(param)
 }
 
 fn headers(source: &SourceConfig) -> Result<Vec<(String, Template)>, String> {
@@ -233,16 +259,31 @@ fn url_headers(source: &SourceConfig) -> Result<Vec<(String, Template)>, String>
 }
 
 fn authorization(source: &SourceConfig) -> Option<(String, String)> {
-    let value = match source.auth.as_ref()? {
-        // Only an OpenAPI file names schemes.
-        Auth::Schemes(_) => return None,
-        Auth::Any(ConfiguredCredential::Token(token)) => format!("Bearer {}", token.reveal()),
-        Auth::Any(ConfiguredCredential::Basic { user, password }) => {
-            let pair = format!("{user}:{}", password.reveal());
-            format!("Basic {}", BASE64.encode(pair))
+    match source.auth.as_ref()?.credential()? {
+        ConfiguredCredential::Token(token) => {
+            let (name, value) = token.placement.header(token.token.reveal())?;
+            Some((name.to_owned(), value))
         }
+        // Sent when the server asks for it.
+        ConfiguredCredential::Basic {
+            scheme: PasswordScheme::Digest,
+            ..
+        } => None,
+        ConfiguredCredential::Basic { user, password, .. } => {
+            let pair = format!("{user}:{}", password.reveal());
+            let value = format!("Basic {}", BASE64.encode(pair));
+            Some(("Authorization".to_owned(), value))
+        }
+    }
+}
+
+/// The query parameter of a plain URL that has the token.
+fn token_param(source: &SourceConfig) -> Option<(String, Template)> {
+    let ConfiguredCredential::Token(token) = source.auth.as_ref()?.credential()? else {
+        return None;
     };
-    Some(("Authorization".to_owned(), value))
+    let value = Template::literal(token.token.reveal());
+    Some((token.placement.param()?.to_owned(), value))
 }
 
 #[cfg(test)]

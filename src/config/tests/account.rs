@@ -1,7 +1,8 @@
 //! Tests of `[auth.NAME]`: the credentials and the intervals of the sources that share it.
 
 use super::support::{load_text, problems};
-use super::{Auth, Config, ConfiguredCredential};
+use super::types::Auth;
+use super::{Config, ConfiguredCredential};
 
 fn load(text: &str) -> Config {
     load_text(text, &[]).expect("it is valid")
@@ -37,10 +38,9 @@ fn sources_of_an_account_have_its_credential_and_their_share_of_its_quota() {
         .sources
         .iter()
         .map(|source| {
-            let is_token = matches!(
-                &source.auth,
-                Some(Auth::Any(ConfiguredCredential::Token(token))) if token.reveal() == "hush-hush"
-            );
+            let credential = source.auth.as_ref().and_then(Auth::credential);
+            let is_token = matches!(credential, Some(ConfiguredCredential::Token(it))
+                if it.token.reveal() == "hush-hush");
             let name = &*source.plan.name;
             (name, source.plan.every.as_secs(), is_token)
         })

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::config::secret::Secret;
 use crate::config::support::{METER, api, load_text};
-use crate::config::{Auth, Config, ConfiguredCredential, Overrides, load, read};
+use crate::config::types::Auth;
+use crate::config::{Config, ConfiguredCredential, Overrides, load, read};
 
 #[test]
 fn the_environment_overrides_the_file_and_empty_means_unset() {
@@ -202,10 +202,11 @@ fn byte_order_mark_and_line_ends_are_no_part_of_a_secret() {
             .and_then(|mail| mail.password)
             .expect("it is set");
         assert_eq!(mail.reveal(), "sesame", "{secret:?}");
-        let token = Some(Auth::Any(ConfiguredCredential::Token(Secret::new(
-            "sesame",
-        ))));
-        assert_eq!(config.sources[0].auth, token, "{secret:?}");
+        let auth = config.sources[0].auth.as_ref();
+        let Some(ConfiguredCredential::Token(token)) = auth.and_then(Auth::credential) else {
+            panic!("it is a token: {secret:?}");
+        };
+        assert_eq!(token.token.reveal(), "sesame", "{secret:?}");
     }
     let wide: Vec<u8> = "\u{feff}sesame\n"
         .encode_utf16()

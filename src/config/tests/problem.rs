@@ -537,6 +537,34 @@ fn every_problem_has_a_location_and_a_fix() {
             ),
         ),
         (
+            "options of credentials that do not belong together",
+            &format!(
+                "{METER}auth = {{}}\n[auth.a]\nheader = \"X-Key: {{token}}\"\nscheme = \"basic\"\n\
+                 [auth.b]\nuser = \"me\"\npassword = \"hush\"\nparam = \"key\"\nscheme = \"ntlm\"\n\
+                 [auth.c]\ntoken = \"hush\"\nscheme = \"digest\"\n\
+                 [auth.d]\ntoken = \"hush\"\nheader = \"X-Key: {{token}}\"\nparam = \"key\"\n"
+            ),
+        ),
+        (
+            "places of a token that are none",
+            &[
+                "X-Api-Key",
+                "X-Api-Key: hush",
+                "X Key: {token}",
+                "{token}",
+                "X: a\\nb {token}",
+            ]
+            .map(|it| format!("{METER}auth = {{ token = \"hush\", header = \"{it}\" }}\n"))
+            .into_iter()
+            .chain(
+                ["api key", "key=hush", ""]
+                    .map(|it| format!("{METER}auth = {{ token = \"hush\", param = \"{it}\" }}\n")),
+            )
+            .enumerate()
+            .map(|(at, it)| it.replace("\"meter\"", &format!("\"m{at}\"")))
+            .collect::<String>(),
+        ),
+        (
             "credentials at the top",
             &format!("auth = \"hush\"\n{METER}"),
         ),

@@ -10,7 +10,7 @@ use roff::{Roff, bold, italic, roman};
 
 use super::section::{ConfigOption, OptionDoc};
 use super::support::{load_example, problems_of_example};
-use super::{account, alert, derived, host_name, key, mail, source, top_level};
+use super::{alert, auth, derived, host_name, key, mail, source, top_level};
 use crate::domain::alert::AlertRules;
 use crate::domain::derived::WindowFunction;
 use crate::domain::formula::SIGNATURES;
@@ -61,7 +61,7 @@ fn sections() -> Vec<DocumentedSection> {
             "[auth.NAME]",
             "Credentials and a quota that several sources share: each names the table with `auth = \"NAME\"`. Without credentials it is a quota alone, for a service that counts by address. After a `429` or `Retry-After` all sources of the account wait.",
             &[],
-            docs(&account::OPTIONS),
+            [docs(&auth::OPTIONS), docs(&auth::QUOTA)].concat(),
         ),
         section(
             "[key.NAME]",
@@ -143,7 +143,8 @@ fn companions(heading: &str, name: &str) -> Pairs {
             vec![("increase", "\"t\""), ("since", "\"week\"")]
         }
         ("[derived.NAME]", _) => vec![("formula", "\"a + b\"")],
-        ("[auth.NAME]", "quota") => vec![("token", "\"t\"")],
+        ("[auth.NAME]", "quota" | "header" | "param") => vec![("token", "\"t\"")],
+        ("[auth.NAME]", "scheme") => vec![("user", "\"u\""), ("password", "\"p\"")],
         ("[auth.NAME]", _) => vec![("quota", "\"1/day\"")],
         ("[alert]", "webhook_format") => vec![("webhook", "\"https://a.example/x\"")],
         ("[[alert.value]]", _) => vec![("key", "\"t\""), ("above", "40")],

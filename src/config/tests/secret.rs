@@ -52,6 +52,21 @@ url = "http://meter.local/api"
 auth = { token = "MARK" }
 prefix = "t."
 [[source]]
+name = "token in a header"
+url = "http://meter.local/api"
+auth = { token = "MARK", header = "X-Key: id=MARK {token}" }
+prefix = "th."
+[[source]]
+name = "token in a parameter"
+url = "http://meter.local/api"
+auth = { token = "MARK", param = "key" }
+prefix = "tp."
+[[source]]
+name = "digest"
+url = "http://meter.local/api"
+auth = { user = "me", password = "MARK", scheme = "digest" }
+prefix = "d."
+[[source]]
 name = "table as body"
 url = "http://meter.local/api?day={today}&token=MARK-{now:unix}"
 headers = { X-Sign = "MARK-{now:unix}" }
@@ -143,6 +158,11 @@ fn no_problem_of_the_configuration_shows_a_secret() {
         format!("{source}{url}auth = {{ user = 5, password = \"hunter2\" }}\n"),
         format!("{source}{url}auth = {{ password = \"hunter2\" }}\n"),
         format!("{source}{url}auth = {{ token = \"a${{hunter2 b}}\" }}\n"),
+        format!("{source}{url}auth = {{ token = \"a\", header = \"hunter2\" }}\n"),
+        format!("{source}{url}auth = {{ token = \"a\", header = \"X-Key: hunter2\" }}\n"),
+        format!("{source}{url}auth = {{ token = \"a\", header = 2, param = \"hunter2=\" }}\n"),
+        format!("{source}{url}auth = {{ token = \"a\", password = \"hunter2\", scheme = \"hunter2\" }}\n"),
+        format!("{source}{url}auth = \"m\"\n[auth.m]\ntoken = \"a\"\ntocken = \"hunter2\"\n"),
         // URLs.
         format!("{source}url = \"me:hunter2@meter.local/x\"\n"),
         format!("{source}url = \"meter.local/bothunter2/x\"\n"),

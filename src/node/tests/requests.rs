@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::api::outgoing_request::OutgoingRequest;
 use crate::config::environment::Environment;
 use crate::config::{Overrides, load};
 
-/// What the sources of a configuration request at 2026-11-28T23:30:05.250Z.
-fn requests(text: &str) -> Vec<String> {
+/// What the sources of a configuration that have date placeholders request at
+/// 2026-11-28T23:30:05.250Z.
+fn outgoing(text: &str) -> Vec<(String, OutgoingRequest)> {
     let directory = crate::golden::scratch("requests");
     let file: PathBuf = directory.join("main-node.toml");
     std::fs::write(&file, text).expect("a file can be written");
@@ -18,12 +20,78 @@ fn requests(text: &str) -> Vec<String> {
     let environment = Environment::new(std::iter::empty());
     let config = load(&overrides, environment, &crate::api::client::APIS).expect("it is valid");
     let _ = std::fs::remove_dir_all(&directory);
-    let shown = dated_requests(&config, Wall(1_795_908_605_250)).into_iter();
-    let lines = shown.map(|(name, exchange)| {
-        let exchange = exchange.expect("a request");
+    let filled = config.sources.iter().filter_map(|source| {
+        let request = request(&config, source).expect("a request");
+        let filled = request.fill(Wall(1_795_908_605_250))?;
+        let filled = filled.expect("it can be filled");
+        Some((source.plan.name.to_string(), filled.outgoing))
+    });
+    filled.collect()
+}
+
+fn requests(text: &str) -> Vec<String> {
+    let outgoing = outgoing(text).into_iter();
+    let lines = outgoing.map(|(name, outgoing)| {
+        let exchange = outgoing.exchange();
         format!("{name}: {} {}", exchange.request, exchange.request_body)
     });
     lines.collect()
+}
+
+#[test]
+fn a_token_goes_where_auth_says() {
+    let place = |auth: &str| {
+        let url = format!(
+            "[[source]]\nname = \"url\"\nurl = \"http://a.local/x?day={{today}}\"\nauth = {auth}\n"
+        );
+        let operation = format!(
+            "[[source]]\nname = \"operation\"\noperation = \"getForecast\"\nprefix = \"o.\"\n\
+             params = {{ latitude = 1, longitude = 2, forecast_days = \"{{now:%u}}\" }}\nauth = {auth}\n"
+        );
+        let outgoing = outgoing(&format!("{url}{operation}"));
+        let places = outgoing.into_iter().map(|(_, outgoing)| {
+            let headers = outgoing.headers.iter();
+            let header = headers
+                .filter(|(name, _)| *name != ureq::http::header::ACCEPT)
+                .map(|(name, value)| format!("{name}: {}", value.to_str().expect("it is ASCII")));
+            let query = outgoing.uri.query().unwrap_or_default().split('&');
+            let param = query.filter(|it| it.contains("k3y")).map(str::to_owned);
+            header.chain(param).collect::<Vec<_>>().join("; ")
+        });
+        places.collect::<Vec<_>>()
+    };
+    for (auth, expected) in [
+        (r#"{ token = "k3y" }"#, "authorization: Bearer k3y"),
+        (
+            r#"{ token = "k3y", header = "X-Key: {token}" }"#,
+            "x-key: k3y",
+        ),
+        (
+            r#"{ token = "k3y", header = "Authorization: Token token={token}" }"#,
+            "authorization: Token token=k3y",
+        ),
+        // No placeholder of dates in a token, and no braces of ours in a header.
+        (
+            r#"{ token = "k3y{today}", header = "X: {now} {token}" }"#,
+            "x: {now} k3y{today}",
+        ),
+        (r#"{ token = "k3y", param = "api_key" }"#, "api_key=k3y"),
+        (
+            r#"{ token = "k3y/+&", param = "a[b]" }"#,
+            "a%5Bb%5D=k3y%2F%2B%26",
+        ),
+        (
+            r#"{ user = "me", password = "pw" }"#,
+            "authorization: Basic bWU6cHc=",
+        ),
+        (
+            r#"{ user = "me", password = "pw", scheme = "basic" }"#,
+            "authorization: Basic bWU6cHc=",
+        ),
+        (r#"{ user = "me", password = "pw", scheme = "digest" }"#, ""),
+    ] {
+        assert_eq!(place(auth), [expected, expected], "{auth}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Account options (`[auth.NAME]`): credentials and a quota that sources share.
+//! Accounts (`[auth.NAME]`): credentials and a quota that sources share.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,66 +8,17 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::auth::{CredentialError, read_credential};
-use super::option::{fetch_beyond_quota, is_source_name, read_quota};
-use super::problem::Severity;
-use super::reader::{ConfigReader, TableEntry, TableReader};
-use super::section::{ConfigOption, print_options, read_options, text, with_others};
-use super::types::{Account, ConfiguredCredential, SourceConfig};
-use crate::domain::redact::MASK;
+use super::kinds::forms;
+use super::options::{OPTIONS, QUOTA};
+use super::read_auth_options;
+use crate::config::option::{fetch_beyond_quota, is_source_name};
+use crate::config::problem::Severity;
+use crate::config::reader::{ConfigReader, TableEntry, TableReader};
+use crate::config::section::{print_options, read_options};
+use crate::config::types::{Account, AuthConfig, SourceConfig};
 use crate::domain::text::format_duration;
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use openapi::operation::nearest;
-
-type AccountOption = ConfigOption<Account>;
-
-pub static OPTIONS: [AccountOption; 4] = [
-    AccountOption::new(
-        "user",
-        "text",
-        "none",
-        "\"me\"",
-        "User name (HTTP Basic), together with `password`.",
-        with_others,
-        |account| match account.credential {
-            Some(ConfiguredCredential::Basic { .. }) => text(MASK),
-            _ => None,
-        },
-    ),
-    AccountOption::new(
-        "password",
-        "text",
-        "none",
-        "\"${METER_PASSWORD}\"",
-        "Password of `user`.",
-        with_others,
-        |account| match account.credential {
-            Some(ConfiguredCredential::Basic { .. }) => text(MASK),
-            _ => None,
-        },
-    ),
-    AccountOption::new(
-        "token",
-        "text",
-        "none",
-        "\"${METER_TOKEN}\"",
-        "A Bearer token; with `operation`, the API key where the OpenAPI file says it goes.",
-        with_others,
-        |account| match account.credential {
-            Some(ConfiguredCredential::Token(_)) => text(MASK),
-            _ => None,
-        },
-    ),
-    AccountOption::new(
-        "quota",
-        "text, `\"N/minute\"`, `\"N/hour\"`, `\"N/day\"` or `\"N/month\"`",
-        "none",
-        "\"300/day\"",
-        "How many requests the provider allows for the account, all sources together. Each gets an equal share: its `every` is raised until they fit. Requests before a restart count too. A source may have a stricter `quota` of its own.",
-        |account, option| account.quota = option.entry().and_then(|it| read_quota(&it)),
-        |account| text(&account.quota?.to_string()),
-    ),
-];
 
 /// All `[auth.NAME]` tables, and which of them sources name.
 #[derive(Default)]
@@ -121,9 +72,7 @@ impl Accounts {
         let near = nearest(&name, self.names.iter().map(String::as_str));
         let hint = match near {
             Some(near) => format!("did you mean {near:?}?"),
-            None => {
-                "a credential is written { token = … } or { user = …, password = … }".to_owned()
-            }
+            None => format!("a credential is written {}", forms()),
         };
         if !is_source_name(&name) || name.contains(' ') {
             item.add_secret(name);
@@ -186,36 +135,24 @@ impl Accounts {
 
 fn read_account(entry: &TableEntry<'_>, directory: &Path) -> Option<Account> {
     let mut table = entry.table(account_table(entry.key()))?;
+    let auth = read_auth_options(&mut table, directory);
     let mut account = Account::default();
-    let credential = read_credential(&mut table);
-    read_options(&OPTIONS, &mut table, directory, &mut account);
+    read_options(&QUOTA, &mut table, directory, &mut account);
     let quota = table.get("quota");
-    match credential {
-        Err(CredentialError::Reported) => return finish(table, None),
-        Err(CredentialError::Incomplete) => {
-            let name = table.name();
-            table.problem(format!(
-                "{name} has a part of a credential: it needs `user` and `password`, or `token`"
-            ));
-            return finish(table, None);
-        }
-        Ok(None) if quota.is_none() => {
-            let name = table.name();
-            table.problem(format!(
-                "{name} is empty: add `user` and `password`, `token`, or `quota`"
-            ));
-            return finish(table, None);
-        }
-        Ok(credential) => account.credential = credential,
+    if quota.is_none()
+        && let Ok(auth) = &auth
+        && *auth == AuthConfig::default()
+    {
+        let name = table.name();
+        table.problem(format!("{name} is empty: add {}, or `quota`", forms()));
+        table.finish();
+        return None;
     }
-    let is_complete = quota.is_none() || account.quota.is_some();
-    finish(table, Some(account).filter(|_| is_complete))
-}
-
-/// Reports unknown options last, when all known ones were asked for.
-fn finish(table: TableReader<'_>, account: Option<Account>) -> Option<Account> {
+    // Reports unknown options last, when all known ones were asked for.
     table.finish();
-    account
+    account.auth = auth.ok()?;
+    let is_complete = quota.is_none() || account.quota.is_some();
+    is_complete.then_some(account)
 }
 
 fn account_table(name: &str) -> String {
@@ -226,6 +163,7 @@ fn account_table(name: &str) -> String {
 pub fn print_accounts(out: &mut String, accounts: &BTreeMap<Arc<str>, Account>) {
     for (name, account) in accounts {
         *out += &format!("\n{}\n", account_table(name));
-        print_options(out, &OPTIONS, account);
+        print_options(out, &OPTIONS, &account.auth);
+        print_options(out, &QUOTA, account);
     }
 }

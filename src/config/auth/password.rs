@@ -1,0 +1,42 @@
+//! User and password: `user`, `password`, `scheme`.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::read_secret;
+use crate::config::reader::TableReader;
+use crate::config::types::{ConfiguredCredential, PasswordScheme};
+
+/// Shorter user names are names and no keys.
+const SHORTEST_KEY: usize = 16;
+
+const SCHEMES: [(&str, PasswordScheme); 2] = [
+    ("basic", PasswordScheme::Basic),
+    ("digest", PasswordScheme::Digest),
+];
+
+pub fn read(table: &mut TableReader<'_>, _: &Path) -> Option<ConfiguredCredential> {
+    let user = table.get("user").map(|item| item.text());
+    let password = table.get("password").map(|item| read_secret(&item));
+    let scheme = table.get("scheme").map(|item| item.choice(&SCHEMES));
+    let (user, password) = (user??, password??);
+    // Services whose key is the user name need an empty or a fixed password.
+    let is_key = user.len() >= SHORTEST_KEY && !user.contains('@');
+    if password.reveal().is_empty() || is_key {
+        table.reader().add_secret(user.clone());
+    }
+    let pair = format!("{user}:{}", password.reveal());
+    table.reader().add_secret(BASE64.encode(pair));
+    Some(ConfiguredCredential::Basic {
+        user,
+        password,
+        scheme: scheme.unwrap_or(Some(PasswordScheme::Negotiate))?,
+    })
+}
+
+pub fn scheme_name(scheme: PasswordScheme) -> Option<&'static str> {
+    let named = SCHEMES.iter().find(|(_, it)| *it == scheme);
+    named.map(|(name, _)| *name)
+}
