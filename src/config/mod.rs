@@ -18,6 +18,7 @@ mod other_names;
 mod print;
 mod problem;
 pub mod reader;
+mod request;
 mod secret;
 mod section;
 pub mod service;

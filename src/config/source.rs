@@ -3,18 +3,11 @@
 //!
 //! Options that depend on each other are read here; `options` lists all.
 
-mod arguments;
-mod body;
 mod devices;
-mod headers;
-mod operation_body;
 mod options;
 mod pagination;
-mod placeholders;
 mod records;
 mod target;
-mod url;
-mod value_path;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,7 +15,6 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use self::body::read_method;
 use self::devices::{NamedSource, read_entry};
 use self::options::SourceDraft;
 pub use self::options::{OPTIONS, PREFIX};
@@ -32,6 +24,7 @@ use self::target::read_target;
 use super::auth::{Accounts, check_scheme, read_auth, warn_missing_auth, warn_sent_twice};
 use super::problem::Severity;
 use super::reader::TableReader;
+use super::request::body::read_method;
 use super::section::{print_options, read_options, set};
 use super::types::{Auth, AuthConfig, Header, KeySpans, RequestMethod, SourceConfig, SourceTarget};
 use crate::api::connection_pool;

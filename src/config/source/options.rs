@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::headers;
 use super::pagination::read_next;
-use super::url::read_proxy;
-use super::value_path::read_value_path;
-use super::{body, target};
+use super::target;
 use crate::config::auth::auth_as_toml;
 use crate::config::option::{is_source_name, parse_zone, read_quota};
 use crate::config::reader::TableEntry;
+use crate::config::request::url::read_proxy;
+use crate::config::request::value_path::read_value_path;
+use crate::config::request::{body, headers};
 use crate::config::section::{
     ConfigOption, OptionReader, duration, path, plain, set, text, value_path, with_others,
 };

@@ -1,9 +1,9 @@
 //! Pagination options (`next`, `pages`), and what they cannot be combined with.
 
-use super::value_path::{read_path_text, read_value_path};
 use crate::api::pagination::{NextLink, Pagination};
 use crate::config::option::fetch_beyond_quota;
 use crate::config::reader::{TableEntry, TableReader};
+use crate::config::request::value_path::{read_path_text, read_value_path};
 use crate::config::types::SourceTarget;
 use crate::domain::json_path::JsonPath;
 use crate::domain::plan::ResponseFormat;

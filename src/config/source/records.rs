@@ -12,9 +12,9 @@ use toml::de::DeValue;
 
 pub use self::options::OPTIONS;
 use super::is_source_option;
-use super::value_path::{VALUE_PATH, read_value_path};
 use crate::config::other_names;
 use crate::config::reader::{TableEntry, TableReader};
+use crate::config::request::value_path::{VALUE_PATH, read_value_path};
 use crate::config::section::{options_as_toml, read_options};
 use crate::config::types::KeySpans;
 use crate::domain::json_path::JsonPath;

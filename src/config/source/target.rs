@@ -1,8 +1,10 @@
 //! Source target: an operation of an OpenAPI file, a URL, or another main-node.
 
-use super::arguments::{find_operation, read_arguments, read_query};
-use super::url::{read_url, read_url_template};
 use crate::config::reader::TableReader;
+use crate::config::request::arguments::{
+    argument_as_toml, find_operation, read_arguments, read_query,
+};
+use crate::config::request::url::{read_url, read_url_template};
 use crate::config::section::{inline_table, text};
 use crate::config::types::{SourceConfig, SourceTarget};
 use crate::domain::redact::MASK;
@@ -115,34 +117,5 @@ pub fn print_params(source: &SourceConfig) -> Option<String> {
             };
             inline_table(params.iter().map(shown).collect())
         }
-    }
-}
-
-pub fn argument_as_toml(argument: &Argument) -> String {
-    match argument {
-        Argument::Text(text) => quoted_value(text),
-        Argument::Number(number) => format!("{number:?}"),
-        Argument::List(items) => {
-            let items: Vec<String> = items.iter().map(argument_as_toml).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Argument::Object(fields) => {
-            if fields.is_empty() {
-                return "{}".to_owned();
-            }
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|(name, value)| {
-                    let shown = if is_secret_name(name) {
-                        quoted(MASK)
-                    } else {
-                        argument_as_toml(value)
-                    };
-                    format!("{} = {shown}", bare_or_quoted(name))
-                })
-                .collect();
-            format!("{{ {} }}", fields.join(", "))
-        }
-        Argument::Integer(_) | Argument::Boolean(_) => argument.scalar_text().unwrap_or_default(),
     }
 }

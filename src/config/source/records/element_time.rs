@@ -3,8 +3,8 @@
 use toml::de::DeValue;
 
 use crate::config::reader::TableEntry;
+use crate::config::request::value_path::read_value_path;
 use crate::config::section::{text, value_path};
-use crate::config::source::value_path::read_value_path;
 use crate::domain::json_path::JsonPath;
 use crate::domain::normalise::key_template_problem;
 use crate::domain::plan::ElementTime;

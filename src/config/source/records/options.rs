@@ -2,10 +2,10 @@
 
 use super::element_time::{print_time, read_time};
 use crate::config::reader::TableEntry;
+use crate::config::request::value_path::read_value_path;
 use crate::config::section::{
     ConfigOption, inline_table, literal, number, plain, text, value_path, with_others,
 };
-use crate::config::source::value_path::read_value_path;
 use crate::domain::number_pattern::NumberPattern;
 use crate::domain::plan::{AggregateFunction, Decimal, RecordSelector};
 use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_path};

@@ -7,7 +7,9 @@ use super::placeholders::{
 };
 use crate::api::argument_template::{ArgumentTemplate, fill_arguments};
 use crate::config::reader::{TableEntry, TableReader};
+use crate::domain::redact::MASK;
 use crate::domain::secret_detection::is_secret_name;
+use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_value};
 use crate::limits;
 use openapi::operation::{Api, Argument, Location, Operation, Parameter, check_arguments, nearest};
 
@@ -191,4 +193,34 @@ pub fn read_query(params: &TableEntry<'_>) -> Vec<(String, String)> {
         }
     }
     query
+}
+
+/// As TOML, secrets masked.
+pub fn argument_as_toml(argument: &Argument) -> String {
+    match argument {
+        Argument::Text(text) => quoted_value(text),
+        Argument::Number(number) => format!("{number:?}"),
+        Argument::List(items) => {
+            let items: Vec<String> = items.iter().map(argument_as_toml).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Argument::Object(fields) => {
+            if fields.is_empty() {
+                return "{}".to_owned();
+            }
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| {
+                    let shown = if is_secret_name(name) {
+                        quoted(MASK)
+                    } else {
+                        argument_as_toml(value)
+                    };
+                    format!("{} = {shown}", bare_or_quoted(name))
+                })
+                .collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        Argument::Integer(_) | Argument::Boolean(_) => argument.scalar_text().unwrap_or_default(),
+    }
 }

@@ -3,10 +3,9 @@
 use serde::de::IgnoredAny;
 use ureq::http::HeaderValue;
 
-use super::arguments::{add_secrets, read_argument};
+use super::arguments::{add_secrets, argument_as_toml, read_argument};
 use super::operation_body::read_operation_method;
 use super::placeholders::{add_quoted_secrets, add_text_secrets, read_template, sample_time};
-use super::target::argument_as_toml;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::section::text;
 use crate::config::types::{ConfiguredBody, Header, RequestMethod, SourceConfig, SourceTarget};
