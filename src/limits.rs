@@ -186,6 +186,17 @@ pub const PROXY_ERROR_BYTES: usize = 40;
 /// The head of one response. Each kept connection holds a buffer of this size, and servers
 /// with long policies send 8 KiB.
 pub const RESPONSE_HEAD_BYTES: usize = 16 * 1024;
+/// Characters of a name in a certificate that a message shows: host names are shorter.
+pub const CERTIFICATE_NAME_CHARS: usize = 64;
+/// Names of a certificate that a message shows; some certificates have a hundred.
+pub const CERTIFICATE_NAMES: usize = 3;
+/// Fingerprints that one option takes: the present certificate, the next one, those of a few
+/// devices behind one name.
+pub const FINGERPRINTS: usize = 16;
+/// Expected fingerprints that a message shows; each has a hundred characters.
+pub const FINGERPRINTS_SHOWN: usize = 2;
+/// The shortest RSA key of a server: the cryptography library verifies no shorter one.
+pub const RSA_KEY_BITS: usize = 2048;
 /// Interim responses (`103 Early Hints`) before a response: servers send one or two.
 pub const INTERIM_RESPONSES: usize = 16;
 /// Content codings of one body: more than one is rare, and each could be a bomb in another.

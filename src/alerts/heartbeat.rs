@@ -11,6 +11,7 @@ use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::shutdown::StopToken;
 use crate::sys::thread::catch_panic;
+use crate::sys::tls::TrustSettings;
 
 /// Sends heartbeats until the node stops, while `is_well`. `status` shows the last result.
 pub fn run(
@@ -48,7 +49,7 @@ fn send_ping(url: &str, stop: &StopToken) -> Result<(), String> {
         )
         .body(String::new())
         .map_err(|_| "not a valid URL".to_owned())?;
-    match http_client::send(request, stop)? {
+    match http_client::send(request, (&TrustSettings::default(), None), stop)? {
         (200..=299, _) => Ok(()),
         (status @ 300..=399, _) => Err(format!(
             "it redirects (HTTP {status}), and redirects are not followed"

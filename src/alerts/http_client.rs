@@ -16,15 +16,33 @@ use crate::sys::name_lookup::{self, LookupError, LookupRequest, NoAddress};
 use crate::sys::os_error::reason;
 use crate::sys::shutdown::StopToken;
 use crate::sys::thread::{self, catch_panic};
-use crate::sys::tls::{Tls, Trust, describe_certificate_error};
+use crate::sys::tls::{
+    Tls, TlsContext, Trust, TrustOptionNames, TrustSettings, describe_tls_error, pin_advice,
+};
 
-/// One request, ended early by the stop; the status and the beginning of the response body.
-pub fn send(request: Request<String>, stop: &StopToken) -> Result<(u16, String), String> {
-    let agent = agent(stop.clone());
+/// Whom to trust, and what a message may say of it.
+#[derive(Debug, Clone, Copy)]
+struct TrustFacts {
+    has_ca_file: bool,
+    options: Option<&'static TrustOptionNames>,
+}
+
+/// One request, ended early by the stop; the status and the beginning of the response body. The
+/// names of the options whose values `trust` has are for messages.
+pub fn send(
+    request: Request<String>,
+    (trust, options): (&TrustSettings, Option<&'static TrustOptionNames>),
+    stop: &StopToken,
+) -> Result<(u16, String), String> {
+    let facts = TrustFacts {
+        has_ca_file: trust.ca_file.is_some(),
+        options,
+    };
+    let agent = agent(Trust::of(trust)?, stop.clone());
     let (results, result) = channel();
     let (caller, caller_results) = (agent.clone(), results.clone());
     let spawned = thread::spawn("call", move || {
-        let result = catch_panic("webhook", || send_request(&caller, request));
+        let result = catch_panic("webhook", || send_request(&caller, request, facts));
         // The receiver is gone once the node stops.
         let _ = caller_results
             .send(result.unwrap_or_else(|| Err("internal error; see the log".to_owned())));
@@ -39,7 +57,7 @@ pub fn send(request: Request<String>, stop: &StopToken) -> Result<(u16, String),
     received.unwrap_or_else(|_| Err(no_response()))
 }
 
-fn agent(stop: StopToken) -> Agent {
+fn agent(trust: Trust, stop: StopToken) -> Agent {
     let config = Agent::config_builder()
         .timeout_global(Some(limits::WEBHOOK_TIMEOUT))
         .timeout_connect(Some(limits::CONNECT_TIMEOUT))
@@ -50,7 +68,7 @@ fn agent(stop: StopToken) -> Agent {
         .max_response_header_size(limits::RESPONSE_HEAD_BYTES)
         .proxy(None)
         .build();
-    let connector = ().chain(TcpConnector::default()).chain(Tls::new(Trust::System));
+    let connector = ().chain(TcpConnector::default()).chain(Tls::new(trust));
     let resolver = AlertResolver {
         stop,
         system: DefaultResolver::default(),
@@ -107,14 +125,18 @@ impl Resolver for AlertResolver {
     }
 }
 
-fn send_request(agent: &Agent, mut request: Request<String>) -> Result<(u16, String), String> {
+fn send_request(
+    agent: &Agent,
+    mut request: Request<String>,
+    facts: TrustFacts,
+) -> Result<(u16, String), String> {
     if let Some(host) = host_address::host_field(request.uri()) {
         request.headers_mut().insert(header::HOST, host);
     }
     let host = request.uri().host().unwrap_or_default().to_owned();
     let mut response = agent
         .run(request)
-        .map_err(|error| format!("{host}: {}", describe_error(&error)))?;
+        .map_err(|error| describe_error(&error, &host, facts))?;
     let mut body = Vec::new();
     let bytes = limits::REPLY_CHARS as u64;
     // The body is optional: it only explains the status.
@@ -134,19 +156,37 @@ fn no_response() -> String {
 }
 
 /// Own error texts: the library's may contain the URL.
-fn describe_error(error: &Error) -> String {
-    match error {
+fn describe_error(error: &Error, host: &str, facts: TrustFacts) -> String {
+    let what = match error {
         Error::Other(inner) if let Some(why) = inner.downcast_ref::<NoAddress>() => {
             format!("the name cannot be resolved: {why}")
         }
         Error::Timeout(_) => no_response(),
         Error::HostNotFound => "the name cannot be resolved".to_owned(),
-        Error::Io(error) => reason(error),
-        Error::ConnectionFailed => "cannot connect".to_owned(),
-        Error::Rustls(rustls::Error::InvalidCertificate(why)) => {
-            format!("the certificate {}", describe_certificate_error(why))
+        Error::Rustls(error) => return describe_tls(error, host, facts),
+        Error::Io(error) => {
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+            if let Some(error) = inner {
+                return describe_tls(error, host, facts);
+            }
+            reason(error)
         }
-        Error::Tls(_) | Error::Rustls(_) => "the certificate is not trusted".to_owned(),
+        Error::ConnectionFailed => "cannot connect".to_owned(),
+        Error::Tls(_) => "its name can be in no certificate".to_owned(),
         _ => "the response is not valid HTTP".to_owned(),
+    };
+    format!("{host}: {what}")
+}
+
+fn describe_tls(error: &rustls::Error, host: &str, facts: TrustFacts) -> String {
+    let context = TlsContext {
+        host,
+        has_ca_file: facts.has_ca_file,
+        options: facts.options,
+    };
+    let what = describe_tls_error(error, context);
+    match facts.options.and_then(|options| pin_advice(error, options)) {
+        Some(advice) => format!("{what}. {advice}"),
+        None => what,
     }
 }

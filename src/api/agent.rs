@@ -3,7 +3,6 @@
 //! Built on the thread that starts the sources, used on the fetch thread.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use super::sent_request::{RequestRecorder, SentRequest};
 use super::tcp::TcpConnector;
 use crate::limits;
 use crate::sys::sync::Mutex;
-use crate::sys::tls::{Tls, Trust};
+use crate::sys::tls::{Tls, Trust, TrustSettings};
 
 /// HTTP settings of a source.
 #[derive(Debug, Clone)]
@@ -33,8 +32,7 @@ pub struct TransportSettings {
     /// Of the body, after decompression.
     pub body_limit: u64,
     pub redirects: u32,
-    /// CA certificates to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
+    pub trust: TrustSettings,
     /// `http://host:port`; proxies of the environment are not used.
     pub proxy: Option<String>,
     /// Whether connections are used again.
@@ -52,7 +50,7 @@ impl Default for TransportSettings {
             timeout: limits::FETCH_TIMEOUT,
             body_limit: limits::BODY_BYTES,
             redirects: limits::REDIRECTS,
-            ca_file: None,
+            trust: TrustSettings::default(),
             proxy: None,
             keep_alive: true,
             user_agent: concat!("main-node/", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -8,83 +8,55 @@ use super::error_context::ErrorContext;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::time::{ClockTrust, Moment, Wall};
 use crate::limits;
-use crate::sys::tls;
+use crate::sys::tls::{self, RejectedCertificate, RejectionReason, TlsContext, TrustOptionNames};
 
 pub fn classify_tls(error: &rustls::Error, context: ErrorContext) -> Failure {
-    match error {
-        rustls::Error::InvalidCertificate(problem) => classify_certificate(problem, context),
-        rustls::Error::FailedToGetCurrentTime => clock_is_wrong(context),
-        error => Failure::new(
-            Cause::Tls,
-            tls::describe_handshake_error(error, context.host),
-        ),
+    if let rustls::Error::FailedToGetCurrentTime = error {
+        return clock_is_wrong(context);
     }
+    let rejected = RejectedCertificate::find(error);
+    let dated = match (error, rejected.map(|it| &it.reason)) {
+        (_, Some(RejectionReason::Untrusted(problem)))
+        | (rustls::Error::InvalidCertificate(problem), None) => classify_dates(problem, context),
+        _ => None,
+    };
+    dated.unwrap_or_else(|| {
+        let context = TlsContext {
+            host: context.host,
+            has_ca_file: context.has_ca_file,
+            options: Some(&TrustOptionNames::SOURCE),
+        };
+        Failure::new(Cause::Tls, tls::describe_tls_error(error, context))
+    })
 }
 
-fn classify_certificate(problem: &CertificateError, context: ErrorContext) -> Failure {
+/// What depends on this node's clock.
+fn classify_dates(problem: &CertificateError, context: ErrorContext) -> Option<Failure> {
     let host = context.host;
-    let fail = |detail: String| Failure::new(Cause::Tls, detail);
+    let fail = |detail: String| Some(Failure::new(Cause::Tls, detail));
+    let pin = "if it is that of your own device, `fingerprint` trusts it whatever its dates";
     match problem {
         CertificateError::ExpiredContext { not_after, .. } => fail(format!(
-            "the certificate of {host} expired on {}{}",
+            "the certificate of {host} expired on {}{}; {pin}",
             date(*not_after),
             clock_caveat(context.now)
         )),
         CertificateError::Expired => fail(format!(
-            "the certificate of {host} has expired{}",
+            "the certificate of {host} has expired{}; {pin}",
             clock_caveat(context.now)
         )),
         // An unset clock is the likelier cause: a Pi without RTC starts in the past.
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
             if context.now.trust == ClockTrust::Untrusted =>
         {
-            clock_is_wrong(context)
+            Some(clock_is_wrong(context))
         }
         CertificateError::NotValidYetContext { not_before, .. } => fail(format!(
-            "the certificate of {host} is valid from {} on, and it is {} here",
+            "the certificate of {host} is valid from {} on, and it is {} here; {pin}",
             date(*not_before),
             &context.now.wall.to_string()[..10]
         )),
-        CertificateError::NotValidYet => {
-            fail(format!("the certificate of {host} is not valid yet"))
-        }
-        CertificateError::NotValidForName => {
-            fail(format!("the certificate of {host} is for another name"))
-        }
-        CertificateError::NotValidForNameContext { presented, .. } => fail(format!(
-            "the certificate of {host} is for {}",
-            certificate_names(presented)
-        )),
-        CertificateError::UnknownIssuer if context.has_ca_file => fail(format!(
-            "the TLS certificate of {host} is not trusted by this source's `ca_file`: put the CA \
-             that issued it there, or the server's own certificate"
-        )),
-        CertificateError::UnknownIssuer => fail(format!(
-            "the TLS certificate of {host} is not trusted (unknown issuer); if it is your own, \
-             name its CA in `ca_file`"
-        )),
-        other => fail(format!(
-            "the certificate of {host} {}",
-            tls::describe_certificate_error(other)
-        )),
-    }
-}
-
-/// Up to three of the names that a certificate holds: `DnsName("example.org")`.
-fn certificate_names(presented: &[String]) -> String {
-    let bare = |name: &String| -> String {
-        let inner = name.split('"').nth(1).unwrap_or(name);
-        inner.chars().filter(|c| !c.is_control()).take(64).collect()
-    };
-    match presented {
-        [] => "no name at all".to_owned(),
-        [..] => {
-            let mut shown: Vec<String> = presented.iter().take(3).map(bare).collect();
-            if presented.len() > 3 {
-                shown.push("others".to_owned());
-            }
-            shown.join(", ")
-        }
+        _ => None,
     }
 }
 

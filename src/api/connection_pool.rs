@@ -1,7 +1,7 @@
 //! Connection pool of one server: a limit of open connections, a queue of fetches by due time,
 //! and idle connections for reuse.
 //!
-//! Shared by the sources of one server (scheme, host, port, proxy, `ca_file`) and used on their
+//! Shared by the sources of one server (scheme, host, port, proxy, trusted certificates) and used on their
 //! fetch threads. A fetch needs a [`PoolPermit`] before it opens or reuses a connection. Must
 //! not resolve names, log, or classify errors.
 

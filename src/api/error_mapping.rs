@@ -188,8 +188,7 @@ fn classify_connect_io(error: &io::Error, host: &str) -> Failure {
 fn classify_io(error: &io::Error, context: ErrorContext) -> Failure {
     use io::ErrorKind::*;
     let host = context.host;
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    if let Some(error) = inner {
+    if let Some(error) = inner_tls_error(error) {
         return classify_tls(error, context);
     }
     match (context.part, error.kind()) {
@@ -198,6 +197,19 @@ fn classify_io(error: &io::Error, context: ErrorContext) -> Failure {
         (ResponsePart::Head, _) => Failure::new(Cause::Connect, connection_closed(host)),
         (ResponsePart::Body, _) => Failure::new(Cause::Protocol, truncated_body(host)),
     }
+}
+
+/// The error of TLS that an error of ureq's is or contains.
+pub fn tls_error(error: &Error) -> Option<&rustls::Error> {
+    match error {
+        Error::Rustls(error) => Some(error),
+        Error::Io(error) => inner_tls_error(error),
+        _ => None,
+    }
+}
+
+fn inner_tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 fn connection_closed(host: &str) -> String {

@@ -27,7 +27,7 @@ use super::origin;
 use super::sent_request::{ClockTooEarly, SentRequest, Validators};
 use crate::domain::time::{Moment, Mono};
 use crate::sys::sync::Mutex;
-use crate::sys::tls::Trust;
+use crate::sys::tls::{Trust, TrustOptionNames, pin_advice};
 
 /// Sends the first request of a fetch with the agent it is given; redirects are followed
 /// here.
@@ -68,7 +68,7 @@ impl Transport {
         let proxy = settings.proxy.as_deref().map(parse_proxy).transpose()?;
         let config = build_config(&settings, proxy, sent.clone())?;
         let direct = build_config(&settings, None, sent.clone())?;
-        let trust = Trust::of(settings.ca_file.as_deref())?;
+        let trust = Trust::of(&settings.trust)?;
         let agent = Arc::new(Mutex::new(make_agent(
             (&config, &direct),
             &trust,
@@ -230,6 +230,15 @@ impl Transport {
         result.map_err(|error| self.classify(&error, ResponsePart::Head, now))
     }
 
+    /// Records the certificate that was not accepted, if recording.
+    fn record_pin_advice(&self, error: &Error) {
+        let mut sent = self.sent.lock();
+        if let Some(exchange) = sent.exchanges.as_mut().and_then(|seen| seen.last_mut()) {
+            let error = error_mapping::tls_error(error);
+            exchange.pin_advice = error.and_then(|it| pin_advice(it, &TrustOptionNames::SOURCE));
+        }
+    }
+
     fn is_recording(&self) -> bool {
         self.sent.lock().exchanges.is_some()
     }
@@ -252,6 +261,7 @@ impl Transport {
         {
             return FetchError::Failed(clock_is_wrong(context));
         }
+        self.record_pin_advice(error);
         match error_mapping::classify_error(error, context) {
             Some(failure) => FetchError::Failed(failure),
             None => FetchError::Stopped,
@@ -269,7 +279,7 @@ impl Transport {
             part,
             timeout: self.settings.timeout,
             body_limit: self.settings.body_limit,
-            has_ca_file: self.settings.ca_file.is_some(),
+            has_ca_file: self.settings.trust.ca_file.is_some(),
             now,
         }
     }

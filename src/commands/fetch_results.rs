@@ -305,8 +305,10 @@ source1: dns: the name meter.local cannot be resolved.
             status: Some(200),
             request_body: "{\"from\":\"***\"}".to_owned(),
             body_start: "<html>log in".to_owned(),
+            pin_advice: None,
         };
         let none = HttpExchange {
+            pin_advice: Some("fingerprint = \"sha256:AB\" pins it".to_owned()),
             status: None,
             request_body: String::new(),
             body_start: String::new(),
@@ -318,7 +320,7 @@ source1: dns: the name meter.local cannot be resolved.
             format!(
                 "{head}  body: {{\"from\":\"***\"}}\n  response: HTTP 200 OK\n  response body begins: \
                  <html>log in\n\
-                 {head}  no response\n"
+                 {head}  no response\n  fingerprint = \"sha256:AB\" pins it\n"
             )
         );
         assert_eq!(

@@ -8,13 +8,15 @@ use jiff::tz::TimeZone;
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::secret::Secret;
 use super::section::{
-    ConfigOption, OptionReader, duration, list, number, plain, print_options, read_options, set,
-    text,
+    ConfigOption, OptionReader, duration, list, number, path, plain, print_options, read_options,
+    set, text,
 };
+use super::trust::{self, no_tls, print_fingerprints, read_fingerprints};
 use super::types::{Config, KeySpans, Notifications, SourceConfig, WebhookConfig, WebhookFormat};
 use crate::domain::alert::{AlertRules, DisplayRule, MuteWindow, SourceRule, StaleRule, ValueRule};
 use crate::domain::redact::without_secrets;
 use crate::domain::toml_text::bare_or_quoted;
+use crate::sys::tls::TrustSettings;
 use openapi::operation::nearest;
 
 /// `[alert]` while it is read.
@@ -22,13 +24,14 @@ pub struct AlertDraft {
     rules: AlertRules,
     webhook: Option<Secret>,
     webhook_format: Option<WebhookFormat>,
+    webhook_trust: TrustSettings,
     ping: Option<Secret>,
     page: Option<String>,
 }
 
 type AlertOption = ConfigOption<AlertDraft, Config>;
 
-pub static OPTIONS: [AlertOption; 11] = [
+pub static OPTIONS: [AlertOption; 13] = [
     AlertOption::new(
         "no_success_for",
         "duration",
@@ -128,6 +131,27 @@ pub static OPTIONS: [AlertOption; 11] = [
             draft.webhook_format = option.choice(&formats.map(|format| (format.name(), format)));
         },
         |config| text(config.notifications.webhook.as_ref()?.format.name()),
+    ),
+    AlertOption::new(
+        "webhook_ca_file",
+        "file",
+        "none (the system's root certificates)",
+        "\"home-ca.pem\"",
+        "PEM file with the root certificates to trust for `webhook`, instead of the system's, or with the server's own certificate.",
+        |draft, option| draft.webhook_trust.ca_file = option.path(),
+        |config| {
+            let webhook = config.notifications.webhook.as_ref()?;
+            path(webhook.trust.ca_file.as_deref()?)
+        },
+    ),
+    AlertOption::new(
+        "webhook_fingerprint",
+        "text, or list of texts",
+        "none",
+        trust::EXAMPLE,
+        "SHA-256 fingerprint of the certificate of `webhook`: this certificate is trusted, whatever its issuer, name and dates, and no other unless `webhook_ca_file` trusts it too. `main-node test-alert` prints the line.",
+        |draft, option| draft.webhook_trust.fingerprints = read_fingerprints(option),
+        |config| print_fingerprints(&config.notifications.webhook.as_ref()?.trust.fingerprints),
     ),
     AlertOption::new(
         "ping",
@@ -298,6 +322,7 @@ pub fn read_alert(
         },
         webhook: None,
         webhook_format: None,
+        webhook_trust: TrustSettings::default(),
         ping: None,
         page: None,
     };
@@ -316,13 +341,18 @@ pub fn read_alert(
         for entry in table.get("display").iter().flat_map(TableEntry::tables) {
             rules.displays.extend(read_display(&entry, directory));
         }
+        check_webhook_trust(&mut table, draft.webhook.as_ref());
         table.finish();
         report_duplicates(rules, reader);
     }
     let format = draft.webhook_format.unwrap_or(WebhookFormat::Json);
     let notifications = Notifications {
         mail: None,
-        webhook: draft.webhook.map(|url| WebhookConfig { url, format }),
+        webhook: draft.webhook.map(|url| WebhookConfig {
+            url,
+            format,
+            trust: draft.webhook_trust,
+        }),
         ping: draft.ping,
         page: draft.page,
     };
@@ -483,6 +513,24 @@ fn read_secret_address(option: &mut OptionReader<'_, '_>) -> Option<Secret> {
     let url = read_address(option)?;
     add_url_secrets(option.reader(), &url);
     Some(Secret::new(url))
+}
+
+/// Options of the webhook's certificate without a webhook that has one.
+fn check_webhook_trust(table: &mut TableReader<'_>, webhook: Option<&Secret>) {
+    for name in ["webhook_ca_file", "webhook_fingerprint"] {
+        let Some(entry) = table.get(name) else {
+            continue;
+        };
+        match webhook {
+            None if table.get("webhook").is_none() => {
+                entry.problem(format!("`{name}` belongs to a `webhook`, which is not set"));
+            }
+            Some(url) if url.reveal().starts_with("http://") => {
+                entry.problem(no_tls("write https:// in `webhook`"));
+            }
+            _ => {}
+        }
+    }
 }
 
 fn read_address(option: &mut OptionReader<'_, '_>) -> Option<String> {

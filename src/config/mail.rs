@@ -2,7 +2,7 @@
 
 mod mailbox;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::de::DeTable;
 
@@ -13,7 +13,9 @@ use super::secret::Secret;
 use super::section::{
     ConfigOption, OptionReader, list, path, plain, print_options, read_options, text,
 };
+use super::trust::{self, no_tls, print_fingerprints, read_fingerprints};
 use crate::sys::text_file;
+use crate::sys::tls::TrustSettings;
 
 /// Configuration for sending mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +27,8 @@ pub struct MailConfig {
     pub password: Option<Secret>,
     pub from: Mailbox,
     pub to: Vec<Mailbox>,
-    pub ca_file: Option<PathBuf>,
+    /// Whose certificates the server may present.
+    pub trust: TrustSettings,
     /// Whether mail may go unencrypted to a server outside the local network.
     pub plain_anywhere: bool,
 }
@@ -70,13 +73,15 @@ pub struct MailDraft {
     password_file: Option<FoundValue>,
     from: Option<FoundValue>,
     to: Option<FoundValue>,
-    ca_file: Option<PathBuf>,
+    trust: TrustSettings,
+    /// Location of `fingerprint`.
+    fingerprint_at: Option<String>,
     plain_anywhere: bool,
 }
 
 type MailOption = ConfigOption<MailDraft, MailConfig>;
 
-pub static OPTIONS: [MailOption; 10] = [
+pub static OPTIONS: [MailOption; 11] = [
     MailOption::new(
         "host",
         "text",
@@ -161,9 +166,22 @@ pub static OPTIONS: [MailOption; 10] = [
         "file",
         "none (the system's root certificates)",
         "\"home-ca.pem\"",
-        "PEM file with the root certificates to trust for the mail server, instead of the system's.",
-        |draft, option| draft.ca_file = option.path(),
-        |mail| path(mail.ca_file.as_deref()?),
+        "PEM file with the root certificates to trust for the mail server, instead of the system's, or with the server's own certificate, which is then trusted whatever its name and dates.",
+        |draft, option| draft.trust.ca_file = option.path(),
+        |mail| path(mail.trust.ca_file.as_deref()?),
+    ),
+    MailOption::new(
+        "fingerprint",
+        "text, or list of texts",
+        "none",
+        trust::EXAMPLE,
+        "SHA-256 fingerprint of the mail server's certificate: this certificate is trusted, whatever its issuer, name and dates, and no other unless `ca_file` trusts it too. `main-node test-alert` prints the line.",
+        |draft, option| {
+            draft.trust.fingerprints = read_fingerprints(option);
+            let entry = option.entry();
+            draft.fingerprint_at = entry.map(|it| option.reader().location(&it.span()));
+        },
+        |mail| print_fingerprints(&mail.trust.fingerprints),
     ),
     MailOption::new(
         "plain_anywhere",
@@ -205,6 +223,9 @@ pub fn read_mail(
     if let Some(user) = &draft.user {
         check_login(reader, user, password.is_some(), tls);
     }
+    if let (Some(location), MailTls::None) = (&draft.fingerprint_at, tls) {
+        reader.problem_at(location, no_tls("set tls = \"starttls\" or \"implicit\""));
+    }
     let to = match &draft.to {
         Some(found) => mailboxes(reader, found),
         None => {
@@ -238,7 +259,7 @@ pub fn read_mail(
         password,
         from: from.unwrap_or_default(),
         to,
-        ca_file: draft.ca_file,
+        trust: draft.trust,
         plain_anywhere: draft.plain_anywhere,
     })
 }

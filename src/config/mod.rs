@@ -24,6 +24,7 @@ mod section;
 pub mod service;
 mod source;
 mod top_level;
+mod trust;
 mod types;
 mod unknown_keys;
 

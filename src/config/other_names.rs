@@ -208,9 +208,9 @@ const NAMES: [Names; 53] = [
             "insecure_skip_verify",
             "tls_skip_verify",
         ],
-        "ca_file",
+        "fingerprint",
         "the certificate of a server is always verified: for a device with a certificate of its own \
-         write ca_file = \"FILE\"",
+         write fingerprint = \"sha256:…\", which `main-node check --online` prints",
     ),
     (
         &[
@@ -386,7 +386,13 @@ mod tests {
     #[test]
     fn the_table_decides_what_is_meant() {
         let source = [
-            "name", "url", "auth", "every", "records", "params", "ca_file",
+            "name",
+            "url",
+            "auth",
+            "every",
+            "records",
+            "params",
+            "fingerprint",
         ];
         let record = ["at", "unit", "scale", "element_time", "aggregate"];
         let derived = ["formula", "increase", "avg_over_time", "over"];
@@ -399,7 +405,7 @@ mod tests {
             ("mean", &derived, Some("avg_over_time = ")),
             ("window", &derived, Some("over = ")),
             ("scan_interval", &source, Some("every = ")),
-            ("Verify-SSL", &source, Some("ca_file = ")),
+            ("Verify-SSL", &source, Some("fingerprint = ")),
             ("json_path", &source, Some("[source.records]")),
             ("json_path", &record, Some("at = ")),
             ("username", &source, Some("auth = { user = ")),

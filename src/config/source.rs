@@ -26,6 +26,7 @@ use super::problem::Severity;
 use super::reader::TableReader;
 use super::request::body::read_method;
 use super::section::{print_options, read_options, set};
+use super::trust::no_tls;
 use super::types::{Auth, AuthConfig, Header, KeySpans, RequestMethod, SourceConfig, SourceTarget};
 use crate::api::connection_pool;
 use crate::domain::plan::Selection;
@@ -96,6 +97,7 @@ fn read_source(
     let method = read_method(&mut table, target.as_ref(), &draft.source.headers);
     set(&mut draft.source.method, method);
     read_credentials(&mut table, inputs, target.as_ref(), &mut draft.source);
+    check_fingerprint(&mut table, target.as_ref(), &draft.source);
     if let Some(SourceTarget::Follow { .. }) = target {
         note_ignored_options(&mut table);
     }
@@ -185,6 +187,24 @@ fn read_credentials(
         && let Some(entry) = table.get("auth")
     {
         warn_sent_twice(&entry, auth, &source.headers, params);
+    }
+}
+
+/// A fingerprint is compared with a certificate: of the server, or of an `https://` proxy.
+fn check_fingerprint(
+    table: &mut TableReader<'_>,
+    target: Option<&SourceTarget>,
+    source: &SourceConfig,
+) {
+    let is_plain = target
+        .and_then(SourceTarget::uri)
+        .is_some_and(|uri| uri.scheme_str() == Some("http"));
+    let proxy = source.proxy.as_deref().unwrap_or_default();
+    if let Some(entry) = table.get("fingerprint")
+        && is_plain
+        && !proxy.starts_with("https://")
+    {
+        entry.problem(no_tls("write https:// in the address"));
     }
 }
 

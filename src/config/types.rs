@@ -24,6 +24,7 @@ use crate::domain::quota::Quota;
 use crate::domain::redact::Secrets;
 use crate::domain::token_placement::TokenPlacement;
 use crate::limits;
+use crate::sys::tls::TrustSettings;
 use openapi::operation::{Argument, Operation, SecurityScheme};
 
 /// Default of `backup_keep`.
@@ -200,7 +201,8 @@ pub struct SourceConfig {
     pub timeout: Duration,
     pub body_bytes: u64,
     pub redirects: u32,
-    pub ca_file: Option<PathBuf>,
+    /// Whose certificates its server may present.
+    pub trust: TrustSettings,
     pub proxy: Option<String>,
     /// Maximum connections to its server, shared by all sources of that server.
     pub connections: usize,
@@ -232,7 +234,7 @@ impl Default for SourceConfig {
             timeout: limits::FETCH_TIMEOUT,
             body_bytes: limits::BODY_BYTES,
             redirects: limits::REDIRECTS,
-            ca_file: None,
+            trust: TrustSettings::default(),
             proxy: None,
             connections: 1,
             keep_alive: true,
@@ -410,6 +412,7 @@ pub struct Notifications {
 pub struct WebhookConfig {
     pub url: Secret,
     pub format: WebhookFormat,
+    pub trust: TrustSettings,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

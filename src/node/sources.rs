@@ -3,7 +3,6 @@
 //! Runs on the main thread at start; connection pools are shared by sources of one server.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::requests;
@@ -13,6 +12,7 @@ use crate::api::fetcher::{Fetcher, SourceSettings};
 use crate::api::origin;
 use crate::config::{Config, SourceConfig, SourceTarget};
 use crate::sys::clock::Clock;
+use crate::sys::tls::TrustSettings;
 
 /// A fetcher per source, in the configuration's order. `Err` names the source that cannot be
 /// fetched, and what to change.
@@ -35,7 +35,7 @@ pub fn fetchers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Fetcher>,
 struct PoolKey<'a> {
     origin: String,
     proxy: Option<&'a str>,
-    ca_file: Option<&'a Path>,
+    trust: &'a TrustSettings,
 }
 
 fn pool_key(source: &SourceConfig) -> PoolKey<'_> {
@@ -43,7 +43,7 @@ fn pool_key(source: &SourceConfig) -> PoolKey<'_> {
     PoolKey {
         origin: origin::pool_key(&uri),
         proxy: source.proxy.as_deref(),
-        ca_file: source.ca_file.as_deref(),
+        trust: &source.trust,
     }
 }
 
@@ -82,7 +82,7 @@ fn fetcher(
             timeout: source.timeout,
             body_limit: source.body_bytes,
             redirects: source.redirects,
-            ca_file: source.ca_file.clone(),
+            trust: source.trust.clone(),
             proxy: source.proxy.clone(),
             keep_alive: source.keep_alive,
             pool,

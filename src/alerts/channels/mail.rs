@@ -105,10 +105,14 @@ impl Channel for MailChannel {
             .login
             .as_ref()
             .map_or(("", ""), |login| (&login.user, &login.password));
-        let server = format!(
+        let trust = &account.trust;
+        let mut server = format!(
             "{}:{} {:?} {} {:?}",
-            account.host, account.port, account.tls, account.plain_anywhere, account.ca_file
+            account.host, account.port, account.tls, account.plain_anywhere, trust.ca_file
         );
+        for fingerprint in &trust.fingerprints {
+            server += &fingerprint.to_string();
+        }
         let to: Vec<&str> = self.to.iter().map(|to| to.address.as_str()).collect();
         let to = to.join(",");
         fingerprint(&["mail", &server, user, password, &account.from, &to])
@@ -147,7 +151,7 @@ fn account(mail: &MailConfig, node: &str) -> SmtpAccount {
         tls: mail.tls,
         login,
         from: mail.from.address.clone(),
-        ca_file: mail.ca_file.clone(),
+        trust: mail.trust.clone(),
         plain_anywhere: mail.plain_anywhere,
         own_name: own_name(node),
         timeouts: Timeouts::default(),

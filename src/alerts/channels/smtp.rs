@@ -10,7 +10,6 @@ mod session;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use async_compat::Compat;
@@ -19,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use self::session::Session;
 use crate::config::MailTls;
 use crate::limits;
-use crate::sys::tls::Trust;
+use crate::sys::tls::{Trust, TrustSettings};
 
 /// The mail server, the login and the sender.
 #[derive(Clone)]
@@ -29,8 +28,7 @@ pub struct SmtpAccount {
     pub tls: MailTls,
     pub login: Option<SmtpLogin>,
     pub from: String,
-    /// Certificates to trust instead of the machine's.
-    pub ca_file: Option<PathBuf>,
+    pub trust: TrustSettings,
     /// Whether mail may go unencrypted to an address outside the local network.
     pub plain_anywhere: bool,
     /// This machine's name, for EHLO.
@@ -188,7 +186,7 @@ fn run(
 
 /// TLS with main-node's root certificates: mail-send's builder fails where the system has none.
 fn connector(account: &SmtpAccount) -> Result<TlsConnector, String> {
-    let trust = Trust::of(account.ca_file.as_deref()).map_err(|why| format!("ca_file {why}"))?;
+    let trust = Trust::of(&account.trust).map_err(|why| format!("ca_file {why}"))?;
     let config = trust.client_config();
     let config = config.map_err(|error| format!("TLS cannot be set up: {error}"))?;
     Ok(TlsConnector::from(config))

@@ -11,6 +11,7 @@ use crate::alerts::http_client;
 use crate::alerts::message::{Message, SenderInfo, compose};
 use crate::config::{Notifications, WebhookFormat};
 use crate::domain::alert_event::WallStamp;
+use crate::sys::tls::{TrustOptionNames, TrustSettings};
 
 /// The webhook, if one is configured.
 pub fn channels(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Channel>> {
@@ -20,6 +21,7 @@ pub fn channels(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Ch
     vec![Box::new(WebhookChannel {
         url: webhook.url.reveal().to_owned(),
         format: webhook.format,
+        trust: webhook.trust.clone(),
         sender: sender.clone(),
     })]
 }
@@ -27,6 +29,7 @@ pub fn channels(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Ch
 struct WebhookChannel {
     url: String,
     format: WebhookFormat,
+    trust: TrustSettings,
     sender: SenderInfo,
 }
 
@@ -57,7 +60,11 @@ impl Channel for WebhookChannel {
             return Attempt::retry(why);
         }
         let began = Instant::now();
-        let response = http_client::send(request, hooks.stop);
+        let response = http_client::send(
+            request,
+            (&self.trust, Some(&TrustOptionNames::WEBHOOK)),
+            hooks.stop,
+        );
         let attempt = match response {
             Ok((status, body)) => classify_status(status, &mask_url_parts(&body, &self.url)),
             Err(why) => Attempt::retry(why),
@@ -71,7 +78,11 @@ impl Channel for WebhookChannel {
     }
 
     fn config_fingerprint(&self) -> u16 {
-        fingerprint(&["webhook", &self.url, &format!("{:?}", self.format)])
+        let mut format = format!("{:?}", self.format);
+        if self.trust != TrustSettings::default() {
+            format += &format!("{:?}", self.trust);
+        }
+        fingerprint(&["webhook", &self.url, &format])
     }
 }
 
@@ -223,6 +234,7 @@ mod tests {
         let webhook = WebhookChannel {
             url,
             format,
+            trust: TrustSettings::default(),
             sender: SenderInfo {
                 node: "pi".to_owned(),
                 page: "http://pi.local:8000".to_owned(),

@@ -1,7 +1,11 @@
 //! Certificates: verification, `ca_file`, an unset clock, servers without TLS.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+use base64::Engine as _;
+use rustls::pki_types::CertificateDer;
 
 use super::super::agent::TransportSettings;
 use super::super::fault_server::{AfterResponse, FaultServer, send};
@@ -16,31 +20,90 @@ use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::golden;
 use crate::sys::clock::{Clock, ManualClock};
+use crate::sys::tls::{CertificateFingerprint, TrustSettings};
 
 struct TestCertificate {
     config: Arc<rustls::ServerConfig>,
-    /// What would have to be trusted.
-    pem: String,
+    /// The server's own certificate.
+    own: CertificateDer<'static>,
+    /// The CA that issued it, as PEM.
+    ca: String,
 }
 
-fn certify(name: &str, years: (i32, i32)) -> TestCertificate {
-    let key = rcgen::KeyPair::generate().expect("a key");
+impl TestCertificate {
+    fn fingerprint(&self) -> CertificateFingerprint {
+        CertificateFingerprint::of(&self.own)
+    }
+}
+
+fn parameters(name: &str, years: (i32, i32)) -> rcgen::CertificateParams {
     let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a good name");
     parameters.not_before = rcgen::date_time_ymd(years.0, 1, 1);
     parameters.not_after = rcgen::date_time_ymd(years.1, 1, 1);
-    let certificate = parameters.self_signed(&key).expect("a certificate");
+    parameters
+}
+
+/// A server's certificate, issued by a CA of its own.
+fn certify(name: &str, years: (i32, i32)) -> TestCertificate {
+    let (key, ca_key) = [(); 2]
+        .map(|()| rcgen::KeyPair::generate().expect("a key"))
+        .into();
+    let mut ca = parameters("ca.example", (2020, 2120));
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca_certificate = ca.self_signed(&ca_key).expect("a certificate");
+    let issuer = rcgen::Issuer::new(ca, ca_key);
+    let own = parameters(name, years).signed_by(&key, &issuer);
+    let own = own.expect("a certificate").der().clone();
     let der = rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| {
-            let chain = vec![certificate.der().clone()];
+            let chain = vec![own.clone()];
             builder.with_no_client_auth().with_single_cert(chain, der)
         })
         .expect("a good configuration");
     TestCertificate {
         config: Arc::new(config),
-        pem: certificate.pem(),
+        own,
+        ca: ca_certificate.pem(),
+    }
+}
+
+fn pem(der: &CertificateDer<'_>) -> String {
+    let base64 = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
+}
+
+/// What a source trusts.
+#[derive(Debug, Clone, Copy)]
+enum Trusted {
+    System,
+    Ca,
+    Own,
+    Pin,
+    OtherPin,
+    OtherPinOrCa,
+}
+
+impl Trusted {
+    fn settings(self, certified: &TestCertificate, file: &Path) -> TrustSettings {
+        let other = CertificateFingerprint::of(b"another");
+        let (text, fingerprint) = match self {
+            Trusted::System => (None, None),
+            Trusted::Ca => (Some(certified.ca.clone()), None),
+            Trusted::Own => (Some(pem(&certified.own)), None),
+            Trusted::Pin => (None, Some(certified.fingerprint())),
+            Trusted::OtherPin => (None, Some(other)),
+            Trusted::OtherPinOrCa => (Some(certified.ca.clone()), Some(other)),
+        };
+        if let Some(text) = &text {
+            std::fs::write(file, text).expect("a writable directory");
+        }
+        TrustSettings {
+            ca_file: text.map(|_| file.to_owned()),
+            fingerprints: fingerprint.into_iter().collect(),
+        }
     }
 }
 
@@ -71,7 +134,13 @@ fn certificates_are_verified_and_a_ca_file_is_trusted() {
             FetchOutcome::Failed { failure, .. } => failure.to_string(),
             _ => "fine".to_owned(),
         };
-        let words = words.replace(&server.address.to_string(), "HOST");
+        let mut words = words.replace(&server.address.to_string(), "HOST");
+        if let Some(at) = words.find("found sha256:") {
+            words.replace_range(
+                at + "found ".len()..at + "found ".len() + 102,
+                "FINGERPRINT",
+            );
+        }
         lines += &format!("{name}\n    {words}\n");
         match outcome {
             FetchOutcome::Failed { failure, .. } => Some(failure.cause),
@@ -80,51 +149,97 @@ fn certificates_are_verified_and_a_ca_file_is_trusted() {
     };
     let secure =
         |server: &FaultServer| get_url(&format!("https://{}/x?key=topsecret", server.address));
-    for (name, host, years, trusted, expected) in [
+    let (here, valid) = ("127.0.0.1", (2020, 2120));
+    for (name, host, years, trusted, is_good) in [
+        ("unknown issuer", here, valid, Trusted::System, false),
+        ("issued by ca_file", here, valid, Trusted::Ca, true),
+        ("itself in ca_file", here, valid, Trusted::Own, true),
+        ("pinned", here, valid, Trusted::Pin, true),
         (
-            "self-signed",
-            "127.0.0.1",
-            (2020, 2120),
+            "another one is pinned",
+            here,
+            valid,
+            Trusted::OtherPin,
             false,
-            Some(Cause::Tls),
         ),
         (
-            "self-signed and in ca_file",
-            "127.0.0.1",
-            (2020, 2120),
+            "another one is pinned, or ca_file",
+            here,
+            valid,
+            Trusted::OtherPinOrCa,
             true,
-            None,
         ),
-        ("expired", "127.0.0.1", (2020, 2021), true, Some(Cause::Tls)),
+        ("expired", here, (2020, 2021), Trusted::Ca, false),
         (
-            "not valid yet",
-            "127.0.0.1",
+            "expired, itself in ca_file",
+            here,
+            (2020, 2021),
+            Trusted::Own,
+            true,
+        ),
+        ("expired, pinned", here, (2020, 2021), Trusted::Pin, true),
+        (
+            "expired, another one is pinned",
+            here,
+            (2020, 2021),
+            Trusted::OtherPinOrCa,
+            false,
+        ),
+        ("not valid yet", here, (2119, 2120), Trusted::Ca, false),
+        (
+            "not valid yet, pinned",
+            here,
             (2119, 2120),
+            Trusted::Pin,
             true,
-            Some(Cause::Tls),
         ),
         (
             "for another name",
             "other.example",
-            (2020, 2120),
+            valid,
+            Trusted::Ca,
+            false,
+        ),
+        (
+            "for another name, in ca_file",
+            "other.example",
+            valid,
+            Trusted::Own,
             true,
-            Some(Cause::Tls),
+        ),
+        (
+            "for another name, pinned",
+            "other.example",
+            valid,
+            Trusted::Pin,
+            true,
         ),
     ] {
         let certified = certify(host, years);
-        let file = scratch.0.join("ca.pem");
-        std::fs::write(&file, &certified.pem).expect("a writable directory");
         let settings = TransportSettings {
-            ca_file: trusted.then_some(file),
+            trust: trusted.settings(&certified, &scratch.0.join("ca.pem")),
             ..long_timeout()
         };
+        let found = certified.fingerprint().to_string();
         let server = FaultServer::start_tls(script(vec![sends(good_response())]), certified.config);
         let mut fetcher = fetcher(secure(&server), settings, clock_at_noon());
+        fetcher.record_exchanges();
+        let expected = (!is_good).then_some(Cause::Tls);
         assert_eq!(cause(fetcher.fetch_once()), expected, "{name}");
         assert_eq!(
             tell(name, fetcher.fetch_once(), &server),
             expected,
             "{name}"
+        );
+        let [exchange] = &fetcher.exchanges()[..] else {
+            panic!("{name}: one request was tried");
+        };
+        let advice = exchange.pin_advice.clone().unwrap_or_default();
+        assert_eq!(advice.contains(&found), !is_good, "{name}: {advice}");
+        let served = !server.server.heads.lock().expect("not poisoned").is_empty();
+        assert_eq!(
+            served, is_good,
+            "{name}: nothing is sent to an unknown server"
         );
     }
 
@@ -133,10 +248,8 @@ fn certificates_are_verified_and_a_ca_file_is_trusted() {
         trust: ClockTrust::Untrusted,
         ..clock_at_noon().now()
     });
-    let file = scratch.0.join("ca.pem");
-    std::fs::write(&file, &certified.pem).expect("a writable directory");
     let settings = TransportSettings {
-        ca_file: Some(file),
+        trust: Trusted::Ca.settings(&certified, &scratch.0.join("ca.pem")),
         ..long_timeout()
     };
     let server = FaultServer::start_tls(script(vec![sends(good_response())]), certified.config);
@@ -160,10 +273,8 @@ fn certificates_are_verified_and_a_ca_file_is_trusted() {
 
     // At 1970 nothing is tried over TLS, and everything is when the clock is set.
     let certified = certify("127.0.0.1", (2020, 2120));
-    let file = scratch.0.join("ca.pem");
-    std::fs::write(&file, &certified.pem).expect("a writable directory");
     let settings = TransportSettings {
-        ca_file: Some(file),
+        trust: Trusted::Ca.settings(&certified, &scratch.0.join("ca.pem")),
         ..long_timeout()
     };
     let server = FaultServer::start_tls(script(vec![sends(good_response())]), certified.config);
@@ -193,13 +304,16 @@ fn a_bad_ca_file_is_reported_before_any_request() {
             None => drop(std::fs::remove_file(&file)),
         }
         let settings = TransportSettings {
-            ca_file: Some(file.clone()),
+            trust: TrustSettings {
+                ca_file: Some(file.clone()),
+                ..TrustSettings::default()
+            },
             ..TransportSettings::default()
         };
         let message = super::super::transport::Transport::new(settings).err();
         message.map(|message| message.replace(&file.display().to_string(), "FILE"))
     };
-    let good = certify("127.0.0.1", (2020, 2120)).pem;
+    let good = certify("127.0.0.1", (2020, 2120)).ca;
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (text, expected) in [
         (Some(good.as_str()), None),
@@ -222,10 +336,8 @@ fn a_bad_ca_file_is_reported_before_any_request() {
 fn the_end_of_tls_marks_the_end_of_a_body() {
     let scratch = ScratchFile::new("end-of-tls");
     let certified = certify("127.0.0.1", (2020, 2120));
-    let file = scratch.0.join("ca.pem");
-    std::fs::write(&file, &certified.pem).expect("a writable directory");
     let settings = TransportSettings {
-        ca_file: Some(file),
+        trust: Trusted::Ca.settings(&certified, &scratch.0.join("ca.pem")),
         ..long_timeout()
     };
     // Its close_notify follows the body.

@@ -189,9 +189,10 @@ fn a_configured_ca_file_is_not_suggested_again() {
         failure.expect("not stopped").detail
     };
     assert!(message(false).contains("name its CA in `ca_file`"));
-    assert!(message(true).starts_with(
-        "the TLS certificate of meter.example is not trusted by this source's `ca_file`"
-    ));
+    assert!(
+        message(true)
+            .starts_with("the TLS certificate of meter.example is not trusted by `ca_file`")
+    );
 }
 
 #[test]

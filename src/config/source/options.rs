@@ -15,6 +15,7 @@ use crate::config::request::{body, headers};
 use crate::config::section::{
     ConfigOption, OptionReader, duration, path, plain, set, text, value_path, with_others,
 };
+use crate::config::trust::{self, print_fingerprints, read_fingerprints};
 use crate::config::types::{SourceConfig, SourceTarget};
 use crate::domain::plan::{Numbers, ResponseFormat, Selection};
 use crate::domain::redact::without_secrets;
@@ -32,7 +33,7 @@ pub struct SourceDraft {
 
 type SourceOption = ConfigOption<SourceDraft, SourceConfig>;
 
-pub static OPTIONS: [SourceOption; 34] = [
+pub static OPTIONS: [SourceOption; 35] = [
     SourceOption::new(
         "name",
         "text",
@@ -308,9 +309,18 @@ pub static OPTIONS: [SourceOption; 34] = [
         "file",
         "none (the system's root certificates)",
         "\"home-ca.pem\"",
-        "PEM file with the root certificates to trust for this source, instead of the system's. Needed for a device with a certificate of your own.",
-        |draft, option| draft.source.ca_file = option.path(),
-        |source| path(source.ca_file.as_deref()?),
+        "PEM file with the root certificates to trust for this source, instead of the system's, or with the certificate of the server itself, which is then trusted whatever its name and dates. Needed for a device with a certificate of your own.",
+        |draft, option| draft.source.trust.ca_file = option.path(),
+        |source| path(source.trust.ca_file.as_deref()?),
+    ),
+    SourceOption::new(
+        "fingerprint",
+        "text, or list of texts",
+        "none",
+        trust::EXAMPLE,
+        "SHA-256 fingerprint of the certificate that the server presents: this certificate is trusted, whatever its issuer, name and dates, and no other unless `ca_file` trusts it too. For a device with a certificate that it made itself: `main-node check --online` prints the line. Several may be given, such as the present and the next one. If the source's redirects or its `https://` proxy lead to other servers, theirs are needed too.",
+        |draft, option| draft.source.trust.fingerprints = read_fingerprints(option),
+        |source| print_fingerprints(&source.trust.fingerprints),
     ),
     SourceOption::new(
         "proxy",

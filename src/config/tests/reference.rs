@@ -135,6 +135,7 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[[source]]", "pages") => vec![source, url, ("next", "\"/meta/next\"")],
         ("[[source]]", "observed_zone") => vec![source, url, ("observed_at", "\"/time\"")],
         ("[[source]]", "content_type") => vec![source, url, ("body", "\"{}\"")],
+        ("[[source]]", "fingerprint") => vec![source, ("url", "\"https://a.local/\"")],
         ("[[source]]", _) => vec![source, url],
         ("[source.records]", _) => vec![("at", "\"/t\"")],
         ("[derived.NAME]", "over") => vec![("increase", "\"t\""), ("since", "\"week\"")],
@@ -146,7 +147,9 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[auth.NAME]", "quota" | "header" | "param") => vec![("token", "\"t\"")],
         ("[auth.NAME]", "scheme") => vec![("user", "\"u\""), ("password", "\"p\"")],
         ("[auth.NAME]", _) => vec![("quota", "\"1/day\"")],
-        ("[alert]", "webhook_format") => vec![("webhook", "\"https://a.example/x\"")],
+        ("[alert]", "webhook_format" | "webhook_ca_file" | "webhook_fingerprint") => {
+            vec![("webhook", "\"https://a.example/x\"")]
+        }
         ("[[alert.value]]", _) => vec![("key", "\"t\""), ("above", "40")],
         ("[[alert.stale]]", _) => vec![("key", "\"t\"")],
         ("[[alert.display]]", _) => vec![("name", "\"d\""), ("silent_for", "\"2h\"")],

@@ -50,7 +50,7 @@ fn cause_checks(cause: Cause) -> &'static [&'static str] {
         ],
         Cause::Tls => &[
             "whether the service's certificate has expired: open its address in a browser",
-            "for a device with a self-signed certificate: `ca_file` of the source",
+            "for a device with a certificate of its own: `fingerprint` of the source",
         ],
         Cause::RateLimited => &["whether `every` can be longer, or the account allows more"],
         Cause::HttpStatus => &[

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use mail_send::smtp::message::Parameters;
 use mail_send::{Credentials, Error, SmtpClient};
-use rustls::CertificateError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
@@ -19,7 +18,7 @@ use crate::config::MailTls;
 use crate::limits;
 use crate::sys::name_lookup::{self, LookupError, LookupRequest};
 use crate::sys::os_error::reason;
-use crate::sys::tls::{describe_certificate_error, describe_handshake_error};
+use crate::sys::tls::{TlsContext, TrustOptionNames, describe_tls_error, pin_advice};
 
 /// One session with a server.
 pub struct Session<'a> {
@@ -341,33 +340,7 @@ impl Session<'_> {
                 "the server closed the connection or does not speak SMTP; is the port right?"
                     .to_owned()
             }
-            Error::Tls(error) => match &**error {
-                rustls::Error::InvalidCertificate(why) => {
-                    let what = format!(
-                        "the certificate of {host} {}",
-                        describe_certificate_error(why)
-                    );
-                    match (why, &self.account.ca_file) {
-                        (
-                            CertificateError::NotValidForName
-                            | CertificateError::NotValidForNameContext { .. },
-                            _,
-                        ) => format!("{what}; set `host` to the name that it is for"),
-                        (CertificateError::UnknownIssuer, None) => {
-                            format!("{what}; for a self-signed certificate set `ca_file`")
-                        }
-                        (CertificateError::UnknownIssuer, Some(_)) => {
-                            format!("{what}: not the CA in `ca_file`")
-                        }
-                        _ => what,
-                    }
-                }
-                rustls::Error::InvalidMessage(_) => format!(
-                    "{host} does not speak TLS on port {}; is tls right for it?",
-                    self.account.port
-                ),
-                error => describe_handshake_error(error, host),
-            },
+            Error::Tls(error) => self.describe_tls(error),
             Error::InvalidTLSName => format!("{host:?} cannot be the name in a certificate"),
             Error::Io(error) => match error.kind() {
                 ErrorKind::ConnectionRefused => format!(
@@ -380,6 +353,25 @@ impl Session<'_> {
                 _ => reason(error),
             },
             error => error.to_string(),
+        }
+    }
+
+    fn describe_tls(&self, error: &rustls::Error) -> String {
+        let host = &self.account.host;
+        if let rustls::Error::InvalidMessage(_) = error {
+            let port = self.account.port;
+            return format!("{host} does not speak TLS on port {port}; is tls right for it?");
+        }
+        let options = &TrustOptionNames::MAIL;
+        let context = TlsContext {
+            host,
+            has_ca_file: self.account.trust.ca_file.is_some(),
+            options: Some(options),
+        };
+        let what = describe_tls_error(error, context);
+        match pin_advice(error, options) {
+            Some(advice) => format!("{what}. {advice}"),
+            None => what,
         }
     }
 }

@@ -121,7 +121,7 @@ fn account(port: u16) -> SmtpAccount {
         tls: MailTls::None,
         login: None,
         from: "node@example.org".to_owned(),
-        ca_file: None,
+        trust: TrustSettings::default(),
         plain_anywhere: false,
         own_name: "node.local".to_owned(),
         timeouts: Timeouts::default(),
