@@ -200,23 +200,44 @@ pub enum Style {
     Json,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecurityScheme {
     /// What the file calls it.
     pub name: String,
     pub kind: SecurityKind,
     #[serde(default, skip_serializing_if = "is_default")]
     pub description: String,
+    /// How OAuth 2.0 gives the token.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub grants: Vec<TokenGrant>,
+    /// Where OpenID Connect says how it gives the token.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub discovery_url: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecurityKind {
     /// Place and wire name.
     ApiKey(Location, String),
     Basic,
+    Digest,
     /// Bearer, OAuth 2 or OpenID Connect: a token that somebody has.
+    #[default]
     Bearer,
+    /// A TLS client certificate.
+    ClientCertificate,
+    /// Another scheme, which the owner sends with `headers`: the first word of the header
+    /// `Authorization`; empty if it is not known.
+    Other(String),
+}
+
+/// A grant of OAuth 2.0 that needs no browser, or whose refresh token does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenGrant {
+    /// `grant_type` of the request: `client_credentials`, `password` or `refresh_token`.
+    pub grant: String,
+    pub token_url: String,
 }
 
 /// Leaves out of the compact form what its reader fills in.

@@ -279,9 +279,65 @@ fn json_under_another_name_is_taken_and_unknown_credentials_cost_no_operation() 
     let written = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("mislabelled/client.rs");
     let written = fs::read_to_string(written).unwrap();
     assert!(written.contains("\"application/json, text/html;q=0.9\""));
-    let schemes = written.matches("\"name\":\"key\"").count();
-    assert_eq!(
-        schemes, 2,
-        "either and pair take the key, the others nothing"
-    );
+    let count = |name: &str| written.matches(&format!("\"name\":\"{name}\"")).count();
+    // None is left out: the certificate alone, instead of the key and with it.
+    assert_eq!([count("key"), count("device")], [2, 3]);
+    assert!(count("account") > 2, "what `headers` must have is known");
+}
+
+/// Where tokens come from.
+const OAUTH: &str = "\
+openapi: 3.0.3
+info: {title: Tokens, version: 1}
+paths:
+  /a: {get: {security: [{oauth: []}], responses: {200: {content: {application/json: {}}}}}}
+  /b: {get: {security: [{oidc: []}], responses: {200: {content: {application/json: {}}}}}}
+components:
+  securitySchemes:
+    oauth:
+      type: oauth2
+      flows:
+        implicit: {authorizationUrl: 'https://a.example/auth'}
+        authorizationCode: {authorizationUrl: 'https://a.example/auth', tokenUrl: 'https://a.example/token'}
+        clientCredentials: {tokenUrl: 'https://a.example/token'}
+        password: {tokenUrl: /relative}
+    oidc: {type: openIdConnect, openIdConnectUrl: 'https://a.example/.well-known/openid-configuration'}
+";
+
+/// The same in Swagger 2.0.
+const SWAGGER_OAUTH: &str = "\
+swagger: '2.0'
+info: {title: Tokens, version: 1}
+host: a.example
+paths:
+  /a: {get: {produces: [application/json], security: [{oauth: []}], responses: {200: {description: x, schema: {type: object}}}}}
+securityDefinitions:
+  oauth: {type: oauth2, flow: application, tokenUrl: 'https://a.example/token', scopes: {}}
+";
+
+#[test]
+fn the_token_urls_of_oauth_are_kept_for_advice() {
+    let grant =
+        |name: &str| format!("{{\"grant\":\"{name}\",\"token_url\":\"https://a.example/token\"}}");
+    let both = [grant("client_credentials"), grant("refresh_token")].join(",");
+    let discovery = "\"discovery_url\":\"https://a.example/.well-known/openid-configuration\"";
+    for (name, spec, expected) in [
+        (
+            "oauth",
+            OAUTH,
+            vec![format!("\"grants\":[{both}]"), discovery.to_owned()],
+        ),
+        (
+            "swagger-oauth",
+            SWAGGER_OAUTH,
+            vec![format!("\"grants\":[{}]", grant("client_credentials"))],
+        ),
+    ] {
+        check(name, &[("a.yaml", spec)], &["a.yaml"]);
+        let written = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}/client.rs"));
+        let written = fs::read_to_string(written).unwrap();
+        for part in expected {
+            assert!(written.contains(&part), "{part} in\n{written}");
+        }
+    }
 }

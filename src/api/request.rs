@@ -109,9 +109,9 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// Fills a scheme of the file: `user` is for basic alone.
-    pub fn fill(scheme: &SecurityScheme, user: &str, secret: &str) -> Credential {
-        match &scheme.kind {
+    /// Fills a scheme of the file: `user` is for basic alone. `None` if no request begins with it.
+    pub fn fill(scheme: &SecurityScheme, user: &str, secret: &str) -> Option<Credential> {
+        Some(match &scheme.kind {
             SecurityKind::ApiKey(location, name) => Credential::Key {
                 location: *location,
                 name: name.clone(),
@@ -124,7 +124,10 @@ impl Credential {
             SecurityKind::Bearer => Credential::Bearer {
                 token: secret.to_owned(),
             },
-        }
+            SecurityKind::Digest | SecurityKind::ClientCertificate | SecurityKind::Other(_) => {
+                return None;
+            }
+        })
     }
 }
 

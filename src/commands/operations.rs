@@ -1,14 +1,15 @@
 //! `main-node operations`: lists the compiled-in operations, each ready to paste as
 //! `[[source]]`.
 
+mod credentials;
+
 use std::fmt::Write;
 
+use self::credentials::print_credentials;
 use crate::config::example::{example_value, key, literal_as_toml, placeholder, source_name};
 use crate::config::example_body::body_skeleton;
 use crate::domain::text::truncate_list;
-use openapi::operation::{
-    Api, Location, Operation, Parameter, RequestBody, SecurityKind, SecurityScheme,
-};
+use openapi::operation::{Api, Location, Operation, Parameter, RequestBody};
 use openapi::schema::{Schema, Types};
 
 /// Maximum number of response fields listed.
@@ -187,9 +188,7 @@ fn write_source(
     if let Some(body) = body_skeleton(operation) {
         writeln!(out, "body = {body}")?;
     }
-    if let Some(auth) = auth(operation) {
-        writeln!(out, "auth = {{ {auth} }}")?;
-    }
+    print_credentials(out, operation)?;
     writeln!(out, "every = \"5m\"\n")
 }
 
@@ -203,48 +202,6 @@ fn has_example(operation: &Operation, parameter: &'static Parameter) -> bool {
 fn selects_fields(parameter: &Parameter) -> bool {
     let items = parameter.schema.items();
     items.is_some_and(|items| !items.literals().is_empty())
-}
-
-/// The `auth` option for an operation; the alternative with a single credential is preferred.
-fn auth(operation: &Operation) -> Option<String> {
-    let ways = &operation.security;
-    let way = ways
-        .iter()
-        .find(|schemes| schemes.len() == 1)
-        .or_else(|| ways.iter().find(|schemes| !schemes.is_empty()))?;
-    let basic = "user = \"…\", password = \"${PASSWORD}\"";
-    Some(match way.as_slice() {
-        [one] if one.kind == SecurityKind::Basic => basic.to_owned(),
-        [_] => "token = \"${TOKEN}\"".to_owned(),
-        several => {
-            let part = |scheme: &SecurityScheme| match scheme.kind {
-                SecurityKind::Basic => format!("{} = {{ {basic} }}", key(&scheme.name)),
-                _ => format!(
-                    "{} = \"${{{}}}\"",
-                    key(&scheme.name),
-                    variable(&scheme.name)
-                ),
-            };
-            several.iter().map(part).collect::<Vec<_>>().join(", ")
-        }
-    })
-}
-
-/// The name of an environment variable for a credential.
-fn variable(name: &str) -> String {
-    let letters = name.chars().map(|c| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_uppercase()
-        } else {
-            '_'
-        }
-    });
-    let name: String = letters.collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) {
-        format!("_{name}")
-    } else {
-        name
-    }
 }
 
 /// The numeric leaves that a schema declares, as dotted paths.

@@ -7,6 +7,7 @@ mod accounts;
 mod kinds;
 mod options;
 mod password;
+mod requirements;
 mod schemes;
 mod token;
 
@@ -19,9 +20,8 @@ use self::kinds::{forms, read_credential};
 pub use self::options::OPTIONS;
 #[cfg(test)]
 pub use self::options::QUOTA;
-use self::schemes::is_scheme;
-use self::schemes::read_schemes;
-pub use self::schemes::{check_scheme, warn_missing_auth};
+pub use self::requirements::{SourceCredentials, check_scheme, warn_missing_auth};
+use self::schemes::{is_scheme, read_schemes};
 use super::problem::Severity;
 use super::reader::{TableEntry, TableReader};
 use super::secret::Secret;
@@ -36,17 +36,24 @@ pub fn read_auth(
     item: &TableEntry<'_>,
     target: Option<&SourceTarget>,
     directory: &Path,
+    others: SourceCredentials<'_>,
 ) -> Option<Auth> {
     if !is_table(item) {
         return None;
     }
-    if let Some(SourceTarget::Operation { operation, .. }) = target
+    let operation = match target {
+        Some(SourceTarget::Operation { operation, .. }) => Some(*operation),
+        _ => None,
+    };
+    if let Some(operation) = operation
         && has_schemes(item, operation)
     {
-        return read_schemes(item, operation, directory);
+        return read_schemes(item, operation, directory, others);
     }
     let auth = read_single(item, directory)?;
-    check_scheme(item, &auth, target);
+    if let Some(operation) = operation {
+        check_scheme(item, &auth, operation, others);
+    }
     Some(Auth::Any(auth))
 }
 

@@ -21,13 +21,15 @@ pub use self::options::{OPTIONS, PREFIX};
 use self::pagination::check_pagination;
 use self::records::read_selection;
 use self::target::read_target;
-use super::auth::{Accounts, check_scheme, read_auth, warn_missing_auth, warn_sent_twice};
+use super::auth::{
+    Accounts, SourceCredentials, check_scheme, read_auth, warn_missing_auth, warn_sent_twice,
+};
 use super::problem::Severity;
 use super::reader::TableReader;
 use super::request::body::read_method;
 use super::section::{print_options, read_options, set};
 use super::trust::no_tls;
-use super::types::{Auth, AuthConfig, Header, KeySpans, RequestMethod, SourceConfig, SourceTarget};
+use super::types::{Auth, AuthConfig, KeySpans, RequestMethod, SourceConfig, SourceTarget};
 use crate::api::connection_pool;
 use crate::domain::plan::Selection;
 use crate::limits;
@@ -161,14 +163,28 @@ fn read_credentials(
     target: Option<&SourceTarget>,
     source: &mut SourceConfig,
 ) {
+    let operation = match target {
+        Some(SourceTarget::Operation {
+            operation,
+            arguments,
+            ..
+        }) => Some((*operation, arguments.as_slice())),
+        _ => None,
+    };
+    let arguments = operation.map_or(&[][..], |(_, arguments)| arguments);
+    let arguments: Vec<&str> = arguments.iter().map(|(name, _)| name.as_str()).collect();
+    let others = SourceCredentials {
+        headers: &source.headers,
+        arguments: &arguments,
+    };
     let is_missing = match table.get("auth") {
         None => true,
         Some(entry) if matches!(entry.value(), DeValue::String(_)) => {
             let found = inputs.accounts.find(&entry);
             let auth = found.as_ref().map(|(_, account)| account.auth.clone());
             let auth = auth.filter(|it| *it != AuthConfig::default());
-            if let Some(auth) = &auth {
-                check_scheme(&entry, auth, target);
+            if let (Some(auth), Some((operation, _))) = (&auth, operation) {
+                check_scheme(&entry, auth, operation, others);
             }
             let is_missing = found.is_some() && auth.is_none();
             source.account = found.map(|(name, _)| name);
@@ -176,12 +192,15 @@ fn read_credentials(
             is_missing
         }
         Some(entry) => {
-            source.auth = read_auth(&entry, target, inputs.directory);
+            source.auth = read_auth(&entry, target, inputs.directory, others);
             false
         }
     };
-    if is_missing {
-        warn_auth(table, target, &source.headers);
+    if is_missing
+        && let Some((operation, _)) = operation
+        && let Some(entry) = table.get("operation")
+    {
+        warn_missing_auth(&entry, operation, others);
     }
     if let (Some(SourceTarget::Url { params, .. }), Some(auth)) = (target, &source.auth)
         && let Some(entry) = table.get("auth")
@@ -205,19 +224,6 @@ fn check_fingerprint(
         && !proxy.starts_with("https://")
     {
         entry.problem(no_tls("write https:// in the address"));
-    }
-}
-
-fn warn_auth(table: &mut TableReader<'_>, target: Option<&SourceTarget>, headers: &[Header]) {
-    if let Some(SourceTarget::Operation {
-        operation,
-        arguments,
-        ..
-    }) = target
-        && let Some(entry) = table.get("operation")
-    {
-        let names: Vec<&str> = arguments.iter().map(|(name, _)| name.as_str()).collect();
-        warn_missing_auth(&entry, operation, headers, &names);
     }
 }
 

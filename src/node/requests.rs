@@ -207,7 +207,7 @@ fn credential(scheme: Option<&SecurityScheme>, value: &ConfiguredCredential) -> 
     };
     let secret = secret.reveal();
     Some(match (scheme, value) {
-        (Some(scheme), _) => Credential::fill(scheme, user, secret),
+        (Some(scheme), _) => return Credential::fill(scheme, user, secret),
         (None, ConfiguredCredential::Basic { .. }) => Credential::Basic {
             user: user.to_owned(),
             password: secret.to_owned(),

@@ -143,7 +143,11 @@ fn is_filled_by_security(security: &[Vec<SecurityScheme>], parameter: &Parameter
             SecurityKind::ApiKey(location, name) => {
                 parameter.location == *location && parameter.name == *name
             }
-            SecurityKind::Basic | SecurityKind::Bearer => false,
+            SecurityKind::Basic
+            | SecurityKind::Digest
+            | SecurityKind::Bearer
+            | SecurityKind::ClientCertificate
+            | SecurityKind::Other(_) => false,
         })
 }
 

@@ -1,4 +1,4 @@
-//! Which credentials an operation takes: apiKey, basic, and whatever is a bearer token.
+//! Which credentials an operation takes: apiKey, user and password, bearer token, certificate.
 //!
 //! What main-node cannot send by itself costs no operation: it is named in a note, and the
 //! owner may send it with `headers`.
@@ -6,35 +6,34 @@
 use crate::lower::report::Report;
 use crate::lower::spec::Spec;
 use crate::lower::tree::{Node, Position};
-use crate::operation::{Location, SecurityKind, SecurityScheme};
+use crate::operation::{Location, SecurityKind, SecurityScheme, TokenGrant};
 
-/// The alternatives of an operation, without the credentials that main-node cannot send.
+/// The alternatives of an operation; those that need `headers` are the last.
 pub fn security(spec: &Spec, operation: &Node, report: &mut Report) -> Vec<Vec<SecurityScheme>> {
     let declared = operation
         .get("security")
         .or_else(|| spec.root().get("security"));
     let mut complete: Vec<Vec<SecurityScheme>> = Vec::new();
-    let mut reduced: Vec<Vec<SecurityScheme>> = Vec::new();
+    let mut with_headers: Vec<Vec<SecurityScheme>> = Vec::new();
     let mut notes: Vec<(Position, String)> = Vec::new();
     for requirement in declared.map(Node::items).unwrap_or(&[]) {
         let mut schemes = Vec::new();
         let mut is_complete = true;
         for entry in requirement.entries() {
-            match scheme(spec, &entry.key) {
-                Ok(scheme) => schemes.push(scheme),
-                Err(unsupported) => {
-                    is_complete = false;
-                    notes.push((
-                        unsupported.place.unwrap_or(entry.place),
-                        format!("the security scheme {:?} {}", entry.key, unsupported.reason),
-                    ));
-                }
+            let (scheme, unsupported) = scheme(spec, &entry.key);
+            schemes.push(scheme);
+            if let Some(unsupported) = unsupported {
+                is_complete = false;
+                notes.push((
+                    unsupported.place.unwrap_or(entry.place),
+                    format!("the security scheme {:?} {}", entry.key, unsupported.reason),
+                ));
             }
         }
         let alternatives = if is_complete {
             &mut complete
         } else {
-            &mut reduced
+            &mut with_headers
         };
         if !alternatives.contains(&schemes) {
             alternatives.push(schemes);
@@ -45,12 +44,10 @@ pub fn security(spec: &Spec, operation: &Node, report: &mut Report) -> Vec<Vec<S
         for (place, message) in notes {
             report.note(spec.place(place), message);
         }
-        return reduced;
     }
+    complete.extend(with_headers);
     complete
 }
-
-const WITH_HEADERS: &str = "give its header with `headers` if the server wants one";
 
 /// A scheme that main-node cannot meet by itself.
 struct Unsupported {
@@ -59,7 +56,7 @@ struct Unsupported {
     reason: String,
 }
 
-fn scheme(spec: &Spec, name: &str) -> Result<SecurityScheme, Unsupported> {
+fn scheme(spec: &Spec, name: &str) -> (SecurityScheme, Option<Unsupported>) {
     let root = spec.root();
     let components = root
         .get("components")
@@ -68,17 +65,52 @@ fn scheme(spec: &Spec, name: &str) -> Result<SecurityScheme, Unsupported> {
         .into_iter()
         .flatten()
         .find_map(|it| it.get(name))
-        .and_then(|it| spec.resolve(it).ok())
-        .ok_or_else(|| Unsupported {
+        .and_then(|it| spec.resolve(it).ok());
+    let Some(node) = node else {
+        let scheme = SecurityScheme {
+            name: name.to_owned(),
+            kind: SecurityKind::Other(String::new()),
+            ..SecurityScheme::default()
+        };
+        let unsupported = Unsupported {
             place: None,
-            reason: format!("is not declared anywhere; {WITH_HEADERS}"),
-        })?;
-    let unsupported = |reason: String| Unsupported {
+            reason: "is not declared anywhere: send what the server wants with `headers`"
+                .to_owned(),
+        };
+        return (scheme, Some(unsupported));
+    };
+    let kind = kind(node, name);
+    let unsupported = match &kind {
+        SecurityKind::Other(http) if http.is_empty() => Some(format!(
+            "is of the unknown type {:?}: send what the server wants with `headers`",
+            node.text_of("type").unwrap_or("").trim()
+        )),
+        SecurityKind::Other(http) => Some(format!(
+            "is {http:?} authentication, which main-node does not do by itself: send it with \
+             headers = {{ Authorization = \"{http} …\" }}"
+        )),
+        _ => None,
+    };
+    let unsupported = unsupported.map(|reason| Unsupported {
         place: Some(node.place),
         reason,
+    });
+    let description =
+        crate::lower::values::first_sentence(node.text_of("description").unwrap_or(""), 100);
+    let scheme = SecurityScheme {
+        name: name.to_owned(),
+        kind,
+        description,
+        grants: grants(node),
+        discovery_url: web_address(node.text_of("openIdConnectUrl")).unwrap_or_default(),
     };
-    let text = |key: &str| node.text_of(key).unwrap_or("").trim().to_ascii_lowercase();
-    let kind = match (text("type").as_str(), text("scheme").as_str()) {
+    (scheme, unsupported)
+}
+
+fn kind(node: &Node, name: &str) -> SecurityKind {
+    let written = |key: &str| node.text_of(key).unwrap_or("").trim().to_owned();
+    let text = |key: &str| written(key).to_ascii_lowercase();
+    match (text("type").as_str(), text("scheme").as_str()) {
         ("apikey", _) => {
             let location = match text("in").as_str() {
                 "query" => Location::Query,
@@ -89,29 +121,42 @@ fn scheme(spec: &Spec, name: &str) -> Result<SecurityScheme, Unsupported> {
             SecurityKind::ApiKey(location, wire.trim().to_owned())
         }
         ("basic", _) | ("http", "basic") => SecurityKind::Basic,
+        ("http", "digest") => SecurityKind::Digest,
         ("http", "bearer") | ("oauth2" | "openidconnect" | "bearer", _) => SecurityKind::Bearer,
         ("http", "") => SecurityKind::Bearer,
-        ("http", other) => {
-            return Err(unsupported(format!(
-                "is {other:?} authentication, which main-node does not do by itself; {WITH_HEADERS}"
-            )));
-        }
-        ("mutualtls", _) => {
-            return Err(unsupported(
-                "is a client certificate, which main-node does not send".to_owned(),
-            ));
-        }
-        (other, _) => {
-            return Err(unsupported(format!(
-                "is of the unknown type {other:?}; {WITH_HEADERS}"
-            )));
-        }
-    };
-    let description =
-        crate::lower::values::first_sentence(node.text_of("description").unwrap_or(""), 100);
-    Ok(SecurityScheme {
-        name: name.to_owned(),
-        kind,
-        description,
-    })
+        ("http", _) => SecurityKind::Other(written("scheme")),
+        ("mutualtls", _) => SecurityKind::ClientCertificate,
+        _ => SecurityKind::Other(String::new()),
+    }
+}
+
+/// The grants of OAuth 2.0, of OpenAPI 3 and of Swagger 2. The flow with a browser gives a refresh
+/// token, which is renewed without one.
+fn grants(node: &Node) -> Vec<TokenGrant> {
+    const FLOWS: [(&str, &str); 5] = [
+        ("clientCredentials", "client_credentials"),
+        ("application", "client_credentials"),
+        ("password", "password"),
+        ("authorizationCode", "refresh_token"),
+        ("accessCode", "refresh_token"),
+    ];
+    let flows = node.get("flows");
+    let found = FLOWS.iter().filter_map(|(flow, grant)| {
+        let declared = match flows {
+            Some(flows) => flows.get(flow)?,
+            None => Some(node).filter(|it| it.text_of("flow") == Some(flow))?,
+        };
+        Some(TokenGrant {
+            grant: (*grant).to_owned(),
+            token_url: web_address(declared.text_of("tokenUrl"))?,
+        })
+    });
+    found.collect()
+}
+
+fn web_address(text: Option<&str>) -> Option<String> {
+    let text = text?.trim();
+    let is_web = text.starts_with("https://") || text.starts_with("http://");
+    let is_plain = !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    (is_web && is_plain).then(|| text.to_owned())
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::operation::{
     BodyEncoding, FieldStyle, Location, Method, Parameter, RequestBody, Response, SecurityKind,
-    SecurityScheme, Server, Style,
+    SecurityScheme, Server, Style, TokenGrant,
 };
 use crate::schema::{Literal, Property, Types};
 
@@ -21,6 +21,11 @@ fn everything() -> Description {
         name: text("key"),
         kind,
         description: text("a secret"),
+        grants: vec![TokenGrant {
+            grant: text("password"),
+            token_url: text("https://a.example/token?a=\"b\""),
+        }],
+        discovery_url: text("https://a.example/"),
     };
     let parameter = |location, style| Parameter {
         argument: text("a"),
@@ -67,6 +72,11 @@ fn everything() -> Description {
                 scheme(SecurityKind::Basic),
             ],
             vec![scheme(SecurityKind::Bearer)],
+            vec![
+                scheme(SecurityKind::Digest),
+                scheme(SecurityKind::ClientCertificate),
+                scheme(SecurityKind::Other(text("hoba"))),
+            ],
             Vec::new(),
         ],
         accept: text("application/json"),

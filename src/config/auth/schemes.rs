@@ -1,33 +1,13 @@
-//! OpenAPI security schemes: credentials by the names of schemes, and what an operation needs.
+//! OpenAPI security schemes: credentials by the names of schemes.
 
 use std::path::Path;
 
-use super::kinds::forms;
+use super::requirements::{SourceCredentials, needs};
 use super::{is_table, read_secret, read_single};
-use crate::config::problem::Severity;
 use crate::config::reader::TableEntry;
-use crate::config::types::{
-    Auth, AuthConfig, ConfiguredCredential, Header, SourceTarget, TokenCredential,
-};
+use crate::config::types::{Auth, ConfiguredCredential, TokenCredential};
 use crate::domain::token_placement::TokenPlacement;
-use crate::domain::toml_text::bare_or_quoted;
-use openapi::operation::{Location, Operation, SecurityKind, SecurityScheme, nearest};
-
-/// Reports a credential of a type that an operation does not accept.
-pub fn check_scheme(item: &TableEntry<'_>, auth: &AuthConfig, target: Option<&SourceTarget>) {
-    if let (Some(SourceTarget::Operation { operation, .. }), Some(credential)) =
-        (target, &auth.credential)
-        && !operation.security.is_empty()
-        && credential.has_standard_place()
-        && credential.scheme_of(operation).is_none()
-    {
-        item.problem(format!(
-            "{} needs auth = {}",
-            operation.id,
-            auth_forms(operation)
-        ));
-    }
-}
+use openapi::operation::{Operation, SecurityKind, SecurityScheme, nearest};
 
 /// Whether a security scheme of the operation has this name.
 pub fn is_scheme(operation: &Operation, name: &str) -> bool {
@@ -40,6 +20,7 @@ pub fn read_schemes(
     item: &TableEntry<'_>,
     operation: &'static Operation,
     directory: &Path,
+    others: SourceCredentials<'_>,
 ) -> Option<Auth> {
     let known: Vec<&'static SecurityScheme> = operation
         .security
@@ -52,110 +33,45 @@ pub fn read_schemes(
         let Some(scheme) = known.iter().find(|scheme| scheme.name == entry.key()) else {
             let names = known.iter().map(|scheme| scheme.name.as_str());
             entry.problem(format!(
-                "{} has no security scheme {:?}{}; expected {}, or {}",
+                "{} has no security scheme {:?}{}; {}",
                 operation.id,
                 entry.key(),
                 nearest(entry.key(), names)
                     .map_or(String::new(), |name| format!(" (did you mean {name:?}?)")),
-                forms(),
-                auth_forms(operation)
+                needs(operation)
             ));
             return None;
         };
-        let login = match scheme.kind {
-            SecurityKind::Basic => is_table(&entry)
+        let credential = match scheme.kind {
+            SecurityKind::Basic | SecurityKind::Digest => is_table(&entry)
                 .then(|| read_single(&entry, directory)?.credential)
                 .flatten(),
-            _ => read_secret(&entry).map(|token| {
+            SecurityKind::ClientCertificate | SecurityKind::Other(_) => {
+                entry.problem(needs(operation));
+                None
+            }
+            SecurityKind::ApiKey(..) | SecurityKind::Bearer => read_secret(&entry).map(|token| {
                 ConfiguredCredential::Token(TokenCredential {
                     token,
                     placement: TokenPlacement::Standard,
                 })
             }),
         };
-        match login {
-            Some(login) => credentials.push((*scheme, login)),
+        match credential {
+            Some(credential) => credentials.push((*scheme, credential)),
             None => is_complete = false,
         }
     }
     let has = |scheme: &SecurityScheme| credentials.iter().any(|(it, _)| it.name == scheme.name);
-    let is_enough = operation
-        .security
-        .iter()
-        .any(|schemes| schemes.len() == credentials.len() && schemes.iter().all(has));
+    let is_enough = operation.security.iter().any(|schemes| {
+        let named = schemes.iter().filter(|it| has(it)).count();
+        let is_met = |scheme: &SecurityScheme| has(scheme) || others.has_scheme(scheme);
+        named == credentials.len() && schemes.iter().all(is_met)
+    });
     if is_complete && !is_enough {
-        item.problem(format!(
-            "{} needs auth = {}",
-            operation.id,
-            auth_forms(operation)
-        ));
+        item.problem(needs(operation));
     }
     is_complete.then_some(Auth::Schemes(credentials))
-}
-
-/// Warns if an operation needs credentials and the source has none. Only a warning, because
-/// `headers` and `params` can carry credentials too, and a server may not require what its file
-/// declares.
-pub fn warn_missing_auth(
-    item: &TableEntry<'_>,
-    operation: &Operation,
-    headers: &[Header],
-    arguments: &[&str],
-) {
-    let names = |name: &str| headers.iter().any(|it| it.name.eq_ignore_ascii_case(name));
-    let is_filled = |scheme: &SecurityScheme| match &scheme.kind {
-        SecurityKind::ApiKey(Location::Header, name) => names(name),
-        SecurityKind::ApiKey(Location::Cookie, _) => names("cookie"),
-        SecurityKind::ApiKey(_, name) => arguments.contains(&name.as_str()),
-        SecurityKind::Basic | SecurityKind::Bearer => names("authorization"),
-    };
-    let mut ways = operation.security.iter();
-    if operation.security.is_empty() || ways.any(|schemes| schemes.iter().all(is_filled)) {
-        return;
-    }
-    let severity = if headers.is_empty() {
-        Severity::Problem
-    } else {
-        Severity::Note
-    };
-    item.remark(
-        severity,
-        format!(
-            "{} needs credentials and the source has none: add auth = {}",
-            operation.id,
-            auth_forms(operation)
-        ),
-    );
-}
-
-/// The forms of `auth` that an operation accepts, without duplicates.
-pub fn auth_forms(operation: &Operation) -> String {
-    let mut ways: Vec<String> = Vec::new();
-    for schemes in &operation.security {
-        let way = match schemes.as_slice() {
-            [] => continue,
-            [one] if one.kind == SecurityKind::Basic => "{ user = …, password = … }".to_owned(),
-            [_] => "{ token = … }".to_owned(),
-            several => {
-                let parts = several.iter().map(|scheme| {
-                    let value = match scheme.kind {
-                        SecurityKind::Basic => "{ user = …, password = … }",
-                        SecurityKind::Bearer | SecurityKind::ApiKey(..) => "…",
-                    };
-                    format!("{} = {value}", bare_or_quoted(&scheme.name))
-                });
-                format!("{{ {} }}", parts.collect::<Vec<_>>().join(", "))
-            }
-        };
-        if !ways.contains(&way) {
-            ways.push(way);
-        }
-    }
-    if ways.is_empty() {
-        "nothing".to_owned()
-    } else {
-        ways.join(" or ")
-    }
 }
 
 impl Auth {
@@ -186,46 +102,19 @@ impl Auth {
     }
 }
 
-impl ConfiguredCredential {
-    /// Whether it goes where an OpenAPI file says; `header` and `param` name another place.
-    fn has_standard_place(&self) -> bool {
-        match self {
-            ConfiguredCredential::Basic { .. } => true,
-            ConfiguredCredential::Token(token) => token.placement == TokenPlacement::Standard,
-        }
-    }
-
-    /// The scheme that this credential alone satisfies.
-    fn scheme_of(&self, operation: &'static Operation) -> Option<&'static SecurityScheme> {
-        let fits = |kind: &SecurityKind| match self {
-            ConfiguredCredential::Basic { .. } => *kind == SecurityKind::Basic,
-            ConfiguredCredential::Token(_) => {
-                self.has_standard_place() && *kind != SecurityKind::Basic
-            }
-        };
-        let singles = operation
-            .security
-            .iter()
-            .filter(|schemes| schemes.len() == 1);
-        singles
-            .flat_map(|schemes| schemes.iter())
-            .find(|scheme| fits(&scheme.kind))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::config::{Config, Environment, Overrides, read};
-    use openapi::operation::Api;
+    use crate::config::{Config, Environment, Overrides, Problem, Remark, Severity, read};
+    use openapi::operation::{Api, Location, TokenGrant};
 
     fn scheme(name: &str, kind: SecurityKind) -> SecurityScheme {
         SecurityScheme {
             name: name.to_owned(),
             kind,
-            description: String::new(),
+            ..SecurityScheme::default()
         }
     }
 
@@ -236,6 +125,21 @@ mod tests {
         let app = scheme("app.key", key("app", Location::Query));
         let login = scheme("login", SecurityKind::Basic);
         let oauth = scheme("oauth", SecurityKind::Bearer);
+        let grant = |grant: &str| TokenGrant {
+            grant: grant.to_owned(),
+            token_url: "https://a.example/token".to_owned(),
+        };
+        let with_grants = SecurityScheme {
+            grants: ["client_credentials", "password", "refresh_token"]
+                .map(grant)
+                .to_vec(),
+            ..oauth.clone()
+        };
+        let openid = SecurityScheme {
+            discovery_url: "https://a.example/.well-known/openid-configuration".to_owned(),
+            ..oauth.clone()
+        };
+        let other = |name: &str, http: &str| scheme(name, SecurityKind::Other(http.to_owned()));
         let operation = |id: &str, security| Operation {
             api: "vendor".to_owned(),
             id: id.to_owned(),
@@ -250,7 +154,18 @@ mod tests {
                     "together",
                     vec![vec![api_key.clone(), app], vec![api_key.clone(), login]],
                 ),
-                operation("either", vec![vec![api_key], vec![oauth], Vec::new()]),
+                operation(
+                    "either",
+                    vec![vec![api_key.clone()], vec![oauth], Vec::new()],
+                ),
+                operation("digest", vec![vec![scheme("login", SecurityKind::Digest)]]),
+                operation("grants", vec![vec![with_grants]]),
+                operation("openid", vec![vec![openid]]),
+                operation(
+                    "other",
+                    vec![vec![other("acct", "Token")], vec![other("x", "")]],
+                ),
+                operation("both", vec![vec![api_key, other("acct", "Token")]]),
             ],
             ..Api::default()
         }))
@@ -267,6 +182,17 @@ mod tests {
             let lines = problems.iter().map(ToString::to_string);
             lines.collect::<Vec<_>>().join("\n")
         })
+    }
+
+    /// What is remarked upon a source without `auth`, but with other options.
+    fn remarks(operation: &str, more: &str) -> Result<Vec<Remark>, Vec<Problem>> {
+        let text = format!(
+            "[[source]]\nname = \"vendor\"\noperation = \"{operation}\"\n\
+             base_url = \"http://vendor.local\"\n{more}\n"
+        );
+        let environment = Environment::new([]);
+        let config = read(&text, None, &Overrides::default(), environment, &[api()]);
+        Ok(config?.remarks)
     }
 
     /// The names of the satisfied schemes.
@@ -319,6 +245,12 @@ mod tests {
             ("either", r#"{ user = "me", password = "hush" }"#),
             ("either", r#"{ oauth = 5 }"#),
             ("either", r#""hush""#),
+            ("digest", r#"{ token = "hush" }"#),
+            ("grants", r#"{ user = "me", password = "hush" }"#),
+            ("openid", r#"{ user = "me", password = "hush" }"#),
+            ("other", r#"{ token = "hush" }"#),
+            ("other", r#"{ acct = "hush" }"#),
+            ("both", r#"{ token = "hush" }"#),
         ] {
             let found = config(operation, auth).expect_err("it is refused");
             assert!(!found.contains("hush"), "{found}");
@@ -328,7 +260,42 @@ mod tests {
     }
 
     #[test]
+    fn what_auth_and_headers_have_together_is_enough() {
+        for (operation, more) in [
+            (
+                "together",
+                r#"auth = { user = "me", password = "hush" }
+headers = { X-Api-Key = "hush" }"#,
+            ),
+            (
+                "together",
+                r#"auth = { login = { user = "me", password = "hush" } }
+headers = { X-Api-Key = "hush" }"#,
+            ),
+            ("digest", r#"auth = { user = "me", password = "hush" }"#),
+            (
+                "other",
+                r#"auth = { token = "hush", header = "Authorization: Token {token}" }"#,
+            ),
+            ("other", r#"headers = { Authorization = "Token hush" }"#),
+            (
+                "both",
+                r#"auth = { token = "hush" }
+headers = { Authorization = "Token hush" }"#,
+            ),
+            (
+                "both",
+                r#"headers = { X-Api-Key = "hush", Authorization = "Token hush" }"#,
+            ),
+        ] {
+            let remarks = remarks(operation, more).expect("it is valid");
+            assert_eq!(remarks, [], "{operation} {more}");
+        }
+    }
+
+    #[test]
     fn missing_credentials_are_reported() {
+        let mut messages = String::new();
         for (operation, more, expected) in [
             ("together", "", Some(Severity::Problem)),
             // Possibly what the server requires.
@@ -344,19 +311,20 @@ mod tests {
             ),
             // One alternative needs no credentials.
             ("either", "", None),
+            ("digest", "", Some(Severity::Problem)),
+            ("grants", "", Some(Severity::Problem)),
+            ("openid", "", Some(Severity::Problem)),
+            // Nobody knows what the server requires.
+            ("other", "", Some(Severity::Note)),
+            ("both", "", Some(Severity::Note)),
         ] {
-            let text = format!(
-                "[[source]]\nname = \"vendor\"\noperation = \"{operation}\"\n\
-                 base_url = \"http://vendor.local\"\n{more}\n"
-            );
-            let environment = Environment::new([]);
-            let config = read(&text, None, &Overrides::default(), environment, &[api()]);
-            let remarks = config.expect("it is valid").remarks;
+            let remarks = remarks(operation, more).expect("it is valid");
             let found = remarks.first().map(|it| it.severity);
             assert_eq!(found, expected, "{operation} {more}");
-            let all = "{ apiKey = …, \"app.key\" = … } or { apiKey = …, login = ";
-            let is_told = |it: &crate::config::Remark| it.problem.message.contains(all);
-            assert!(remarks.iter().all(is_told), "{remarks:?}");
+            if let Some(remark) = remarks.first() {
+                messages += &format!("== nothing of {operation}\n{}\n", remark.problem.message);
+            }
         }
+        crate::golden::check("auth-missing.txt", &messages);
     }
 }
