@@ -1,6 +1,10 @@
 //! Names of options in other programs, and what to write here instead.
 
-/// Names, the option that does it here, and what to write.
+mod credentials;
+
+use self::credentials::CREDENTIALS;
+
+/// Names, an option of the table that is meant, and what to write.
 type Names = (&'static [&'static str], &'static str, &'static str);
 
 /// Of keys that are computed from others.
@@ -33,7 +37,7 @@ const KEY_SETTINGS: &[&str] = &[
     "friendly_name",
 ];
 
-const NAMES: [Names; 53] = [
+const NAMES: &[Names] = &[
     (&COMPUTED, "show", DERIVED),
     (&COMPUTED, "max_change", DERIVED),
     (
@@ -164,54 +168,11 @@ const NAMES: [Names; 53] = [
         "write params = { NAME = \"…\" }",
     ),
     (
-        &["username", "password", "user", "login"],
-        "auth",
-        "write auth = { user = \"…\", password = \"…\" }",
-    ),
-    (
-        &[
-            "token",
-            "bearer",
-            "bearer_token",
-            "api_key",
-            "apikey",
-            "api_token",
-        ],
-        "auth",
-        "write auth = { token = \"…\" } (a Bearer token), or what the API wants as one of `headers` or \
-         `params`",
-    ),
-    (
-        &["authentication", "authorization", "credentials"],
-        "auth",
-        "write auth = { user = \"…\", password = \"…\" } or auth = { token = \"…\" }",
-    ),
-    (
         &["user_agent", "useragent"],
         "headers",
         "write headers = { User-Agent = \"…\" }",
     ),
     (&["accept"], "headers", "write headers = { Accept = \"…\" }"),
-    (
-        &["cookie", "cookies"],
-        "headers",
-        "write headers = { Cookie = \"…\" }",
-    ),
-    (
-        &[
-            "verify",
-            "verify_ssl",
-            "verify_tls",
-            "ssl_verify",
-            "tls_verify",
-            "insecure",
-            "insecure_skip_verify",
-            "tls_skip_verify",
-        ],
-        "fingerprint",
-        "the certificate of a server is always verified: for a device with a certificate of its own \
-         write fingerprint = \"sha256:…\", which `main-node check --online` prints",
-    ),
     (
         &[
             "proxy_user",
@@ -324,18 +285,6 @@ const NAMES: [Names; 53] = [
         "write password = \"…\"",
     ),
     (
-        &[
-            "bearer",
-            "bearer_token",
-            "api_key",
-            "apikey",
-            "key",
-            "access_token",
-        ],
-        "token",
-        "write token = \"…\"",
-    ),
-    (
         &["port", "bind", "bind_address"],
         "listen",
         "write listen = [\"0.0.0.0:8000\"]",
@@ -347,11 +296,47 @@ pub fn advice(name: &str, known: &[&str]) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('-', "_");
     let is_meant =
         |(names, option, _): &&Names| names.contains(&name.as_str()) && known.contains(option);
-    NAMES.iter().find(is_meant).map(|(_, _, advice)| *advice)
+    let all = CREDENTIALS.into_iter().chain([NAMES]).flatten();
+    all.into_iter().find(is_meant).map(|(_, _, advice)| *advice)
 }
 
 /// Values in other programs, and the one that is the same here.
-const VALUES: [(&[&str], &str); 13] = [
+const VALUES: [(&[&str], &str); 19] = [
+    (&["digest", "http_digest", "digest_auth", "md5"], "digest"),
+    (
+        &[
+            "basic",
+            "http_basic",
+            "basic_auth",
+            "client_secret_basic",
+            "header",
+        ],
+        "basic",
+    ),
+    (&["post", "client_secret_post", "form"], "body"),
+    (
+        &[
+            "client",
+            "application",
+            "clientcredentials",
+            "client-credentials",
+        ],
+        "client_credentials",
+    ),
+    (
+        &[
+            "authorization_code",
+            "authorizationcode",
+            "code",
+            "refresh",
+            "accesscode",
+        ],
+        "refresh_token",
+    ),
+    (
+        &["password_credentials", "resource_owner", "ropc"],
+        "password",
+    ),
     (
         &["jsonl", "jsonlines", "json_lines", "json-lines"],
         "ndjson",
@@ -396,7 +381,24 @@ mod tests {
         ];
         let record = ["at", "unit", "scale", "element_time", "aggregate"];
         let derived = ["formula", "increase", "avg_over_time", "over"];
-        let cases: [(&str, &[&str], Option<&str>); 14] = [
+        let auth = [
+            "user",
+            "password",
+            "scheme",
+            "token",
+            "header",
+            "param",
+            "grant",
+            "token_url",
+            "login",
+            "cookies",
+            "certificate",
+            "key",
+            "token_file",
+        ];
+        let login = ["url", "body", "form", "token", "token_header", "lifetime"];
+        let mail = ["host", "user", "password", "auth"];
+        let cases: [(&str, &[&str], Option<&str>); 29] = [
             ("decimals", &record, Some("[key.")),
             ("decimals", &derived, Some("[key.")),
             ("observed_at", &record, Some("option of the source")),
@@ -409,7 +411,22 @@ mod tests {
             ("json_path", &source, Some("[source.records]")),
             ("json_path", &record, Some("at = ")),
             ("username", &source, Some("auth = { user = ")),
-            ("username", &["user", "password"], Some("user = ")),
+            ("username", &mail, Some("user = ")),
+            ("username", &auth, Some("user = ")),
+            ("authentication", &source, Some("auth = { user = ")),
+            ("-u", &source, Some("auth = { user = ")),
+            ("bearer_token", &source, Some("auth = { token = ")),
+            ("tls_cert", &source, Some("auth = { certificate = ")),
+            ("oauth2", &source, Some("auth = { grant = ")),
+            ("cookies", &source, Some("auth = { login = ")),
+            ("insecure_skip_verify", &source, Some("fingerprint = ")),
+            ("type", &auth, Some("scheme = \"digest\"")),
+            ("client_cert", &auth, Some("certificate = ")),
+            ("insecure", &auth, Some("fingerprint = ")),
+            ("grant_type", &auth, Some("grant = ")),
+            ("bearer_token_file", &auth, Some("token_file = ")),
+            ("username", &login, Some("form = ")),
+            ("expires_in", &login, Some("lifetime = ")),
             ("scan_interval", &record, None),
         ];
         for (name, known, expected) in cases {
