@@ -68,7 +68,7 @@ fn agent(trust: Trust, stop: StopToken) -> Agent {
         .max_response_header_size(limits::RESPONSE_HEAD_BYTES)
         .proxy(None)
         .build();
-    let connector = ().chain(TcpConnector::default()).chain(Tls::new(trust));
+    let connector = ().chain(TcpConnector::default()).chain(Tls::new(trust, None));
     let resolver = AlertResolver {
         stop,
         system: DefaultResolver::default(),
@@ -182,11 +182,12 @@ fn describe_tls(error: &rustls::Error, host: &str, facts: TrustFacts) -> String 
     let context = TlsContext {
         host,
         has_ca_file: facts.has_ca_file,
+        has_client_certificate: false,
         options: facts.options,
     };
     let what = describe_tls_error(error, context);
     match facts.options.and_then(|options| pin_advice(error, options)) {
-        Some(advice) => format!("{what}. {advice}"),
+        Some([about, line]) => format!("{what}; {about} {line}"),
         None => what,
     }
 }

@@ -22,7 +22,7 @@ use super::sent_request::{RequestRecorder, SentRequest};
 use super::tcp::TcpConnector;
 use crate::limits;
 use crate::sys::sync::Mutex;
-use crate::sys::tls::{Tls, Trust, TrustSettings};
+use crate::sys::tls::{OwnServer, Tls, Trust, TrustSettings};
 
 /// HTTP settings of a source.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct TransportSettings {
     pub body_limit: u64,
     pub redirects: u32,
     pub trust: TrustSettings,
+    /// The source's own server: only it gets the client certificate of `trust`.
+    pub own_server: Option<OwnServer>,
     /// `http://host:port`; proxies of the environment are not used.
     pub proxy: Option<String>,
     /// Whether connections are used again.
@@ -51,6 +53,7 @@ impl Default for TransportSettings {
             body_limit: limits::BODY_BYTES,
             redirects: limits::REDIRECTS,
             trust: TrustSettings::default(),
+            own_server: None,
             proxy: None,
             keep_alive: true,
             user_agent: concat!("main-node/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -72,7 +75,7 @@ pub fn make_agent(
         })
         .chain(ConnectProxyConnector::default())
         .chain(TcpConnector(control.clone()))
-        .chain(Tls::new(trust.clone()));
+        .chain(Tls::new(trust.clone(), settings.own_server.clone()));
     let has_proxy = config.proxy().is_some();
     let connector = LenientConnector {
         connector: PoolingConnector {

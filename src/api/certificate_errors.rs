@@ -24,6 +24,7 @@ pub fn classify_tls(error: &rustls::Error, context: ErrorContext) -> Failure {
         let context = TlsContext {
             host: context.host,
             has_ca_file: context.has_ca_file,
+            has_client_certificate: context.has_client_certificate,
             options: Some(&TrustOptionNames::SOURCE),
         };
         Failure::new(Cause::Tls, tls::describe_tls_error(error, context))

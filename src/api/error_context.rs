@@ -23,5 +23,6 @@ pub struct ErrorContext<'a> {
     pub body_limit: u64,
     /// Whether the source has a `ca_file`.
     pub has_ca_file: bool,
+    pub has_client_certificate: bool,
     pub now: Moment,
 }

@@ -22,8 +22,8 @@ pub struct HttpExchange {
     pub headers: Vec<(String, String)>,
     /// Start of the request's body, secrets masked; empty without one.
     pub request_body: String,
-    /// The line that pins a certificate which was not accepted.
-    pub pin_advice: Option<String>,
+    /// About a certificate that was not accepted, and the line that pins it.
+    pub pin_advice: Option<[String; 2]>,
     /// None without a response.
     pub status: Option<u16>,
     /// Start of the body, secrets masked.
@@ -67,7 +67,7 @@ impl HttpExchange {
             Some(status) => format!("response: HTTP {status}{}", reason_phrase(status)),
             None => "no response".to_owned(),
         });
-        lines.extend(self.pin_advice.clone());
+        lines.extend(self.pin_advice.iter().flatten().cloned());
         if has_body && !self.body_start.is_empty() {
             lines.push(format!("response body begins: {}", shown(&self.body_start)));
         }

@@ -280,6 +280,7 @@ impl Transport {
             timeout: self.settings.timeout,
             body_limit: self.settings.body_limit,
             has_ca_file: self.settings.trust.ca_file.is_some(),
+            has_client_certificate: self.settings.trust.client_certificate.is_some(),
             now,
         }
     }

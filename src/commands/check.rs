@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use self::machine::{
-    clock, database, disk_space, listen_address, root_certificates, routes, secret_files,
+    client_certificates, clock, database, disk_space, listen_address, root_certificates, routes,
+    secret_files,
 };
 use super::{
     FAILED, installed_service, once, print_out, print_problems, suggest_sudo, switch_to_owner,
@@ -68,6 +69,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         secret_files(&config),
         root_certificates(),
     ]);
+    findings.extend(client_certificates(&config));
     findings.extend(config.listen.iter().map(|address| listen_address(*address)));
     findings.push(routes(&config));
     findings.extend(records_memory(&config));

@@ -308,7 +308,9 @@ source1: dns: the name meter.local cannot be resolved.
             pin_advice: None,
         };
         let none = HttpExchange {
-            pin_advice: Some("fingerprint = \"sha256:AB\" pins it".to_owned()),
+            pin_advice: Some(
+                ["its certificate:", "fingerprint = \"sha256:AB\""].map(str::to_owned),
+            ),
             status: None,
             request_body: String::new(),
             body_start: String::new(),
@@ -320,7 +322,7 @@ source1: dns: the name meter.local cannot be resolved.
             format!(
                 "{head}  body: {{\"from\":\"***\"}}\n  response: HTTP 200 OK\n  response body begins: \
                  <html>log in\n\
-                 {head}  no response\n  fingerprint = \"sha256:AB\" pins it\n"
+                 {head}  no response\n  its certificate:\n  fingerprint = \"sha256:AB\"\n"
             )
         );
         assert_eq!(

@@ -4,6 +4,7 @@
 //! (`kinds`) says which of them belong together.
 
 mod accounts;
+mod client_certificate;
 mod kinds;
 mod options;
 mod password;
@@ -107,6 +108,7 @@ fn read_auth_options(
 ) -> Result<AuthConfig, Reported> {
     let mut auth = AuthConfig::default();
     read_options(&OPTIONS, table, directory, &mut auth);
+    auth.client_certificate = client_certificate::read(table, directory)?;
     auth.credential = read_credential(table, directory)?;
     Ok(auth)
 }
@@ -183,6 +185,7 @@ pub fn auth_as_toml(auth: &Auth) -> String {
                 }
                 let auth = AuthConfig {
                     credential: Some(credential.clone()),
+                    ..AuthConfig::default()
                 };
                 let options = options_as_toml(&OPTIONS, &auth).join(", ");
                 format!("{name} = {{ {options} }}")

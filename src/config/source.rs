@@ -99,7 +99,11 @@ fn read_source(
     let method = read_method(&mut table, target.as_ref(), &draft.source.headers);
     set(&mut draft.source.method, method);
     read_credentials(&mut table, inputs, target.as_ref(), &mut draft.source);
-    check_fingerprint(&mut table, target.as_ref(), &draft.source);
+    if let Some(Auth::Any(auth)) = &draft.source.auth {
+        let certificate = auth.client_certificate.clone();
+        draft.source.trust.client_certificate = certificate;
+    }
+    check_encryption(&mut table, target.as_ref(), &draft.source);
     if let Some(SourceTarget::Follow { .. }) = target {
         note_ignored_options(&mut table);
     }
@@ -209,8 +213,9 @@ fn read_credentials(
     }
 }
 
-/// A fingerprint is compared with a certificate: of the server, or of an `https://` proxy.
-fn check_fingerprint(
+/// Options that need TLS: a fingerprint is compared with the certificate of the server or of an
+/// `https://` proxy, and a client certificate is for the server.
+fn check_encryption(
     table: &mut TableReader<'_>,
     target: Option<&SourceTarget>,
     source: &SourceConfig,
@@ -218,6 +223,14 @@ fn check_fingerprint(
     let is_plain = target
         .and_then(SourceTarget::uri)
         .is_some_and(|uri| uri.scheme_str() == Some("http"));
+    if let Some(entry) = table.get("auth")
+        && is_plain
+        && source.trust.client_certificate.is_some()
+    {
+        let message =
+            "the client certificate needs TLS: write https:// in the address of this source";
+        entry.problem(message);
+    }
     let proxy = source.proxy.as_deref().unwrap_or_default();
     if let Some(entry) = table.get("fingerprint")
         && is_plain

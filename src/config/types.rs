@@ -24,7 +24,7 @@ use crate::domain::quota::Quota;
 use crate::domain::redact::Secrets;
 use crate::domain::token_placement::TokenPlacement;
 use crate::limits;
-use crate::sys::tls::TrustSettings;
+use crate::sys::tls::{ClientCertificateFiles, TrustSettings};
 use openapi::operation::{Argument, Operation, SecurityScheme};
 
 /// Default of `backup_keep`.
@@ -82,6 +82,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// Files of the client certificates of all sources, each once.
+    pub fn client_certificates(&self) -> BTreeSet<&ClientCertificateFiles> {
+        let sources = self.sources.iter();
+        sources
+            .filter_map(|it| it.trust.client_certificate.as_ref())
+            .collect()
+    }
+
     /// The defaults of all options.
     pub fn with_defaults(file: Option<PathBuf>, name: String) -> Config {
         Config {
@@ -356,6 +364,8 @@ pub struct Account {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuthConfig {
     pub credential: Option<ConfiguredCredential>,
+    /// The TLS client certificate.
+    pub client_certificate: Option<ClientCertificateFiles>,
 }
 
 /// Credentials of a source; the OpenAPI file declares where they are sent.

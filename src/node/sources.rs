@@ -12,7 +12,7 @@ use crate::api::fetcher::{Fetcher, SourceSettings};
 use crate::api::origin;
 use crate::config::{Config, SourceConfig, SourceTarget};
 use crate::sys::clock::Clock;
-use crate::sys::tls::TrustSettings;
+use crate::sys::tls::{OwnServer, TrustSettings};
 
 /// A fetcher per source, in the configuration's order. `Err` names the source that cannot be
 /// fetched, and what to change.
@@ -83,6 +83,7 @@ fn fetcher(
             body_limit: source.body_bytes,
             redirects: source.redirects,
             trust: source.trust.clone(),
+            own_server: source.target.uri().and_then(|uri| OwnServer::of(&uri)),
             proxy: source.proxy.clone(),
             keep_alive: source.keep_alive,
             pool,

@@ -4,6 +4,7 @@
 //! are.
 
 mod certificate;
+mod client_certificate;
 mod describe;
 mod fingerprint;
 mod roots;
@@ -17,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use ureq::Error;
+use ureq::http::Uri;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
     TransportAdapter,
@@ -24,6 +26,7 @@ use ureq::unversioned::transport::{
 
 use super::host_address;
 
+pub use self::client_certificate::ClientCertificateFiles;
 pub use self::describe::{TlsContext, TrustOptionNames, describe_tls_error, pin_advice};
 pub use self::fingerprint::CertificateFingerprint;
 pub use self::roots::system_roots;
@@ -34,23 +37,50 @@ pub use self::verifier::{RejectedCertificate, RejectionReason};
 #[derive(Debug)]
 pub struct Tls {
     trust: Trust,
-    config: OnceLock<Arc<ClientConfig>>,
+    /// Which server gets the client certificate: that which was configured, no other.
+    own_server: Option<OwnServer>,
+    /// With the client certificate, if there is one, and without.
+    for_own_server: OnceLock<Arc<ClientConfig>>,
+    for_others: OnceLock<Arc<ClientConfig>>,
+}
+
+/// Host, in lower case, and port of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnServer(String, u16);
+
+impl OwnServer {
+    /// The server of a URL; of `http://` with the usual port that of `https://`, to which it may lead.
+    pub fn of(uri: &Uri) -> Option<OwnServer> {
+        let port = match host_address::port(uri) {
+            80 if uri.scheme_str() == Some("http") => 443,
+            port => port,
+        };
+        Some(OwnServer(uri.host()?.to_ascii_lowercase(), port))
+    }
 }
 
 impl Tls {
-    pub fn new(trust: Trust) -> Tls {
+    pub fn new(trust: Trust, own_server: Option<OwnServer>) -> Tls {
         Tls {
             trust,
-            config: OnceLock::new(),
+            own_server,
+            for_own_server: OnceLock::new(),
+            for_others: OnceLock::new(),
         }
     }
 
-    fn config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
-        Ok(match self.config.get() {
+    fn config(&self, uri: &Uri) -> Result<Arc<ClientConfig>, rustls::Error> {
+        let is_own = self.own_server.is_some() && OwnServer::of(uri) == self.own_server;
+        let kept = if is_own {
+            &self.for_own_server
+        } else {
+            &self.for_others
+        };
+        Ok(match kept.get() {
             Some(config) => config.clone(),
             None => {
-                let made = self.trust.client_config()?;
-                self.config.get_or_init(|| made).clone()
+                let made = self.trust.client_config(is_own)?;
+                kept.get_or_init(|| made).clone()
             }
         })
     }
@@ -75,7 +105,7 @@ impl<In: Transport> Connector<In> for Tls {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned());
         let name = name.map_err(|_| Error::Tls("the host's name can be in no certificate"))?;
-        let mut connection = ClientConnection::new(self.config()?, name)?;
+        let mut connection = ClientConnection::new(self.config(details.uri)?, name)?;
         let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
         socket.set_timeout(details.timeout);
         connection.complete_io(&mut socket)?;

@@ -187,7 +187,7 @@ fn run(
 /// TLS with main-node's root certificates: mail-send's builder fails where the system has none.
 fn connector(account: &SmtpAccount) -> Result<TlsConnector, String> {
     let trust = Trust::of(&account.trust).map_err(|why| format!("ca_file {why}"))?;
-    let config = trust.client_config();
+    let config = trust.client_config(false);
     let config = config.map_err(|error| format!("TLS cannot be set up: {error}"))?;
     Ok(TlsConnector::from(config))
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use base64::Engine as _;
 use rustls::pki_types::CertificateDer;
+use rustls::server::WebPkiClientVerifier;
 
 use super::super::agent::TransportSettings;
 use super::super::fault_server::{AfterResponse, FaultServer, send};
@@ -20,7 +21,7 @@ use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::golden;
 use crate::sys::clock::{Clock, ManualClock};
-use crate::sys::tls::{CertificateFingerprint, TrustSettings};
+use crate::sys::tls::{CertificateFingerprint, ClientCertificateFiles, OwnServer, TrustSettings};
 
 struct TestCertificate {
     config: Arc<rustls::ServerConfig>,
@@ -45,6 +46,15 @@ fn parameters(name: &str, years: (i32, i32)) -> rcgen::CertificateParams {
 
 /// A server's certificate, issued by a CA of its own.
 fn certify(name: &str, years: (i32, i32)) -> TestCertificate {
+    certify_for(name, years, None)
+}
+
+/// With `client`, the server requires that certificate of its clients.
+fn certify_for(
+    name: &str,
+    years: (i32, i32),
+    client: Option<&CertificateDer<'static>>,
+) -> TestCertificate {
     let (key, ca_key) = [(); 2]
         .map(|()| rcgen::KeyPair::generate().expect("a key"))
         .into();
@@ -56,11 +66,20 @@ fn certify(name: &str, years: (i32, i32)) -> TestCertificate {
     let own = own.expect("a certificate").der().clone();
     let der = rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let clients = client.map(|client| {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(client.clone()).expect("a certificate");
+        let builder =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        builder.build().expect("a good configuration")
+    });
+    let clients = clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth);
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| {
             let chain = vec![own.clone()];
-            builder.with_no_client_auth().with_single_cert(chain, der)
+            let builder = builder.with_client_cert_verifier(clients);
+            builder.with_single_cert(chain, der)
         })
         .expect("a good configuration");
     TestCertificate {
@@ -103,6 +122,7 @@ impl Trusted {
         TrustSettings {
             ca_file: text.map(|_| file.to_owned()),
             fingerprints: fingerprint.into_iter().collect(),
+            client_certificate: None,
         }
     }
 }
@@ -234,8 +254,9 @@ fn certificates_are_verified_and_a_ca_file_is_trusted() {
         let [exchange] = &fetcher.exchanges()[..] else {
             panic!("{name}: one request was tried");
         };
-        let advice = exchange.pin_advice.clone().unwrap_or_default();
-        assert_eq!(advice.contains(&found), !is_good, "{name}: {advice}");
+        let advice = exchange.lines(false).concat();
+        let line = format!("fingerprint = \"{found}\"");
+        assert_eq!(advice.ends_with(&line), !is_good, "{name}: {advice}");
         let served = !server.server.heads.lock().expect("not poisoned").is_empty();
         assert_eq!(
             served, is_good,
@@ -354,4 +375,60 @@ fn the_end_of_tls_marks_the_end_of_a_body() {
     let fetched = fetched.expect("readable");
     assert_eq!(fetched.body, b"a,b\n1,2");
     assert!(fetched.is_end_marked);
+}
+
+#[test]
+fn only_the_own_server_gets_the_client_certificate() {
+    let scratch = ScratchFile::new("client-certificate");
+    let made = rcgen::generate_simple_self_signed(["node.example".to_owned()]);
+    let client = made.expect("a certificate");
+    let file = scratch.0.join("client.pem");
+    let text = client.cert.pem() + &client.signing_key.serialize_pem();
+    std::fs::write(&file, text).expect("a writable directory");
+    let certified =
+        [(); 3].map(|()| certify_for("127.0.0.1", (2020, 2120), Some(client.cert.der())));
+    let fingerprints: Vec<_> = certified.iter().map(TestCertificate::fingerprint).collect();
+    let [own, redirecting, other] = certified.map(|it| it.config);
+
+    let own = FaultServer::start_tls(script(vec![sends(good_response())]), own);
+    let other = FaultServer::start_tls(script(vec![sends(good_response())]), other);
+    let target = other.address;
+    let redirecting = FaultServer::start_tls(
+        Arc::new(move |_, wire, _| {
+            let head = format!("HTTP/1.1 302 Found\r\nLocation: https://{target}/\r\n");
+            send(wire, &(head + "Content-Length: 0\r\n\r\n"));
+            AfterResponse::Close
+        }),
+        redirecting,
+    );
+    let fetch = |server: &FaultServer, has_certificate: bool| {
+        let url = format!("https://{}/", server.address);
+        let uri = url.parse().expect("a URL");
+        let settings = TransportSettings {
+            trust: TrustSettings {
+                fingerprints: fingerprints.clone(),
+                client_certificate: has_certificate.then(|| ClientCertificateFiles {
+                    certificate: file.clone(),
+                    key: None,
+                }),
+                ..TrustSettings::default()
+            },
+            own_server: OwnServer::of(&uri),
+            ..long_timeout()
+        };
+        let mut fetcher = fetcher(get_url(&url), settings, clock_at_noon());
+        match fetcher.fetch_once().expect("not cancelled").outcome {
+            FetchOutcome::Failed { failure, .. } => Some(failure.detail),
+            _ => None,
+        }
+    };
+    assert_eq!(fetch(&own, true), None);
+    let without = fetch(&own, false).expect("it is required");
+    assert!(
+        without.contains("set `certificate` and `key` in `auth`"),
+        "{without}"
+    );
+    let redirected = fetch(&redirecting, true).expect("the other one gets none");
+    assert!(redirected.contains(&target.to_string()), "{redirected}");
+    assert!(redirected.contains("requires"), "{redirected}");
 }

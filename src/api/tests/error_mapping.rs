@@ -20,6 +20,7 @@ fn context(part: ResponsePart, has_ca_file: bool) -> ErrorContext<'static> {
         timeout: Duration::from_secs(30),
         body_limit: limits::BODY_BYTES,
         has_ca_file,
+        has_client_certificate: has_ca_file,
         now: clock_at_noon().now(),
     }
 }
@@ -289,6 +290,7 @@ fn each_system_and_library_error_has_one_cause() {
         timeout: Duration::from_secs(30),
         body_limit: limits::BODY_BYTES,
         has_ca_file: false,
+        has_client_certificate: false,
         now: clock_at_noon().now(),
     };
     use ResponsePart::{Body, Head};

@@ -21,7 +21,7 @@ use crate::monitor::http::listener::bind;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk;
 use crate::sys::os_error::reason;
-use crate::sys::tls::system_roots;
+use crate::sys::tls::{ClientCertificateFiles, system_roots};
 
 /// `made_at_start` is the directory that systemd creates when the service starts.
 pub fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
@@ -148,6 +148,9 @@ pub fn secret_files(config: &Config) -> Finding {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         is_password(path) || text.lines().any(holds_a_secret)
     };
+    let keys = config.client_certificates();
+    let keys: Vec<&Path> = keys.iter().map(|it| it.key_file()).collect();
+    let has_secrets = |path: &Path| keys.contains(&path) || has_secrets(path);
     let is_open = |path: &Path| {
         let metadata = std::fs::metadata(path);
         metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
@@ -156,6 +159,7 @@ pub fn secret_files(config: &Config) -> Finding {
     let open: Vec<String> = files
         .into_iter()
         .flatten()
+        .chain(keys.iter().copied())
         .filter(|path| is_open(path) && has_secrets(path))
         .map(|path| path.display().to_string())
         .collect();
@@ -167,6 +171,33 @@ pub fn secret_files(config: &Config) -> Finding {
             open.join(" ")
         )),
     }
+}
+
+/// Client certificates that are not valid today, if this machine knows the day.
+pub fn client_certificates(config: &Config) -> Vec<Finding> {
+    let now = SystemClock::new().now();
+    let today = &now.wall.to_string()[..10];
+    let finding = |files: &&ClientCertificateFiles| {
+        let dates = files.dates()?;
+        let file = files.certificate.display();
+        if *dates.not_after < *today {
+            return Some(Problem(format!(
+                "the client certificate {file} expired on {}: get a new one from whoever issued it",
+                dates.not_after
+            )));
+        }
+        (*dates.not_before > *today).then(|| {
+            Problem(format!(
+                "the client certificate {file} is valid from {} on, and it is {today} here",
+                dates.not_before
+            ))
+        })
+    };
+    let certificates = config.client_certificates();
+    let certificates = certificates
+        .iter()
+        .filter(|_| now.trust != ClockTrust::Untrusted);
+    certificates.filter_map(finding).collect()
 }
 
 /// Whether a line of TOML or `.env` has a secret itself, not the name of a variable or file.

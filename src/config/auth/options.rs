@@ -3,7 +3,7 @@
 //! Those of a credential are read together, by its kind (`kinds`).
 
 use crate::config::option::read_quota;
-use crate::config::section::{ConfigOption, text, with_others};
+use crate::config::section::{ConfigOption, path, text, with_others};
 use crate::config::types::{
     Account, AuthConfig, ConfiguredCredential, PasswordScheme, TokenCredential,
 };
@@ -14,7 +14,7 @@ use super::token::{print_header, print_param};
 
 type AuthOption = ConfigOption<AuthConfig>;
 
-pub static OPTIONS: [AuthOption; 6] = [
+pub static OPTIONS: [AuthOption; 8] = [
     AuthOption::new(
         "user",
         "text",
@@ -74,6 +74,24 @@ pub static OPTIONS: [AuthOption; 6] = [
         "The query parameter in which the token is sent, instead of a header.",
         with_others,
         |auth| print_param(&token(auth)?.placement),
+    ),
+    AuthOption::new(
+        "certificate",
+        "file",
+        "none",
+        "\"client.pem\"",
+        "PEM file with the TLS client certificate that the server requires (mutual TLS), behind it those of intermediate CAs. May stand beside any credential, or alone. Only the source's own server gets it, never one that a redirect leads to.",
+        with_others,
+        |auth| path(&auth.client_certificate.as_ref()?.certificate),
+    ),
+    AuthOption::new(
+        "key",
+        "file",
+        "none (the key is in `certificate`)",
+        "\"client.key\"",
+        "PEM file with the private key of `certificate`, without a passphrase (PKCS#8, PKCS#1 or SEC1).",
+        with_others,
+        |auth| path(auth.client_certificate.as_ref()?.key.as_deref()?),
     ),
 ];
 

@@ -146,6 +146,7 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[derived.NAME]", _) => vec![("formula", "\"a + b\"")],
         ("[auth.NAME]", "quota" | "header" | "param") => vec![("token", "\"t\"")],
         ("[auth.NAME]", "scheme") => vec![("user", "\"u\""), ("password", "\"p\"")],
+        ("[auth.NAME]", "key") => vec![("certificate", "\"client.pem\"")],
         ("[auth.NAME]", _) => vec![("quota", "\"1/day\"")],
         ("[alert]", "webhook_format" | "webhook_ca_file" | "webhook_fingerprint") => {
             vec![("webhook", "\"https://a.example/x\"")]
@@ -202,7 +203,10 @@ fn document(heading: &str, pairs: &Pairs) -> String {
             let options = pairs.join(", ");
             format!("{SOURCE}[source.records]\n\"t.{{id}}\" = {{ {options} }}\n")
         }
-        "[auth.NAME]" => format!("{SOURCE}auth = \"a\"\n[auth.a]\n{lines}"),
+        "[auth.NAME]" => {
+            let source = SOURCE.replace("http:", "https:");
+            format!("{source}auth = \"a\"\n[auth.a]\n{lines}")
+        }
         "[key.NAME]" => format!("{SOURCE}[key.temperature]\n{lines}"),
         "[derived.NAME]" => format!("{SOURCE}[derived.house]\n{lines}"),
         "[alert.source.NAME]" => format!("{SOURCE}[alert.source.meter]\n{lines}"),

@@ -56,6 +56,14 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
     for name in ["password", "smtp-password", "home-ca.pem"] {
         std::fs::write(directory.join(name), "hush\n").expect("a file can be written");
     }
+    if example.contains("client.pem") {
+        let made = rcgen::generate_simple_self_signed(["node.example".to_owned()]);
+        let made = made.expect("a certificate");
+        let key = made.signing_key.serialize_pem();
+        for (name, text) in [("client.pem", made.cert.pem() + &key), ("client.key", key)] {
+            std::fs::write(directory.join(name), text).expect("a file can be written");
+        }
+    }
     let own = [
         "METER_TOKEN",
         "METER_PASSWORD",

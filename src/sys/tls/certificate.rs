@@ -109,7 +109,7 @@ impl PublicKey {
 }
 
 impl CertificateFields {
-    fn read(der: &[u8]) -> Option<CertificateFields> {
+    pub fn read(der: &[u8]) -> Option<CertificateFields> {
         let mut certificate = DerReader(DerReader(der).expect(SEQUENCE)?);
         let mut fields = DerReader(certificate.expect(SEQUENCE)?);
         let mut element = fields.next()?;

@@ -4,7 +4,6 @@
 
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
-use super::certificate::ServerCertificate;
 use super::verifier::{RejectedCertificate, RejectionReason};
 use crate::limits;
 
@@ -14,6 +13,7 @@ pub struct TlsContext<'a> {
     /// The server, as the message names it.
     pub host: &'a str,
     pub has_ca_file: bool,
+    pub has_client_certificate: bool,
     /// The options that say whom to trust; none where there are none.
     pub options: Option<&'static TrustOptionNames>,
 }
@@ -25,6 +25,8 @@ pub struct TrustOptionNames {
     pub fingerprint: &'static str,
     /// How the name of the server is changed.
     pub name: &'static str,
+    /// Where a client certificate is configured, if it can be.
+    pub client_certificate: Option<&'static str>,
 }
 
 impl TrustOptionNames {
@@ -32,15 +34,18 @@ impl TrustOptionNames {
         ca_file: "ca_file",
         fingerprint: "fingerprint",
         name: "write that name in the URL",
+        client_certificate: Some("`certificate` and `key` in `auth`"),
     };
     pub const MAIL: TrustOptionNames = TrustOptionNames {
         name: "set `host` to the name that it is for",
+        client_certificate: None,
         ..TrustOptionNames::SOURCE
     };
     pub const WEBHOOK: TrustOptionNames = TrustOptionNames {
         ca_file: "webhook_ca_file",
         fingerprint: "webhook_fingerprint",
         name: "write that name in `webhook`",
+        client_certificate: None,
     };
 }
 
@@ -123,6 +128,7 @@ fn describe_untrusted(problem: &CertificateError, context: TlsContext<'_>) -> St
         ca_file,
         fingerprint,
         name,
+        ..
     } = options;
     match problem {
         CertificateError::UnknownIssuer if context.has_ca_file => format!(
@@ -145,7 +151,7 @@ fn describe_untrusted(problem: &CertificateError, context: TlsContext<'_>) -> St
             )
         }
         CertificateError::Revoked | CertificateError::BadSignature => what,
-        _ => format!("{what}; or pin it with `{fingerprint}`"),
+        _ => format!("{what}, or pin it with `{fingerprint}`"),
     }
 }
 
@@ -178,12 +184,10 @@ fn describe_certificate_error(problem: &CertificateError) -> String {
             "is not meant for a server: make one with the extended key usage serverAuth"
         }
         CertificateError::Other(_) if mentions(problem, "CaUsedAsEndEntity") => {
-            "is a CA's (CA:TRUE), which is trusted only if it is pinned; make one that says \
-             CA:FALSE"
+            "is a CA's (CA:TRUE), which no server may use: make one that says CA:FALSE"
         }
         CertificateError::Other(_) if mentions(problem, "UnsupportedCertVersion") => {
-            "is of an old form (X.509 version 1), which is trusted only if it is pinned; make one \
-             of version 3"
+            "is of an old form (X.509 version 1): make one of version 3"
         }
         // rustls has several variants for this, some of them to be removed.
         _ if mentions(problem, "Unsupported") => {
@@ -238,12 +242,36 @@ fn describe_tls_alert(alert: AlertDescription, context: TlsContext<'_>) -> Strin
         }
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => format!(
             "{host} and this node have no TLS cipher in common: those of the server are no longer \
-             safe, or it requires a client certificate; newer firmware may have others"
+             safe, its key is on another curve than P-256 and P-384, or it requires {}; newer \
+             firmware may have others",
+            required_certificate(context)
         ),
-        AlertDescription::CertificateRequired | AlertDescription::BadCertificate => format!(
-            "{host} requires a client certificate (mutual TLS), which main-node does not support: \
-             switch that off for this URL, or use another one"
-        ),
+        AlertDescription::CertificateRequired => {
+            format!("{host} requires {}", required_certificate(context))
+        }
+        AlertDescription::BadCertificate if !context.has_client_certificate => {
+            format!("{host} requires {}", required_certificate(context))
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::DecryptError
+            if context.has_client_certificate =>
+        {
+            format!(
+                "{host} does not accept the client certificate in `certificate`{}: the CA that it \
+                 trusts has to issue one",
+                match alert {
+                    AlertDescription::CertificateRevoked => " (revoked)",
+                    AlertDescription::CertificateExpired => " (expired)",
+                    AlertDescription::UnknownCA => " (unknown issuer)",
+                    _ => "",
+                }
+            )
+        }
         AlertDescription::UnrecognisedName => {
             format!("{host} has no site of that name: use the name in its certificate")
         }
@@ -255,22 +283,35 @@ fn describe_tls_alert(alert: AlertDescription, context: TlsContext<'_>) -> Strin
     }
 }
 
-/// The certificate that was not accepted, and the line that pins it; nothing where pinning it does not
-/// help.
-pub fn pin_advice(error: &rustls::Error, options: &TrustOptionNames) -> Option<String> {
-    let RejectedCertificate { reason, presented } = RejectedCertificate::find(error)?;
-    match reason {
-        RejectionReason::ShortRsaKey(_) | RejectionReason::NotItsKey => None,
-        RejectionReason::Untrusted(_) | RejectionReason::OtherFingerprint(_) => {
-            Some(pin_line(presented, options))
+/// What a server requires that gets no client certificate, or another one.
+fn required_certificate(context: TlsContext<'_>) -> String {
+    let option = context.options.and_then(|it| it.client_certificate);
+    match option {
+        _ if context.has_client_certificate => {
+            "another client certificate than that in `certificate`".to_owned()
+        }
+        Some(option) => format!("a client certificate (mutual TLS): set {option}"),
+        None => {
+            "a client certificate (mutual TLS), which main-node does not have there: switch that \
+                 off for this address, or use another one"
+                .to_owned()
         }
     }
 }
 
-fn pin_line(presented: &ServerCertificate, options: &TrustOptionNames) -> String {
-    format!(
-        "{} = \"{}\" pins the certificate that was presented ({presented}): compare it with the \
-         device's own before you write it",
-        options.fingerprint, presented.fingerprint
-    )
+/// What the certificate is that was not accepted, and the line that pins it; nothing where pinning it
+/// does not help.
+pub fn pin_advice(error: &rustls::Error, options: &TrustOptionNames) -> Option<[String; 2]> {
+    let RejectedCertificate { reason, presented } = RejectedCertificate::find(error)?;
+    match reason {
+        RejectionReason::ShortRsaKey(_) | RejectionReason::NotItsKey => None,
+        RejectionReason::Untrusted(_) | RejectionReason::OtherFingerprint(_) => Some([
+            format!(
+                "its certificate: {presented}. To pin it, compare this fingerprint with the device's \
+                 own (in a browser behind the padlock, as SHA-256; on the device: openssl x509 -noout \
+                 -fingerprint -sha256 -in CERTIFICATE), then write:"
+            ),
+            format!("{} = \"{}\"", options.fingerprint, presented.fingerprint),
+        ]),
+    }
 }

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::client_certificate::ClientCertificateFiles;
 use super::fingerprint::CertificateFingerprint;
 use super::roots::system_roots;
 use super::verifier::CertificateVerifier;
@@ -22,6 +24,8 @@ pub struct TrustSettings {
     pub ca_file: Option<PathBuf>,
     /// Certificates that are trusted whatever their issuer, name and dates.
     pub fingerprints: Vec<CertificateFingerprint>,
+    /// What this node presents itself.
+    pub client_certificate: Option<ClientCertificateFiles>,
 }
 
 /// Certificates to trust.
@@ -31,6 +35,7 @@ pub struct Trust {
     fingerprints: Arc<[CertificateFingerprint]>,
     /// Of the certificates in the configured file.
     own: Arc<[CertificateFingerprint]>,
+    client_certificate: Option<ClientCertificateFiles>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,15 +59,20 @@ impl Trust {
             None if settings.fingerprints.is_empty() => (TrustedRoots::System, Vec::new()),
             None => (TrustedRoots::None, Vec::new()),
         };
+        if let Some(files) = &settings.client_certificate {
+            files.load().map_err(|error| error.to_string())?;
+        }
         Ok(Trust {
             roots,
             fingerprints: settings.fingerprints.clone().into(),
             own: own.into(),
+            client_certificate: settings.client_certificate.clone(),
         })
     }
 
-    /// Each config has its own session cache, so that a new one starts without sessions.
-    pub fn client_config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+    /// Each config has its own session cache, so that a new one starts without sessions. `is_known`:
+    /// whether the server may see the client certificate.
+    pub fn client_config(&self, is_known: bool) -> Result<Arc<ClientConfig>, rustls::Error> {
         let roots = match &self.roots {
             TrustedRoots::System => Some(system_roots().store),
             TrustedRoots::Only(roots) => Some(roots.clone()),
@@ -80,12 +90,19 @@ impl Trust {
             own: self.own.clone(),
             algorithms: provider.signature_verification_algorithms,
         };
-        let config = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        Ok(Arc::new(config))
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let files = self.client_certificate.as_ref().filter(|_| is_known);
+        Ok(Arc::new(match files {
+            None => builder.with_no_client_auth(),
+            Some(files) => {
+                let loaded = files.load();
+                let loaded = loaded.map_err(|error| rustls::Error::General(error.to_string()))?;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(loaded)))
+            }
+        }))
     }
 }
 
@@ -133,7 +150,7 @@ mod tests {
         let TrustedRoots::Only(roots) = &trust.roots else {
             panic!("{trust:?} where a file was named");
         };
-        let configs = [trust.client_config(), trust.client_config()];
+        let configs = [true, false].map(|is_known| trust.client_config(is_known));
         assert!(configs.iter().all(Result::is_ok));
         assert_eq!(Arc::strong_count(roots), 1 + configs.len());
     }

@@ -366,11 +366,12 @@ impl Session<'_> {
         let context = TlsContext {
             host,
             has_ca_file: self.account.trust.ca_file.is_some(),
+            has_client_certificate: false,
             options: Some(options),
         };
         let what = describe_tls_error(error, context);
         match pin_advice(error, options) {
-            Some(advice) => format!("{what}. {advice}"),
+            Some([about, line]) => format!("{what}; {about} {line}"),
             None => what,
         }
     }

@@ -105,7 +105,7 @@ fn server(
 /// What the client says of the handshake, and how many bytes of a request the server read.
 fn connect(trust: &Trust, mut server: ServerConnection) -> (Result<(), Error>, usize) {
     let name = ServerName::try_from("meter.example").expect("a name");
-    let config = trust.client_config().expect("a good configuration");
+    let config = trust.client_config(true).expect("a good configuration");
     let mut client = ClientConnection::new(config, name).expect("a good configuration");
     // It is sent as soon as the handshake allows.
     std::io::Write::write_all(&mut client.writer(), b"GET /").expect("it is kept");
