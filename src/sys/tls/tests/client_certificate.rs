@@ -3,7 +3,7 @@
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
 
 use super::*;
-use crate::db::test_support::Directory;
+use crate::golden;
 
 fn self_signed(key: &KeyPair) -> String {
     let parameters = CertificateParams::new(vec!["node.example".to_owned()]);
@@ -13,7 +13,7 @@ fn self_signed(key: &KeyPair) -> String {
 
 #[test]
 fn a_certificate_and_its_key_are_read_from_one_file_or_two() {
-    let scratch = Directory::new();
+    let scratch = golden::scratch("client-certificate");
     for algorithm in [&PKCS_ECDSA_P384_SHA384, &PKCS_ED25519] {
         let key = KeyPair::generate_for(algorithm).expect("a key");
         let (certificate, key) = (self_signed(&key), key.serialize_pem());
@@ -39,11 +39,12 @@ fn a_certificate_and_its_key_are_read_from_one_file_or_two() {
             assert_eq!(dates.not_before, "1975-01-01", "{name}");
         }
     }
+    let _ = std::fs::remove_dir_all(scratch);
 }
 
-fn write(scratch: &Directory, certificate: &str, key: Option<&str>) -> ClientCertificateFiles {
+fn write(scratch: &Path, certificate: &str, key: Option<&str>) -> ClientCertificateFiles {
     let file = |name: &str, text: &str| {
-        let path = scratch.path(name);
+        let path = scratch.join(name);
         std::fs::write(&path, text).expect("a writable directory");
         path
     };
@@ -55,7 +56,7 @@ fn write(scratch: &Directory, certificate: &str, key: Option<&str>) -> ClientCer
 
 #[test]
 fn what_is_wrong_with_the_files_is_said() {
-    let scratch = Directory::new();
+    let scratch = golden::scratch("client-certificate-wrong");
     let [key, other] = [(); 2].map(|()| KeyPair::generate().expect("a key"));
     let certificate = self_signed(&key);
     let pem = key.serialize_pem();
@@ -129,7 +130,7 @@ fn what_is_wrong_with_the_files_is_said() {
         assert!(!error.message.contains("AAAA"), "{name}: {error}");
     }
     let absent = ClientCertificateFiles {
-        certificate: scratch.path("absent.pem"),
+        certificate: scratch.join("absent.pem"),
         key: None,
     };
     let error = absent.load().expect_err("it is not there");
@@ -137,4 +138,5 @@ fn what_is_wrong_with_the_files_is_said() {
         error.message.contains("cannot be read: no such file"),
         "{error}"
     );
+    let _ = std::fs::remove_dir_all(scratch);
 }
