@@ -180,6 +180,7 @@ fn read_credentials(
     let others = SourceCredentials {
         headers: &source.headers,
         arguments: &arguments,
+        has_client_certificate: false,
     };
     let is_missing = match table.get("auth") {
         None => true,

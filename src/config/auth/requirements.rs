@@ -13,6 +13,7 @@ pub struct SourceCredentials<'a> {
     pub headers: &'a [Header],
     /// Names of `params`.
     pub arguments: &'a [&'a str],
+    pub has_client_certificate: bool,
 }
 
 impl SourceCredentials<'_> {
@@ -29,7 +30,7 @@ impl SourceCredentials<'_> {
             SecurityKind::Basic | SecurityKind::Digest | SecurityKind::Bearer => {
                 has("authorization")
             }
-            SecurityKind::ClientCertificate => false,
+            SecurityKind::ClientCertificate => self.has_client_certificate,
             // What it is called is not known.
             SecurityKind::Other(http) if http.is_empty() => !self.headers.is_empty(),
             SecurityKind::Other(_) => has("authorization"),
@@ -91,10 +92,16 @@ pub fn check_scheme(
     operation: &Operation,
     others: SourceCredentials<'_>,
 ) {
-    if let Some(credential) = &auth.credential
-        && !others.meet_with(operation, credential)
-    {
-        item.problem(needs(operation));
+    let others = SourceCredentials {
+        has_client_certificate: auth.client_certificate.is_some(),
+        ..others
+    };
+    match &auth.credential {
+        Some(credential) if !others.meet_with(operation, credential) => {
+            item.problem(needs(operation));
+        }
+        Some(_) => {}
+        None => warn_missing_auth(item, operation, others),
     }
 }
 

@@ -105,6 +105,7 @@ impl Auth {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::sync::OnceLock;
 
     use super::*;
     use crate::config::{Config, Environment, Overrides, Problem, Remark, Severity, read};
@@ -165,6 +166,17 @@ mod tests {
                     "other",
                     vec![vec![other("acct", "Token")], vec![other("x", "")]],
                 ),
+                operation(
+                    "mutual",
+                    vec![vec![scheme("tls", SecurityKind::ClientCertificate)]],
+                ),
+                operation(
+                    "mutual-token",
+                    vec![vec![
+                        scheme("tls", SecurityKind::ClientCertificate),
+                        scheme("jwt", SecurityKind::Bearer),
+                    ]],
+                ),
                 operation("both", vec![vec![api_key, other("acct", "Token")]]),
             ],
             ..Api::default()
@@ -184,11 +196,28 @@ mod tests {
         })
     }
 
+    /// The path of a client certificate with its key.
+    fn certificate() -> &'static str {
+        static PATH: OnceLock<String> = OnceLock::new();
+        PATH.get_or_init(make_certificate)
+    }
+
+    fn make_certificate() -> String {
+        let made = rcgen::generate_simple_self_signed(["client".to_owned()]);
+        let made = made.expect("a certificate");
+        let place = crate::golden::scratch("auth-requirements");
+        let file = place.join("client.pem");
+        let text = made.cert.pem() + &made.signing_key.serialize_pem();
+        std::fs::write(&file, text).expect("a file can be written");
+        file.display().to_string()
+    }
+
     /// What is remarked upon a source without `auth`, but with other options.
     fn remarks(operation: &str, more: &str) -> Result<Vec<Remark>, Vec<Problem>> {
+        let more = more.replace("a.pem", certificate());
         let text = format!(
             "[[source]]\nname = \"vendor\"\noperation = \"{operation}\"\n\
-             base_url = \"http://vendor.local\"\n{more}\n"
+             base_url = \"https://vendor.local\"\n{more}\n"
         );
         let environment = Environment::new([]);
         let config = read(&text, None, &Overrides::default(), environment, &[api()]);
@@ -287,6 +316,11 @@ headers = { Authorization = "Token hush" }"#,
                 "both",
                 r#"headers = { X-Api-Key = "hush", Authorization = "Token hush" }"#,
             ),
+            ("mutual", r#"auth = { certificate = "a.pem" }"#),
+            (
+                "mutual-token",
+                r#"auth = { certificate = "a.pem", token = "hush" }"#,
+            ),
         ] {
             let remarks = remarks(operation, more).expect("it is valid");
             assert_eq!(remarks, [], "{operation} {more}");
@@ -317,6 +351,12 @@ headers = { Authorization = "Token hush" }"#,
             // Nobody knows what the server requires.
             ("other", "", Some(Severity::Note)),
             ("both", "", Some(Severity::Note)),
+            ("mutual", "", Some(Severity::Problem)),
+            (
+                "mutual-token",
+                "auth = { certificate = \"a.pem\" }",
+                Some(Severity::Problem),
+            ),
         ] {
             let remarks = remarks(operation, more).expect("it is valid");
             let found = remarks.first().map(|it| it.severity);
