@@ -204,6 +204,12 @@ pub const CONTENT_CODINGS: usize = 3;
 /// Members of a gzip stream: each costs a decompressor of 40 kB, and the blocks of `bgzip` hold
 /// 64 kB each.
 pub const GZIP_MEMBERS: usize = 1_000;
+/// Requests that are sent once more after a 401 or 403, with another credential: after the first
+/// for its challenge, after the second because a nonce was stale (RFC 7616 §3.3).
+pub const AUTH_RETRIES: u32 = 2;
+/// Body of a response to a request for a token or to a login, after decompression: a few kB of JSON, or a
+/// page.
+pub const AUTH_BODY_BYTES: u64 = 256 * 1024;
 /// What compression may add to a body that it cannot make smaller.
 pub const CODING_OVERHEAD_BYTES: u64 = 4 * 1024;
 /// The whole of one fetch, redirects included, unless a source says otherwise.

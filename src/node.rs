@@ -4,6 +4,7 @@
 //! place, beside `main` and its commands, that sees the whole configuration; each part is handed
 //! its slice. Runs on the main thread. Nothing here fetches, judges, stores or serves.
 
+mod authenticators;
 pub mod demo_history;
 #[cfg(test)]
 #[path = "node/tests/faults.rs"]

@@ -11,6 +11,7 @@ use ureq::config::Config;
 use ureq::http::HeaderValue;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 
+use super::auth::SourceAuth;
 use super::connection_pool::ConnectionPool;
 use super::dns::DnsResolver;
 use super::fetch_control::FetchControl;
@@ -40,6 +41,8 @@ pub struct TransportSettings {
     /// Whether connections are used again.
     pub keep_alive: bool,
     pub user_agent: String,
+    /// What adds a credential to requests, and renews it.
+    pub auth: Option<Arc<SourceAuth>>,
     /// Shared with the other sources of its server.
     pub pool: Arc<ConnectionPool>,
     /// Which addresses redirects from public servers must not reach; tests use others.
@@ -57,6 +60,7 @@ impl Default for TransportSettings {
             proxy: None,
             keep_alive: true,
             user_agent: concat!("main-node/", env!("CARGO_PKG_VERSION")).to_owned(),
+            auth: None,
             pool: ConnectionPool::new("", limits::CONNECTIONS_PER_DEVICE),
             is_private: private_address::is_private,
         }
@@ -98,6 +102,7 @@ pub fn build_config(
 ) -> Result<Config, String> {
     let recorder = RequestRecorder {
         sent,
+        auth: settings.auth.clone(),
         user_agent: HeaderValue::from_str(&settings.user_agent)
             .map_err(|_| "expected a user agent of printable ASCII")?,
         keep_alive: settings.keep_alive,

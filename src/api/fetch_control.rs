@@ -126,6 +126,11 @@ impl FetchControl {
         *self.scope.lock() = scope;
     }
 
+    /// The same; returns what held before.
+    pub fn replace_scope(&self, scope: RedirectScope) -> RedirectScope {
+        std::mem::replace(&mut *self.scope.lock(), scope)
+    }
+
     pub fn forbids(&self, address: IpAddr) -> Option<ConnectError> {
         self.scope.lock().forbids(address)
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache_lifetime::CacheLifetime;
-use super::sent_request::Validators;
+use super::validators::Validators;
 use crate::domain::failure::Failure;
 use crate::domain::reading::{FetchOutcome, Issue, Reading, UpstreamNode, Value};
 use crate::domain::redact::Secrets;

@@ -21,9 +21,9 @@ use super::http_response::{FetchError, FetchedResponse};
 use super::pagination::{self, Pages, Pagination};
 use super::response_format;
 use super::response_parser::ResponseParser;
-use super::sent_request::Validators;
 use super::source_request::SourceRequest;
 use super::transport::Transport;
+use super::validators::Validators;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::{LastAccepted, OriginValue, RecordOrigins};
 use crate::domain::plan::{Selection, SourcePlan};
@@ -133,6 +133,12 @@ impl Fetcher {
         self.quota = Some(share);
     }
 
+    /// Requests of the last fetch.
+    #[cfg(test)]
+    pub fn requests(&self) -> u32 {
+        self.transport.requests()
+    }
+
     /// The name of the thread that runs this.
     pub fn thread_name(&self) -> String {
         format!("fetch-{}", self.plan.name)
@@ -150,12 +156,16 @@ impl Fetcher {
 
     /// Where the records of the last response come from, secrets masked; nothing unless collected.
     pub fn record_origins(&self) -> RecordOrigins {
+        let auth_secrets = self.transport.auth_secrets();
         let mut values = self.found.as_ref().map(|it| it.lock().clone());
         for it in values.iter_mut().flat_map(|values| &mut values.first) {
             it.key = self.secrets_of_keys.mask_data(&it.key).into();
             it.pointer = self.secrets.mask(&it.pointer).into_owned();
             if let OriginValue::Value(text) | OriginValue::Several(text) = &mut it.found {
                 *text = self.secrets.mask(text).into_owned();
+                if let Some(secrets) = &auth_secrets {
+                    *text = secrets.mask(text).into_owned();
+                }
             }
         }
         values.unwrap_or_default()
@@ -166,6 +176,9 @@ impl Fetcher {
         let mut exchanges = self.transport.exchanges();
         for it in &mut exchanges {
             it.mask(&self.secrets);
+            if let Some(secrets) = self.transport.auth_secrets() {
+                it.mask(&secrets);
+            }
         }
         exchanges
     }
@@ -195,6 +208,9 @@ impl Fetcher {
         };
         drop(permit);
         result.mask(&self.secrets, &self.secrets_of_keys);
+        if let Some(secrets) = self.transport.auth_secrets() {
+            result.mask(&secrets, &secrets);
+        }
         self.update_state(&result, begun);
         let at = self.clock.now();
         let duration = at.mono.since(begun.mono);

@@ -8,7 +8,7 @@ use ureq::Body;
 use ureq::http::{HeaderMap, Response, Uri, header};
 
 use super::cache_lifetime::CacheLifetime;
-use super::sent_request::Validators;
+use super::validators::Validators;
 use super::{http_date, link_header, origin};
 use crate::domain::failure::Failure;
 use crate::domain::time::{Moment, Wall};
@@ -50,8 +50,7 @@ impl FetchedResponse {
         let headers = response.headers();
         let text = |name| text_of(headers, name);
         let date = text(header::DATE).and_then(|date| http_date::parse(&date));
-        let retry_after =
-            text(header::RETRY_AFTER).and_then(|wait| retry_after(&wait, date.unwrap_or(now.wall)));
+        let retry_after = retry_after_of(headers, now);
         let is_short = |text: &String| text.len() <= limits::VALIDATOR_BYTES;
         let status = response.status().as_u16();
         FetchedResponse {
@@ -124,6 +123,13 @@ pub enum FetchError {
 /// come from a cache.
 fn is_origin_date(status: u16, headers: &HeaderMap) -> bool {
     status != 304 && !headers.contains_key(header::AGE)
+}
+
+/// How long the server asks to wait.
+pub fn retry_after_of(headers: &HeaderMap, now: Moment) -> Option<Duration> {
+    let text = |name| text_of(headers, name);
+    let date = text(header::DATE).and_then(|date| http_date::parse(&date));
+    text(header::RETRY_AFTER).and_then(|wait| retry_after(&wait, date.unwrap_or(now.wall)))
 }
 
 /// `Retry-After`: seconds, or a date beside the server's own `Date`.

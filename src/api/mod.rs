@@ -5,6 +5,7 @@
 //! - the loop: `fetcher` (with `failure_log` for the log, `request_quota`);
 //! - the request: `source_request` of `client` (generated, with its runtime `request`) or of
 //!   `url_source`, with `argument_template` and `outgoing_request`;
+//! - its credential: `auth`, which may send requests of its own;
 //! - HTTP: `transport` (redirects, retries), with `agent`, `sent_request`, `http_response`;
 //! - connections below it: `lenient_transport` (with `response_head`, `chunked`),
 //!   `connection_pool`, `pooled_connection`, `proxy`, `dns`, `tcp`, all under the stop and deadline
@@ -17,6 +18,7 @@
 
 pub mod agent;
 pub mod argument_template;
+pub mod auth;
 mod cache_lifetime;
 mod certificate_errors;
 mod charset;
@@ -62,6 +64,7 @@ mod status_errors;
 mod tcp;
 pub mod transport;
 pub mod url_source;
+mod validators;
 
 #[cfg(test)]
 #[path = "tests/fault_server.rs"]

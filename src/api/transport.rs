@@ -4,6 +4,7 @@
 //! HTTP and nothing of JSON, schemas or readings. Each error becomes exactly one cause with a
 //! message without query, user-info or secrets.
 
+mod auth_requests;
 mod redirects;
 mod response_reader;
 
@@ -24,7 +25,9 @@ use super::fetch_control::FetchControl;
 use super::http_exchange::HttpExchange;
 use super::http_response::{FetchError, FetchedResponse};
 use super::origin;
-use super::sent_request::{ClockTooEarly, SentRequest, Validators};
+use super::sent_request::{ClockTooEarly, SentRequest};
+use super::validators::Validators;
+use crate::domain::redact::Secrets;
 use crate::domain::time::{Moment, Mono};
 use crate::sys::sync::Mutex;
 use crate::sys::tls::{Trust, TrustOptionNames, pin_advice};
@@ -156,14 +159,25 @@ impl Transport {
         validators: &Validators,
         send: &SendRequest,
     ) -> Result<FetchedResponse, FetchError> {
+        self.begin(now, validators);
+        let agent = self.agent.lock().clone();
+        self.prepare_auth(now)?;
+        self.control.set_scope(RedirectScope::Anywhere);
+        let send = || self.retry_if_closed(now, || send(&agent));
+        self.follow_redirects(&agent, &send, now, validators)
+    }
+
+    fn begin(&self, now: Moment, validators: &Validators) {
         let begun = Instant::now();
         self.control.set_deadline(begun + self.settings.timeout);
         let bounds = (self.settings.body_limit, self.settings.redirects);
         self.sent.lock().begin(now, validators, bounds);
-        let agent = self.agent.lock().clone();
-        self.control.set_scope(RedirectScope::Anywhere);
-        let response = self.retry_if_closed(now, || send(&agent))?;
-        self.follow_redirects(&agent, response, now, validators)
+    }
+
+    /// What the authenticator has got since the start and is never shown.
+    pub fn auth_secrets(&self) -> Option<Arc<Secrets>> {
+        let auth = self.settings.auth.as_ref()?;
+        Some(auth.authenticator.secrets()).filter(|it| !it.is_empty())
     }
 
     /// The URL of the first request of the last fetch.
@@ -180,8 +194,8 @@ impl Transport {
         self.control
             .set_scope(self.redirect_scope(&source, target)?);
         let agent = self.agent.lock().clone();
-        let response = self.send_get(&agent, now, target, &headers)?;
-        self.follow_redirects(&agent, response, now, &Validators::default())
+        let send = || self.send_get(&agent, now, target, &headers);
+        self.follow_redirects(&agent, &send, now, &Validators::default())
     }
 
     fn send_get(

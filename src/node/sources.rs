@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::authenticators::Authenticators;
 use super::requests;
 use crate::api::agent::TransportSettings;
 use crate::api::connection_pool::ConnectionPool;
@@ -18,12 +19,14 @@ use crate::sys::tls::{OwnServer, TrustSettings};
 /// fetched, and what to change.
 pub fn fetchers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Fetcher>, String> {
     let pools = pools(&config.sources);
+    let authenticators =
+        Authenticators::new(config).map_err(|it| config.secrets.mask(&it).into_owned())?;
     let sources = config.sources.iter().enumerate();
     sources
         .map(|(index, source)| {
             // Every source has a pool: both come from the same list.
             let pool = pools[&pool_key(source)].clone();
-            fetcher(config, index, source, pool, clock).map_err(|problem| {
+            fetcher(config, index, source, (pool, &authenticators), clock).map_err(|problem| {
                 format!("{}: {}", source.location, config.secrets.mask(&problem))
             })
         })
@@ -68,7 +71,7 @@ fn fetcher(
     config: &Config,
     index: usize,
     source: &SourceConfig,
-    pool: Arc<ConnectionPool>,
+    (pool, authenticators): (Arc<ConnectionPool>, &Authenticators),
     clock: &Arc<dyn Clock>,
 ) -> Result<Fetcher, String> {
     let follows = matches!(source.target, SourceTarget::Follow { .. });
@@ -86,6 +89,7 @@ fn fetcher(
             own_server: source.target.uri().and_then(|uri| OwnServer::of(&uri)),
             proxy: source.proxy.clone(),
             keep_alive: source.keep_alive,
+            auth: authenticators.of(source)?,
             pool,
             ..TransportSettings::default()
         },

@@ -10,12 +10,12 @@ use rustls::server::WebPkiClientVerifier;
 
 use super::super::agent::TransportSettings;
 use super::super::fault_server::{AfterResponse, FaultServer, send};
-use super::super::sent_request::Validators;
 use super::super::support::{
     cause, clock_at_noon, fetcher, get_url, good_response, long_timeout, script, sends,
     short_timeout,
 };
 use super::super::transport::Transport;
+use super::super::validators::Validators;
 use crate::domain::failure::Cause;
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};

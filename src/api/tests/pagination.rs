@@ -13,10 +13,10 @@ use super::super::cache_lifetime::CacheLifetime;
 use super::super::fault_server::{Act, AfterResponse, FaultServer, response, send};
 use super::super::fetcher::Fetcher;
 use super::super::http_response::FetchedResponse;
-use super::super::sent_request::Validators;
 use super::super::support::{
     failure, get_url, header, long_timeout, paged_fetcher, script, sends, test_plan,
 };
+use super::super::validators::Validators;
 use super::super::{response_format, url_source};
 use super::*;
 use crate::domain::reading::FetchOutcome;

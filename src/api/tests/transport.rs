@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::fault_server::{AfterResponse, FaultServer, response, send};
-use super::super::sent_request::Validators;
 use super::super::support::{
     cause, clock_at_noon, fetcher, full_listener, get_url, good_response, gzip, header,
     long_timeout, script, sends, short_timeout,
 };
 use super::super::transport::{SendRequest, Transport};
+use super::super::validators::Validators;
 use crate::domain::failure::Cause;
 use crate::domain::reading::FetchOutcome;
 use crate::sys::clock::Clock;

@@ -6,27 +6,57 @@ use ureq::http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
 use ureq::{Agent, Body};
 
 use super::Transport;
+use crate::api::auth::DeniedResponse;
 use crate::api::connect_error::{ConnectError, RedirectScope};
 use crate::api::dns::DnsResolver;
 use crate::api::http_response::{FetchError, FetchedResponse};
-use crate::api::sent_request::Validators;
+use crate::api::validators::Validators;
 use crate::api::{error_mapping, origin, private_address, redirect};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::time::Moment;
+use crate::limits;
+
+/// What became of a response that refuses access.
+enum DenialResult {
+    /// There is another credential: the request is sent again.
+    Renewed,
+    /// There is none, and the response is read.
+    Taken(FetchedResponse),
+    /// There is none; its redirect is followed.
+    Redirect(Response<Body>),
+}
 
 impl Transport {
+    /// Sends a request by `send`, once more where it is denied and another credential can be got,
+    /// and follows its redirects.
     pub(super) fn follow_redirects(
         &self,
         agent: &Agent,
-        mut response: Response<Body>,
+        send: &dyn Fn() -> Result<Response<Body>, FetchError>,
         now: Moment,
         validators: &Validators,
     ) -> Result<FetchedResponse, FetchError> {
         let mut seen: Vec<Uri> = Vec::new();
         let mut dropped = None;
+        let mut response = send()?;
+        let mut auth_retries = limits::AUTH_RETRIES;
         loop {
             let here = self.sent.lock().uri.clone().unwrap_or_default();
-            if !redirect::is_redirect(response.status().as_u16()) {
+            let status = response.status().as_u16();
+            if auth_retries > 0 && self.is_denied(&response, &here) {
+                auth_retries -= 1;
+                match self.renew_denied(response, &here, now, validators, &dropped)? {
+                    DenialResult::Renewed => {
+                        seen.clear();
+                        dropped = None;
+                        response = send()?;
+                        continue;
+                    }
+                    DenialResult::Taken(fetched) => return Ok(fetched),
+                    DenialResult::Redirect(redirect) => response = redirect,
+                }
+            }
+            if !redirect::is_redirect(status) {
                 return self.read_response(response, &here, now, validators, dropped);
             }
             let host = origin::display_host(&here);
@@ -52,7 +82,8 @@ impl Transport {
             let mut headers = std::mem::take(&mut self.sent.lock().headers);
             if !redirect::keeps_credentials(&here, &target) {
                 let accept = headers.remove(header::ACCEPT);
-                if dropped.is_none() && has_credentials(&headers) {
+                let sent = self.sent.lock().authorized.clone();
+                if dropped.is_none() && has_credentials(&sent) {
                     let (from, to) = (
                         origin::display_origin(&here),
                         origin::display_origin(&target),
@@ -67,6 +98,50 @@ impl Transport {
             }
             response = self.send_get(agent, now, &target, &headers)?;
         }
+    }
+
+    /// Reads a response that refuses access, whose connection may be the only one that the server
+    /// takes, and asks for another credential.
+    fn renew_denied(
+        &self,
+        response: Response<Body>,
+        here: &Uri,
+        now: Moment,
+        validators: &Validators,
+        dropped: &Option<(String, String)>,
+    ) -> Result<DenialResult, FetchError> {
+        let status = response.status().as_u16();
+        if status >= 400 {
+            let denied = self.read_denied(here, response);
+            if self.renew_auth(&denied, now)? {
+                return Ok(DenialResult::Renewed);
+            }
+            return Err(self.denied_error(&denied, now, dropped.clone()));
+        }
+        let headers = response.headers().clone();
+        let mut redirect = Response::new(Body::builder().data(Vec::new()));
+        *redirect.status_mut() = response.status();
+        *redirect.headers_mut() = headers.clone();
+        let fetched = if redirect::is_redirect(status) {
+            drop(response);
+            None
+        } else {
+            Some(self.read_response(response, here, now, validators, dropped.clone())?)
+        };
+        let denied = DeniedResponse {
+            status,
+            uri: here.clone(),
+            sent: self.sent.lock().authorized.clone(),
+            headers,
+            body_start: Vec::new(),
+        };
+        if self.renew_auth(&denied, now)? {
+            return Ok(DenialResult::Renewed);
+        }
+        Ok(match fetched {
+            Some(fetched) => DenialResult::Taken(fetched),
+            None => DenialResult::Redirect(redirect),
+        })
     }
 
     /// Where a redirect from `here` may lead: from a public server to public addresses only, from

@@ -3,19 +3,18 @@
 //! Runs on the source's fetch thread.
 
 use std::io::Read;
-use std::time::Duration;
 
 use ureq::Body;
 use ureq::http::{Response, Uri, header};
 
 use super::Transport;
+use crate::api::auth::DeniedResponse;
 use crate::api::content_coding::{self, CodingError};
 use crate::api::error_context::ResponsePart;
 use crate::api::http_response::{FetchError, FetchedResponse, is_chunked};
-use crate::api::sent_request::Validators;
 use crate::api::status_errors::{AccessDenial, classify_status, proxy_failure};
-use crate::api::{error_mapping, error_message, origin};
-use crate::domain::failure::Failure;
+use crate::api::validators::Validators;
+use crate::api::{error_mapping, error_message, http_response, origin};
 use crate::domain::time::Moment;
 use crate::limits;
 
@@ -45,7 +44,20 @@ impl Transport {
                     return Err(FetchError::Failed(failure));
                 }
                 let retry_after = fetched.retry_after;
-                let failure = self.explain_status(&mut response, &host, retry_after, dropped);
+                let start = if code >= 400 || self.is_recording() {
+                    self.read_start(&mut response)
+                } else {
+                    Vec::new()
+                };
+                let sent = self
+                    .sent
+                    .lock()
+                    .authorized
+                    .get(header::AUTHORIZATION)
+                    .cloned();
+                let denial = AccessDenial::read(response.headers(), &start, sent.as_ref(), dropped);
+                let mut failure = classify_status(code, &host, retry_after, &denial);
+                failure.detail += &error_message::describe_body(&start);
                 return Err(FetchError::Failed(failure));
             }
         }
@@ -109,25 +121,33 @@ impl Transport {
         }
     }
 
-    /// The failure of a status without readings, with what the body says of it.
-    fn explain_status(
+    /// Reads an error's response, and gives its connection back.
+    pub(super) fn read_denied(&self, from: &Uri, mut response: Response<Body>) -> DeniedResponse {
+        let status = response.status().as_u16();
+        let body_start = self.read_start(&mut response);
+        DeniedResponse {
+            status,
+            uri: from.clone(),
+            sent: self.sent.lock().authorized.clone(),
+            headers: response.headers().clone(),
+            body_start,
+        }
+    }
+
+    /// The failure of a response that refuses access.
+    pub(super) fn denied_error(
         &self,
-        response: &mut Response<Body>,
-        host: &str,
-        retry_after: Option<Duration>,
+        denied: &DeniedResponse,
+        now: Moment,
         dropped: Option<(String, String)>,
-    ) -> Failure {
-        let code = response.status().as_u16();
-        let start = if code >= 400 || self.is_recording() {
-            self.read_start(response)
-        } else {
-            Vec::new()
-        };
-        let sent = self.sent.lock().headers.get(header::AUTHORIZATION).cloned();
-        let denial = AccessDenial::read(response.headers(), &start, sent.as_ref(), dropped);
-        let mut failure = classify_status(code, host, retry_after, &denial);
-        failure.detail += &error_message::describe_body(&start);
-        failure
+    ) -> FetchError {
+        let sent = denied.sent.get(header::AUTHORIZATION);
+        let denial = AccessDenial::read(&denied.headers, &denied.body_start, sent, dropped);
+        let host = origin::display_host(&denied.uri);
+        let retry_after = http_response::retry_after_of(&denied.headers, now);
+        let mut failure = classify_status(denied.status, &host, retry_after, &denial);
+        failure.detail += &error_message::describe_body(&denied.body_start);
+        FetchError::Failed(failure)
     }
 
     /// The start of a body that gives no readings; what cannot be read is left out.

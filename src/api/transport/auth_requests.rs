@@ -1,0 +1,160 @@
+//! Requests of an authenticator: tokens and logins, beside the requests of a fetch.
+//!
+//! Runs on the source's fetch thread. Each opens a connection of its own, so that none is sent
+//! twice because an idle connection was closed.
+
+use std::time::Instant;
+
+use ureq::Body;
+use ureq::http::{HeaderMap, Response, Uri};
+
+use super::Transport;
+use crate::api::agent::{TransportSettings, build_config, make_agent, parse_proxy};
+use crate::api::auth::{AuthClient, AuthResponse, DeniedResponse};
+use crate::api::connect_error::RedirectScope;
+use crate::api::content_coding;
+use crate::api::error_context::ResponsePart;
+use crate::api::http_response::FetchError;
+use crate::api::origin;
+use crate::api::outgoing_request::OutgoingRequest;
+use crate::domain::failure::{Cause, Failure};
+use crate::domain::time::Moment;
+use crate::limits;
+
+/// The transport of a source as its authenticator uses it.
+pub struct AuthRequests<'a> {
+    transport: &'a Transport,
+    now: Moment,
+}
+
+impl Transport {
+    pub(super) fn auth_requests(&self, now: Moment) -> AuthRequests<'_> {
+        AuthRequests {
+            transport: self,
+            now,
+        }
+    }
+
+    /// Gets what the first request of a fetch needs.
+    pub(super) fn prepare_auth(&self, now: Moment) -> Result<(), FetchError> {
+        match &self.settings.auth {
+            Some(auth) => auth.authenticator.prepare(&self.auth_requests(now)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a response refuses access that another credential might get.
+    pub(super) fn is_denied(&self, response: &Response<Body>, from: &Uri) -> bool {
+        let auth = self.settings.auth.as_ref().filter(|it| it.covers(from));
+        let (status, headers) = (response.status().as_u16(), response.headers());
+        auth.is_some_and(|it| it.authenticator.is_denied(status, from, headers))
+    }
+
+    /// Whether a request that was denied is sent once more, with another credential.
+    pub(super) fn renew_auth(
+        &self,
+        denied: &DeniedResponse,
+        now: Moment,
+    ) -> Result<bool, FetchError> {
+        match &self.settings.auth {
+            Some(auth) => auth.authenticator.renew(denied, &self.auth_requests(now)),
+            None => Ok(false),
+        }
+    }
+
+    /// Calls `work` with a client for requests of an authenticator, outside of any fetch.
+    pub fn with_auth_client<T>(&self, now: Moment, work: impl FnOnce(&dyn AuthClient) -> T) -> T {
+        self.begin(now, &Default::default());
+        work(&self.auth_requests(now))
+    }
+
+    fn auth_agent(&self, is_own_server: bool) -> Result<ureq::Agent, String> {
+        let settings = TransportSettings {
+            keep_alive: false,
+            ..self.settings.clone()
+        };
+        let proxy = settings.proxy.as_deref().map(parse_proxy).transpose()?;
+        let config = build_config(&settings, proxy, self.sent.clone())?;
+        let direct = build_config(&settings, None, self.sent.clone())?;
+        let trust = match &settings.auth {
+            Some(auth) if !is_own_server => &auth.trust,
+            _ => &self.trust,
+        };
+        Ok(make_agent(
+            (&config, &direct),
+            trust,
+            &self.control,
+            &settings,
+        ))
+    }
+
+    fn send_auth_request(
+        &self,
+        request: &OutgoingRequest,
+        now: Moment,
+    ) -> Result<AuthResponse, FetchError> {
+        let auth = self.settings.auth.as_ref();
+        let is_own_server = auth.is_some_and(|it| origin::same_origin(&it.origin, &request.uri));
+        let agent = self
+            .auth_agent(is_own_server)
+            .map_err(|problem| FetchError::Failed(Failure::new(Cause::Connect, problem)))?;
+        let mut response = request
+            .send(&agent)
+            .map_err(|error| self.classify(&error, ResponsePart::Head, now))?;
+        let host = origin::display_host(&request.uri);
+        let limit = limits::AUTH_BODY_BYTES;
+        let codings = content_coding::named_codings(response.headers())
+            .map_err(|error| FetchError::Failed(error.failure(&host, limit)))?;
+        let received = response
+            .body_mut()
+            .with_config()
+            .limit(limit)
+            .read_to_vec()
+            .map_err(|error| self.classify(&error, ResponsePart::Body, now))?;
+        let decoded = content_coding::decode(received, &codings, limit)
+            .map_err(|error| FetchError::Failed(error.failure(&host, limit)))?;
+        if self.control.is_stopped() {
+            return Err(FetchError::Stopped);
+        }
+        let content_type = text_of_content_type(response.headers());
+        self.record_body(&decoded.body, content_type.as_deref());
+        Ok(AuthResponse {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: decoded.body,
+        })
+    }
+}
+
+fn text_of_content_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(ureq::http::header::CONTENT_TYPE)?;
+    value.to_str().ok().map(str::to_owned)
+}
+
+impl AuthClient for AuthRequests<'_> {
+    fn send(&self, request: &OutgoingRequest) -> Result<AuthResponse, FetchError> {
+        let transport = self.transport;
+        let scope = transport.control.replace_scope(RedirectScope::Anywhere);
+        let fetch = transport.sent.lock().begin_auth_request();
+        let response = transport.send_auth_request(request, self.now);
+        transport.sent.lock().end_auth_request(fetch);
+        transport.control.set_scope(scope);
+        response
+    }
+
+    fn now(&self) -> Moment {
+        self.now
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.transport.control.is_stopped()
+    }
+
+    fn deadline(&self) -> Instant {
+        let left = self
+            .transport
+            .control
+            .time_left(self.transport.settings.timeout.into());
+        Instant::now() + left
+    }
+}
