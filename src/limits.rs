@@ -210,6 +210,28 @@ pub const AUTH_RETRIES: u32 = 2;
 /// Body of a response to a request for a token or to a login, after decompression: a few kB of JSON, or a
 /// page.
 pub const AUTH_BODY_BYTES: u64 = 256 * 1024;
+/// Between two renewals of a token, by how many sources it is shared whatsoever: a server whose tokens
+/// are refused at once is not asked with each fetch.
+pub const TOKEN_RENEWAL_GAP: Duration = Duration::from_secs(60);
+/// The same after a refusal that lasts until a person changes something. A wrong password that is
+/// sent each minute locks an account.
+pub const AUTH_REFUSAL_GAP: Duration = Duration::from_secs(300);
+/// How long before its end a token is renewed, or a tenth of its lifetime, if that is less: a fetch that
+/// begins now still finds it valid.
+pub const TOKEN_MARGIN: Duration = Duration::from_secs(30);
+/// The longest lifetime of a token that is counted: what a server says beyond is a mistake, or never.
+pub const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// Bytes of a token: a JSON Web Token of many claims has 8 kB, and servers accept heads of 16 kB at most.
+pub const TOKEN_BYTES: usize = 16 * 1024;
+/// Between two looks whether the node stops, while another thread or process renews a token.
+pub const AUTH_WAIT_STEP: Duration = Duration::from_millis(50);
+/// The file of tokens, and one entry of it: an access token and a refresh token.
+pub const TOKEN_FILE_BYTES: u64 = 4_000_000;
+pub const TOKEN_ENTRY_BYTES: u64 = 2 * TOKEN_BYTES as u64 + 4_096;
+/// Tokens in that file, and those of one `auth` with changed settings: what is removed from the
+/// configuration stays for a while.
+pub const TOKENS: usize = 100;
+pub const TOKENS_PER_AUTH: usize = 3;
 /// What compression may add to a body that it cannot make smaller.
 pub const CODING_OVERHEAD_BYTES: u64 = 4 * 1024;
 /// The whole of one fetch, redirects included, unless a source says otherwise.

@@ -3,6 +3,13 @@
 //! An [`Authenticator`] is shared by the sources of an `[auth.NAME]`, so by their fetch threads.
 //! Static tokens need none: they are headers of the request.
 
+pub mod oauth2;
+mod renewal;
+mod token_expiry;
+pub mod token_file;
+mod token_placement;
+mod token_response;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Instant;

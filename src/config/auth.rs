@@ -6,6 +6,7 @@
 mod accounts;
 mod client_certificate;
 mod kinds;
+mod oauth2;
 mod options;
 mod password;
 mod requirements;
@@ -139,6 +140,7 @@ pub fn warn_sent_twice(
     let placement = match credential {
         ConfiguredCredential::Basic { .. } => &standard,
         ConfiguredCredential::Token(token) => &token.placement,
+        ConfiguredCredential::OAuth2(settings) => &settings.placement,
     };
     if let Some((name, _)) = placement.header("")
         && headers.iter().any(|it| it.name.eq_ignore_ascii_case(name))

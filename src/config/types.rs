@@ -2,6 +2,7 @@
 //!
 //! Shared by the sections, which read and print them.
 
+use crate::api::auth::oauth2::ClientAuth;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -386,6 +387,33 @@ pub enum ConfiguredCredential {
         scheme: PasswordScheme,
     },
     Token(TokenCredential),
+    OAuth2(Box<OAuth2Config>),
+}
+
+/// How an OAuth 2.0 token is got (RFC 6749), and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth2Config {
+    pub grant: OAuth2Grant,
+    pub token_url: String,
+    /// Empty if the server wants none.
+    pub client_id: String,
+    pub client_secret: Option<Secret>,
+    pub client_auth: ClientAuth,
+    /// Separated by blanks.
+    pub scope: Option<String>,
+    /// Further fields of the request for a token.
+    pub token_params: Vec<(String, Secret)>,
+    pub placement: TokenPlacement,
+    /// Where the secret is written that the server may refuse.
+    pub location: String,
+}
+
+/// What a token is got for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OAuth2Grant {
+    ClientCredentials,
+    RefreshToken(Secret),
+    Password { user: String, password: Secret },
 }
 
 /// How a user and password are sent.

@@ -37,10 +37,12 @@ pub enum Cause {
     Empty,
     /// Other sources give every key of the response already.
     DuplicateKey,
+    /// The node cannot keep what the source needs: a token that cannot be written to its file.
+    Storage,
 }
 
 impl Cause {
-    pub const ALL: [Cause; 15] = [
+    pub const ALL: [Cause; 16] = [
         Cause::Clock,
         Cause::Network,
         Cause::Dns,
@@ -56,6 +58,7 @@ impl Cause {
         Cause::Schema,
         Cause::Empty,
         Cause::DuplicateKey,
+        Cause::Storage,
     ];
 
     pub fn name(self) -> &'static str {
@@ -75,6 +78,7 @@ impl Cause {
             Cause::Schema => "schema",
             Cause::Empty => "empty",
             Cause::DuplicateKey => "duplicate_key",
+            Cause::Storage => "storage",
         }
     }
 
@@ -88,7 +92,8 @@ impl Cause {
 
     /// Whether an answer came at all, good or bad.
     pub fn was_answered(self) -> bool {
-        let never_came = matches!(self, Cause::Clock | Cause::Tls) || self.is_below_http();
+        let never_came =
+            matches!(self, Cause::Clock | Cause::Tls | Cause::Storage) || self.is_below_http();
         !never_came
     }
 

@@ -314,6 +314,7 @@ pub fn cause_text(cause: Cause) -> &'static str {
         Cause::Schema => "the response does not match its schema",
         Cause::Empty => "the response has none of the selected values",
         Cause::DuplicateKey => "other sources provide all of its keys",
+        Cause::Storage => "its token cannot be kept",
     }
 }
 

@@ -203,6 +203,8 @@ fn credential(scheme: Option<&SecurityScheme>, value: &ConfiguredCredential) -> 
         ConfiguredCredential::Token(token) if token.placement != TokenPlacement::Standard => {
             return placed_token(token);
         }
+        // The authenticator adds it.
+        ConfiguredCredential::OAuth2(_) => return None,
         ConfiguredCredential::Token(token) => ("", &token.token),
     };
     let secret = secret.reveal();
@@ -212,7 +214,7 @@ fn credential(scheme: Option<&SecurityScheme>, value: &ConfiguredCredential) -> 
             user: user.to_owned(),
             password: secret.to_owned(),
         },
-        (None, ConfiguredCredential::Token(_)) => Credential::Bearer {
+        (None, _) => Credential::Bearer {
             token: secret.to_owned(),
         },
     })
@@ -264,6 +266,7 @@ fn authorization(source: &SourceConfig) -> Option<(String, String)> {
             let (name, value) = token.placement.header(token.token.reveal())?;
             Some((name.to_owned(), value))
         }
+        ConfiguredCredential::OAuth2(_) => None,
         // Sent when the server asks for it.
         ConfiguredCredential::Basic {
             scheme: PasswordScheme::Digest,

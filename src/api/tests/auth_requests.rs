@@ -17,7 +17,7 @@ use crate::api::url_source;
 use crate::domain::failure::Cause;
 use crate::domain::redact::Secrets;
 use crate::sys::sync::Mutex;
-use crate::sys::tls::Trust;
+use crate::sys::tls::{Trust, TrustSettings};
 
 /// Gets a token from `server` before the first request, and another after each refusal.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ fn settings(authenticator: &Arc<TokenOf>, source: &FaultServer) -> TransportSett
         auth: Some(Arc::new(SourceAuth {
             authenticator: authenticator.clone(),
             origin: source.url().parse().expect("a URL"),
-            trust: Trust::System,
+            trust: Trust::of(&TrustSettings::default()).expect("no file is read"),
         })),
         ..long_timeout()
     }

@@ -62,12 +62,6 @@ impl Transport {
         }
     }
 
-    /// Calls `work` with a client for requests of an authenticator, outside of any fetch.
-    pub fn with_auth_client<T>(&self, now: Moment, work: impl FnOnce(&dyn AuthClient) -> T) -> T {
-        self.begin(now, &Default::default());
-        work(&self.auth_requests(now))
-    }
-
     fn auth_agent(&self, is_own_server: bool) -> Result<ureq::Agent, String> {
         let settings = TransportSettings {
             keep_alive: false,

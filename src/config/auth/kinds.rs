@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Reported, password, token};
+use super::{Reported, oauth2, password, token};
 use crate::config::reader::TableReader;
 use crate::config::types::ConfiguredCredential;
 
@@ -20,7 +20,32 @@ pub struct AuthKind {
     pub read: fn(&mut TableReader<'_>, &Path) -> Option<ConfiguredCredential>,
 }
 
-static KINDS: [AuthKind; 2] = [
+static KINDS: [AuthKind; 3] = [
+    AuthKind {
+        name: "OAuth 2.0",
+        markers: &[
+            "grant",
+            "token_url",
+            "client_id",
+            "client_secret",
+            "refresh_token",
+        ],
+        required: &["grant", "token_url"],
+        optional: &[
+            "client_id",
+            "client_secret",
+            "client_auth",
+            "scope",
+            "token_params",
+            "refresh_token",
+            "user",
+            "password",
+            "header",
+            "param",
+        ],
+        form: oauth2::FORM,
+        read: oauth2::read,
+    },
     AuthKind {
         name: "a token",
         markers: &["token"],
@@ -47,7 +72,8 @@ impl AuthKind {
 
 /// The forms of all kinds: `{ token = … } or { user = …, password = … }`.
 pub fn forms() -> String {
-    list_of(KINDS.iter().map(|kind| kind.form))
+    // The simplest first.
+    list_of(KINDS.iter().rev().map(|kind| kind.form))
 }
 
 /// "a, b or c".

@@ -5,16 +5,18 @@
 use crate::config::option::read_quota;
 use crate::config::section::{ConfigOption, path, text, with_others};
 use crate::config::types::{
-    Account, AuthConfig, ConfiguredCredential, PasswordScheme, TokenCredential,
+    Account, AuthConfig, ConfiguredCredential, OAuth2Config, OAuth2Grant, PasswordScheme,
+    TokenCredential,
 };
-use crate::domain::redact::MASK;
+use crate::domain::redact::{MASK, without_secrets};
+use crate::domain::token_placement::TokenPlacement;
 
-use super::password;
 use super::token::{print_header, print_param};
+use super::{oauth2, password};
 
 type AuthOption = ConfigOption<AuthConfig>;
 
-pub static OPTIONS: [AuthOption; 8] = [
+pub static OPTIONS: [AuthOption; 16] = [
     AuthOption::new(
         "user",
         "text",
@@ -64,7 +66,7 @@ pub static OPTIONS: [AuthOption; 8] = [
         "\"X-Api-Key: {token}\"",
         "The header in which the token is sent. `{token}` is the only placeholder.",
         with_others,
-        |auth| print_header(&token(auth)?.placement),
+        |auth| print_header(placement(auth)?),
     ),
     AuthOption::new(
         "param",
@@ -73,7 +75,87 @@ pub static OPTIONS: [AuthOption; 8] = [
         "\"api_key\"",
         "The query parameter in which the token is sent, instead of a header.",
         with_others,
-        |auth| print_param(&token(auth)?.placement),
+        |auth| print_param(placement(auth)?),
+    ),
+    AuthOption::new(
+        "grant",
+        "`\"client_credentials\"`, `\"refresh_token\"` or `\"password\"`",
+        "none",
+        "\"refresh_token\"",
+        "OAuth 2.0 (RFC 6749): how access tokens are got from `token_url`. `\"client_credentials\"` needs `client_id` and mostly `client_secret`; `\"refresh_token\"` needs `refresh_token`; `\"password\"` needs `user` and `password`. The tokens are kept in `tokens.json` beside the database.",
+        with_others,
+        |auth| oauth2::print_grant(oauth2::settings(auth)?),
+    ),
+    AuthOption::new(
+        "token_url",
+        "text",
+        "none",
+        "\"https://api.netatmo.com/oauth2/token\"",
+        "The address of the token server, with `grant`.",
+        with_others,
+        |auth| text(&without_secrets(&oauth2::settings(auth)?.token_url)),
+    ),
+    AuthOption::new(
+        "client_id",
+        "text",
+        "none",
+        "\"5f0c\"",
+        "The identifier that the service gave your application, with `grant`.",
+        with_others,
+        |auth| text(Some(&oauth2::settings(auth)?.client_id).filter(|it| !it.is_empty())?),
+    ),
+    AuthOption::new(
+        "client_secret",
+        "text",
+        "none",
+        "\"${METER_PASSWORD}\"",
+        "The secret that belongs to `client_id`.",
+        with_others,
+        |auth| {
+            oauth2::settings(auth)?
+                .client_secret
+                .as_ref()
+                .and_then(|_| text(MASK))
+        },
+    ),
+    AuthOption::new(
+        "client_auth",
+        "`\"body\"` or `\"basic\"`",
+        "\"body\"",
+        "\"basic\"",
+        "Where `client_id` and `client_secret` are sent: in the body of the request for a token, or as HTTP Basic.",
+        with_others,
+        |auth| oauth2::print_client_auth(oauth2::settings(auth)?),
+    ),
+    AuthOption::new(
+        "scope",
+        "text or list of texts",
+        "none",
+        "\"read_station\"",
+        "What the token is for, in the words of the service; several are separated by blanks.",
+        with_others,
+        |auth| text(oauth2::settings(auth)?.scope.as_ref()?),
+    ),
+    AuthOption::new(
+        "token_params",
+        "table of texts",
+        "none",
+        "{ audience = \"https://api.example.org/\" }",
+        "Further fields of the request for a token, where the service wants some.",
+        with_others,
+        |auth| oauth2::print_params(oauth2::settings(auth)?),
+    ),
+    AuthOption::new(
+        "refresh_token",
+        "text",
+        "none",
+        "\"${METER_TOKEN}\"",
+        "The first refresh token, with `grant = \"refresh_token\"`. Where the service exchanges it, `tokens.json` has the newest one; a changed `refresh_token` here counts before that.",
+        with_others,
+        |auth| match oauth2::settings(auth)?.grant {
+            OAuth2Grant::RefreshToken(_) => text(MASK),
+            _ => None,
+        },
     ),
     AuthOption::new(
         "certificate",
@@ -107,7 +189,17 @@ pub static QUOTA: [ConfigOption<Account>; 1] = [ConfigOption::new(
 )];
 
 fn is_password(auth: &AuthConfig) -> bool {
+    let is_grant = |it: &OAuth2Config| matches!(it.grant, OAuth2Grant::Password { .. });
     matches!(auth.credential, Some(ConfiguredCredential::Basic { .. }))
+        || oauth2::settings(auth).is_some_and(is_grant)
+}
+
+fn placement(auth: &AuthConfig) -> Option<&TokenPlacement> {
+    match auth.credential.as_ref()? {
+        ConfiguredCredential::Token(token) => Some(&token.placement),
+        ConfiguredCredential::OAuth2(settings) => Some(&settings.placement),
+        ConfiguredCredential::Basic { .. } => None,
+    }
 }
 
 fn token(auth: &AuthConfig) -> Option<&TokenCredential> {

@@ -69,6 +69,10 @@ impl ConfiguredCredential {
                 token.placement != TokenPlacement::Standard
                     || matches!(scheme.kind, SecurityKind::Bearer | SecurityKind::ApiKey(..))
             }
+            ConfiguredCredential::OAuth2(settings) => {
+                settings.placement != TokenPlacement::Standard
+                    || scheme.kind == SecurityKind::Bearer
+            }
         }
     }
 

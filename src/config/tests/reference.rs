@@ -126,6 +126,11 @@ fn companions(heading: &str, name: &str) -> Pairs {
     let source = ("name", "\"a\"");
     let params = ("params", "{ latitude = 1, longitude = 2 }");
     let mail = [("host", "\"h\""), ("to", "\"a@b\"")];
+    let client = [
+        ("grant", "\"client_credentials\""),
+        ("token_url", "\"http://a.local/\""),
+        ("client_id", "\"i\""),
+    ];
     match (heading, name) {
         ("Top level", "backup_keep") => vec![("backup_every", "\"1d\"")],
         ("[[source]]", "operation") => vec![source, url, params],
@@ -145,6 +150,7 @@ fn companions(heading: &str, name: &str) -> Pairs {
         }
         ("[derived.NAME]", _) => vec![("formula", "\"a + b\"")],
         ("[auth.NAME]", "quota" | "header" | "param") => vec![("token", "\"t\"")],
+        ("[auth.NAME]", name) if is_of_client(name) => client.to_vec(),
         ("[auth.NAME]", "scheme") => vec![("user", "\"u\""), ("password", "\"p\"")],
         ("[auth.NAME]", "key") => vec![("certificate", "\"client.pem\"")],
         ("[auth.NAME]", _) => vec![("quota", "\"1/day\"")],
@@ -158,6 +164,14 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[mail]", _) => mail.to_vec(),
         _ => Vec::new(),
     }
+}
+
+/// Options that accompany every `grant`.
+fn is_of_client(name: &str) -> bool {
+    matches!(
+        name,
+        "client_secret" | "client_auth" | "scope" | "token_params"
+    )
 }
 
 /// Options of a derived key of which each replaces the others.
@@ -285,6 +299,21 @@ fn the_example_of_every_option_changes_the_effective_configuration() {
             match (heading, name) {
                 ("[auth.NAME]", "user") => with.push(("password", "\"p\"")),
                 ("[auth.NAME]", "password") => with.push(("user", "\"u\"")),
+                ("[auth.NAME]", "grant") => with.extend([
+                    ("token_url", "\"http://a.local/\""),
+                    ("refresh_token", "\"r\""),
+                ]),
+                ("[auth.NAME]", "token_url" | "client_id") => with.extend([
+                    ("grant", "\"client_credentials\""),
+                    match name {
+                        "client_id" => ("token_url", "\"http://a.local/\""),
+                        _ => ("client_id", "\"i\""),
+                    },
+                ]),
+                ("[auth.NAME]", "refresh_token") => with.extend([
+                    ("grant", "\"refresh_token\""),
+                    ("token_url", "\"http://a.local/\""),
+                ]),
                 ("[source.records]", "now" | "element_time" | "newest_by") => {
                     with.push(("each", "\"/list\""));
                 }

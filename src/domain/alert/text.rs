@@ -34,6 +34,7 @@ fn cause_text(cause: Cause) -> &'static str {
         Cause::Schema => "response has changed",
         Cause::Empty => "no usable data in the response",
         Cause::DuplicateKey => "another source has the same keys",
+        Cause::Storage => "its token cannot be kept",
     }
 }
 
@@ -63,6 +64,10 @@ fn cause_checks(cause: Cause) -> &'static [&'static str] {
         Cause::DuplicateKey => {
             &["`main-node once` shows which source has them, and what to change"]
         }
+        Cause::Storage => &[
+            "whether tokens.json beside the database can be written, and the disk has space",
+            "`main-node check`",
+        ],
         Cause::NotJson | Cause::Schema | Cause::Empty => &[
             "what the address shows in a browser; the service may have changed",
             "`main-node once` shows what could be read and what could not",

@@ -1,0 +1,238 @@
+//! OAuth 2.0: `grant`, `token_url`, the client, and what each grant needs.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::read_secret;
+use super::token::read_placement;
+use crate::api::auth::oauth2::ClientAuth;
+use crate::api::private_address::is_private_range;
+use crate::config::problem::Severity;
+use crate::config::reader::{TableEntry, TableReader};
+use crate::config::request::url::read_url;
+use crate::config::secret::Secret;
+use crate::config::section::text;
+use crate::config::types::{AuthConfig, ConfiguredCredential, OAuth2Config, OAuth2Grant};
+use crate::domain::redact::MASK;
+use crate::domain::secret_detection::is_secret_name;
+use crate::domain::toml_text::{bare_or_quoted, quoted};
+use ureq::http::Uri;
+
+pub const FORM: &str = "{ grant = …, token_url = …, client_id = … }";
+
+/// A grant, by what it needs beside the common options.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GrantName {
+    ClientCredentials,
+    RefreshToken,
+    Password,
+}
+
+const GRANTS: [(&str, GrantName); 3] = [
+    ("client_credentials", GrantName::ClientCredentials),
+    ("refresh_token", GrantName::RefreshToken),
+    ("password", GrantName::Password),
+];
+
+const CLIENT_AUTHS: [(&str, ClientAuth); 2] =
+    [("body", ClientAuth::Body), ("basic", ClientAuth::Basic)];
+
+impl GrantName {
+    /// The options that it needs.
+    fn needs(self) -> &'static [&'static str] {
+        match self {
+            GrantName::ClientCredentials => &["client_id"],
+            GrantName::RefreshToken => &["refresh_token"],
+            GrantName::Password => &["user", "password"],
+        }
+    }
+
+    fn name(self) -> &'static str {
+        let named = GRANTS.iter().find(|(_, it)| *it == self);
+        named.map_or("", |(name, _)| name)
+    }
+}
+
+pub fn read(table: &mut TableReader<'_>, _: &Path) -> Option<ConfiguredCredential> {
+    let grant = table.get("grant").map(|item| item.choice(&GRANTS));
+    let token_url = table.get("token_url").map(|item| read_token_url(&item));
+    let client_auth = table
+        .get("client_auth")
+        .map(|item| item.choice(&CLIENT_AUTHS));
+    let client_secret = table.get("client_secret").map(|item| read_secret(&item));
+    let client_id = table.get("client_id").map(|item| item.text());
+    let scope = table.get("scope").map(|item| read_scope(&item));
+    let params = table.get("token_params").map(|item| read_params(&item));
+    let placement = read_placement(table);
+    let refresh_token = table.get("refresh_token").map(|item| read_secret(&item));
+    let user = table.get("user").map(|item| item.text());
+    let password = table.get("password").map(|item| read_secret(&item));
+    let location = location(table);
+    let grant = grant??;
+    check_needs(table, grant)?;
+    let grant = match grant {
+        GrantName::ClientCredentials => OAuth2Grant::ClientCredentials,
+        GrantName::RefreshToken => OAuth2Grant::RefreshToken(refresh_token??),
+        GrantName::Password => OAuth2Grant::Password {
+            user: user??,
+            password: password??,
+        },
+    };
+    Some(ConfiguredCredential::OAuth2(Box::new(OAuth2Config {
+        grant,
+        token_url: token_url??,
+        client_id: client_id.unwrap_or_else(|| Some(String::new()))?,
+        client_secret: optional(client_secret)?,
+        client_auth: client_auth.unwrap_or(Some(ClientAuth::Body))?,
+        scope: optional(scope)?,
+        token_params: params.unwrap_or_else(|| Some(Vec::new()))?,
+        placement: placement?,
+        location,
+    })))
+}
+
+/// An option that may be missing, but not wrong.
+fn optional<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    match value {
+        Some(value) => value.map(Some),
+        None => Some(None),
+    }
+}
+
+/// Where a person changes what is refused.
+fn location(table: &mut TableReader<'_>) -> String {
+    for name in ["refresh_token", "password", "client_secret"] {
+        if let Some(entry) = table.get(name) {
+            return entry.reader().location(&entry.span());
+        }
+    }
+    table.location()
+}
+
+/// Reports what a grant needs and does not have, and what belongs to another one.
+fn check_needs(table: &mut TableReader<'_>, grant: GrantName) -> Option<()> {
+    let mut is_valid = true;
+    for (_, other) in GRANTS.iter().filter(|(_, it)| *it != grant) {
+        // A client may have an identifier with every grant.
+        for option in other.needs().iter().filter(|it| **it != "client_id") {
+            if let Some(entry) = table.get(option) {
+                entry.problem(format!(
+                    "`{option}` belongs to grant = {}, and this is {}: remove it, or change `grant`",
+                    quoted(other.name()),
+                    quoted(grant.name())
+                ));
+                is_valid = false;
+            }
+        }
+    }
+    let needed = grant.needs().iter().filter(|it| table.get(it).is_none());
+    let missing: Vec<String> = needed.map(|it| format!("`{it}`")).collect();
+    if !missing.is_empty() && is_valid {
+        table.problem(format!(
+            "{} lacks {}, which grant = {} needs{}",
+            table.name(),
+            missing.join(" and "),
+            quoted(grant.name()),
+            match grant {
+                GrantName::RefreshToken =>
+                    ": the service gives the first one when its owner logs in there",
+                _ => "",
+            }
+        ));
+        is_valid = false;
+    }
+    is_valid.then_some(())
+}
+
+fn read_token_url(item: &TableEntry<'_>) -> Option<String> {
+    let url = read_url(item)?;
+    let uri = url.parse::<Uri>().ok()?;
+    let is_open = uri.scheme_str() == Some("http") && !is_of_network(uri.host()?);
+    if is_open {
+        item.remark(
+            Severity::Note,
+            "token_url: http:// sends the secrets of the client unencrypted through the internet: write \
+             https://, if the service has it",
+        );
+    }
+    Some(url)
+}
+
+/// Whether a host is in the local network, as far as its name says.
+fn is_of_network(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(address) => is_private_range(address),
+        Err(_) => {
+            const LOCAL: [&str; 6] = [".local", ".lan", ".home", ".home.arpa", ".internal", ".box"];
+            !host.contains('.') || LOCAL.iter().any(|it| host.ends_with(it))
+        }
+    }
+}
+
+/// A text, or a list, which is joined by blanks.
+fn read_scope(item: &TableEntry<'_>) -> Option<String> {
+    let texts: Vec<String> = item.texts().into_iter().map(|it| it.0).collect();
+    let scope = texts.join(" ");
+    (!scope.is_empty()).then_some(scope)
+}
+
+fn read_params(item: &TableEntry<'_>) -> Option<Vec<(String, Secret)>> {
+    let mut params = Vec::new();
+    for entry in item.entries() {
+        let value = read_param(&entry)?;
+        params.push((entry.key().to_owned(), value));
+    }
+    Some(params)
+}
+
+fn read_param(entry: &TableEntry<'_>) -> Option<Secret> {
+    const OF_OPTIONS: [(&str, &str); 8] = [
+        ("grant_type", "grant"),
+        ("client_id", "client_id"),
+        ("client_secret", "client_secret"),
+        ("refresh_token", "refresh_token"),
+        ("scope", "scope"),
+        ("username", "user"),
+        ("password", "password"),
+        ("url", "token_url"),
+    ];
+    if let Some((_, option)) = OF_OPTIONS.iter().find(|(name, _)| *name == entry.key()) {
+        entry.problem(format!("write it as `{option}`, not in `token_params`"));
+        return None;
+    }
+    if is_secret_name(entry.key()) {
+        return read_secret(entry);
+    }
+    Some(Secret::new(entry.text()?))
+}
+
+/// The settings of an `auth` of this kind.
+pub fn settings(auth: &AuthConfig) -> Option<&OAuth2Config> {
+    match &auth.credential {
+        Some(ConfiguredCredential::OAuth2(settings)) => Some(settings),
+        _ => None,
+    }
+}
+
+pub fn print_grant(settings: &OAuth2Config) -> Option<String> {
+    text(match settings.grant {
+        OAuth2Grant::ClientCredentials => GrantName::ClientCredentials.name(),
+        OAuth2Grant::RefreshToken(_) => GrantName::RefreshToken.name(),
+        OAuth2Grant::Password { .. } => GrantName::Password.name(),
+    })
+}
+
+pub fn print_client_auth(settings: &OAuth2Config) -> Option<String> {
+    let mut auths = CLIENT_AUTHS.iter();
+    let (name, _) = auths.find(|(_, it)| *it == settings.client_auth)?;
+    (settings.client_auth != ClientAuth::Body).then(|| text(name))?
+}
+
+pub fn print_params(settings: &OAuth2Config) -> Option<String> {
+    let params = settings.token_params.iter();
+    let params: Vec<String> = params
+        .map(|(name, _)| format!("{} = \"{MASK}\"", bare_or_quoted(name)))
+        .collect();
+    (!params.is_empty()).then(|| format!("{{ {} }}", params.join(", ")))
+}
