@@ -71,6 +71,7 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
         "TIBBER_TOKEN",
         "OCTOPUS_KEY",
         "SOLAREDGE_KEY",
+        "ENPHASE_TOKEN",
     ]
     .map(|name| (name, "hush"));
     let variables = own.iter().chain(variables);

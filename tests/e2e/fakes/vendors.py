@@ -34,8 +34,10 @@ class Answer:
 
 
 @contextlib.contextmanager
-def vendor_server(respond):
-    """Answers with `respond(Request)`, an `Answer`; gives the server, with its `requests` in `seen`."""
+def vendor_server(respond, tls=None):
+    """Answers with `respond(Request)`, an `Answer`; gives the server, with its `requests` in `seen`.
+
+    `tls` is an `ssl.SSLContext`, for HTTPS."""
     seen = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -64,6 +66,8 @@ def vendor_server(respond):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.seen = seen
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server
@@ -307,3 +311,21 @@ def node_exporter(_):
         "# HELP node_load1 1m load average.\n# TYPE node_load1 gauge\nnode_load1 0.25\n"
     )
     return Answer(text.encode(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+ENPHASE_TOKEN = "eyJraWQiOiJlMmUi.eyJhdWQiOiIxMjIyMDAwMCJ9.c2lnbmF0dXJl"
+
+
+def enphase(request):
+    """An IQ Gateway: every path needs the owner's token."""
+    if request.headers.get("authorization") != f"Bearer {ENPHASE_TOKEN}":
+        return Answer(b"<html><body>Authentication required</body></html>", status=401, content_type="text/html")
+    if request.path == "/api/v1/production":
+        return Answer({"wattHoursToday": 4120, "wattHoursSevenDays": 61200, "wattHoursLifetime": 9100400, "wattsNow": 812})
+    if request.path == "/api/v1/production/inverters":
+        inverters = [("121900000001", 101), ("121900000002", 98)]
+        return Answer([
+            {"serialNumber": number, "lastReportDate": int(time.time()), "devType": 1, "lastReportWatts": watts, "maxReportWatts": 290}
+            for number, watts in inverters
+        ])
+    return Answer({"error": "no such path"}, status=404)

@@ -18,6 +18,7 @@ import mailbox
 import os
 import pathlib
 import pwd
+import re
 import socket
 import ssl
 import subprocess
@@ -155,8 +156,17 @@ def unknown_certificate_is_not_trusted(directory, paths, context):
         inbox = Inbox()
         with SmtpServer(inbox, context, implicit=implicit) as server:
             status, output = test_alert(directory, server.port, tls)
-        assert status == 1 and "no CA that this node trusts" in output and "ca_file" in output, output
+        assert status == 1 and "not trusted" in output and "`ca_file`" in output, output
         assert not inbox.mails
+        # The line that it prints is pasted.
+        line = re.search(r'fingerprint = "sha256:[^"]*"', output)[0]
+        other = line.replace(line[-9:-1], "00:11:22")
+        for pin, expected in ((line, 0), (other, 1)):
+            inbox = Inbox()
+            with SmtpServer(inbox, context, implicit=implicit) as server:
+                status, output = test_alert(directory, server.port, tls, extra=pin)
+            assert status == expected and len(inbox.mails) == 1 - expected, output
+        assert "another fingerprint" in output and "found sha256:" in output, output
 
 
 @case
