@@ -37,6 +37,7 @@ PYPI = {
 
 # Tools unpacked from Debian: the package that holds it, its path, what else it links.
 UNPACKED = {
+    "apache2": ("apache2-bin", "usr/sbin/apache2", ["libapr1", "libaprutil1"]),
     "avahi-daemon": (
         "avahi-daemon",
         "usr/sbin/avahi-daemon",

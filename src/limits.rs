@@ -179,6 +179,15 @@ pub const BODY_BYTES: u64 = 4 * 1024 * 1024;
 pub const CACHED_HEAD_BYTES: usize = 512;
 /// Bytes read of an error's body (403), to see whether it mentions a quota: errors are short.
 pub const ERROR_BODY_BYTES: u64 = 4 * 1024;
+/// Challenges of one 401 response: servers offer one for each scheme and algorithm.
+pub const CHALLENGES: usize = 16;
+/// Characters of a challenge's parameter that a message shows: names of algorithms are shorter.
+pub const CHALLENGE_PARAM_CHARS: usize = 40;
+/// Realm, nonce and opaque of a Digest challenge, which each request repeats: Apache's take 150 bytes.
+pub const DIGEST_CHALLENGE_BYTES: usize = 4 * 1024;
+/// Servers of one user and password that asked for Digest: of each source, and where it is
+/// redirected to from http to https.
+pub const DIGEST_SERVERS: usize = 2 * SOURCES;
 /// Levels below a field `error` in which its text is searched: `{"errors": [{"message": "…"}]}`.
 pub const ERROR_MESSAGE_DEPTH: usize = 3;
 /// The name of a proxy's error (`ERR_DNS_FAIL`); a longer one is no name and not shown.

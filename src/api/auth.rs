@@ -4,6 +4,7 @@
 //! Static tokens need none: they are headers of the request.
 
 pub mod oauth2;
+pub mod password;
 mod renewal;
 mod token_expiry;
 pub mod token_file;

@@ -12,6 +12,7 @@ use crate::limits;
 
 use super::charset;
 use super::status_errors::reason_phrase;
+use super::www_authenticate;
 
 /// One request and the start of its response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +36,7 @@ impl HttpExchange {
     pub fn new(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> HttpExchange {
         let headers = headers.iter().map(|(name, value)| {
             let shown = match value.to_str() {
+                Ok(text) if text.starts_with(DIGEST) => masked_digest(&text[DIGEST.len()..]),
                 Ok(_) if is_secret_name(name.as_str()) || value.is_sensitive() => MASK.to_owned(),
                 Ok(text) => text.to_owned(),
                 Err(_) => "(not ASCII)".to_owned(),
@@ -82,6 +84,19 @@ impl HttpExchange {
         mask(&mut self.body_start);
         self.headers.iter_mut().for_each(|(_, value)| mask(value));
     }
+}
+
+const DIGEST: &str = "Digest ";
+
+/// An answer to a Digest challenge, without the user and the hash of the password.
+fn masked_digest(params: &str) -> String {
+    let params = www_authenticate::parse_params(params.as_bytes());
+    let shown = ["realm", "algorithm", "qop", "nonce", "nc", "cnonce"].map(|name| {
+        let value = params.shown_param(name)?;
+        Some(format!("{name}={value}, "))
+    });
+    let shown: String = shown.into_iter().flatten().collect();
+    format!("{DIGEST}username={MASK}, {shown}response={MASK}")
 }
 
 /// Bytes that hold what is kept, whatever the characters are.
@@ -141,6 +156,11 @@ mod tests {
             ("accept", "application/json"),
             ("authorization", "Basic bWU6aHVzaA=="),
             ("x-api-key", "abcdefgh"),
+            (
+                "x-answer",
+                "Digest username=\"me\", realm=\"a\\\"b\", nonce=\"n\", uri=\"/?key=abcdefgh\", \
+                 qop=auth, nc=00000001, cnonce=\"c\", response=\"5cfac86a62ef4d27\"",
+            ),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
@@ -164,7 +184,9 @@ mod tests {
             [
                 "accept: application/json",
                 "authorization: ***",
-                "x-api-key: ***"
+                "x-api-key: ***",
+                "x-answer: Digest username=***, realm=a\"b, qop=auth, nonce=n, nc=00000001, \
+                 cnonce=c, response=***"
             ]
         );
         assert_eq!(exchange.body_start, "{\"error\":\"***?[31m is wrong\"}");

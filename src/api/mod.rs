@@ -5,7 +5,8 @@
 //! - the loop: `fetcher` (with `failure_log` for the log, `request_quota`);
 //! - the request: `source_request` of `client` (generated, with its runtime `request`) or of
 //!   `url_source`, with `argument_template` and `outgoing_request`;
-//! - its credential: `auth`, which may send requests of its own;
+//! - its credential: `auth`, which may send requests of its own, with `www_authenticate`
+//!   (challenges), `digest` (answers to them) and `basic_auth`;
 //! - HTTP: `transport` (redirects, retries), with `agent`, `sent_request`, `http_response`;
 //! - connections below it: `lenient_transport` (with `response_head`, `chunked`),
 //!   `connection_pool`, `pooled_connection`, `proxy`, `dns`, `tcp`, all under the stop and deadline
@@ -19,6 +20,7 @@
 pub mod agent;
 pub mod argument_template;
 pub mod auth;
+pub mod basic_auth;
 mod cache_lifetime;
 mod certificate_errors;
 mod charset;
@@ -28,6 +30,7 @@ mod connect_error;
 pub mod connection_pool;
 mod content_coding;
 pub mod demo_server;
+mod digest;
 mod dns;
 mod error_context;
 mod error_mapping;
@@ -65,6 +68,7 @@ mod tcp;
 pub mod transport;
 pub mod url_source;
 mod validators;
+mod www_authenticate;
 
 #[cfg(test)]
 #[path = "tests/fault_server.rs"]

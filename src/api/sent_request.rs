@@ -4,17 +4,15 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use ureq::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, Error, SendBody};
 
 use super::auth::SourceAuth;
+use super::basic_auth;
 use super::http_exchange::HttpExchange;
 use super::request::SentBody;
 use super::validators::Validators;
-use crate::domain::percent;
 use crate::domain::time::Moment;
 use crate::limits;
 use crate::sys::host_address;
@@ -136,7 +134,7 @@ pub struct RequestRecorder {
 impl RequestRecorder {
     /// The headers that every request has.
     fn add_default_headers(&self, request: &mut Request<SendBody>) {
-        let login = basic_auth(request.uri());
+        let login = basic_auth::of_url(request.uri());
         let headers = request.headers_mut();
         headers
             .entry(header::USER_AGENT)
@@ -243,38 +241,5 @@ impl Middleware for RequestRecorder {
         }
         drop(sent);
         Ok(response)
-    }
-}
-
-/// The credentials of `http://user:p%40ss@host/`, decoded; ureq would send them undecoded.
-pub fn basic_auth(uri: &Uri) -> Option<HeaderValue> {
-    let (login, _) = uri.authority()?.as_str().rsplit_once('@')?;
-    let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    let pair = [percent::decode(user), percent::decode(password)].join(&b':');
-    let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64.encode(&pair))).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn user_name_and_password_of_a_url_are_decoded_once() {
-        for (url, expected) in [
-            // me:p@ss
-            ("http://me:p%40ss@nas/x", Some("Basic bWU6cEBzcw==")),
-            // me:100%
-            ("http://me:100%25@nas/x", Some("Basic bWU6MTAwJQ==")),
-            // key:
-            ("http://key@nas/x", Some("Basic a2V5Og==")),
-            ("http://nas/x@y", None),
-        ] {
-            let uri: Uri = url.parse().expect("a URL");
-            let found = basic_auth(&uri);
-            let found = found.as_ref().map(|it| it.to_str().expect("ASCII"));
-            assert_eq!(found, expected, "{url}");
-        }
     }
 }

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use ureq::http::{HeaderMap, HeaderValue, StatusCode, header};
+use ureq::http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::digest::DigestOffer;
+use super::www_authenticate::{self, Challenge};
 
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::text::human_duration;
@@ -80,8 +83,8 @@ pub const PROXY_LOGIN: &str = "the proxy answers 407: user or password missing o
 /// Why access was denied: details of a 401 or 403 response and its redirects.
 #[derive(Debug, Clone, Default)]
 pub struct AccessDenial {
-    /// The fields `WWW-Authenticate`.
-    pub challenges: Vec<String>,
+    /// What `WWW-Authenticate` offers.
+    pub challenges: Vec<Challenge>,
     /// The scheme of the `Authorization` that was sent: `Basic`.
     pub sent_scheme: Option<String>,
     /// Its head or body mentions a quota.
@@ -98,7 +101,6 @@ impl AccessDenial {
         sent: Option<&HeaderValue>,
         dropped_credentials: Option<(String, String)>,
     ) -> AccessDenial {
-        let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
         let is_spent = [
             "x-ratelimit-remaining",
             "ratelimit-remaining",
@@ -106,13 +108,10 @@ impl AccessDenial {
         ]
         .iter()
         .any(|name| headers.get(*name).is_some_and(|value| value == "0"));
-        let sent = sent.map(text);
+        // A user name may be no ASCII.
+        let sent = sent.map(|it| String::from_utf8_lossy(it.as_bytes()));
         AccessDenial {
-            challenges: headers
-                .get_all(header::WWW_AUTHENTICATE)
-                .iter()
-                .map(text)
-                .collect(),
+            challenges: www_authenticate::challenges(headers),
             sent_scheme: sent.and_then(|it| Some(it.split_whitespace().next()?.to_owned())),
             mentions_quota: is_spent || mentions_quota(body),
             dropped_credentials,
@@ -131,24 +130,23 @@ impl AccessDenial {
                     your key allows"
                 .to_owned();
         }
-        let wants = |scheme: &str| {
-            let mut parts = self.challenges.iter().flat_map(|it| it.split([',', ' ']));
-            parts.any(|part| part.eq_ignore_ascii_case(scheme))
-        };
+        let wants = |scheme: &str| self.challenges.iter().any(|it| it.is(scheme));
         let sends = |scheme: &str| {
             let sent = self.sent_scheme.as_ref();
             sent.is_some_and(|sent| sent.eq_ignore_ascii_case(scheme))
         };
         let is_sent = self.sent_scheme.is_some();
-        let words = match () {
-            () if wants("Digest") && !wants("Basic") && !wants("Bearer") => {
-                "it wants Digest authentication (RFC 7616), which main-node does not speak yet; \
-                 set it to Basic, or to no password, if it can"
+        if wants("Digest") || sends("Digest") {
+            let has_others = wants("Basic") || wants("Bearer");
+            if sends("Digest") || !has_others {
+                return self.explain_digest(code);
             }
+        }
+        let words = match () {
             () if sends("Basic")
                 && (wants("Basic") || code == 401 && self.challenges.is_empty()) =>
             {
-                "the user or the password is wrong"
+                WRONG_PASSWORD
             }
             () if sends("Bearer") && wants("Bearer") => "the token is wrong or has expired",
             () if wants("Basic") && is_sent => {
@@ -162,15 +160,42 @@ impl AccessDenial {
                 "it wants a token (auth = { token = … }), and this source sends something else"
             }
             () if wants("Bearer") => "it wants a token: add auth = { token = … }",
-            () if code == 403 => {
-                "the credentials are missing or wrong, or do not allow this; some servers refuse \
-                 addresses or programs that they do not know"
-            }
+            () if code == 403 => NOT_ALLOWED,
             () => "the credentials are missing or wrong",
         };
         words.to_owned()
     }
+
+    /// Where Digest was sent, or is all that the server takes.
+    fn explain_digest(&self, code: u16) -> String {
+        let sent = self.sent_scheme.as_deref();
+        let is_sent = sent.is_some_and(|it| it.eq_ignore_ascii_case("Digest"));
+        let words = match DigestOffer::of(&self.challenges) {
+            DigestOffer::Unsupported(what) => {
+                return format!(
+                    "it wants Digest authentication with {what}, and main-node answers MD5 and \
+                     SHA-256 with qop auth (RFC 7616): set it so, or to Basic, if it can"
+                );
+            }
+            DigestOffer::Supported(challenge) if is_sent && challenge.is_stale => {
+                "it calls a nonce stale that it has just made: restart it"
+            }
+            _ if is_sent && code == 403 => NOT_ALLOWED,
+            _ if is_sent => WRONG_PASSWORD,
+            _ if sent.is_some() => {
+                "it wants Digest authentication, which auth = { user = …, password = … } answers \
+                 without `scheme` and without an Authorization in `headers`; this source sends \
+                 something else"
+            }
+            _ => "it wants a user and a password (Digest): add auth = { user = …, password = … }",
+        };
+        words.to_owned()
+    }
 }
+
+const WRONG_PASSWORD: &str = "the user or the password is wrong";
+const NOT_ALLOWED: &str = "the credentials are missing or wrong, or do not allow this; some servers refuse \
+    addresses or programs that they do not know";
 
 /// Whether the body of an error is about a quota: `API rate limit exceeded`.
 pub fn mentions_quota(body: &[u8]) -> bool {

@@ -9,9 +9,12 @@ use std::sync::Arc;
 use ureq::http::Uri;
 
 use crate::api::auth::oauth2::{GrantCredentials, OAuth2, OAuth2Settings};
+use crate::api::auth::password::PasswordAuthenticator;
 use crate::api::auth::token_file::TokenFile;
 use crate::api::auth::{Authenticator, SourceAuth};
-use crate::config::{Config, ConfiguredCredential, OAuth2Config, OAuth2Grant, SourceConfig};
+use crate::config::{
+    Config, ConfiguredCredential, OAuth2Config, OAuth2Grant, PasswordScheme, SourceConfig,
+};
 use crate::domain::toml_text::bare_or_quoted;
 use crate::sys::clock::boot_id;
 use crate::sys::tls::{Trust, TrustSettings};
@@ -49,12 +52,15 @@ impl Authenticators {
         let shared = source.account.as_ref();
         let found = match shared.and_then(|name| self.accounts.get(name)) {
             Some(shared) => Some(shared.clone()),
-            None => match source.auth.as_ref().and_then(|auth| auth.credential()) {
-                Some(credential) => {
-                    let user = TokenUser::source(&source.plan.name);
-                    authenticator(credential, &user, &self.token_file)?
-                }
-                None => None,
+            None => match &source.auth {
+                Some(auth) => match auth.active_credential() {
+                    Some(credential) => {
+                        let user = TokenUser::source(&source.plan.name);
+                        authenticator(credential, &user, &self.token_file)?
+                    }
+                    None => None,
+                },
+                None => password_of_url(source),
             },
         };
         let Some(authenticator) = found else {
@@ -75,13 +81,33 @@ fn authenticator(
     token_file: &Arc<TokenFile>,
 ) -> Result<Option<Arc<dyn Authenticator>>, String> {
     match credential {
-        ConfiguredCredential::Basic { .. } | ConfiguredCredential::Token(_) => Ok(None),
+        ConfiguredCredential::Basic {
+            user,
+            password,
+            scheme,
+        } => {
+            let answers_digest = *scheme != PasswordScheme::Basic;
+            let (user, password) = (user.as_bytes(), password.reveal().as_bytes());
+            let made = PasswordAuthenticator::new(user, password, answers_digest);
+            Ok(Some(Arc::new(made)))
+        }
+        ConfiguredCredential::Token(_) => Ok(None),
         ConfiguredCredential::OAuth2(settings) => {
             let settings = oauth2_settings(settings, user)?;
             let made = OAuth2::new(settings, token_file.clone(), boot_id());
             Ok(Some(Arc::new(made)))
         }
     }
+}
+
+/// `http://user:password@host/`, unless `headers` has the header for it.
+fn password_of_url(source: &SourceConfig) -> Option<Arc<dyn Authenticator>> {
+    let mut headers = source.headers.iter();
+    if headers.any(|it| it.name.eq_ignore_ascii_case("authorization")) {
+        return None;
+    }
+    let made = PasswordAuthenticator::of_url(&source.target.uri()?)?;
+    Some(Arc::new(made))
 }
 
 /// Of whom a token is.

@@ -8,6 +8,7 @@ use rustls::{
 use super::super::connect_error::ConnectError;
 use super::super::status_errors::mentions_quota;
 use super::super::support::clock_at_noon;
+use super::super::www_authenticate::parse_challenges;
 use super::*;
 use crate::golden;
 use crate::sys::clock::Clock;
@@ -199,7 +200,10 @@ fn a_configured_ca_file_is_not_suggested_again() {
 #[test]
 fn a_denied_access_has_its_cause_and_advice() {
     let denial = |challenges: &[&str], sent: Option<&str>| AccessDenial {
-        challenges: challenges.iter().map(|it| (*it).to_owned()).collect(),
+        challenges: challenges
+            .iter()
+            .flat_map(|it| parse_challenges(it.as_bytes()))
+            .collect(),
         sent_scheme: sent.map(str::to_owned),
         ..AccessDenial::default()
     };
@@ -221,8 +225,29 @@ fn a_denied_access_has_its_cause_and_advice() {
         (
             401,
             denial(&[digest], Some("Basic")),
-            "it wants Digest authentication",
+            "it wants Digest authentication, which auth = { user = …, password = … } answers",
         ),
+        (
+            401,
+            denial(&[digest], None),
+            "it wants a user and a password (Digest): add auth = { user =",
+        ),
+        (
+            401,
+            denial(&[digest], Some("Digest")),
+            "the user or the password is wrong",
+        ),
+        (
+            401,
+            denial(&["Digest nonce=1, stale=TRUE"], Some("Digest")),
+            "it calls a nonce stale that it has just made",
+        ),
+        (
+            401,
+            denial(&["Digest nonce=1, algorithm=SHA-512-256"], Some("Basic")),
+            "it wants Digest authentication with algorithm SHA-512-256, and main-node answers MD5",
+        ),
+        (403, denial(&[], Some("Digest")), "or do not allow this"),
         (
             401,
             denial(&[digest, "Basic realm=\"x\""], Some("Basic")),

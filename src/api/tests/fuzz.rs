@@ -7,17 +7,19 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value as Json;
+use ureq::http::Method;
 
 use super::chunked::ChunkDecoder;
 use super::client::APIS;
 use super::content_coding::{self, ContentCoding};
+use super::digest::{DigestOffer, DigestSession};
 use super::fault_server::{Act, AfterResponse, FaultServer, send};
 use super::http_response::FetchedResponse;
 use super::json::{self, BodyOrigin};
 use super::response_head::{self, HeadScanner};
 use super::support::{clock_at_noon, fetcher, gzip, long_timeout, test_plan};
 use super::validators::Validators;
-use super::{charset, response_format, url_source};
+use super::{charset, response_format, url_source, www_authenticate};
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::number_pattern::NumberPattern;
 use crate::domain::plan::{
@@ -300,6 +302,49 @@ fn fuzz_heads() {
             }
             // Refused or not; what matters is that it ends.
             let _ = response_head::check_start(&bytes);
+        });
+        assert!(result.is_ok(), "FUZZ_SEED={seed}: {}", bytes.escape_ascii());
+    }
+}
+
+const CHALLENGES: [&str; 5] = [
+    "Digest realm=\"a, \\\"b\\\"\", nonce=\"60dc2c69==\", algorithm=SHA-256, qop=\"auth,auth-int\"",
+    "Basic realm=x, Digest nonce=1, qop=auth, opaque=\"\", stale=true, Bearer error=\"x\"",
+    "Digest nonce=\"n\", algorithm=MD5-sess, userhash=true, charset=UTF-8, domain=\"/ /x\"",
+    "Negotiate YII/abc==, NTLM, Digest realm=\"\", nonce=\"\"",
+    "nextnonce=\"n2\", qop=auth, rspauth=\"00\", cnonce=\"c\", nc=00000001",
+];
+
+#[test]
+fn fuzz_challenges() {
+    let uri = "http://HOST/x?a=1".parse().expect("a URL");
+    for seed in Budget::new(5_000).seeds() {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut bytes = CHALLENGES[random.usize(..CHALLENGES.len())]
+            .as_bytes()
+            .to_vec();
+        mutate(&mut random, &mut bytes);
+        let result = std::panic::catch_unwind(|| {
+            let info = www_authenticate::parse_params(&bytes);
+            let challenges = www_authenticate::parse_challenges(&bytes);
+            let challenge = match DigestOffer::of(&challenges) {
+                DigestOffer::Supported(challenge) => challenge,
+                DigestOffer::Unsupported(what) => {
+                    assert!(what.chars().count() < 100 && !what.contains(char::is_control));
+                    return;
+                }
+                DigestOffer::None => return,
+            };
+            let mut session = DigestSession::new(challenge, b"me", b"topsecret", "c".to_owned());
+            session.use_nonce(info.param("nextnonce").unwrap_or_default().to_vec());
+            // Where a header can hold the answer, it is read as it was meant.
+            let Some(answer) = session.authorization(&Method::GET, &uri) else {
+                return;
+            };
+            let params = www_authenticate::parse_params(&answer.as_bytes()["Digest ".len()..]);
+            assert_eq!(params.param("nonce"), Some(session.nonce()));
+            assert_eq!(params.param("uri"), Some(&b"/x?a=1"[..]));
+            assert!(answer.len() <= 2 * limits::DIGEST_CHALLENGE_BYTES + 1_000);
         });
         assert!(result.is_ok(), "FUZZ_SEED={seed}: {}", bytes.escape_ascii());
     }

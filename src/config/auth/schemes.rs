@@ -83,6 +83,18 @@ impl Auth {
         }
     }
 
+    /// The credential that may be more than a header of every request: any, but of several for
+    /// named schemes only the user and password.
+    pub fn active_credential(&self) -> Option<&ConfiguredCredential> {
+        match self {
+            Auth::Any(auth) => auth.credential.as_ref(),
+            Auth::Schemes(credentials) => credentials
+                .iter()
+                .map(|(_, it)| it)
+                .find(|it| matches!(it, ConfiguredCredential::Basic { .. })),
+        }
+    }
+
     /// The credentials for an operation, each with its security scheme if the file declares
     /// one.
     pub fn credentials_for(

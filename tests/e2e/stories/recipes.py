@@ -6,6 +6,7 @@ import re
 import time
 
 from fakes import vendors
+from fakes.digest_auth import DigestAuth, schemes
 from harness import (
     ROOT, Process, clean_environment, expect, free_port, get, main_node, records_by_key, run, source_status, story,
     wait_until, with_trusted_clock, work_dir,
@@ -15,6 +16,7 @@ SECRETS = {
     "TIBBER_TOKEN": "tibber-secret",
     "OCTOPUS_KEY": "octopus-secret-key-1234",
     "SOLAREDGE_KEY": "SOLAREDGESECRET123456",
+    "SHELLY_PASSWORD": "shelly-secret-9",
 }
 
 
@@ -104,6 +106,19 @@ def recipe_shelly():
         toml = toml.replace("192.168.1.21", f"127.0.0.1:{desk.server_port}")
         keys = {"fridge.power": 10.5, "desk.power": 21.0, "fridge.energy": 1234.5, "desk.energy": 1234.5}
         play("shelly", toml, keys, fridge)
+
+
+@story(seconds=60)
+def recipe_shelly_gen_2():
+    def device(power, number):
+        password = SECRETS["SHELLY_PASSWORD"]
+        return vendors.vendor_server(DigestAuth(vendors.shelly(power), "admin", password, f"shellyplusplugs-a8032abc000{number}"))
+
+    with device(10.5, 1) as boiler, device(21.0, 2) as heater:
+        toml = recipe("Shelly Gen 2").replace("192.168.1.22", f"127.0.0.1:{boiler.server_port}")
+        toml = toml.replace("192.168.1.23", f"127.0.0.1:{heater.server_port}")
+        play("shelly-gen-2", toml, {"boiler.power": 10.5, "heater.power": 21.0}, boiler)
+        expect(set(schemes(boiler) + schemes(heater)) == {"none", "Digest"}, "the password itself is not sent", schemes(boiler))
 
 
 @story(seconds=60)
