@@ -95,7 +95,7 @@ pub struct AuthResponse {
 #[derive(Debug)]
 pub struct DeniedResponse {
     pub status: u16,
-    /// URL of the request.
+    /// URL of the request as it was sent.
     pub uri: Uri,
     /// Headers of the request as it was sent.
     pub sent: HeaderMap,

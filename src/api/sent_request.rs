@@ -27,8 +27,8 @@ pub struct SentRequest {
     pub uri: Option<Uri>,
     /// Without what the authenticator adds, which a redirect gets anew.
     pub headers: HeaderMap,
-    /// As they were sent.
-    pub authorized: HeaderMap,
+    /// URL and headers as they were sent.
+    pub authorized: (Uri, HeaderMap),
     /// The first request of the fetch, without its conditions.
     pub first: Option<(Uri, HeaderMap)>,
     /// What the bodies of the fetch may still hold.
@@ -51,7 +51,7 @@ impl Default for SentRequest {
             method: Method::GET,
             uri: None,
             headers: HeaderMap::new(),
-            authorized: HeaderMap::new(),
+            authorized: Default::default(),
             first: None,
             body_limit: 0,
             redirects_left: 0,
@@ -105,7 +105,7 @@ pub struct FetchRequest {
     method: Method,
     uri: Option<Uri>,
     headers: HeaderMap,
-    authorized: HeaderMap,
+    authorized: (Uri, HeaderMap),
 }
 
 /// The clock is certainly wrong: certificates cannot be verified, and a time before 1970 panics
@@ -204,7 +204,7 @@ impl RequestRecorder {
             *request.uri_mut() = uri;
         }
         let mut sent = self.sent.lock();
-        sent.authorized = request.headers().clone();
+        sent.authorized = (request.uri().clone(), request.headers().clone());
         if let Some(seen) = &mut sent.exchanges {
             let (method, uri) = (request.method(), request.uri());
             let body = request.extensions().get::<SentBody>();

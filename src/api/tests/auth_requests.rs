@@ -185,3 +185,37 @@ fn without_a_token_nothing_is_sent_to_the_source() {
     assert!(detail.contains(&host.expect("it has one")), "{detail}");
     assert_eq!(sent_tokens(&source).len(), 0);
 }
+
+#[test]
+fn a_denied_request_is_known_as_it_was_sent() {
+    #[derive(Debug, Default)]
+    struct QueryToken(Mutex<Vec<String>>);
+    impl Authenticator for QueryToken {
+        fn authorize(&self, _: &Method, uri: &mut Uri, _: &mut HeaderMap) {
+            *uri = format!("{uri}&token=t").parse().expect("a URL");
+        }
+
+        fn renew(&self, denied: &DeniedResponse, _: &dyn AuthClient) -> Result<bool, FetchError> {
+            let query = denied.uri.query().unwrap_or_default();
+            self.0.lock().push(query.to_owned());
+            Ok(true)
+        }
+    }
+    let source = FaultServer::start(script(vec![denied(""), sends(good_response())]));
+    let authenticator = Arc::new(QueryToken::default());
+    let url = format!("{}?a=1", source.url());
+    let settings = TransportSettings {
+        auth: Some(Arc::new(SourceAuth {
+            authenticator: authenticator.clone(),
+            origin: url.parse().expect("a URL"),
+            trust: Trust::of(&TrustSettings::default()).expect("no file is read"),
+        })),
+        ..long_timeout()
+    };
+    let mut fetcher = fetcher(get_url(&url), settings, clock_at_noon());
+    assert_eq!(cause(fetcher.fetch_once()), None);
+    assert_eq!(*authenticator.0.lock(), ["a=1&token=t"]);
+    let heads = source.server.heads.lock().expect("no act panics");
+    let once = |head: &String| head.matches("token=t").count() == 1;
+    assert!(heads.iter().all(once), "{heads:?}");
+}

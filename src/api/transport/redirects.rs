@@ -6,7 +6,6 @@ use ureq::http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
 use ureq::{Agent, Body};
 
 use super::Transport;
-use crate::api::auth::DeniedResponse;
 use crate::api::connect_error::{ConnectError, RedirectScope};
 use crate::api::dns::DnsResolver;
 use crate::api::http_response::{FetchError, FetchedResponse};
@@ -83,7 +82,7 @@ impl Transport {
             if !redirect::keeps_credentials(&here, &target) {
                 let accept = headers.remove(header::ACCEPT);
                 let sent = self.sent.lock().authorized.clone();
-                if dropped.is_none() && has_credentials(&sent) {
+                if dropped.is_none() && has_credentials(&sent.1) {
                     let (from, to) = (
                         origin::display_origin(&here),
                         origin::display_origin(&target),
@@ -112,11 +111,11 @@ impl Transport {
     ) -> Result<DenialResult, FetchError> {
         let status = response.status().as_u16();
         if status >= 400 {
-            let denied = self.read_denied(here, response);
+            let denied = self.read_denied(response);
             if self.renew_auth(&denied, now)? {
                 return Ok(DenialResult::Renewed);
             }
-            return Err(self.denied_error(&denied, now, dropped.clone()));
+            return Err(self.denied_error(&denied, here, now, dropped.clone()));
         }
         let headers = response.headers().clone();
         let mut redirect = Response::new(Body::builder().data(Vec::new()));
@@ -128,13 +127,7 @@ impl Transport {
         } else {
             Some(self.read_response(response, here, now, validators, dropped.clone())?)
         };
-        let denied = DeniedResponse {
-            status,
-            uri: here.clone(),
-            sent: self.sent.lock().authorized.clone(),
-            headers,
-            body_start: Vec::new(),
-        };
+        let denied = self.denied(status, &headers, Vec::new());
         if self.renew_auth(&denied, now)? {
             return Ok(DenialResult::Renewed);
         }

@@ -5,7 +5,7 @@
 use std::io::Read;
 
 use ureq::Body;
-use ureq::http::{Response, Uri, header};
+use ureq::http::{HeaderMap, Response, Uri, header};
 
 use super::Transport;
 use crate::api::auth::DeniedResponse;
@@ -43,22 +43,8 @@ impl Transport {
                     }
                     return Err(FetchError::Failed(failure));
                 }
-                let retry_after = fetched.retry_after;
-                let start = if code >= 400 || self.is_recording() {
-                    self.read_start(&mut response)
-                } else {
-                    Vec::new()
-                };
-                let sent = self
-                    .sent
-                    .lock()
-                    .authorized
-                    .get(header::AUTHORIZATION)
-                    .cloned();
-                let denial = AccessDenial::read(response.headers(), &start, sent.as_ref(), dropped);
-                let mut failure = classify_status(code, &host, retry_after, &denial);
-                failure.detail += &error_message::describe_body(&start);
-                return Err(FetchError::Failed(failure));
+                let refused = self.read_denied(response);
+                return Err(self.denied_error(&refused, from, now, dropped));
             }
         }
         self.read_body(response, &mut fetched, &host, now)?;
@@ -121,29 +107,45 @@ impl Transport {
         }
     }
 
-    /// Reads an error's response, and gives its connection back.
-    pub(super) fn read_denied(&self, from: &Uri, mut response: Response<Body>) -> DeniedResponse {
+    /// Reads a response without readings, and gives its connection back.
+    pub(super) fn read_denied(&self, mut response: Response<Body>) -> DeniedResponse {
         let status = response.status().as_u16();
-        let body_start = self.read_start(&mut response);
+        let body_start = if status >= 400 || self.is_recording() {
+            self.read_start(&mut response)
+        } else {
+            Vec::new()
+        };
+        self.denied(status, response.headers(), body_start)
+    }
+
+    /// The answer to the request that was sent last.
+    pub(super) fn denied(
+        &self,
+        status: u16,
+        headers: &HeaderMap,
+        body_start: Vec<u8>,
+    ) -> DeniedResponse {
+        let (uri, sent) = self.sent.lock().authorized.clone();
         DeniedResponse {
             status,
-            uri: from.clone(),
-            sent: self.sent.lock().authorized.clone(),
-            headers: response.headers().clone(),
+            uri,
+            sent,
+            headers: headers.clone(),
             body_start,
         }
     }
 
-    /// The failure of a response that refuses access.
+    /// The failure of a response without readings.
     pub(super) fn denied_error(
         &self,
         denied: &DeniedResponse,
+        from: &Uri,
         now: Moment,
         dropped: Option<(String, String)>,
     ) -> FetchError {
         let sent = denied.sent.get(header::AUTHORIZATION);
         let denial = AccessDenial::read(&denied.headers, &denied.body_start, sent, dropped);
-        let host = origin::display_host(&denied.uri);
+        let host = origin::display_host(from);
         let retry_after = http_response::retry_after_of(&denied.headers, now);
         let mut failure = classify_status(denied.status, &host, retry_after, &denial);
         failure.detail += &error_message::describe_body(&denied.body_start);
