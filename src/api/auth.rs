@@ -3,9 +3,14 @@
 //! An [`Authenticator`] is shared by the sources of an `[auth.NAME]`, so by their fetch threads.
 //! Static tokens need none: they are headers of the request.
 
+pub mod cookie_auth;
+mod cookies;
+pub mod login;
+pub mod login_response;
 pub mod oauth2;
 pub mod password;
 mod renewal;
+pub mod session_file;
 mod token_expiry;
 pub mod token_file;
 mod token_placement;
@@ -59,6 +64,12 @@ pub trait Authenticator: Send + Sync + Debug {
 
     /// Called with the head of every response of the source's server.
     fn observe(&self, _status: u16, _uri: &Uri, _headers: &HeaderMap) {}
+
+    /// Whether a response can change what the next request sends, so that a redirect to where it
+    /// comes from is no loop.
+    fn keeps_cookies(&self) -> bool {
+        false
+    }
 
     /// Texts known since the start that are never shown: tokens, session identifiers.
     fn secrets(&self) -> Arc<Secrets> {

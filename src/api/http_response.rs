@@ -84,9 +84,18 @@ impl FetchedResponse {
     }
 
     pub fn is_html(&self) -> bool {
-        let kind = self.content_type.as_deref().unwrap_or_default();
-        kind.to_ascii_lowercase().starts_with("text/html")
+        is_html_type(self.content_type.as_deref().unwrap_or_default())
     }
+}
+
+/// Whether a response is a page.
+pub fn is_html(headers: &HeaderMap) -> bool {
+    let kind = text_of(headers, header::CONTENT_TYPE);
+    is_html_type(kind.as_deref().unwrap_or_default())
+}
+
+fn is_html_type(content_type: &str) -> bool {
+    content_type.to_ascii_lowercase().starts_with("text/html")
 }
 
 fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {

@@ -11,6 +11,10 @@ use ureq::{Agent, Body, Error};
 use super::http_exchange::HttpExchange;
 use super::request::SentBody;
 
+/// Sends the first request of a fetch with the agent it is given; redirects are followed by
+/// `transport`.
+pub type SendRequest = dyn Fn(&Agent) -> Result<Response<Body>, Error> + std::marker::Send + Sync;
+
 #[derive(Debug, Clone)]
 pub struct OutgoingRequest {
     pub uri: Uri,

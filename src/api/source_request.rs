@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::outgoing_request::OutgoingRequest;
-use super::transport::SendRequest;
+use super::outgoing_request::SendRequest;
 use crate::domain::placeholder::PlaceholderTime;
 use crate::domain::time::Wall;
 

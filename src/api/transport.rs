@@ -25,16 +25,13 @@ use super::fetch_control::FetchControl;
 use super::http_exchange::HttpExchange;
 use super::http_response::{FetchError, FetchedResponse};
 use super::origin;
+use super::outgoing_request::SendRequest;
 use super::sent_request::{ClockTooEarly, SentRequest};
 use super::validators::Validators;
 use crate::domain::redact::Secrets;
 use crate::domain::time::{Moment, Mono};
 use crate::sys::sync::Mutex;
 use crate::sys::tls::{Trust, TrustOptionNames, pin_advice};
-
-/// Sends the first request of a fetch with the agent it is given; redirects are followed
-/// here.
-pub type SendRequest = dyn Fn(&Agent) -> Result<Response<Body>, Error> + std::marker::Send + Sync;
 
 pub struct Transport {
     settings: TransportSettings,

@@ -31,14 +31,41 @@ pub enum BodyTemplate {
         text: Template,
         content_type: String,
     },
+    /// Fields, sent as `application/x-www-form-urlencoded`.
+    Form(Vec<(String, Template)>),
+}
+
+impl BodyTemplate {
+    fn has_placeholders(&self) -> bool {
+        match self {
+            BodyTemplate::Json(body) => body.has_placeholders(),
+            BodyTemplate::Text { text, .. } => text.has_placeholders(),
+            BodyTemplate::Form(fields) => fields.iter().any(|(_, it)| it.has_placeholders()),
+        }
+    }
+
+    /// Its media type, and the body at a time.
+    fn fill(&self, time: &PlaceholderTime) -> (&str, String) {
+        match self {
+            BodyTemplate::Json(body) => ("application/json", body.fill(time).json_text()),
+            BodyTemplate::Text { text, content_type } => (content_type, text.fill(time)),
+            BodyTemplate::Form(fields) => {
+                let field = |(name, value): &(String, Template)| {
+                    let value = value.fill(time);
+                    format!("{}={}", percent::encode(name), percent::encode(&value))
+                };
+                let fields: Vec<String> = fields.iter().map(field).collect();
+                ("application/x-www-form-urlencoded", fields.join("&"))
+            }
+        }
+    }
 }
 
 impl UrlTemplate {
     pub fn has_placeholders(&self) -> bool {
         let in_method = match &self.method {
             MethodTemplate::Get | MethodTemplate::Post(None) => false,
-            MethodTemplate::Post(Some(BodyTemplate::Json(body))) => body.has_placeholders(),
-            MethodTemplate::Post(Some(BodyTemplate::Text { text, .. })) => text.has_placeholders(),
+            MethodTemplate::Post(Some(body)) => body.has_placeholders(),
         };
         let mut pairs = self.params.iter().chain(&self.headers);
         in_method || self.url.has_placeholders() || pairs.any(|(_, it)| it.has_placeholders())
@@ -57,12 +84,7 @@ impl UrlTemplate {
             MethodTemplate::Get => OutgoingMethod::Get,
             MethodTemplate::Post(None) => OutgoingMethod::Post(None),
             MethodTemplate::Post(Some(body)) => {
-                let (content_type, body) = match body {
-                    BodyTemplate::Json(body) => ("application/json", body.fill(time).json_text()),
-                    BodyTemplate::Text { text, content_type } => {
-                        (content_type.as_str(), text.fill(time))
-                    }
-                };
+                let (content_type, body) = body.fill(time);
                 if !request
                     .headers
                     .iter()
@@ -91,7 +113,7 @@ pub fn prepare_request(
     url: &str,
     params: &[(String, String)],
     headers: &[(String, String)],
-) -> Result<Box<super::transport::SendRequest>, String> {
+) -> Result<Box<super::outgoing_request::SendRequest>, String> {
     let request = get_request(url, params, headers)?;
     Ok(Box::new(move |agent| request.send(agent)))
 }

@@ -6,6 +6,7 @@
 mod accounts;
 mod client_certificate;
 mod kinds;
+mod login;
 mod oauth2;
 mod options;
 mod password;
@@ -19,6 +20,9 @@ use toml::de::DeValue;
 
 pub use self::accounts::{Accounts, print_accounts};
 use self::kinds::{forms, read_credential};
+#[cfg(test)]
+pub use self::login::OPTIONS as LOGIN_OPTIONS;
+pub use self::login::check_login;
 pub use self::options::OPTIONS;
 #[cfg(test)]
 pub use self::options::QUOTA;
@@ -141,6 +145,8 @@ pub fn warn_sent_twice(
         ConfiguredCredential::Basic { .. } => &standard,
         ConfiguredCredential::Token(token) => &token.placement,
         ConfiguredCredential::OAuth2(settings) => &settings.placement,
+        ConfiguredCredential::Login(login) if login.token.is_none() => return,
+        ConfiguredCredential::Login(login) => &login.placement,
     };
     if let Some((name, _)) = placement.header("")
         && headers.iter().any(|it| it.name.eq_ignore_ascii_case(name))

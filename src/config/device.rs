@@ -6,7 +6,9 @@ use std::cell::Cell;
 const PLACEHOLDER: &str = "{device}";
 
 /// Options in whose texts [`PLACEHOLDER`] is filled in.
-const OPTIONS_WITH_DEVICE: [&str; 5] = ["url", "base_url", "params", "headers", "body"];
+const OPTIONS_WITH_DEVICE: [&str; 8] = [
+    "url", "base_url", "params", "headers", "body", "auth", "login", "form",
+];
 
 /// One entry of `for`.
 #[derive(Debug)]

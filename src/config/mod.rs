@@ -47,9 +47,9 @@ use self::source::{SourceInputs, read_sources};
 use self::top_level::{TopLevelDraft, is_top_level, local_options};
 use self::types::KeySpans;
 pub use self::types::{
-    Config, ConfiguredBody, ConfiguredCredential, LocalSettings, Notifications, OAuth2Config,
-    OAuth2Grant, Overrides, PasswordScheme, RequestMethod, SourceConfig, SourceTarget,
-    TokenCredential, WebhookFormat,
+    Config, ConfiguredBody, ConfiguredCredential, LocalSettings, LoginConfig, LoginMethod,
+    Notifications, OAuth2Config, OAuth2Grant, Overrides, PasswordScheme, RequestMethod,
+    SourceConfig, SourceTarget, TokenCredential, WebhookFormat,
 };
 use self::unknown_keys::{KeyNames, warn_unknown_inputs, warn_unknown_keys};
 use crate::domain::toml_text::quoted;
@@ -314,6 +314,9 @@ mod account_tests;
 #[cfg(test)]
 #[path = "tests/devices.rs"]
 mod device_tests;
+#[cfg(test)]
+#[path = "tests/login.rs"]
+mod login_tests;
 #[cfg(test)]
 #[path = "tests/reference.rs"]
 pub mod reference;

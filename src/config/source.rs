@@ -22,14 +22,17 @@ use self::pagination::check_pagination;
 use self::records::read_selection;
 use self::target::read_target;
 use super::auth::{
-    Accounts, SourceCredentials, check_scheme, read_auth, warn_missing_auth, warn_sent_twice,
+    Accounts, SourceCredentials, check_login, check_scheme, read_auth, warn_missing_auth,
+    warn_sent_twice,
 };
 use super::problem::Severity;
 use super::reader::TableReader;
 use super::request::body::read_method;
 use super::section::{print_options, read_options, set};
 use super::trust::no_tls;
-use super::types::{Auth, AuthConfig, KeySpans, RequestMethod, SourceConfig, SourceTarget};
+use super::types::{
+    Auth, AuthConfig, ConfiguredCredential, KeySpans, RequestMethod, SourceConfig, SourceTarget,
+};
 use crate::api::connection_pool;
 use crate::domain::plan::Selection;
 use crate::limits;
@@ -206,6 +209,12 @@ fn read_credentials(
         && let Some(entry) = table.get("operation")
     {
         warn_missing_auth(&entry, operation, others);
+    }
+    if let Some(auth) = &source.auth
+        && let Some(ConfiguredCredential::Login(login)) = auth.credential()
+        && let Some(entry) = table.get("auth")
+    {
+        check_login(&entry, login, target);
     }
     if let (Some(SourceTarget::Url { params, .. }), Some(auth)) = (target, &source.auth)
         && let Some(entry) = table.get("auth")

@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
+use ureq::http::Uri;
 
 use super::mail::MailConfig;
 use super::problem::Remark;
 use super::secret::Secret;
+use crate::api::auth::login_response::{SessionLifetime, TokenLocation};
 use crate::api::pagination::Pagination;
 use crate::domain::alert::AlertRules;
 use crate::domain::derived_key::DerivedKeys;
@@ -310,23 +312,24 @@ pub enum SourceTarget {
 
 impl SourceTarget {
     /// URI of the first request.
-    pub fn uri(&self) -> Option<ureq::http::Uri> {
+    pub fn uri(&self) -> Option<Uri> {
         let url = match self {
             SourceTarget::Operation {
                 operation, base, ..
             } => operation.base_url(base.as_deref()).ok()?,
             // A date placeholder behind the host need not be a valid part of a URL.
-            SourceTarget::Url { url, .. } => {
-                let scheme = url.find("://").map_or(0, |at| at + 3);
-                let behind = url[scheme..].find(['/', '?', '#']);
-                behind
-                    .map_or(url.as_str(), |at| &url[..scheme + at])
-                    .to_owned()
-            }
+            SourceTarget::Url { url, .. } => return origin_of(url),
             SourceTarget::Follow { node } => node.clone(),
         };
         url.parse().ok()
     }
+}
+
+/// A URL without what is behind its host and port.
+fn origin_of(url: &str) -> Option<Uri> {
+    let scheme = url.find("://").map_or(0, |at| at + 3);
+    let behind = url[scheme..].find(['/', '?', '#']);
+    behind.map_or(url, |at| &url[..scheme + at]).parse().ok()
 }
 
 /// HTTP method of a source's requests; a POST may have a body.
@@ -355,22 +358,24 @@ pub struct Header {
 }
 
 /// Credentials and quota that sources share (`[auth.NAME]`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Account {
     pub auth: AuthConfig,
     pub quota: Option<Quota>,
 }
 
 /// The options of `auth = { … }`, or those of an `[auth.NAME]` but its quota.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AuthConfig {
     pub credential: Option<ConfiguredCredential>,
     /// The TLS client certificate.
     pub client_certificate: Option<ClientCertificateFiles>,
+    /// Whether cookies are kept and sent; those of a login always are.
+    pub cookies: bool,
 }
 
 /// Credentials of a source; the OpenAPI file declares where they are sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Auth {
     /// For the scheme that accepts this type of credential.
     Any(AuthConfig),
@@ -379,7 +384,7 @@ pub enum Auth {
 }
 
 /// One credential.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ConfiguredCredential {
     Basic {
         user: String,
@@ -388,6 +393,7 @@ pub enum ConfiguredCredential {
     },
     Token(TokenCredential),
     OAuth2(Box<OAuth2Config>),
+    Login(Box<LoginConfig>),
 }
 
 /// How an OAuth 2.0 token is got (RFC 6749), and where it goes.
@@ -414,6 +420,36 @@ pub enum OAuth2Grant {
     ClientCredentials,
     RefreshToken(Secret),
     Password { user: String, password: Secret },
+}
+
+/// A request that gives a session, by a token or cookies.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LoginConfig {
+    pub url: String,
+    pub method: LoginMethod,
+    pub headers: Vec<Header>,
+    /// Without it the session is in cookies.
+    pub token: Option<TokenLocation>,
+    pub lifetime: Option<SessionLifetime>,
+    pub placement: TokenPlacement,
+}
+
+impl LoginConfig {
+    /// Scheme, host and port of its address; a date placeholder behind them need not be a valid part
+    /// of a URL.
+    pub fn uri(&self) -> Uri {
+        origin_of(&self.url).unwrap_or_default()
+    }
+}
+
+/// HTTP method and body of a login.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum LoginMethod {
+    #[default]
+    Get,
+    Post(Option<ConfiguredBody>),
+    /// Fields of a form, as texts that may have date placeholders.
+    PostForm(Vec<(String, Secret)>),
 }
 
 /// How a user and password are sent.

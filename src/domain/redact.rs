@@ -82,6 +82,11 @@ impl Secrets {
         Secrets::new(self.whole.iter().filter(is_kept).cloned())
     }
 
+    /// These and others.
+    pub fn with(&self, other: &Secrets) -> Secrets {
+        Secrets::new(self.whole.iter().chain(&other.whole).cloned())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.whole.is_empty()
     }

@@ -6,14 +6,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use ureq::http::Uri;
 
+use super::requests;
+use crate::api::auth::cookie_auth::CookieAuthenticator;
+use crate::api::auth::login::{LoginAuthenticator, LoginSettings};
+use crate::api::auth::login_response::ExpectedLogin;
 use crate::api::auth::oauth2::{GrantCredentials, OAuth2, OAuth2Settings};
 use crate::api::auth::password::PasswordAuthenticator;
-use crate::api::auth::token_file::TokenFile;
+use crate::api::auth::session_file::SessionFile;
+use crate::api::auth::token_file::{TokenFile, TokenOwner, hash};
 use crate::api::auth::{Authenticator, SourceAuth};
 use crate::config::{
-    Config, ConfiguredCredential, OAuth2Config, OAuth2Grant, PasswordScheme, SourceConfig,
+    Config, ConfiguredCredential, LoginConfig, OAuth2Config, OAuth2Grant, PasswordScheme,
+    SourceConfig,
 };
 use crate::domain::toml_text::bare_or_quoted;
 use crate::sys::clock::boot_id;
@@ -22,26 +29,33 @@ use crate::sys::tls::{Trust, TrustSettings};
 pub struct Authenticators {
     /// By the names of the tables.
     accounts: BTreeMap<Arc<str>, Arc<dyn Authenticator>>,
+    inputs: AuthInputs,
+}
+
+/// What authenticators need besides their own settings.
+struct AuthInputs {
     token_file: Arc<TokenFile>,
+    /// Of date placeholders.
+    zone: TimeZone,
 }
 
 impl Authenticators {
     /// # Errors
     /// What is wrong with an `[auth.NAME]`, and what to change.
     pub fn new(config: &Config) -> Result<Authenticators, String> {
-        let token_file = Arc::new(TokenFile::beside(&config.database));
+        let inputs = AuthInputs {
+            token_file: Arc::new(TokenFile::beside(&config.database)),
+            zone: config.timezone.clone(),
+        };
         let mut accounts = BTreeMap::new();
         for (name, account) in &config.accounts {
-            if let Some(credential) = &account.auth.credential
-                && let Some(made) = authenticator(credential, &TokenUser::table(name), &token_file)?
-            {
+            let user = TokenUser::table(name);
+            let (credential, cookies) = (account.auth.credential.as_ref(), account.auth.cookies);
+            if let Some(made) = authenticator(credential, cookies, &user, &inputs)? {
                 accounts.insert(name.clone(), made);
             }
         }
-        Ok(Authenticators {
-            accounts,
-            token_file,
-        })
+        Ok(Authenticators { accounts, inputs })
     }
 
     /// The authentication of a source; `None` where its requests are the same each time.
@@ -53,13 +67,11 @@ impl Authenticators {
         let found = match shared.and_then(|name| self.accounts.get(name)) {
             Some(shared) => Some(shared.clone()),
             None => match &source.auth {
-                Some(auth) => match auth.active_credential() {
-                    Some(credential) => {
-                        let user = TokenUser::source(&source.plan.name);
-                        authenticator(credential, &user, &self.token_file)?
-                    }
-                    None => None,
-                },
+                Some(auth) => {
+                    let user = TokenUser::source(&source.plan.name);
+                    let credential = auth.active_credential();
+                    authenticator(credential, auth.keeps_cookies(), &user, &self.inputs)?
+                }
                 None => password_of_url(source),
             },
         };
@@ -74,30 +86,65 @@ impl Authenticators {
     }
 }
 
-/// What authenticates by a credential, if that is more than a header of every request.
+/// What authenticates by a credential and by cookies, if that is more than a header of every request.
 fn authenticator(
-    credential: &ConfiguredCredential,
+    credential: Option<&ConfiguredCredential>,
+    cookies: bool,
     user: &TokenUser,
-    token_file: &Arc<TokenFile>,
+    inputs: &AuthInputs,
 ) -> Result<Option<Arc<dyn Authenticator>>, String> {
-    match credential {
-        ConfiguredCredential::Basic {
+    let made: Option<Arc<dyn Authenticator>> = match credential {
+        None | Some(ConfiguredCredential::Token(_)) => None,
+        Some(ConfiguredCredential::Basic {
             user,
             password,
             scheme,
-        } => {
+        }) => {
             let answers_digest = *scheme != PasswordScheme::Basic;
             let (user, password) = (user.as_bytes(), password.reveal().as_bytes());
-            let made = PasswordAuthenticator::new(user, password, answers_digest);
-            Ok(Some(Arc::new(made)))
+            Some(Arc::new(PasswordAuthenticator::new(
+                user,
+                password,
+                answers_digest,
+            )))
         }
-        ConfiguredCredential::Token(_) => Ok(None),
-        ConfiguredCredential::OAuth2(settings) => {
+        Some(ConfiguredCredential::OAuth2(settings)) => {
             let settings = oauth2_settings(settings, user)?;
-            let made = OAuth2::new(settings, token_file.clone(), boot_id());
-            Ok(Some(Arc::new(made)))
+            let token_file = inputs.token_file.clone();
+            Some(Arc::new(OAuth2::new(settings, token_file, boot_id())))
         }
+        Some(ConfiguredCredential::Login(login)) => Some(Arc::new(LoginAuthenticator::new(
+            login_settings(login, user, inputs)?,
+        ))),
+    };
+    let keeps_cookies = made.as_ref().is_some_and(|it| it.keeps_cookies());
+    if cookies && !keeps_cookies {
+        return Ok(Some(Arc::new(CookieAuthenticator::new(made))));
     }
+    Ok(made)
+}
+
+fn login_settings(
+    login: &LoginConfig,
+    user: &TokenUser,
+    inputs: &AuthInputs,
+) -> Result<LoginSettings, String> {
+    let owner = TokenOwner {
+        name: user.entry.clone(),
+        identity: hash(requests::login_texts(login).iter().map(String::as_str)),
+    };
+    let token_file = inputs.token_file.clone();
+    Ok(LoginSettings {
+        request: requests::login_request(login)?,
+        zone: inputs.zone.clone(),
+        url: login.url.parse().unwrap_or_else(|_| login.uri()),
+        expected: ExpectedLogin {
+            token: login.token.clone(),
+            lifetime: login.lifetime.clone(),
+            placement: login.placement.clone(),
+        },
+        file: (login.token.is_some()).then(|| SessionFile::new(token_file, owner, boot_id())),
+    })
 }
 
 /// `http://user:password@host/`, unless `headers` has the header for it.

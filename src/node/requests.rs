@@ -16,8 +16,8 @@ use crate::api::request::{Call, Credential, Endpoint, PreparedCall};
 use crate::api::source_request::{FilledRequest, SourceRequest};
 use crate::api::url_source::{self, BodyTemplate, MethodTemplate, UrlTemplate};
 use crate::config::{
-    Config, ConfiguredBody, ConfiguredCredential, PasswordScheme, RequestMethod, SourceConfig,
-    SourceTarget, TokenCredential,
+    Config, ConfiguredBody, ConfiguredCredential, LoginConfig, LoginMethod, PasswordScheme,
+    RequestMethod, SourceConfig, SourceTarget, TokenCredential,
 };
 use crate::domain::placeholder::{PlaceholderTime, Template};
 use crate::domain::plan::ResponseFormat;
@@ -83,6 +83,48 @@ fn url_request(
     let wall = Wall::default();
     let request = template.fill(&PlaceholderTime { wall, zone })?;
     Ok(SourceRequest::Fixed(FilledRequest::from(request).send))
+}
+
+/// The request of a login.
+pub fn login_request(login: &LoginConfig) -> Result<UrlTemplate, String> {
+    let headers = login.headers.iter();
+    let headers = headers.map(|it| named_template(&it.name, it.value.reveal()));
+    let method = match &login.method {
+        LoginMethod::Get => MethodTemplate::Get,
+        LoginMethod::Post(body) => {
+            MethodTemplate::Post(body.as_ref().map(body_template).transpose()?)
+        }
+        LoginMethod::PostForm(fields) => {
+            let fields = fields.iter();
+            let fields = fields.map(|(name, value)| named_template(name, value.reveal()));
+            let fields = fields.collect::<Result<_, String>>()?;
+            MethodTemplate::Post(Some(BodyTemplate::Form(fields)))
+        }
+    };
+    Ok(UrlTemplate {
+        url: template(&login.url)?,
+        params: Vec::new(),
+        headers: headers.collect::<Result<_, String>>()?,
+        method,
+    })
+}
+
+/// All that decides whose session a login gives, as texts.
+pub fn login_texts(login: &LoginConfig) -> Vec<String> {
+    let mut texts = vec![login.url.clone()];
+    match &login.method {
+        LoginMethod::Get | LoginMethod::Post(None) => {}
+        LoginMethod::Post(Some(ConfiguredBody::Text { text, .. })) => texts.push(text.clone()),
+        LoginMethod::Post(Some(ConfiguredBody::Json(body))) => texts.push(body.json_text()),
+        LoginMethod::PostForm(fields) => {
+            let fields = fields.iter();
+            texts.extend(fields.flat_map(|(name, it)| [name.clone(), it.reveal().to_owned()]));
+        }
+    }
+    let headers = login.headers.iter();
+    texts.extend(headers.flat_map(|it| [it.name.clone(), it.value.reveal().to_owned()]));
+    texts.push(format!("{:?}", login.token));
+    texts
 }
 
 fn body_template(body: &ConfiguredBody) -> Result<BodyTemplate, String> {
@@ -198,7 +240,8 @@ fn credential(scheme: Option<&SecurityScheme>, value: &ConfiguredCredential) -> 
         ConfiguredCredential::Basic {
             scheme: PasswordScheme::Digest,
             ..
-        } => return None,
+        }
+        | ConfiguredCredential::Login(_) => return None,
         ConfiguredCredential::Basic { user, password, .. } => (user.as_str(), password),
         ConfiguredCredential::Token(token) if token.placement != TokenPlacement::Standard => {
             return placed_token(token);
@@ -267,11 +310,12 @@ fn authorization(source: &SourceConfig) -> Option<(String, String)> {
             Some((name.to_owned(), value))
         }
         ConfiguredCredential::OAuth2(_) => None,
-        // Sent when the server asks for it.
+        // Sent when the server asks for it, or after a login.
         ConfiguredCredential::Basic {
             scheme: PasswordScheme::Digest,
             ..
-        } => None,
+        }
+        | ConfiguredCredential::Login(_) => None,
         ConfiguredCredential::Basic { user, password, .. } => {
             let pair = format!("{user}:{}", password.reveal());
             let value = format!("Basic {}", BASE64.encode(pair));

@@ -23,12 +23,12 @@ pub struct Renewal<T> {
 struct State<T> {
     value: Option<T>,
     is_running: bool,
-    last: Option<Attempt>,
+    last: Option<RenewalAttempt>,
 }
 
 /// The last attempt: until when it is the only one, and why it failed.
 #[derive(Debug)]
-struct Attempt {
+struct RenewalAttempt {
     until: Mono,
     failure: Option<Failure>,
 }
@@ -100,7 +100,7 @@ impl<T: Clone> Renewal<T> {
         let renewed = renew(present);
         let mut state = self.state.lock();
         if !matches!(renewed.result, Err(FetchError::Stopped)) {
-            state.last = Some(Attempt {
+            state.last = Some(RenewalAttempt {
                 until: begun.after(renewed.pause),
                 failure: match &renewed.result {
                     Err(FetchError::Failed(failure)) => Some(failure.clone()),
@@ -119,7 +119,7 @@ impl<T: Clone> Renewal<T> {
 
 const STILL_RUNS: &str = "another source of the same `auth` still waits for its token or login";
 
-impl Attempt {
+impl RenewalAttempt {
     fn repeat<T>(&self, now: Mono) -> Result<Option<T>, FetchError> {
         let Some(failure) = &self.failure else {
             return Ok(None);

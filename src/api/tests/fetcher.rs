@@ -8,12 +8,12 @@ use super::super::agent::TransportSettings;
 use super::super::fault_server::{Act, AfterResponse, FaultServer, response, send};
 use super::super::faults::fault_cases;
 use super::super::fetcher::{Fetcher, SourceSettings};
+use super::super::outgoing_request::SendRequest;
 use super::super::request_quota::QuotaHandle;
 use super::super::support::{
     cause, clock_at_noon, fetcher, full_listener, get_url, good_response, long_timeout, script,
     sends, short_timeout, source_settings, test_plan,
 };
-use super::super::transport::SendRequest;
 use super::super::url_source;
 use crate::domain::failure::Cause;
 use crate::domain::health::SourceHealth;

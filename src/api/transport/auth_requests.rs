@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use ureq::Body;
-use ureq::http::{HeaderMap, Response, Uri};
+use ureq::http::{HeaderMap, Response, Uri, header};
 
 use super::Transport;
 use crate::api::agent::{TransportSettings, build_config, make_agent, parse_proxy};
@@ -48,6 +48,13 @@ impl Transport {
         let auth = self.settings.auth.as_ref().filter(|it| it.covers(from));
         let (status, headers) = (response.status().as_u16(), response.headers());
         auth.is_some_and(|it| it.authenticator.is_denied(status, from, headers))
+    }
+
+    /// Whether a response sets a cookie that the next request sends.
+    pub(super) fn sets_cookie(&self, response: &Response<Body>, from: &Uri) -> bool {
+        let auth = self.settings.auth.as_ref().filter(|it| it.covers(from));
+        let has_cookie = response.headers().contains_key(header::SET_COOKIE);
+        has_cookie && auth.is_some_and(|it| it.authenticator.keeps_cookies())
     }
 
     /// Whether a request that was denied is sent once more, with another credential.

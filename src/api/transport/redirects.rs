@@ -66,6 +66,10 @@ impl Transport {
                 return Err(post_redirect(&host, &target));
             }
             seen.push(here.clone());
+            if self.sets_cookie(&response, &here) {
+                // The same address may give another response now.
+                seen.clear();
+            }
             if seen.contains(&target) {
                 return Err(redirect_error(&host, "redirect loop"));
             }

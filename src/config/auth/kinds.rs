@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Reported, oauth2, password, token};
+use super::{Reported, login, oauth2, password, token};
 use crate::config::reader::TableReader;
 use crate::config::types::ConfiguredCredential;
 
@@ -20,7 +20,7 @@ pub struct AuthKind {
     pub read: fn(&mut TableReader<'_>, &Path) -> Option<ConfiguredCredential>,
 }
 
-static KINDS: [AuthKind; 3] = [
+static KINDS: [AuthKind; 4] = [
     AuthKind {
         name: "OAuth 2.0",
         markers: &[
@@ -61,6 +61,14 @@ static KINDS: [AuthKind; 3] = [
         optional: &["scheme"],
         form: "{ user = …, password = … }",
         read: password::read,
+    },
+    AuthKind {
+        name: "a login",
+        markers: &["login"],
+        required: &["login"],
+        optional: &["header", "param"],
+        form: "{ login = { url = …, … } }",
+        read: login::read,
     },
 ];
 

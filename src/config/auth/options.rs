@@ -3,7 +3,7 @@
 //! Those of a credential are read together, by its kind (`kinds`).
 
 use crate::config::option::read_quota;
-use crate::config::section::{ConfigOption, path, text, with_others};
+use crate::config::section::{ConfigOption, path, plain, set, text, with_others};
 use crate::config::types::{
     Account, AuthConfig, ConfiguredCredential, OAuth2Config, OAuth2Grant, PasswordScheme,
     TokenCredential,
@@ -11,12 +11,13 @@ use crate::config::types::{
 use crate::domain::redact::{MASK, without_secrets};
 use crate::domain::token_placement::TokenPlacement;
 
+use super::login::print_login;
 use super::token::{print_header, print_param};
 use super::{oauth2, password};
 
 type AuthOption = ConfigOption<AuthConfig>;
 
-pub static OPTIONS: [AuthOption; 16] = [
+pub static OPTIONS: [AuthOption; 18] = [
     AuthOption::new(
         "user",
         "text",
@@ -158,6 +159,27 @@ pub static OPTIONS: [AuthOption; 16] = [
         },
     ),
     AuthOption::new(
+        "login",
+        "table",
+        "none",
+        "{ url = \"http://pi.hole/api/auth\", body = { password = \"${PIHOLE_PASSWORD}\" }, token = \"/session/sid\" }",
+        "A request that gives a session: by a token, or by cookies; see “Logins”. Each source logs in when it has no session, when the server refuses it, and before its `lifetime` ends.",
+        with_others,
+        |auth| match &auth.credential {
+            Some(ConfiguredCredential::Login(login)) => print_login(login),
+            _ => None,
+        },
+    ),
+    AuthOption::new(
+        "cookies",
+        "true or false",
+        "none (they are kept with `login` only)",
+        "true",
+        "Whether cookies that the source's server sets are kept, in memory, and sent back to it: at most 20 of 4 kB.",
+        |auth, option| set(&mut auth.cookies, option.boolean()),
+        |auth| auth.cookies.then(|| plain(true)).flatten(),
+    ),
+    AuthOption::new(
         "certificate",
         "file",
         "none",
@@ -198,6 +220,7 @@ fn placement(auth: &AuthConfig) -> Option<&TokenPlacement> {
     match auth.credential.as_ref()? {
         ConfiguredCredential::Token(token) => Some(&token.placement),
         ConfiguredCredential::OAuth2(settings) => Some(&settings.placement),
+        ConfiguredCredential::Login(login) => Some(&login.placement),
         ConfiguredCredential::Basic { .. } => None,
     }
 }

@@ -3,7 +3,7 @@
 use crate::config::problem::Severity;
 use crate::config::reader::TableEntry;
 use crate::config::types::{AuthConfig, ConfiguredCredential, Header};
-use crate::domain::token_placement::TokenPlacement;
+use crate::domain::token_placement::{TOKEN_PLACEHOLDER, TokenPlacement};
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use openapi::operation::{Location, Operation, SecurityKind, SecurityScheme, TokenGrant};
 
@@ -73,6 +73,11 @@ impl ConfiguredCredential {
                 settings.placement != TokenPlacement::Standard
                     || scheme.kind == SecurityKind::Bearer
             }
+            // What is in cookies goes where they belong.
+            ConfiguredCredential::Login(login) => {
+                let is_placed = login.placement != TokenPlacement::Standard;
+                login.token.is_none() || is_placed || scheme.kind == SecurityKind::Bearer
+            }
         }
     }
 
@@ -102,11 +107,36 @@ pub fn check_scheme(
     };
     match &auth.credential {
         Some(credential) if !others.meet_with(operation, credential) => {
-            item.problem(needs(operation));
+            item.problem(match (credential, key_place(operation)) {
+                (ConfiguredCredential::Login(_), Some(place)) => format!(
+                    "{} expects the token elsewhere than in `Authorization: Bearer`: add {place} beside \
+                     `login`",
+                    operation.id
+                ),
+                _ => needs(operation),
+            });
         }
         Some(_) => {}
         None => warn_missing_auth(item, operation, others),
     }
+}
+
+/// How `header` or `param` say where an operation expects a key.
+fn key_place(operation: &Operation) -> Option<String> {
+    let singles = operation.security.iter().filter(|it| it.len() == 1);
+    let mut schemes = singles.flat_map(|it| it.iter());
+    schemes.find_map(|scheme| match &scheme.kind {
+        SecurityKind::ApiKey(Location::Query, name) => Some(format!("param = {}", quoted(name))),
+        SecurityKind::ApiKey(Location::Cookie, name) => {
+            let header = format!("Cookie: {name}={TOKEN_PLACEHOLDER}");
+            Some(format!("header = {}", quoted(&header)))
+        }
+        SecurityKind::ApiKey(_, name) => {
+            let header = format!("{name}: {TOKEN_PLACEHOLDER}");
+            Some(format!("header = {}", quoted(&header)))
+        }
+        _ => None,
+    })
 }
 
 /// Warns if an operation needs credentials and the source has none. Only a warning, because

@@ -75,6 +75,11 @@ pub fn read_schemes(
 }
 
 impl Auth {
+    /// Whether cookies are kept and sent.
+    pub fn keeps_cookies(&self) -> bool {
+        matches!(self, Auth::Any(auth) if auth.cookies)
+    }
+
     /// Its credential, which is for no named security scheme.
     pub fn credential(&self) -> Option<&ConfiguredCredential> {
         match self {

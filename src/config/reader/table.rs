@@ -17,7 +17,13 @@ const SECRET_OPTIONS: [&str; 8] = [
 ];
 
 /// Options that are no secrets in a table of secrets.
-const PUBLIC_OPTIONS: [&str; 1] = ["quota"];
+const PUBLIC_OPTIONS: [&str; 5] = [
+    "quota",
+    "method",
+    "content_type",
+    "token_header",
+    "lifetime",
+];
 
 /// Reader of a table; [`TableReader::finish`] reports unknown options.
 pub struct TableReader<'a> {

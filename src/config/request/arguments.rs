@@ -123,6 +123,32 @@ pub fn add_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_s
     }
 }
 
+/// The texts and numbers of a value at any depth, each with the name of its field.
+pub fn argument_texts(argument: &Argument) -> Vec<(&str, String)> {
+    fn add<'a>(found: &mut Vec<(&'a str, String)>, name: &'a str, argument: &'a Argument) {
+        match argument {
+            Argument::List(items) => items.iter().for_each(|it| add(found, name, it)),
+            Argument::Object(fields) => fields.iter().for_each(|(name, it)| add(found, name, it)),
+            _ => found.extend(argument.scalar_text().map(|text| (name, text))),
+        }
+    }
+    let mut found = Vec::new();
+    add(&mut found, "", argument);
+    found
+}
+
+/// The same fields without their values.
+pub fn masked_argument(argument: &Argument) -> Argument {
+    match argument {
+        Argument::List(items) => Argument::List(items.iter().map(masked_argument).collect()),
+        Argument::Object(fields) => {
+            let field = |(name, it): &(String, Argument)| (name.clone(), masked_argument(it));
+            Argument::Object(fields.iter().map(field).collect())
+        }
+        _ => Argument::Text(MASK.to_owned()),
+    }
+}
+
 fn read_parameter(item: &TableEntry<'_>) -> Option<Argument> {
     read_argument(item, limits::PARAMETER_DEPTH, "a parameter")
 }

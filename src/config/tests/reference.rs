@@ -64,6 +64,12 @@ fn sections() -> Vec<DocumentedSection> {
             [docs(&auth::OPTIONS), docs(&auth::QUOTA)].concat(),
         ),
         section(
+            "[auth.NAME.login]",
+            "The login of an `[auth.NAME]`; in a source it is written `auth = { login = { … } }`. See “Logins”.",
+            &[],
+            docs(&auth::LOGIN_OPTIONS),
+        ),
+        section(
             "[key.NAME]",
             "Settings for one key, whichever sources give it. A key with a dot needs quotes: `[key.\"house.power\"]`. A name with `*` is a pattern for many keys, `[key.\"room.*.co2\"]`: each setting is that of the key's own table, else that of the longest pattern which has it. `merge` and `stale_after` are of one key.",
             &[],
@@ -149,6 +155,10 @@ fn companions(heading: &str, name: &str) -> Pairs {
             vec![("increase", "\"t\""), ("since", "\"week\"")]
         }
         ("[derived.NAME]", _) => vec![("formula", "\"a + b\"")],
+        ("[auth.NAME.login]", "content_type") => {
+            vec![("url", "\"http://a.local/\""), ("body", "\"{}\"")]
+        }
+        ("[auth.NAME.login]", _) => vec![("url", "\"http://a.local/\"")],
         ("[auth.NAME]", "quota" | "header" | "param") => vec![("token", "\"t\"")],
         ("[auth.NAME]", name) if is_of_client(name) => client.to_vec(),
         ("[auth.NAME]", "scheme") => vec![("user", "\"u\""), ("password", "\"p\"")],
@@ -221,6 +231,16 @@ fn document(heading: &str, pairs: &Pairs) -> String {
             let source = SOURCE.replace("http:", "https:");
             format!("{source}auth = \"a\"\n[auth.a]\n{lines}")
         }
+        "[auth.NAME.login]" => {
+            // Cookies go to the server of the login alone.
+            let host = if lines.contains("pi.hole") {
+                "pi.hole"
+            } else {
+                "a.local"
+            };
+            let source = SOURCE.replace("meter.local", host);
+            format!("{source}auth = \"a\"\n[auth.a.login]\n{lines}")
+        }
         "[key.NAME]" => format!("{SOURCE}[key.temperature]\n{lines}"),
         "[derived.NAME]" => format!("{SOURCE}[derived.house]\n{lines}"),
         "[alert.source.NAME]" => format!("{SOURCE}[alert.source.meter]\n{lines}"),
@@ -241,6 +261,7 @@ fn printed_value(printed: &str, heading: &str, name: &str) -> Option<toml::Value
         "Top level" => &[],
         "[source.records]" => &["source", "records", "t.{id}"],
         "[auth.NAME]" => &["auth", "a"],
+        "[auth.NAME.login]" => &["auth", "a", "login"],
         "[key.NAME]" => &["key", "temperature"],
         "[derived.NAME]" => &["derived", "house"],
         "[alert.source.NAME]" => &["alert", "source", "meter"],
@@ -411,6 +432,12 @@ fn computed_defaults() -> Vec<(&'static str, &'static str, Pairs, Option<String>
         row("[[source]]", "prefix", &[], "\"\""),
         row("[[source]]", "prefix", &[("for", FOR)], "\"plug.\""),
         row("[[source]]", "content_type", &[], "\"application/json\""),
+        row(
+            "[auth.NAME.login]",
+            "content_type",
+            &[],
+            "\"application/json\"",
+        ),
         row("[mail]", "port", &[], "587"),
         row("[mail]", "port", &[("tls", "\"implicit\"")], "465"),
         row("[mail]", "port", &[("tls", "\"none\"")], "25"),

@@ -73,6 +73,8 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
         "OCTOPUS_KEY",
         "SOLAREDGE_KEY",
         "ENPHASE_TOKEN",
+        "PIHOLE_PASSWORD",
+        "NAS_PASSWORD",
     ]
     .map(|name| (name, "hush"));
     let variables = own.iter().chain(variables);

@@ -329,3 +329,41 @@ def enphase(request):
             for number, watts in inverters
         ])
     return Answer({"error": "no such path"}, status=404)
+
+
+class PiHole:
+    """Pi-hole 6: https://docs.pi-hole.net/api/auth/. Sessions last 1800 s from their last use; there are `seats` of them."""
+
+    def __init__(self, password, seats=16):
+        self.password, self.seats = password, seats
+        self.sessions, self.logins, self.refused = {}, 0, 0
+
+    def respond(self, request):
+        if request.path == "/api/auth":
+            if request.method != "POST" or request.headers.get("content-type") != "application/json":
+                return Answer({"error": {"key": "bad_request", "message": "No request body data", "hint": None}}, status=400)
+            return self.log_in(json.loads(request.body).get("password"))
+        sid = request.headers.get("x-ftl-sid")
+        if sid not in self.sessions:
+            self.refused += 1
+            return Answer({"error": {"key": "unauthorized", "message": "Unauthorized", "hint": None}, "took": 3.8e-05}, status=401)
+        self.sessions[sid] = time.monotonic()
+        if request.path == "/api/stats/summary":
+            return Answer({
+                "queries": {"total": 7497, "blocked": 2586, "percent_blocked": 34.5, "unique_domains": 445},
+                "clients": {"active": 10, "total": 22}, "gravity": {"domains_being_blocked": 104756}, "took": 0.003,
+            })
+        return Answer({"error": {"key": "not_found", "message": "Not found", "hint": request.path}}, status=404)
+
+    def log_in(self, password):
+        self.logins += 1
+        if password != self.password:
+            session = {"valid": False, "totp": False, "sid": None, "validity": -1, "message": "password incorrect"}
+            return Answer({"session": session, "took": 0.03}, status=401)
+        if len(self.sessions) >= self.seats:
+            error = {"key": "api_seats_exceeded", "message": "API seats exceeded", "hint": "increase webserver.api.max_sessions"}
+            return Answer({"error": error, "took": 0.03}, status=429)
+        sid = f"vFA+EP4MQ5JJvJg+3Q2Jn{self.logins:02}="
+        self.sessions[sid] = time.monotonic()
+        session = {"valid": True, "totp": False, "sid": sid, "csrf": "Ux87YTIiMOf/GKCefVIOMw=", "validity": 1800, "message": "password correct"}
+        return Answer({"session": session, "took": 0.03}, Set_Cookie=f"sid={sid}; SameSite=Lax; Path=/; Max-Age=1800; HttpOnly")

@@ -17,6 +17,7 @@ SECRETS = {
     "OCTOPUS_KEY": "octopus-secret-key-1234",
     "SOLAREDGE_KEY": "SOLAREDGESECRET123456",
     "SHELLY_PASSWORD": "shelly-secret-9",
+    "PIHOLE_PASSWORD": "pihole-secret",
 }
 
 
@@ -119,6 +120,20 @@ def recipe_shelly_gen_2():
         toml = toml.replace("192.168.1.23", f"127.0.0.1:{heater.server_port}")
         play("shelly-gen-2", toml, {"boiler.power": 10.5, "heater.power": 21.0}, boiler)
         expect(set(schemes(boiler) + schemes(heater)) == {"none", "Digest"}, "the password itself is not sent", schemes(boiler))
+
+
+@story(seconds=60)
+def recipe_pihole():
+    pihole = vendors.PiHole("pihole-secret")
+    with vendors.vendor_server(pihole.respond) as server:
+        toml = at(recipe("Pi-hole 6"), f"127.0.0.1:{server.server_port}")
+
+        def session_is_no_secret_shown(address, _):
+            pages = "".join(get(address, path).text for path in ("/status", "/snapshot?full=1", "/web"))
+            expect(pihole.sessions and not any(sid in pages for sid in pihole.sessions), "no session is shown")
+
+        play("pihole", toml, {"dns.queries": 7497, "dns.blocked": 34.5}, server, session_is_no_secret_shown)
+        expect(len(pihole.sessions) == 1, "`once` and the service share one session", pihole.sessions)
 
 
 @story(seconds=60)
