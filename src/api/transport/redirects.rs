@@ -20,7 +20,7 @@ enum DenialResult {
     /// There is another credential: the request is sent again.
     Renewed,
     /// There is none, and the response is read.
-    Taken(FetchedResponse),
+    Taken(Box<FetchedResponse>),
     /// There is none; its redirect is followed.
     Redirect(Response<Body>),
 }
@@ -51,7 +51,7 @@ impl Transport {
                         response = send()?;
                         continue;
                     }
-                    DenialResult::Taken(fetched) => return Ok(fetched),
+                    DenialResult::Taken(fetched) => return Ok(*fetched),
                     DenialResult::Redirect(redirect) => response = redirect,
                 }
             }
@@ -136,7 +136,7 @@ impl Transport {
             return Ok(DenialResult::Renewed);
         }
         Ok(match fetched {
-            Some(fetched) => DenialResult::Taken(fetched),
+            Some(fetched) => DenialResult::Taken(Box::new(fetched)),
             None => DenialResult::Redirect(redirect),
         })
     }
