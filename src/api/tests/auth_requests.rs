@@ -203,7 +203,7 @@ fn a_denied_request_is_known_as_it_was_sent() {
     }
     let source = FaultServer::start(script(vec![denied(""), sends(good_response())]));
     let authenticator = Arc::new(QueryToken::default());
-    let url = format!("{}?a=1", source.url());
+    let url = format!("http://{}/?a=1", source.address);
     let settings = TransportSettings {
         auth: Some(Arc::new(SourceAuth {
             authenticator: authenticator.clone(),
