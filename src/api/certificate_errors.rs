@@ -8,7 +8,7 @@ use super::error_context::ErrorContext;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::time::{ClockTrust, Moment, Wall};
 use crate::limits;
-use crate::sys::tls::{self, RejectedCertificate, RejectionReason, TlsContext, TrustOptionNames};
+use crate::sys::tls::{self, RejectedCertificate, RejectionReason, TlsContext};
 
 pub fn classify_tls(error: &rustls::Error, context: ErrorContext) -> Failure {
     if let rustls::Error::FailedToGetCurrentTime = error {
@@ -25,7 +25,7 @@ pub fn classify_tls(error: &rustls::Error, context: ErrorContext) -> Failure {
             host: context.host,
             has_ca_file: context.has_ca_file,
             has_client_certificate: context.has_client_certificate,
-            options: Some(&TrustOptionNames::SOURCE),
+            options: Some(context.trust_options),
         };
         Failure::new(Cause::Tls, tls::describe_tls_error(error, context))
     })
@@ -35,7 +35,10 @@ pub fn classify_tls(error: &rustls::Error, context: ErrorContext) -> Failure {
 fn classify_dates(problem: &CertificateError, context: ErrorContext) -> Option<Failure> {
     let host = context.host;
     let fail = |detail: String| Some(Failure::new(Cause::Tls, detail));
-    let pin = "if it is that of your own device, `fingerprint` trusts it whatever its dates";
+    let place = context.trust_options.place;
+    let pin = format!(
+        "if it is that of your own device, `fingerprint`{place} trusts it whatever its dates"
+    );
     match problem {
         CertificateError::ExpiredContext { not_after, .. } => fail(format!(
             "the certificate of {host} expired on {}{}; {pin}",

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::domain::time::Moment;
+use crate::sys::tls::TrustOptionNames;
 
 /// Which part of the response was being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,5 +25,7 @@ pub struct ErrorContext<'a> {
     /// Whether the source has a `ca_file`.
     pub has_ca_file: bool,
     pub has_client_certificate: bool,
+    /// The options of the two.
+    pub trust_options: &'static TrustOptionNames,
     pub now: Moment,
 }

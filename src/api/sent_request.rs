@@ -38,7 +38,7 @@ pub struct SentRequest {
     /// Requests sent for this fetch.
     pub requests: u32,
     /// A request of an authenticator runs, which is no part of the fetch itself.
-    is_auth_request: bool,
+    pub is_auth_request: bool,
     /// All exchanges, if they are recorded.
     pub exchanges: Option<Vec<HttpExchange>>,
 }

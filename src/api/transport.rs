@@ -242,11 +242,11 @@ impl Transport {
     }
 
     /// Records the certificate that was not accepted, if recording.
-    fn record_pin_advice(&self, error: &Error) {
+    fn record_pin_advice(&self, error: &Error, options: &TrustOptionNames) {
         let mut sent = self.sent.lock();
         if let Some(exchange) = sent.exchanges.as_mut().and_then(|seen| seen.last_mut()) {
             let error = error_mapping::tls_error(error);
-            exchange.pin_advice = error.and_then(|it| pin_advice(it, &TrustOptionNames::SOURCE));
+            exchange.pin_advice = error.and_then(|it| pin_advice(it, options));
         }
     }
 
@@ -263,7 +263,13 @@ impl Transport {
             }
             _ => origin::display_host(&uri),
         };
-        let context = self.error_context(&host, part, now);
+        let mut context = self.error_context(&host, part, now);
+        let is_auth_request = self.sent.lock().is_auth_request;
+        if is_auth_request && let Some(trust) = self.trust_of_auth_request(&uri) {
+            context.has_ca_file = trust.has_ca_file();
+            context.has_client_certificate = trust.has_client_certificate();
+            context.trust_options = &TrustOptionNames::AUTH;
+        }
         if self.control.is_stopped() {
             return FetchError::Stopped;
         }
@@ -272,7 +278,7 @@ impl Transport {
         {
             return FetchError::Failed(clock_is_wrong(context));
         }
-        self.record_pin_advice(error);
+        self.record_pin_advice(error, context.trust_options);
         match error_mapping::classify_error(error, context) {
             Some(failure) => FetchError::Failed(failure),
             None => FetchError::Stopped,
@@ -292,6 +298,7 @@ impl Transport {
             body_limit: self.settings.body_limit,
             has_ca_file: self.settings.trust.ca_file.is_some(),
             has_client_certificate: self.settings.trust.client_certificate.is_some(),
+            trust_options: &TrustOptionNames::SOURCE,
             now,
         }
     }

@@ -113,7 +113,7 @@ fn read_auth_options(
 ) -> Result<AuthConfig, Reported> {
     let mut auth = AuthConfig::default();
     read_options(&OPTIONS, table, directory, &mut auth);
-    auth.client_certificate = client_certificate::read(table, directory)?;
+    auth.trust.client_certificate = client_certificate::read(table, directory)?;
     auth.credential = read_credential(table, directory)?;
     Ok(auth)
 }

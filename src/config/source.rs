@@ -103,7 +103,7 @@ fn read_source(
     set(&mut draft.source.method, method);
     read_credentials(&mut table, inputs, target.as_ref(), &mut draft.source);
     if let Some(Auth::Any(auth)) = &draft.source.auth {
-        let certificate = auth.client_certificate.clone();
+        let certificate = auth.trust.client_certificate.clone();
         draft.source.trust.client_certificate = certificate;
     }
     check_encryption(&mut table, target.as_ref(), &draft.source);

@@ -368,8 +368,8 @@ pub struct Account {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AuthConfig {
     pub credential: Option<ConfiguredCredential>,
-    /// The TLS client certificate.
-    pub client_certificate: Option<ClientCertificateFiles>,
+    /// Whom to trust at the server of tokens or logins, and the client certificate.
+    pub trust: TrustSettings,
     /// Whether cookies are kept and sent; those of a login always are.
     pub cookies: bool,
 }

@@ -24,7 +24,7 @@ use crate::config::{
 };
 use crate::domain::toml_text::bare_or_quoted;
 use crate::sys::clock::boot_id;
-use crate::sys::tls::{Trust, TrustSettings};
+use crate::sys::tls::Trust;
 
 pub struct Authenticators {
     /// By the names of the tables.
@@ -78,10 +78,15 @@ impl Authenticators {
         let Some(authenticator) = found else {
             return Ok(None);
         };
+        let trust = source
+            .auth
+            .as_ref()
+            .map(|auth| auth.trust())
+            .unwrap_or_default();
         Ok(Some(Arc::new(SourceAuth {
             authenticator,
             origin: source.target.uri().unwrap_or_default(),
-            trust: Trust::of(&TrustSettings::default())?,
+            trust: Trust::of(&trust)?,
         })))
     }
 }

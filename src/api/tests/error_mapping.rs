@@ -13,6 +13,7 @@ use super::*;
 use crate::golden;
 use crate::sys::clock::Clock;
 use crate::sys::name_lookup::NoAddress;
+use crate::sys::tls::TrustOptionNames;
 
 fn context(part: ResponsePart, has_ca_file: bool) -> ErrorContext<'static> {
     ErrorContext {
@@ -22,6 +23,7 @@ fn context(part: ResponsePart, has_ca_file: bool) -> ErrorContext<'static> {
         body_limit: limits::BODY_BYTES,
         has_ca_file,
         has_client_certificate: has_ca_file,
+        trust_options: &TrustOptionNames::SOURCE,
         now: clock_at_noon().now(),
     }
 }
@@ -316,6 +318,7 @@ fn each_system_and_library_error_has_one_cause() {
         body_limit: limits::BODY_BYTES,
         has_ca_file: false,
         has_client_certificate: false,
+        trust_options: &TrustOptionNames::SOURCE,
         now: clock_at_noon().now(),
     };
     use ResponsePart::{Body, Head};

@@ -20,6 +20,7 @@ use crate::api::outgoing_request::OutgoingRequest;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::time::Moment;
 use crate::limits;
+use crate::sys::tls::{OwnServer, Trust};
 
 /// The transport of a source as its authenticator uses it.
 pub struct AuthRequests<'a> {
@@ -69,21 +70,25 @@ impl Transport {
         }
     }
 
-    fn auth_agent(&self, is_own_server: bool) -> Result<ureq::Agent, String> {
+    /// Whom a request of the authenticator trusts; none at the source's own server, where its own
+    /// options hold.
+    pub(super) fn trust_of_auth_request(&self, uri: &Uri) -> Option<&Trust> {
+        let auth = self.settings.auth.as_ref()?;
+        (!origin::same_origin(&auth.origin, uri)).then_some(&auth.trust)
+    }
+
+    fn auth_agent(&self, uri: &Uri) -> Result<ureq::Agent, String> {
         let settings = TransportSettings {
             keep_alive: false,
+            own_server: OwnServer::of(uri),
             ..self.settings.clone()
         };
         let proxy = settings.proxy.as_deref().map(parse_proxy).transpose()?;
         let config = build_config(&settings, proxy, self.sent.clone())?;
         let direct = build_config(&settings, None, self.sent.clone())?;
-        let trust = match &settings.auth {
-            Some(auth) if !is_own_server => &auth.trust,
-            _ => &self.trust,
-        };
         Ok(make_agent(
             (&config, &direct),
-            trust,
+            self.trust_of_auth_request(uri).unwrap_or(&self.trust),
             &self.control,
             &settings,
         ))
@@ -94,10 +99,8 @@ impl Transport {
         request: &OutgoingRequest,
         now: Moment,
     ) -> Result<AuthResponse, FetchError> {
-        let auth = self.settings.auth.as_ref();
-        let is_own_server = auth.is_some_and(|it| origin::same_origin(&it.origin, &request.uri));
         let agent = self
-            .auth_agent(is_own_server)
+            .auth_agent(&request.uri)
             .map_err(|problem| FetchError::Failed(Failure::new(Cause::Connect, problem)))?;
         let mut response = request
             .send(&agent)

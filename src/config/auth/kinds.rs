@@ -42,6 +42,8 @@ static KINDS: [AuthKind; 4] = [
             "password",
             "header",
             "param",
+            "ca_file",
+            "fingerprint",
         ],
         form: oauth2::FORM,
         read: oauth2::read,
@@ -66,7 +68,7 @@ static KINDS: [AuthKind; 4] = [
         name: "a login",
         markers: &["login"],
         required: &["login"],
-        optional: &["header", "param"],
+        optional: &["header", "param", "ca_file", "fingerprint"],
         form: "{ login = { url = …, … } }",
         read: login::read,
     },
@@ -143,12 +145,24 @@ pub fn read_credential(
     }
 }
 
+/// Options that say whom to trust.
+const TRUST: [&str; 2] = ["ca_file", "fingerprint"];
+
+fn no_token_server(option: &str) -> String {
+    format!(
+        "`{option}` in `auth` is for the server of `token_url` or `login`, and here is neither: write \
+         it in the [[source]] for the source's own server"
+    )
+}
+
 /// An option that only accompanies a credential, where there is none.
 fn report_alone(table: &mut TableReader<'_>, option: &'static str) {
     let kinds = || KINDS.iter().filter(|kind| kind.takes(option));
     let names = list_of(kinds().map(|it| it.name));
     let forms = list_of(kinds().map(|it| it.form));
-    if let Some(entry) = table.get(option) {
+    if let Some(entry) = table.get(option).filter(|_| TRUST.contains(&option)) {
+        entry.problem(no_token_server(option));
+    } else if let Some(entry) = table.get(option) {
         entry.problem(format!(
             "`{option}` belongs to {names}, which is missing: write {forms} with it"
         ));
@@ -159,6 +173,10 @@ fn report_superfluous(table: &mut TableReader<'_>, kind: &AuthKind, option: &'st
     let Some(entry) = table.get(option) else {
         return;
     };
+    if TRUST.contains(&option) {
+        entry.problem(no_token_server(option));
+        return;
+    }
     let other = KINDS.iter().find(|it| it.markers.contains(&option));
     entry.problem(match other {
         Some(other) => format!(

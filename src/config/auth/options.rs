@@ -4,6 +4,7 @@
 
 use crate::config::option::read_quota;
 use crate::config::section::{ConfigOption, path, plain, set, text, with_others};
+use crate::config::trust::{self, print_fingerprints, read_fingerprints};
 use crate::config::types::{
     Account, AuthConfig, ConfiguredCredential, OAuth2Config, OAuth2Grant, PasswordScheme,
     TokenCredential,
@@ -17,7 +18,7 @@ use super::{oauth2, password};
 
 type AuthOption = ConfigOption<AuthConfig>;
 
-pub static OPTIONS: [AuthOption; 18] = [
+pub static OPTIONS: [AuthOption; 20] = [
     AuthOption::new(
         "user",
         "text",
@@ -184,9 +185,9 @@ pub static OPTIONS: [AuthOption; 18] = [
         "file",
         "none",
         "\"client.pem\"",
-        "PEM file with the TLS client certificate that the server requires (mutual TLS), behind it those of intermediate CAs. May stand beside any credential, or alone. Only the source's own server gets it, never one that a redirect leads to.",
+        "PEM file with the TLS client certificate that the server requires (mutual TLS), behind it those of intermediate CAs. May stand beside any credential, or alone. Only the source's own server and that of `token_url` or `login` get it, never one that a redirect leads to.",
         with_others,
-        |auth| path(&auth.client_certificate.as_ref()?.certificate),
+        |auth| path(&auth.trust.client_certificate.as_ref()?.certificate),
     ),
     AuthOption::new(
         "key",
@@ -195,7 +196,25 @@ pub static OPTIONS: [AuthOption; 18] = [
         "\"client.key\"",
         "PEM file with the private key of `certificate`, without a passphrase (PKCS#8, PKCS#1 or SEC1).",
         with_others,
-        |auth| path(auth.client_certificate.as_ref()?.key.as_deref()?),
+        |auth| path(auth.trust.client_certificate.as_ref()?.key.as_deref()?),
+    ),
+    AuthOption::new(
+        "ca_file",
+        "file",
+        "none (the system's root certificates)",
+        "\"home-ca.pem\"",
+        "PEM file with the root certificates to trust for the server of `token_url` or `login`, or with that server's own certificate. Where it is the source's own server, the options of the source hold.",
+        |auth, option| auth.trust.ca_file = option.path(),
+        |auth| path(auth.trust.ca_file.as_deref()?),
+    ),
+    AuthOption::new(
+        "fingerprint",
+        "text, or list of texts",
+        "none",
+        trust::EXAMPLE,
+        "SHA-256 fingerprint of the certificate of that server, as in a source.",
+        |auth, option| auth.trust.fingerprints = read_fingerprints(option),
+        |auth| print_fingerprints(&auth.trust.fingerprints),
     ),
 ];
 

@@ -102,7 +102,7 @@ pub fn check_scheme(
     others: SourceCredentials<'_>,
 ) {
     let others = SourceCredentials {
-        has_client_certificate: auth.client_certificate.is_some(),
+        has_client_certificate: auth.trust.client_certificate.is_some(),
         ..others
     };
     match &auth.credential {

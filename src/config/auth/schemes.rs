@@ -7,6 +7,7 @@ use super::{is_table, read_secret, read_single};
 use crate::config::reader::TableEntry;
 use crate::config::types::{Auth, ConfiguredCredential, TokenCredential};
 use crate::domain::token_placement::TokenPlacement;
+use crate::sys::tls::TrustSettings;
 use openapi::operation::{Operation, SecurityKind, SecurityScheme, nearest};
 
 /// Whether a security scheme of the operation has this name.
@@ -78,6 +79,14 @@ impl Auth {
     /// Whether cookies are kept and sent.
     pub fn keeps_cookies(&self) -> bool {
         matches!(self, Auth::Any(auth) if auth.cookies)
+    }
+
+    /// Whom to trust at the server of tokens or logins, and the client certificate.
+    pub fn trust(&self) -> TrustSettings {
+        match self {
+            Auth::Any(auth) => auth.trust.clone(),
+            Auth::Schemes(_) => TrustSettings::default(),
+        }
     }
 
     /// Its credential, which is for no named security scheme.

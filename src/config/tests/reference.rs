@@ -161,6 +161,7 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[auth.NAME.login]", _) => vec![("url", "\"http://a.local/\"")],
         ("[auth.NAME]", "quota" | "header" | "param") => vec![("token", "\"t\"")],
         ("[auth.NAME]", name) if is_of_client(name) => client.to_vec(),
+        ("[auth.NAME]", "ca_file" | "fingerprint") => client.to_vec(),
         ("[auth.NAME]", "scheme") => vec![("user", "\"u\""), ("password", "\"p\"")],
         ("[auth.NAME]", "key") => vec![("certificate", "\"client.pem\"")],
         ("[auth.NAME]", _) => vec![("quota", "\"1/day\"")],

@@ -23,6 +23,10 @@ pub struct TlsContext<'a> {
 pub struct TrustOptionNames {
     pub ca_file: &'static str,
     pub fingerprint: &'static str,
+    /// The table that they are in.
+    pub table: &'static str,
+    /// The end of a sentence that says so, where another table has them too.
+    pub place: &'static str,
     /// How the name of the server is changed.
     pub name: &'static str,
     /// Where a client certificate is configured, if it can be.
@@ -33,10 +37,20 @@ impl TrustOptionNames {
     pub const SOURCE: TrustOptionNames = TrustOptionNames {
         ca_file: "ca_file",
         fingerprint: "fingerprint",
+        table: "[[source]]",
+        place: "",
         name: "write that name in the URL",
         client_certificate: Some("`certificate` and `key` in `auth`"),
     };
+    /// For the server of `token_url` or `login`.
+    pub const AUTH: TrustOptionNames = TrustOptionNames {
+        table: "`auth`",
+        place: " in `auth`",
+        name: "write that name in its URL",
+        ..TrustOptionNames::SOURCE
+    };
     pub const MAIL: TrustOptionNames = TrustOptionNames {
+        table: "[mail]",
         name: "set `host` to the name that it is for",
         client_certificate: None,
         ..TrustOptionNames::SOURCE
@@ -44,6 +58,8 @@ impl TrustOptionNames {
     pub const WEBHOOK: TrustOptionNames = TrustOptionNames {
         ca_file: "webhook_ca_file",
         fingerprint: "webhook_fingerprint",
+        table: "[alert]",
+        place: "",
         name: "write that name in `webhook`",
         client_certificate: None,
     };
@@ -128,30 +144,33 @@ fn describe_untrusted(problem: &CertificateError, context: TlsContext<'_>) -> St
         ca_file,
         fingerprint,
         name,
+        place,
         ..
     } = options;
     match problem {
         CertificateError::UnknownIssuer if context.has_ca_file => format!(
             "the TLS certificate of {host} is not trusted by `{ca_file}`: put the CA that issued it \
-             there, or the server's own certificate; or pin it with `{fingerprint}`"
+             there, or the server's own certificate; or pin it with `{fingerprint}`{place}"
         ),
         CertificateError::UnknownIssuer => format!(
             "the TLS certificate of {host} is not trusted (unknown issuer); if it is your own, \
-             name its CA in `{ca_file}`, or pin it with `{fingerprint}`"
+             name its CA in `{ca_file}`, or pin it with `{fingerprint}`{place}"
         ),
         CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-            format!("{what}; pin it with `{fingerprint}`, which holds for any name")
+            format!("{what}; pin it with `{fingerprint}`{place}, which holds for any name")
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("{what}: {name}, or pin it with `{fingerprint}`, which holds for any name")
+            format!(
+                "{what}: {name}, or pin it with `{fingerprint}`{place}, which holds for any name"
+            )
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             format!(
-                "{what}; if it is that of your own device, `{fingerprint}` trusts it whatever its dates"
+                "{what}; if it is that of your own device, `{fingerprint}`{place} trusts it whatever its dates"
             )
         }
         CertificateError::Revoked | CertificateError::BadSignature => what,
-        _ => format!("{what}, or pin it with `{fingerprint}`"),
+        _ => format!("{what}, or pin it with `{fingerprint}`{place}"),
     }
 }
 
@@ -309,7 +328,8 @@ pub fn pin_advice(error: &rustls::Error, options: &TrustOptionNames) -> Option<[
             format!(
                 "its certificate: {presented}. To pin it, compare this fingerprint with the device's \
                  own (in a browser behind the padlock, as SHA-256; on the device: openssl x509 -noout \
-                 -fingerprint -sha256 -in CERTIFICATE), then write:"
+                 -fingerprint -sha256 -in CERTIFICATE), then write in {}:",
+                options.table
             ),
             format!("{} = \"{}\"", options.fingerprint, presented.fingerprint),
         ]),

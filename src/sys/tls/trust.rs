@@ -70,6 +70,14 @@ impl Trust {
         })
     }
 
+    pub fn has_ca_file(&self) -> bool {
+        matches!(self.roots, TrustedRoots::Only(_))
+    }
+
+    pub fn has_client_certificate(&self) -> bool {
+        self.client_certificate.is_some()
+    }
+
     /// Each config has its own session cache, so that a new one starts without sessions. `is_known`:
     /// whether the server may see the client certificate.
     pub fn client_config(&self, is_known: bool) -> Result<Arc<ClientConfig>, rustls::Error> {

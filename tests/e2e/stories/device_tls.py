@@ -57,7 +57,7 @@ def recipe_enphase():
         code, out = command(directory, toml, "check", "--online", **secrets)
         expect(code == 1 and out.count("another fingerprint") >= 2, "the gateway is another than that of the recipe", out)
         expect(not server.seen, "nothing was sent to it", server.seen)
-        lines = re.findall(r'then write:\n *fingerprint = "(.*)"$', out, re.MULTILINE)
+        lines = re.findall(r'then write in .*:\n *fingerprint = "(.*)"$', out, re.MULTILINE)
         expect(len(lines) == 2, "`check --online` prints the line to paste, for each source", out)
         expect("CN=122200000001, O=Enphase" in out and "compare" in out, "with whose certificate it is", out)
         printed = lines[0]
@@ -164,3 +164,40 @@ def client_certificate():
     client_key.chmod(0o644)
     code, out = command(directory, f'[[source]]\nname = "meter"\nurl = "https://127.0.0.1:{port}/"\n{own}', "check")
     expect("everybody on this machine can read it" in out and str(client_key) in out, "`check` says that anybody can read the key", out)
+
+
+@story(seconds=60)
+def token_server_certificate():
+    directory = work_dir("token-server-certificate")
+    pem, key = self_signed(directory, "tokens", "-subj", "/CN=tokens")
+    secret = "client-secret-1234"
+
+    def tokens(request):
+        form = request.body.decode()
+        if secret not in form:
+            return vendors.Answer({"error": "invalid_client"}, status=401)
+        return vendors.Answer({"access_token": "access-token-1", "token_type": "Bearer", "expires_in": 3600})
+
+    def data(request):
+        if request.headers.get("authorization") != "Bearer access-token-1":
+            return vendors.Answer({"error": "no"}, status=401)
+        return vendors.Answer({"v": 5})
+
+    with vendors.vendor_server(tokens, server_context(pem, key)) as server, vendors.vendor_server(data) as api:
+
+        def once(trust):
+            toml = (
+                f'[[source]]\nname = "cloud"\nurl = "http://127.0.0.1:{api.server_port}/"\nauth = "cloud"\n[auth.cloud]\n'
+                f'grant = "client_credentials"\ntoken_url = "https://127.0.0.1:{server.server_port}/token"\n'
+                f'client_id = "me"\nclient_secret = "${{CLIENT_SECRET}}"\n{trust}\n'
+            )
+            return command(directory, toml, "once", CLIENT_SECRET=secret)
+
+        code, out = once("")
+        expect(code == 1 and "in `auth`" in out, "a token server that is not trusted: the words name `auth`", out)
+        expect(not server.seen and not api.seen, "nothing was sent", (server.seen, api.seen))
+        line = re.search(r'fingerprint = "sha256:[0-9A-F:]*"', out)
+        expect(line, "its fingerprint is printed", out)
+        for trust in (line[0], f'ca_file = "{pem}"'):
+            code, out = once(trust)
+            expect(code == 0 and secret not in out, f"a token is got with {trust[:11]}", out)
