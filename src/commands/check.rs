@@ -16,10 +16,11 @@ use self::machine::{
 use super::{
     FAILED, installed_service, once, print_out, print_problems, suggest_sudo, switch_to_owner,
 };
+use crate::api::auth::token_file::TokenFile;
 use crate::api::client::APIS;
 use crate::api::http_exchange::HttpExchange;
 use crate::config::environment::Environment;
-use crate::config::{self, Config, Overrides, Remark, Severity};
+use crate::config::{self, Config, ConfiguredCredential, Overrides, Remark, Severity};
 use crate::domain::placeholder::PlaceholderTime;
 use crate::domain::plan::{Plan, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Reason};
@@ -70,6 +71,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         root_certificates(),
     ]);
     findings.extend(client_certificates(&config));
+    findings.extend(token_file(&config));
     findings.extend(config.listen.iter().map(|address| listen_address(*address)));
     findings.push(routes(&config));
     findings.extend(records_memory(&config));
@@ -96,6 +98,22 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         0 => 0,
         _ => FAILED,
     }
+}
+
+/// The state of the file of tokens, if a source needs it.
+fn token_file(config: &Config) -> Option<Finding> {
+    let accounts = config.accounts.values();
+    let accounts = accounts.filter_map(|account| account.auth.credential.as_ref());
+    let own = config.sources.iter();
+    let own = own.filter_map(|source| source.auth.as_ref()?.credential());
+    let mut credentials = accounts.chain(own);
+    credentials.any(ConfiguredCredential::has_tokens).then(|| {
+        let file = TokenFile::beside(&config.database);
+        match file.state(SystemClock::new().now().wall) {
+            Ok(state) => Fine(state),
+            Err(problem) => Problem(problem),
+        }
+    })
 }
 
 /// What more records than by default cost.

@@ -129,6 +129,16 @@ fn read_secret(item: &TableEntry<'_>) -> Option<Secret> {
     Some(Secret::new(text))
 }
 
+impl ConfiguredCredential {
+    /// Whether tokens are got by it, and kept.
+    pub fn has_tokens(&self) -> bool {
+        match self {
+            ConfiguredCredential::Basic { .. } | ConfiguredCredential::Token(_) => false,
+            ConfiguredCredential::OAuth2(_) | ConfiguredCredential::Login(_) => true,
+        }
+    }
+}
+
 /// Notes what a source of a URL has in `auth` and in `headers` or `params` too. No problem:
 /// version 0.1 took it.
 pub fn warn_sent_twice(

@@ -3,6 +3,8 @@
 //! Beside the database, never in it. Read and written by the fetch thread that renews a token, under
 //! an advisory lock of its directory, so that `once` and the service do not renew at the same time.
 
+mod state;
+
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -221,14 +223,19 @@ impl TokenFile {
             Err(error) => return Err(self.cannot_open(&error)),
         };
         let metadata = file.metadata().map_err(|error| reason(&error))?;
-        if !metadata.is_file() {
+        if metadata.is_file() {
+            self.check_mode(&file, metadata.mode());
+        }
+        self.read_file(&mut file)
+    }
+
+    fn read_file(&self, file: &mut File) -> Result<FoundFile, String> {
+        if !file.metadata().is_ok_and(|it| it.is_file()) {
             return Err("it is not a file".to_owned());
         }
-        self.check_mode(&file, metadata.mode());
         let mut bytes = Vec::new();
         let most = limits::TOKEN_FILE_BYTES;
-        (&mut file)
-            .take(most + 1)
+        file.take(most + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| reason(&error))?;
         if bytes.len() as u64 > most {
@@ -240,11 +247,7 @@ impl TokenFile {
     fn cannot_open(&self, error: &io::Error) -> String {
         let owner = self.path.metadata().map(|it| it.uid());
         match owner {
-            Ok(uid) if error.kind() == ErrorKind::PermissionDenied => format!(
-                "it belongs to the user with the ID {uid}, and this is {}: give it to the user of \
-                 the service with `chown`",
-                rustix::process::geteuid().as_raw()
-            ),
+            Ok(uid) if error.kind() == ErrorKind::PermissionDenied => of_other_user(uid),
             _ => reason(error),
         }
     }
@@ -293,6 +296,14 @@ fn parse(bytes: &[u8]) -> Result<FoundFile, String> {
             .map_or(FoundFile::Damaged, |it| FoundFile::Tokens(it.tokens))),
         Err(_) => Ok(FoundFile::Damaged),
     }
+}
+
+fn of_other_user(owner: u32) -> String {
+    format!(
+        "it belongs to the user with the ID {owner}, and this is {}: give it to the user of the service \
+         with `chown`",
+        rustix::process::geteuid().as_raw()
+    )
 }
 
 /// SHA-256 of several texts, in hexadecimal.

@@ -202,7 +202,20 @@ pub fn client_certificates(config: &Config) -> Vec<Finding> {
 
 /// Whether a line of TOML or `.env` has a secret itself, not the name of a variable or file.
 fn holds_a_secret(line: &str) -> bool {
+    // Options and placeholders that have such a name and hold no secret.
+    const HARMLESS: [&str; 6] = [
+        "token_url",
+        "token_params",
+        "token_header",
+        "\"refresh_token\"",
+        "\"password\"",
+        "{token}",
+    ];
     let line = line.trim().to_lowercase();
+    if line.starts_with("token_url") {
+        return line.contains('@');
+    }
+    let line = HARMLESS.iter().fold(line, |line, it| line.replace(it, ""));
     let names_one = [
         "password",
         "smtp_pass",
@@ -334,6 +347,11 @@ mod tests {
             ("password_file = \"smtp\"", false),
             ("# where the token goes", false),
             ("every = \"5m\"", false),
+            ("grant = \"refresh_token\"", false),
+            ("token_url = \"https://auth.example/token\"", false),
+            ("header = \"X-Key: {token}\"", false),
+            ("refresh_token = \"hush\"", true),
+            ("auth = { grant = \"password\", password = \"hush\" }", true),
         ] {
             assert_eq!(holds_a_secret(line), expected, "{line}");
         }

@@ -75,6 +75,9 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
         "ENPHASE_TOKEN",
         "PIHOLE_PASSWORD",
         "NAS_PASSWORD",
+        "NETATMO_ID",
+        "NETATMO_SECRET",
+        "NETATMO_REFRESH_TOKEN",
     ]
     .map(|name| (name, "hush"));
     let variables = own.iter().chain(variables);

@@ -18,6 +18,9 @@ SECRETS = {
     "SOLAREDGE_KEY": "SOLAREDGESECRET123456",
     "SHELLY_PASSWORD": "shelly-secret-9",
     "PIHOLE_PASSWORD": "pihole-secret",
+    "NETATMO_ID": "app-body",
+    "NETATMO_SECRET": "client-secret-1",
+    "NETATMO_REFRESH_TOKEN": "first-refresh-token",
 }
 
 

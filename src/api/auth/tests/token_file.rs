@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::*;
-use crate::domain::time::{Mono, test_moment};
+use crate::domain::time::{Mono, Wall, test_moment};
 use crate::golden::scratch;
 
 fn owner(name: &str, identity: &str) -> TokenOwner {
@@ -143,6 +143,41 @@ fn others_lose_the_right_to_read_it() {
         assert!(file.load(&it).is_ok_and(|it| it.is_some()));
         assert_eq!(mode(&file), 0o600);
     }
+    fs::remove_dir_all(directory).expect("it can be removed");
+}
+
+#[test]
+fn check_tells_the_state_of_the_file_and_changes_nothing() {
+    let directory = scratch("token-state");
+    let file = TokenFile::beside(&directory.join("main-node.db"));
+    let path = file.path().display().to_string();
+    let it = owner("auth:a", "1");
+    let state = |age_s: i64| {
+        let changed = file.path().metadata().map_or(0, |it| it.mtime());
+        file.state(Wall::from_second(changed + age_s))
+    };
+    let will_be = format!("{path} will be created for tokens");
+    assert_eq!(state(0), Ok(will_be));
+    store(&file, &it, &token("secret-token")).expect("it is written");
+    let user = rustix::process::geteuid().as_raw();
+    let expected = format!(
+        "{path} has 1 token, readable for the user with the ID {user} alone (mode 600); the last is 2 h old"
+    );
+    assert_eq!(state(7_200), Ok(expected));
+    fs::set_permissions(file.path(), Permissions::from_mode(0o644)).expect("it is ours");
+    let problem = state(0).expect_err("others can read it");
+    assert!(
+        problem.contains(&format!("(mode 644): chmod 600 {path}")),
+        "{problem}"
+    );
+    assert_eq!(mode(&file), 0o644, "it is left as it is");
+    fs::set_permissions(file.path(), Permissions::from_mode(0o600)).expect("it is ours");
+    fs::write(file.path(), "{\"version\": 1, \"tok").expect("it can be written");
+    let problem = state(0).expect_err("it is damaged");
+    assert!(problem.contains("it is damaged"), "{problem}");
+    fs::write(file.path(), "{\"version\": 9}").expect("it can be written");
+    let problem = state(0).expect_err("it is newer");
+    assert!(problem.contains("by a newer version"), "{problem}");
     fs::remove_dir_all(directory).expect("it can be removed");
 }
 
