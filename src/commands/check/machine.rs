@@ -203,13 +203,15 @@ pub fn client_certificates(config: &Config) -> Vec<Finding> {
 /// Whether a line of TOML or `.env` has a secret itself, not the name of a variable or file.
 fn holds_a_secret(line: &str) -> bool {
     // Options and placeholders that have such a name and hold no secret.
-    const HARMLESS: [&str; 6] = [
+    const HARMLESS: [&str; 8] = [
         "token_url",
         "token_params",
         "token_header",
         "\"refresh_token\"",
         "\"password\"",
         "{token}",
+        "token = \"/",
+        "token = \"$.",
     ];
     let line = line.trim().to_lowercase();
     if line.starts_with("token_url") {
@@ -352,6 +354,9 @@ mod tests {
             ("header = \"X-Key: {token}\"", false),
             ("refresh_token = \"hush\"", true),
             ("auth = { grant = \"password\", password = \"hush\" }", true),
+            ("token = \"/session/sid\"", false),
+            ("token = \"$.sid\"", false),
+            ("token = \"hush\"", true),
         ] {
             assert_eq!(holds_a_secret(line), expected, "{line}");
         }
