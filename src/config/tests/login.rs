@@ -150,7 +150,7 @@ fn a_login_elsewhere_or_without_encryption_is_remarked() {
             .iter()
             .map(|it| it.problem.message.as_str())
             .collect();
-        let is_told = found.iter().any(|it| *it == expected);
+        let is_told = found.contains(&expected);
         assert!(
             is_told || (expected.is_empty() && found.is_empty()),
             "{url}: {found:?}"

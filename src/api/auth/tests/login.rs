@@ -225,14 +225,13 @@ fn after_a_login_that_failed_there_is_none_for_five_minutes() {
             server.fail(Cause::Connect);
         }
         let found = failure(auth.prepare(&server));
-        let expected = match is_answered {
-            true => {
-                "http_status: the login at nas answers 401 Unauthorized: a user, a password or the form \
-                 of the login is wrong; its `message` says \"password incorrect\"; the next login is in \
-                 5 min"
-            }
+        let expected = if is_answered {
+            "http_status: the login at nas answers 401 Unauthorized: a user, a password or the form \
+             of the login is wrong; its `message` says \"password incorrect\"; the next login is in \
+             5 min"
+        } else {
             // Nothing was sent: the next fetch may try.
-            false => "connect: login: no answer",
+            "connect: login: no answer"
         };
         assert_eq!(found, expected);
         if is_answered {
