@@ -693,6 +693,14 @@ pub const REFUSED_RETRY_POLL: Duration = Duration::from_secs(30);
 pub const SMTP_STEP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The text of a message, until the server has taken it; scanning for spam takes a while.
 pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(120);
+/// A login with OAuth is checked daily: refresh tokens end when they rest for months.
+pub const LOGIN_CHECK_INTERVAL: Duration = Duration::from_secs(86_400);
+/// After a failure, and for the first one after the start; long enough for a network to be back.
+pub const LOGIN_CHECK_RETRY: Duration = Duration::from_secs(600);
+/// An access token for a mail: the session begins when it is there.
+pub const MAIL_TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// A command line of SMTP (RFC 5321 4.5.3.1.4).
+pub const SMTP_COMMAND_BYTES: usize = 512;
 /// Characters of a server's reply that are shown.
 pub const REPLY_CHARS: usize = 200;
 /// One call of a webhook or a ping.

@@ -10,6 +10,7 @@ pub mod demo_history;
 #[path = "node/tests/faults.rs"]
 mod faults;
 mod last_run;
+mod mail_tokens;
 pub mod notifiers;
 mod quotas;
 pub mod requests;
@@ -22,7 +23,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use self::authenticators::Authenticators;
 use self::last_run::restore_last_run;
+use self::mail_tokens::MailTokens;
 use self::notifiers::{Notifiers, channel_facts};
 use self::serving::{Dependencies, Serving};
 use crate::api::fetcher::Fetcher;
@@ -80,7 +83,7 @@ impl Node {
         check_thread_limit(config)?;
         let plan = Arc::new(config.plan());
         let storage = open_storage(config, clock)?;
-        let fetchers = sources::fetchers(config, clock).map_err(StartError::Misconfigured)?;
+        let (fetchers, mail_tokens) = clients(config, clock).map_err(StartError::Misconfigured)?;
         let last_run = restore_last_run(&storage, config, &plan, clock);
 
         let notifiers_stop = StopSource::new();
@@ -89,8 +92,9 @@ impl Node {
         let snapshot = Arc::new(last_run.ledger.snapshot(clock.now()));
         let published = Arc::new(Published::new(snapshot));
         let is_well = health_check(&published, &heartbeats, clock);
-        let notifiers = Notifiers::start(config, notifiers_stop, &store, clock, is_well)
-            .map_err(cannot_start("alerts"))?;
+        let notifiers =
+            Notifiers::start(config, mail_tokens, notifiers_stop, &store, clock, is_well)
+                .map_err(cannot_start("alerts"))?;
         let dependencies = Dependencies {
             clock,
             plan: &plan,
@@ -193,6 +197,18 @@ impl Node {
         }
         left_behind.is_empty() && stored.is_complete()
     }
+}
+
+/// What sends requests: the fetchers, and the mail's client of a token server. They share the
+/// accounts.
+fn clients(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Vec<Fetcher>, Option<MailTokens>), String> {
+    let authenticators = Authenticators::new(config)?;
+    let fetchers = sources::fetchers_with(config, &authenticators, clock)?;
+    let mail_tokens = MailTokens::new(config, &authenticators, clock)?;
+    Ok((fetchers, mail_tokens))
 }
 
 /// Libraries panic where a thread cannot be started, so it is tried before they are needed.

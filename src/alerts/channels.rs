@@ -9,6 +9,7 @@ pub mod mail_message;
 mod smtp;
 mod webhook;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::message::SenderInfo;
@@ -18,15 +19,27 @@ use crate::domain::time::Moment;
 use crate::sys::shutdown::StopToken;
 
 /// The channels of one kind that the configuration asks for.
-type ChannelKind = fn(&Notifications, &SenderInfo) -> Vec<Box<dyn Channel>>;
+type ChannelKind = fn(ChannelInputs<'_>) -> Vec<Box<dyn Channel>>;
 
 /// Every kind of channel.
 const KINDS: [ChannelKind; 2] = [mail::channels, webhook::channels];
 
 /// Every channel that is configured.
-pub fn configured(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Channel>> {
-    let kinds = KINDS.iter();
-    kinds.flat_map(|kind| kind(settings, sender)).collect()
+pub fn configured(inputs: ChannelInputs<'_>) -> Vec<Box<dyn Channel>> {
+    KINDS.iter().flat_map(|kind| kind(inputs)).collect()
+}
+
+/// Gets an access token of OAuth 2.0 for a login, or another one than that which the server has
+/// refused; an error says why there is none. It may send requests.
+pub type AccessTokens = Arc<dyn Fn(Option<&str>) -> Result<String, String> + Send + Sync>;
+
+/// What channels are made of.
+#[derive(Clone, Copy)]
+pub struct ChannelInputs<'a> {
+    pub settings: &'a Notifications,
+    pub sender: &'a SenderInfo,
+    /// Of `auth` in `[mail]`; not needed where nothing is delivered.
+    pub mail_tokens: Option<&'a AccessTokens>,
 }
 
 /// Called after each step of a delivery: its name, how long it took, and its result.
@@ -54,6 +67,11 @@ pub trait Channel: Send {
 
     /// Connects and logs in without delivering anything; `None` if the channel cannot.
     fn check(&self) -> Option<Result<(), String>> {
+        None
+    }
+
+    /// Gets an access token, if that is the login; `None` if it is not.
+    fn check_token(&self) -> Option<Result<(), String>> {
         None
     }
 

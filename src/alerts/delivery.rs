@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::channels::{Attempt, Channel, DeliveryBatch, DeliveryHooks};
 use super::delivery_status::SharedDeliveryStatus;
+use super::login_check::LoginCheck;
 use super::refused_queue::RefusedQueue;
 use crate::domain::alert::DeliveryFailure;
 use crate::domain::back_off::BackOff;
@@ -43,6 +44,7 @@ pub struct DeliveryWorker {
     last_error: Option<String>,
     failure: Option<DeliveryFailure>,
     refused_queue: RefusedQueue,
+    login_check: LoginCheck,
 }
 
 /// The wait with an empty outbox; bounded, in case a wake-up is lost.
@@ -56,7 +58,8 @@ impl DeliveryWorker {
         stop: StopToken,
         batch_delay: Duration,
     ) -> DeliveryWorker {
-        let refused_queue = RefusedQueue::new(clock.now().mono, channel.config_fingerprint());
+        let started = clock.now().mono;
+        let refused_queue = RefusedQueue::new(started, channel.config_fingerprint());
         DeliveryWorker {
             name: channel.name().into(),
             channel,
@@ -73,6 +76,7 @@ impl DeliveryWorker {
             last_error: None,
             failure: None,
             refused_queue,
+            login_check: LoginCheck::new(started),
         }
     }
 
@@ -132,9 +136,24 @@ impl DeliveryWorker {
         } else {
             pause.min(limits::REFUSED_RETRY_POLL)
         };
-        self.refused_queue
-            .next_wait(now.mono)
-            .map_or(pause, |due_in| pause.min(due_in))
+        let refused_due_in = self.refused_queue.next_wait(now.mono);
+        let check_due_in = self.check_login(now.mono);
+        let waits = [Some(pause), refused_due_in, check_due_in].into_iter();
+        waits.flatten().min().unwrap_or(pause)
+    }
+
+    /// Checks the login if nothing else shows whether it works; returns when that is due again.
+    fn check_login(&mut self, now: Mono) -> Option<Duration> {
+        if self.failure.is_some() {
+            return None;
+        }
+        let due_in = self.login_check.run(&*self.channel, now);
+        let of_check = self.login_check.failure.clone();
+        let mut status = self.status.lock();
+        if status.refused == 0 {
+            status.failure = of_check;
+        }
+        due_in
     }
 
     /// Reads the outbox, schedules the retries of refused events and updates the status.
@@ -164,7 +183,8 @@ impl DeliveryWorker {
                     since,
                     why: newest.why.clone(),
                 });
-        status.failure = self.failure.clone().or(of_refusal);
+        let of_login = || self.login_check.failure.clone();
+        status.failure = self.failure.clone().or(of_refusal).or_else(of_login);
     }
 
     /// The next batch of events that were never refused, or how long to wait for one.
@@ -297,6 +317,7 @@ impl DeliveryWorker {
                     ended,
                 };
                 self.outbox.record(&name, delivered);
+                self.login_check.succeeded(now.mono);
                 self.reset_failures();
                 Duration::ZERO
             }

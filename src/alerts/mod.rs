@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod delivery_status;
 pub mod heartbeat;
 mod http_client;
+mod login_check;
 pub mod message;
 mod message_format;
 mod refused_queue;

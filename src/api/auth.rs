@@ -62,6 +62,19 @@ pub trait Authenticator: Send + Sync + Debug {
         Ok(false)
     }
 
+    /// The token itself, for a login that is no HTTP request. `refused`: another one than this is
+    /// needed. `None`: there is none, or no other.
+    ///
+    /// # Errors
+    /// Why none could be got.
+    fn login_token(
+        &self,
+        _refused: Option<&str>,
+        _client: &dyn AuthClient,
+    ) -> Result<Option<String>, FetchError> {
+        Ok(None)
+    }
+
     /// Called with the head of every response of the source's server.
     fn observe(&self, _status: u16, _uri: &Uri, _headers: &HeaderMap) {}
 

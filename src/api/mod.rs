@@ -43,7 +43,7 @@ mod follow;
 mod format;
 mod http_date;
 pub mod http_exchange;
-mod http_response;
+pub mod http_response;
 mod json;
 mod lenient_transport;
 mod link_header;

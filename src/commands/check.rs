@@ -185,7 +185,11 @@ fn dated_paths(config: &Config) -> Vec<Finding> {
 }
 
 fn channels(config: &Config, online: bool) -> Vec<Finding> {
-    let channels = notifiers::channels(config);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let channels = match notifiers::usable_channels(config, &clock) {
+        Ok(channels) => channels,
+        Err(problem) => return vec![Problem(problem)],
+    };
     if channels.is_empty() {
         let text = "no alert channel is configured: alerts appear on pages and displays only";
         return vec![Fine(text.to_owned())];

@@ -31,7 +31,7 @@ fn rehearse(config: &Config, now: Moment) -> String {
         // Writing to a String cannot fail.
         let _ = Rehearsal::new(config, now).run(&case, &mut out);
     }
-    if notifiers::channels(config).is_empty() {
+    if notifiers::channels(config, None).is_empty() {
         out += "None of these would be sent: no channel is configured. Add [mail], or `webhook` in [alert].\n";
     }
     out

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alerts::channels::{Channel, DeliveryBatch, DeliveryHooks};
@@ -17,9 +18,16 @@ use crate::sys::shutdown::StopToken;
 
 /// Tries every configured channel; 0 if all of them delivered to every recipient.
 pub fn run(config: &Config) -> u8 {
-    let now = SystemClock::new().now();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let now = clock.now();
     let item = test_item(now);
-    let channels = notifiers::channels(config);
+    let channels = match notifiers::usable_channels(config, &clock) {
+        Ok(channels) => channels,
+        Err(problem) => {
+            print_line(&problem);
+            return 1;
+        }
+    };
     if channels.is_empty() {
         print_line(
             "No channel is configured: set SMTP_HOST and ALERT_EMAIL (or host and to in [mail]), \

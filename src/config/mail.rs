@@ -1,20 +1,22 @@
 //! Mail options (`[mail]`) and SMTP environment variables: server and recipients.
 
+mod login;
 mod mailbox;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use self::login::{check_login, check_token_login, read_password};
 pub use self::mailbox::Mailbox;
 
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::secret::Secret;
 use super::section::{
-    ConfigOption, OptionReader, list, path, plain, print_options, read_options, text,
+    ConfigOption, OptionReader, list, path, plain, print_options, read_options, text, with_others,
 };
 use super::trust::{self, no_tls, print_fingerprints, read_fingerprints};
-use crate::sys::text_file;
 use crate::sys::tls::TrustSettings;
 
 /// Configuration for sending mail.
@@ -25,6 +27,8 @@ pub struct MailConfig {
     pub tls: MailTls,
     pub user: Option<String>,
     pub password: Option<Secret>,
+    /// The `[auth.NAME]` with the OAuth client whose access token is the login.
+    pub auth: Option<Arc<str>>,
     pub from: Mailbox,
     pub to: Vec<Mailbox>,
     /// Whose certificates the server may present.
@@ -81,7 +85,7 @@ pub struct MailDraft {
 
 type MailOption = ConfigOption<MailDraft, MailConfig>;
 
-pub static OPTIONS: [MailOption; 11] = [
+pub static OPTIONS: [MailOption; 12] = [
     MailOption::new(
         "host",
         "text",
@@ -142,6 +146,15 @@ pub static OPTIONS: [MailOption; 11] = [
         |_| None,
     ),
     MailOption::new(
+        "auth",
+        "name of an `[auth.NAME]`",
+        "none",
+        "\"google\"",
+        "Log in as `user` with an access token of OAuth 2.0 (XOAUTH2 or OAUTHBEARER) instead of a password: the table `[auth.NAME]` has the `grant`. Recipes are [below](#mail-with-oauth-20-gmail-microsoft-365).",
+        with_others,
+        |mail| text(mail.auth.as_deref()?),
+    ),
+    MailOption::new(
         "from",
         "mail address",
         "`user` if it is an address, else the first of `to`",
@@ -194,17 +207,21 @@ pub static OPTIONS: [MailOption; 11] = [
     ),
 ];
 
-/// Reads `[mail]` and the variables that override it. `None` without a server.
+/// Reads `[mail]` and the variables that override it. `None` without a server. `find_client` finds
+/// the OAuth client that `auth` names.
 pub fn read_mail(
     root: &mut TableReader<'_>,
     reader: &ConfigReader<'_>,
     directory: &Path,
+    find_client: &dyn Fn(&TableEntry<'_>) -> Option<Arc<str>>,
 ) -> Option<MailConfig> {
     let nothing = DeTable::new();
     let table = root.get("mail").and_then(|item| item.table("[mail]"));
     let mut draft = MailDraft::default();
+    let mut auth = None;
     match table {
         Some(mut table) => {
+            auth = table.get("auth");
             read_options(&OPTIONS, &mut table, directory, &mut draft);
             table.finish();
         }
@@ -220,12 +237,15 @@ pub fn read_mail(
     let tls = draft.tls.and_then(|found| parse_tls(reader, &found));
     let port = draft.port.and_then(|found| parse_port(reader, &found));
     let (port, tls) = port_and_tls(port, tls);
-    if let Some(user) = &draft.user {
-        check_login(reader, user, password.is_some(), tls);
+    match (&auth, &draft.user) {
+        (Some(auth), user) => check_token_login(auth, user.as_ref(), password.is_some(), tls),
+        (None, Some(user)) => check_login(reader, user, password.is_some(), tls),
+        (None, None) => {}
     }
     if let (Some(location), MailTls::None) = (&draft.fingerprint_at, tls) {
         reader.problem_at(location, no_tls("set tls = \"starttls\" or \"implicit\""));
     }
+    let auth = auth.as_ref().and_then(find_client);
     let to = match &draft.to {
         Some(found) => mailboxes(reader, found),
         None => {
@@ -257,6 +277,7 @@ pub fn read_mail(
         tls,
         user,
         password,
+        auth,
         from: from.unwrap_or_default(),
         to,
         trust: draft.trust,
@@ -299,19 +320,6 @@ fn port_and_tls(port: Option<u16>, tls: Option<MailTls>) -> (u16, MailTls) {
         MailTls::None => 25,
     };
     (port.unwrap_or(default_port), tls)
-}
-
-fn check_login(reader: &ConfigReader<'_>, user: &FoundValue, has_password: bool, tls: MailTls) {
-    if !has_password {
-        let message = "the mail server has a user, but no password: set SMTP_PASS, or \
-                       `password_file` in [mail]";
-        reader.problem_at(&user.location, message);
-    }
-    if tls == MailTls::None {
-        let message = "the password would go to the mail server unencrypted: set tls = \
-                       \"starttls\" or \"implicit\", or remove user and password";
-        reader.problem_at(&user.location, message);
-    }
 }
 
 /// Prints `[mail]` as TOML, secrets masked.
@@ -376,26 +384,6 @@ fn from_environment(reader: &ConfigReader<'_>, variable: &str) -> Option<(String
             reader.problem_at(&problem.location, problem.message);
             None
         })
-}
-
-/// Precedence of the password: environment, `password_file`, `password`.
-fn read_password(
-    reader: &ConfigReader<'_>,
-    file: Option<FoundValue>,
-    found: Option<FoundValue>,
-) -> Option<Secret> {
-    let is_outside = found.as_ref().is_some_and(|found| found.is_external);
-    let (Some(file), false) = (file, is_outside) else {
-        return found.map(|found| reader.secret(found.text));
-    };
-    match text_file::read(Path::new(&file.text)) {
-        Ok(text) => Some(reader.secret(text.trim_end_matches(['\n', '\r']).to_owned())),
-        Err(error) => {
-            let message = format!("the password file {} cannot be read: {error}", file.text);
-            reader.problem_at(&file.location, message);
-            None
-        }
-    }
 }
 
 fn mailboxes(reader: &ConfigReader<'_>, found: &FoundValue) -> Vec<Mailbox> {

@@ -41,7 +41,7 @@ use self::environment::Environment;
 use self::key::{check_shared_keys, read_keys};
 pub use self::mail::{MailConfig, MailTls, Mailbox};
 pub use self::problem::{Problem, Remark, Severity};
-use self::reader::{ConfigReader, TableReader};
+use self::reader::{ConfigReader, TableEntry, TableReader};
 use self::section::read_options;
 use self::source::{SourceInputs, read_sources};
 use self::top_level::{TopLevelDraft, is_top_level, local_options};
@@ -245,6 +245,8 @@ fn read_root(
         accounts: &accounts,
     };
     let mut sources = read_sources(&mut root, inputs);
+    let find_client = |auth: &TableEntry<'_>| accounts.find_oauth_client(auth);
+    let mail = mail::read_mail(&mut root, reader, directory, &find_client);
     accounts.share_quotas(reader, &mut sources);
     let (keys, patterns) = read_keys(&mut root, directory);
     let timezone = draft.config.timezone.clone();
@@ -256,7 +258,7 @@ fn read_root(
         &sources,
         &draft.config.timezone,
     );
-    notifications.mail = mail::read_mail(&mut root, reader, directory);
+    notifications.mail = mail;
     root.finish();
     check_shared_keys(reader, &sources, &keys);
     check_record_limits(reader, &sources, draft.config.max_records);

@@ -242,7 +242,13 @@ fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
         return Some(format!("The heartbeat ping has failed{span}: {why}"));
     }
     let messages = match channel.waiting.saturating_sub(channel.refused) {
-        0 => return None,
+        // Its login is checked while nothing waits.
+        0 => {
+            return Some(format!(
+                "{} cannot deliver alerts{span}: {why}",
+                channel.name
+            ));
+        }
         1 => format!("1 message by {} waits", channel.name),
         several => format!("{several} messages by {} wait", channel.name),
     };

@@ -58,6 +58,24 @@ impl Authenticators {
         Ok(Authenticators { accounts, inputs })
     }
 
+    /// The authentication of an `[auth.NAME]` for what is no source. `None` where its credential is
+    /// the same each time.
+    ///
+    /// # Errors
+    /// What is wrong with its certificates, and what to change.
+    pub fn of_account(&self, config: &Config, name: &str) -> Result<Option<SourceAuth>, String> {
+        let (Some(shared), Some(account)) = (self.accounts.get(name), config.accounts.get(name))
+        else {
+            return Ok(None);
+        };
+        Ok(Some(SourceAuth {
+            authenticator: shared.clone(),
+            // Of no server: its requests all go to its own.
+            origin: Uri::default(),
+            trust: Trust::of(&account.auth.trust)?,
+        }))
+    }
+
     /// The authentication of a source; `None` where its requests are the same each time.
     ///
     /// # Errors

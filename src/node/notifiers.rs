@@ -5,11 +5,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::alerts::channels::{Attempt, Channel, DeliveryBatch, DeliveryHooks, configured};
+use super::authenticators::Authenticators;
+use super::mail_tokens::MailTokens;
+use crate::alerts::channels::{
+    Attempt, Channel, ChannelInputs, DeliveryBatch, DeliveryHooks, configured,
+};
 use crate::alerts::delivery::DeliveryWorker;
 use crate::alerts::delivery_status::SharedDeliveryStatus;
 use crate::alerts::heartbeat;
 use crate::alerts::message::SenderInfo;
+use crate::api::transport::Canceller;
 use crate::config::Config;
 use crate::db::store::Store;
 use crate::db::store::alerts::StoredOutbox;
@@ -23,9 +28,15 @@ use crate::sys::thread::{Thread, spawn};
 /// The heartbeat among the channels.
 const HEARTBEAT: &str = "ping";
 
-/// The channels that the configuration asks for; their errors show no secret.
-pub fn channels(config: &Config) -> Vec<Box<dyn Channel>> {
-    let channels = configured(&config.notifications, &sender(config)).into_iter();
+/// The channels that the configuration asks for; their errors show no secret. Without `tokens`,
+/// mail is not delivered where its login needs them.
+pub fn channels(config: &Config, tokens: Option<&MailTokens>) -> Vec<Box<dyn Channel>> {
+    let inputs = ChannelInputs {
+        settings: &config.notifications,
+        sender: &sender(config),
+        mail_tokens: tokens.map(|it| &it.tokens),
+    };
+    let channels = configured(inputs).into_iter();
     channels
         .map(|channel| -> Box<dyn Channel> {
             Box::new(MaskedChannel {
@@ -36,9 +47,22 @@ pub fn channels(config: &Config) -> Vec<Box<dyn Channel>> {
         .collect()
 }
 
+/// The same with all that a delivery needs, for commands.
+///
+/// # Errors
+/// What is wrong with an `[auth.NAME]`, and what to change.
+pub fn usable_channels(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Box<dyn Channel>>, String> {
+    let authenticators = Authenticators::new(config)?;
+    let tokens = MailTokens::new(config, &authenticators, clock)?;
+    Ok(channels(config, tokens.as_ref()))
+}
+
 /// Their names.
 pub fn channel_names(config: &Config) -> Vec<Arc<str>> {
-    let channels = channels(config);
+    let channels = channels(config, None);
     channels
         .iter()
         .map(|channel| channel.name().into())
@@ -57,6 +81,7 @@ pub struct NotifierStatus {
 /// The channels and the heartbeat, running.
 pub struct Notifiers {
     stop: StopSource,
+    mail_tokens: Option<Canceller>,
     threads: Vec<Thread>,
     statuses: Vec<NotifierStatus>,
 }
@@ -66,6 +91,7 @@ impl Notifiers {
     /// The heartbeat is sent while `is_well`.
     pub fn start(
         config: &Config,
+        mail_tokens: Option<MailTokens>,
         stop: StopSource,
         store: &Arc<Store>,
         clock: &Arc<dyn Clock>,
@@ -73,10 +99,11 @@ impl Notifiers {
     ) -> std::io::Result<Notifiers> {
         let mut notifiers = Notifiers {
             stop,
+            mail_tokens: mail_tokens.as_ref().map(|it| it.canceller.clone()),
             threads: Vec::new(),
             statuses: Vec::new(),
         };
-        for channel in channels(config) {
+        for channel in channels(config, mail_tokens.as_ref()) {
             notifiers.start_channel(channel, store, clock)?;
         }
         if let Some(url) = &config.notifications.ping {
@@ -122,6 +149,9 @@ impl Notifiers {
     /// not end in time.
     pub fn stop(self, deadline: Instant) -> Vec<String> {
         self.stop.stop();
+        if let Some(requests) = &self.mail_tokens {
+            requests.cancel();
+        }
         let threads = self.threads.into_iter();
         threads
             .filter_map(|thread| {
@@ -161,7 +191,14 @@ impl Channel for MaskedChannel {
 
     fn deliver(&self, batch: &DeliveryBatch<'_>, hooks: DeliveryHooks<'_>) -> Attempt {
         let mask = |why: String| self.secrets.mask(&why).into_owned();
-        let attempt = self.channel.deliver(batch, hooks);
+        let masked = DeliveryHooks {
+            before_data: &mut *hooks.before_data,
+            report: &mut |step, elapsed, result| {
+                (hooks.report)(step, elapsed, &result.clone().map(mask).map_err(mask));
+            },
+            stop: hooks.stop,
+        };
+        let attempt = self.channel.deliver(batch, masked);
         Attempt {
             refused: attempt.refused.map(mask),
             retry: attempt.retry.map(mask),
@@ -170,7 +207,15 @@ impl Channel for MaskedChannel {
     }
 
     fn check(&self) -> Option<Result<(), String>> {
-        self.channel.check()
+        let mask = |why: String| self.secrets.mask(&why).into_owned();
+        self.channel.check().map(|result| result.map_err(mask))
+    }
+
+    fn check_token(&self) -> Option<Result<(), String>> {
+        let mask = |why: String| self.secrets.mask(&why).into_owned();
+        self.channel
+            .check_token()
+            .map(|result| result.map_err(mask))
     }
 
     fn message_id_domain(&self) -> String {

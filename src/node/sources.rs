@@ -18,15 +18,22 @@ use crate::sys::tls::{OwnServer, TrustSettings};
 /// A fetcher per source, in the configuration's order. `Err` names the source that cannot be
 /// fetched, and what to change.
 pub fn fetchers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Fetcher>, String> {
+    fetchers_with(config, &Authenticators::new(config)?, clock)
+}
+
+/// The same with authenticators that others share.
+pub fn fetchers_with(
+    config: &Config,
+    authenticators: &Authenticators,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Fetcher>, String> {
     let pools = pools(&config.sources);
-    let authenticators =
-        Authenticators::new(config).map_err(|it| config.secrets.mask(&it).into_owned())?;
     let sources = config.sources.iter().enumerate();
     sources
         .map(|(index, source)| {
             // Every source has a pool: both come from the same list.
             let pool = pools[&pool_key(source)].clone();
-            fetcher(config, index, source, (pool, &authenticators), clock).map_err(|problem| {
+            fetcher(config, index, source, (pool, authenticators), clock).map_err(|problem| {
                 format!("{}: {}", source.location, config.secrets.mask(&problem))
             })
         })

@@ -2,20 +2,25 @@
 //!
 //! On the thread `mail`.
 
+use std::sync::Arc;
+
 use super::mail_message::{Envelope, mime_message};
-use super::smtp::{self, SmtpAccount, SmtpFailure, SmtpHooks};
-use super::smtp::{SmtpLogin, Timeouts};
-use super::{Attempt, Channel, DeliveryBatch, DeliveryHooks, fingerprint};
+use super::smtp::{self, SmtpAccount, SmtpFailure, SmtpHooks, SmtpStep};
+use super::smtp::{SmtpCredential, SmtpLogin, Timeouts};
+use super::{
+    AccessTokens, Attempt, Channel, ChannelInputs, DeliveryBatch, DeliveryHooks, fingerprint,
+};
 use crate::alerts::message::{SenderInfo, compose};
-use crate::config::{MailConfig, Mailbox, Notifications};
+use crate::config::{MailConfig, Mailbox};
 
 /// The mail channel, if a server is configured.
-pub fn channels(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Channel>> {
-    let Some(mail) = &settings.mail else {
+pub fn channels(inputs: ChannelInputs<'_>) -> Vec<Box<dyn Channel>> {
+    let sender = inputs.sender;
+    let Some(mail) = &inputs.settings.mail else {
         return Vec::new();
     };
     vec![Box::new(MailChannel {
-        account: account(mail, &sender.node),
+        account: account(mail, inputs.mail_tokens, &sender.node),
         from: mail.from.clone(),
         to: mail.to.clone(),
         sender: sender.clone(),
@@ -67,7 +72,11 @@ impl Channel for MailChannel {
         };
         match smtp::send(&self.account, &mail, &left, hooks) {
             Ok(sent) => attempt_from_result(sent),
-            Err(SmtpFailure::Temporary(why) | SmtpFailure::InDoubt(why)) => Attempt::retry(why),
+            Err(
+                SmtpFailure::Temporary(why)
+                | SmtpFailure::LoginRefused(why)
+                | SmtpFailure::InDoubt(why),
+            ) => Attempt::retry(why),
             Err(SmtpFailure::Permanent(why)) => Attempt {
                 refused: Some(why),
                 is_about_content: true,
@@ -86,6 +95,16 @@ impl Channel for MailChannel {
         Some(result.map_err(|failure| failure.to_string()))
     }
 
+    fn check_token(&self) -> Option<Result<(), String>> {
+        match &self.account.login.as_ref()?.credential {
+            SmtpCredential::Password(_) => None,
+            SmtpCredential::AccessToken(tokens) => {
+                let result = tokens(None).map(|_| ());
+                Some(result.map_err(|why| format!("{}: {why}", SmtpStep::Token.name())))
+            }
+        }
+    }
+
     fn carries_own_failure(&self) -> bool {
         false
     }
@@ -101,10 +120,13 @@ impl Channel for MailChannel {
 
     fn config_fingerprint(&self) -> u16 {
         let account = &self.account;
-        let (user, password) = account
-            .login
-            .as_ref()
-            .map_or(("", ""), |login| (&login.user, &login.password));
+        let (user, password) = match &account.login {
+            None => ("", ""),
+            Some(login) => match &login.credential {
+                SmtpCredential::Password(password) => (login.user.as_str(), password.as_str()),
+                SmtpCredential::AccessToken(_) => (login.user.as_str(), "access token"),
+            },
+        };
         let trust = &account.trust;
         let mut server = format!(
             "{}:{} {:?} {} {:?}",
@@ -137,14 +159,17 @@ fn attempt_from_result(sent: smtp::SendResult) -> Attempt {
     }
 }
 
-fn account(mail: &MailConfig, node: &str) -> SmtpAccount {
-    let login = match (&mail.user, &mail.password) {
-        (Some(user), Some(password)) => Some(SmtpLogin {
-            user: user.clone(),
-            password: password.reveal().to_owned(),
-        }),
-        _ => None,
+fn account(mail: &MailConfig, tokens: Option<&AccessTokens>, node: &str) -> SmtpAccount {
+    let credential = match (&mail.auth, &mail.password) {
+        (Some(_), _) => Some(SmtpCredential::AccessToken(match tokens {
+            Some(tokens) => tokens.clone(),
+            None => Arc::new(|_| Err("this command gets no access tokens".to_owned())),
+        })),
+        (None, Some(password)) => Some(SmtpCredential::Password(password.reveal().to_owned())),
+        (None, None) => None,
     };
+    let login = mail.user.clone().zip(credential);
+    let login = login.map(|(user, credential)| SmtpLogin { user, credential });
     SmtpAccount {
         host: mail.host.clone(),
         port: mail.port,

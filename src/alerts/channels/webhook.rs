@@ -6,23 +6,23 @@ use std::time::Instant;
 
 use ureq::http::{HeaderValue, Request};
 
-use super::{Attempt, Channel, DeliveryBatch, DeliveryHooks, fingerprint};
+use super::{Attempt, Channel, ChannelInputs, DeliveryBatch, DeliveryHooks, fingerprint};
 use crate::alerts::http_client;
 use crate::alerts::message::{Message, SenderInfo, compose};
-use crate::config::{Notifications, WebhookFormat};
+use crate::config::WebhookFormat;
 use crate::domain::alert_event::WallStamp;
 use crate::sys::tls::{TrustOptionNames, TrustSettings};
 
 /// The webhook, if one is configured.
-pub fn channels(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Channel>> {
-    let Some(webhook) = &settings.webhook else {
+pub fn channels(inputs: ChannelInputs<'_>) -> Vec<Box<dyn Channel>> {
+    let Some(webhook) = &inputs.settings.webhook else {
         return Vec::new();
     };
     vec![Box::new(WebhookChannel {
         url: webhook.url.reveal().to_owned(),
         format: webhook.format,
         trust: webhook.trust.clone(),
-        sender: sender.clone(),
+        sender: inputs.sender.clone(),
     })]
 }
 

@@ -518,3 +518,62 @@ fn a_stop_ends_the_delivery_thread() {
     source.stop();
     thread.join().expect("it ends");
 }
+
+/// A channel whose login is an access token; it delivers everything.
+struct TokenChannel(Arc<Mutex<Vec<Result<(), String>>>>);
+
+impl Channel for TokenChannel {
+    fn name(&self) -> &str {
+        "mail"
+    }
+
+    fn destination(&self) -> String {
+        "mail.example:587".to_owned()
+    }
+
+    fn deliver(&self, _: &DeliveryBatch<'_>, _: DeliveryHooks<'_>) -> Attempt {
+        Attempt::default()
+    }
+
+    fn check_token(&self) -> Option<Result<(), String>> {
+        Some(lock(&self.0).remove(0))
+    }
+
+    fn config_fingerprint(&self) -> u16 {
+        7
+    }
+}
+
+#[test]
+fn a_login_that_has_ended_is_shown_before_an_alert_needs_it() {
+    let outbox = outbox(Vec::new());
+    let revoked = Err("token: revoked".to_owned());
+    let results = Arc::new(Mutex::new(vec![revoked.clone(), revoked, Ok(())]));
+    let mut delivery = DeliveryWorker::new(
+        Box::new(TokenChannel(results.clone())),
+        Box::new(outbox.clone()),
+        Arc::new(ManualClock::new(moment(0))),
+        StopToken::default(),
+        Duration::ZERO,
+    );
+    let status = delivery.status();
+    let left = || lock(&results).len();
+    assert_eq!(delivery.deliver_due(moment(0)), Duration::from_secs(600));
+    assert_eq!((status.get().failure, left()), (None, 3));
+    delivery.deliver_due(moment(600));
+    delivery.deliver_due(moment(1200));
+    let shown = status.get().failure.expect("it is shown");
+    assert_eq!(
+        (shown.since, shown.why.as_str()),
+        (Mono(600_000), "token: revoked")
+    );
+    // A delivery shows that the login works; the next check is a day later.
+    lock(&outbox.items).push(item(1, None));
+    delivery.deliver_due(moment(1300));
+    delivery.deliver_due(moment(1300));
+    assert_eq!((status.get().failure, left()), (None, 1));
+    delivery.deliver_due(moment(80_000));
+    assert_eq!(left(), 1);
+    delivery.deliver_due(moment(87_700));
+    assert_eq!((status.get().failure, left()), (None, 0));
+}

@@ -69,6 +69,15 @@ impl Authenticator for CookieAuthenticator {
         other.map_or(Ok(false), |it| it.renew(denied, client))
     }
 
+    fn login_token(
+        &self,
+        refused: Option<&str>,
+        client: &dyn AuthClient,
+    ) -> Result<Option<String>, FetchError> {
+        let other = self.other.as_ref();
+        other.map_or(Ok(None), |it| it.login_token(refused, client))
+    }
+
     fn observe(&self, status: u16, uri: &Uri, headers: &HeaderMap) {
         if headers.contains_key(header::SET_COOKIE) {
             let mut state = self.state.lock();

@@ -400,6 +400,19 @@ impl Authenticator for OAuth2 {
         self.replace_token(&token.text, client)
     }
 
+    fn login_token(
+        &self,
+        refused: Option<&str>,
+        client: &dyn AuthClient,
+    ) -> Result<Option<String>, FetchError> {
+        if let Some(token) = refused
+            && !self.replace_token(token, client)?
+        {
+            return Ok(None);
+        }
+        self.access_token(client).map(Some)
+    }
+
     fn secrets(&self) -> Arc<Secrets> {
         self.secrets.lock().secrets.clone()
     }

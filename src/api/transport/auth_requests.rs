@@ -70,6 +70,12 @@ impl Transport {
         }
     }
 
+    /// Calls `work` with a client for requests of an authenticator, outside of any fetch.
+    pub fn with_auth_client<T>(&self, now: Moment, work: impl FnOnce(&dyn AuthClient) -> T) -> T {
+        self.begin(now, &Default::default());
+        work(&self.auth_requests(now))
+    }
+
     /// Whom a request of the authenticator trusts; none at the source's own server, where its own
     /// options hold.
     pub(super) fn trust_of_auth_request(&self, uri: &Uri) -> Option<&Trust> {

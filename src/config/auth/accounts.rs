@@ -15,7 +15,7 @@ use crate::config::option::{fetch_beyond_quota, is_source_name};
 use crate::config::problem::Severity;
 use crate::config::reader::{ConfigReader, TableEntry, TableReader};
 use crate::config::section::{print_options, read_options};
-use crate::config::types::{Account, AuthConfig, SourceConfig};
+use crate::config::types::{Account, AuthConfig, ConfiguredCredential, SourceConfig};
 use crate::domain::text::format_duration;
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use openapi::operation::nearest;
@@ -80,6 +80,20 @@ impl Accounts {
         item.problem(format!(
             "auth: a text is the NAME of a table [auth.NAME], and there is none of this name; {hint}"
         ));
+        None
+    }
+
+    /// The account that `auth` of `[mail]` names, which must be an OAuth client.
+    pub fn find_oauth_client(&self, item: &TableEntry<'_>) -> Option<Arc<str>> {
+        let (name, account) = self.find(item)?;
+        let credential = &account.auth.credential;
+        if matches!(credential, Some(ConfiguredCredential::OAuth2(_))) {
+            return Some(name);
+        }
+        item.problem(
+            "[mail] logs in with an access token of OAuth 2.0, so that table needs `grant`; a user \
+             and password are written as `user` and `password` in [mail]",
+        );
         None
     }
 

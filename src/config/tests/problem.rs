@@ -3,6 +3,9 @@
 use crate::config::Remark;
 use crate::config::support::{METER, load_text, problems};
 
+/// An OAuth client, as a table.
+const CLIENT: &str = "[auth.google]\ngrant = \"client_credentials\"\ntoken_url = \"https://example.org/token\"\nclient_id = \"a\"\nclient_secret = \"b\"\n";
+
 /// One golden file with every message: the configuration, then its problems.
 #[test]
 fn every_problem_has_a_location_and_a_fix() {
@@ -363,6 +366,36 @@ fn every_problem_has_a_location_and_a_fix() {
             "a user without a password, over an open connection",
             &format!(
                 "{METER}[mail]\nhost = \"mail.lan\"\nport = 25\nuser = \"me\"\nto = \"me@example.org\"\n"
+            ),
+        ),
+        (
+            "an access token without a user, with a password, over an open connection",
+            &format!(
+                "{METER}{CLIENT}[mail]\nhost = \"mail.lan\"\nport = 25\nauth = \"google\"\npassword = \"hush\"\nto = \"me@example.org\"\n"
+            ),
+        ),
+        (
+            "a mail login by an account without a grant",
+            &format!(
+                "{METER}[auth.box]\nuser = \"me\"\npassword = \"hush\"\n[mail]\nhost = \"smtp.example.org\"\nuser = \"me\"\nauth = \"box\"\nto = \"me@example.org\"\n"
+            ),
+        ),
+        (
+            "a mail login by an account that there is not",
+            &format!(
+                "{METER}{CLIENT}[mail]\nhost = \"smtp.example.org\"\nuser = \"me\"\nauth = \"gogle\"\nto = \"me@example.org\"\n"
+            ),
+        ),
+        (
+            "a mail login by credentials in place",
+            &format!(
+                "{METER}[mail]\nhost = \"smtp.example.org\"\nuser = \"me\"\nauth = {{ token = \"t\" }}\nto = \"me@example.org\"\n"
+            ),
+        ),
+        (
+            "mail addresses in other letters, or with a comma in a name",
+            &format!(
+                "{METER}[mail]\nhost = \"smtp.example.org\"\nfrom = \"me@müller.example\"\nto = [\"jürgen@example.org\", \"Müller, Ann <ann@example.org>\"]\n"
             ),
         ),
         (

@@ -242,6 +242,11 @@ fn document(heading: &str, pairs: &Pairs) -> String {
             let source = SOURCE.replace("meter.local", host);
             format!("{source}auth = \"a\"\n[auth.a.login]\n{lines}")
         }
+        "[mail]" => {
+            let client = "grant = \"client_credentials\"\ntoken_url = \"http://a.local/\"\n\
+                          client_id = \"i\"\n";
+            format!("{SOURCE}[auth.google]\n{client}[mail]\n{lines}")
+        }
         "[key.NAME]" => format!("{SOURCE}[key.temperature]\n{lines}"),
         "[derived.NAME]" => format!("{SOURCE}[derived.house]\n{lines}"),
         "[alert.source.NAME]" => format!("{SOURCE}[alert.source.meter]\n{lines}"),
@@ -321,6 +326,7 @@ fn the_example_of_every_option_changes_the_effective_configuration() {
             match (heading, name) {
                 ("[auth.NAME]", "user") => with.push(("password", "\"p\"")),
                 ("[auth.NAME]", "password") => with.push(("user", "\"u\"")),
+                ("[mail]", "auth") => with.push(("user", "\"a@b\"")),
                 ("[auth.NAME]", "grant") => with.extend([
                     ("token_url", "\"http://a.local/\""),
                     ("refresh_token", "\"r\""),
@@ -528,7 +534,12 @@ fn the_documentation_is_current_and_its_blocks_are_valid() {
     golden::check("../../docs/configuration.md", &made);
     let blocks = made.split("```toml\n").skip(1);
     for block in blocks.filter_map(|block| block.split("```").next()) {
-        let problems = problems_of_example(block);
+        let source = if block.contains("[[source]]") {
+            ""
+        } else {
+            SOURCE
+        };
+        let problems = problems_of_example(&format!("{block}{source}"));
         assert!(problems.is_empty(), "{block}\n{problems:?}");
     }
 }

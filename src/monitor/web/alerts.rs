@@ -81,6 +81,9 @@ fn channels(view: &PageContext) -> Markup {
                                 "the heartbeat ping fails: " (sanitize(trouble))
                             }
                             (None, _) if &*channel.name == PING => "the heartbeat ping succeeds",
+                            (Some(trouble), 0) => {
+                                "cannot deliver: " (sanitize(trouble))
+                            }
                             (Some(trouble), waiting) => {
                                 (waiting) " waiting: " (sanitize(trouble))
                             }

@@ -12,6 +12,8 @@ use crate::limits;
 struct Provider {
     hosts: &'static [&'static str],
     login: &'static str,
+    /// What an access token needs, where the provider accepts any.
+    token: Option<&'static str>,
 }
 
 const PROVIDERS: [Provider; 6] = [
@@ -19,6 +21,9 @@ const PROVIDERS: [Provider; 6] = [
         hosts: &["gmail.com", "googlemail.com", "google.com"],
         login: "Google wants an app password (16 letters) instead of the account's: switch on \
                 2-Step Verification and make one at myaccount.google.com/apppasswords",
+        token: Some(
+            "`user` must be the account that allowed the access, `scope` https://mail.google.com/",
+        ),
     },
     Provider {
         hosts: &[
@@ -30,33 +35,43 @@ const PROVIDERS: [Provider; 6] = [
         ],
         login: "check user and password; private Microsoft accounts take no password over SMTP \
                 at all, those of a company only where its administrator allows SMTP AUTH. \
-                Otherwise use another mail provider or a relay",
+                Otherwise log in with OAuth 2.0 (`auth` in [mail]), or use another mail provider \
+                or a relay",
+        token: Some(
+            "the token needs the scope https://outlook.office365.com/.default and the permission \
+             SMTP.SendAsApp (grant client_credentials; its service principal also needs access \
+             to the mailbox of `user`) or SMTP.Send (grant refresh_token)",
+        ),
     },
     Provider {
         hosts: &["yahoo.com", "yahoo.de", "yahoodns.net", "aol.com"],
         login: "Yahoo and AOL want an app password instead of the account's: make one in the \
                 account's security settings",
+        token: None,
     },
     Provider {
         hosts: &["mail.me.com", "icloud.com"],
         login: "iCloud wants an app-specific password: make one at account.apple.com; user is \
                 the iCloud mail address",
+        token: None,
     },
     Provider {
         hosts: &["gmx.net", "gmx.com", "gmx.de", "gmx.at", "gmx.ch", "web.de"],
         login: "GMX and WEB.DE refuse programs until POP3/IMAP access is enabled in the settings \
                 of the mailbox; with two-factor authentication they want an app-specific password",
+        token: None,
     },
     Provider {
         hosts: &["t-online.de"],
         login: "T-Online wants the separate password for e-mail programs, which is made in its \
                 customer centre",
+        token: None,
     },
 ];
 
 const NO_BASIC_AUTH: &str = "Microsoft has switched off passwords for SMTP, and an app password \
-     does not help: use another mail provider or a relay, and set host, user, password and from \
-     for it";
+     does not help: log in with OAuth 2.0 (`auth` in [mail]), or use another mail provider or a \
+     relay, and set host, user, password and from for it";
 const SMTP_AUTH_OFF: &str = "SMTP AUTH is switched off for this mailbox or its organisation: its \
      administrator can switch it on (\"Authenticated SMTP\"); otherwise use another mail provider \
      or a relay";
@@ -64,6 +79,7 @@ const POLICY: &str = "a policy of the organisation keeps programs from logging i
      administrator can exempt this mailbox; otherwise use another mail provider or a relay";
 const CHECK: &str = "check user and password (SMTP_USER, SMTP_PASS); many providers want a \
      password made for apps";
+const CHECK_TOKEN: &str = "check `user` in [mail], and `scope` in its [auth.NAME]";
 const NO_LOGINS_NOW: &str = "the server accepts no logins for now, mostly because there were too many; \
      main-node retries";
 const LIMIT: &str = "a limit of the account or the server is reached; main-node retries";
@@ -101,9 +117,37 @@ pub fn login_advice(host: &str, reply: &Response<String>) -> &'static str {
     if contains("must issue a starttls") {
         return NEEDS_TLS;
     }
+    provider(host, &text).map_or(CHECK, |it| it.login)
+}
+
+/// What to do when the server refuses an access token.
+pub fn token_advice(host: &str, reply: &Response<String>) -> &'static str {
+    let text = reply.message.to_lowercase();
+    let contains = |part: &str| text.contains(part);
+    if reply.code < 500 || contains("too many") {
+        return NO_LOGINS_NOW;
+    }
+    if contains("smtpclientauthentication is disabled") {
+        return SMTP_AUTH_OFF;
+    }
+    if contains("must issue a starttls") {
+        return NEEDS_TLS;
+    }
+    let known = provider(host, &text);
+    known.and_then(|it| it.token).unwrap_or(CHECK_TOKEN)
+}
+
+/// The provider, by the server's name or by its replies.
+fn provider(host: &str, reply: &str) -> Option<&'static Provider> {
     let mut providers = PROVIDERS.iter();
-    let known = providers.find(|it| it.hosts.iter().any(|domain| is_of(host, domain)));
-    known.map_or(CHECK, |it| it.login)
+    let of_host = providers.find(|it| it.hosts.iter().any(|domain| is_of(host, domain)));
+    // A name of one's own may lead to its servers.
+    let is_google = reply.contains("support.google.com") || reply.ends_with("gsmtp");
+    of_host.or_else(|| {
+        PROVIDERS
+            .iter()
+            .find(|it| is_google && it.hosts.contains(&"gmail.com"))
+    })
 }
 
 /// What to do about a refusal of one of the other steps, if its code or text identifies the reason.
@@ -174,207 +218,5 @@ pub fn reply_text(reply: &Response<String>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reply(code: u16, esc: [u8; 3], message: &str) -> Response<String> {
-        Response {
-            code,
-            esc,
-            message: message.to_owned(),
-        }
-    }
-
-    #[test]
-    fn login_advice_fits_the_provider_and_the_reply() {
-        let google = PROVIDERS[0].login;
-        let microsoft = PROVIDERS[1].login;
-        for (host, code, esc, message, expected) in [
-            (
-                "smtp.office365.com",
-                535,
-                [5, 7, 139],
-                "Authentication unsuccessful, basic authentication is disabled. [AM0PR]",
-                NO_BASIC_AUTH,
-            ),
-            (
-                "smtp-mail.outlook.com",
-                535,
-                [5, 7, 139],
-                "Authentication unsuccessful, SmtpClientAuthentication is disabled for the \
-                 Tenant. Visit https://aka.ms/smtp_auth_disabled",
-                SMTP_AUTH_OFF,
-            ),
-            (
-                "smtp.office365.com",
-                535,
-                [5, 7, 139],
-                "Authentication unsuccessful, the request did not meet the criteria to be \
-                 authenticated successfully.",
-                POLICY,
-            ),
-            (
-                "smtp.office365.com",
-                535,
-                [5, 7, 139],
-                "Authentication unsuccessful, the user credentials were incorrect.",
-                microsoft,
-            ),
-            (
-                "smtp.office365.com",
-                535,
-                [5, 7, 3],
-                "Authentication unsuccessful",
-                microsoft,
-            ),
-            (
-                "smtp.gmail.com",
-                535,
-                [5, 7, 8],
-                "Username and Password not accepted.",
-                google,
-            ),
-            (
-                "SMTP.GMAIL.COM.",
-                534,
-                [5, 7, 9],
-                "Application-specific password required.",
-                google,
-            ),
-            (
-                "smtp.gmail.com",
-                454,
-                [4, 7, 0],
-                "Too many login attempts, please try again later.",
-                NO_LOGINS_NOW,
-            ),
-            (
-                "smtp.mail.yahoo.com",
-                535,
-                [5, 7, 0],
-                "(#AUTH005) Too many bad auth attempts.",
-                NO_LOGINS_NOW,
-            ),
-            (
-                "smtp.mail.yahoo.com",
-                535,
-                [5, 7, 0],
-                "(#MBR1212) Incorrect username or password",
-                PROVIDERS[2].login,
-            ),
-            (
-                "smtp.mail.me.com",
-                535,
-                [5, 7, 8],
-                "Error: authentication failed",
-                PROVIDERS[3].login,
-            ),
-            (
-                "mail.gmx.net",
-                535,
-                [0, 0, 0],
-                "Authentication credentials invalid",
-                PROVIDERS[4].login,
-            ),
-            (
-                "smtp.web.de",
-                535,
-                [0, 0, 0],
-                "Authentication credentials invalid",
-                PROVIDERS[4].login,
-            ),
-            (
-                "mail.notgmail.com",
-                535,
-                [5, 7, 8],
-                "authentication failed",
-                CHECK,
-            ),
-            ("mail.example.org", 535, [0, 0, 0], "no", CHECK),
-        ] {
-            let found = login_advice(host, &reply(code, esc, message));
-            assert_eq!(found, expected, "{host}: {code} {esc:?} {message}");
-        }
-    }
-
-    #[test]
-    fn refusal_advice_fits_the_step_and_the_reply() {
-        for (step, code, esc, message, expected) in [
-            (
-                SmtpStep::From,
-                530,
-                [5, 7, 0],
-                "Must issue a STARTTLS command first",
-                Some(NEEDS_TLS),
-            ),
-            (
-                SmtpStep::From,
-                530,
-                [5, 7, 0],
-                "Authentication Required.",
-                Some(NEEDS_LOGIN),
-            ),
-            (
-                SmtpStep::From,
-                553,
-                [5, 7, 1],
-                "<me@x>: Sender address rejected: not owned by user",
-                Some(WRONG_SENDER),
-            ),
-            (
-                SmtpStep::Data,
-                554,
-                [5, 2, 252],
-                "SendAsDenied; me@x not allowed to send as you@x",
-                Some(WRONG_SENDER),
-            ),
-            (
-                SmtpStep::Data,
-                550,
-                [5, 4, 5],
-                "Daily user sending limit exceeded.",
-                Some(LIMIT),
-            ),
-            (
-                SmtpStep::Greeting,
-                421,
-                [4, 7, 0],
-                "Too many connections",
-                Some(LIMIT),
-            ),
-            (
-                SmtpStep::To,
-                451,
-                [4, 7, 1],
-                "Greylisting in action",
-                Some(GREYLISTED),
-            ),
-            (SmtpStep::Data, 451, [4, 3, 0], "not now", Some(LATER)),
-            (SmtpStep::To, 552, [5, 2, 2], "Mailbox quota exceeded", None),
-            (SmtpStep::To, 550, [5, 1, 1], "no such user", None),
-            (SmtpStep::Data, 554, [5, 7, 1], "spam", None),
-        ] {
-            let found = refusal_advice(step, &reply(code, esc, message));
-            assert_eq!(found, expected, "{code} {esc:?} {message}");
-        }
-    }
-
-    #[test]
-    fn a_reply_is_one_line_with_its_codes() {
-        for (code, esc, message, expected) in [
-            (
-                535,
-                [5, 7, 8],
-                "Not accepted. Go to\n https://x/\u{1b}[31m\r\n",
-                "535 5.7.8 Not accepted. Go to https://x/?[31m",
-            ),
-            (250, [0, 0, 0], "ok", "250 ok"),
-            (550, [5, 7, 255], "no", "550 no"),
-            (421, [4, 7, 0], "", "421 4.7.0"),
-        ] {
-            assert_eq!(reply_text(&reply(code, esc, message)), expected);
-        }
-        let long = reply_text(&reply(250, [0, 0, 0], &"x".repeat(9_999)));
-        assert_eq!(long.len(), limits::REPLY_CHARS + "250 ".len());
-    }
-}
+#[path = "tests/advice.rs"]
+mod tests;

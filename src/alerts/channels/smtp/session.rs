@@ -9,11 +9,12 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use mail_send::smtp::message::Parameters;
-use mail_send::{Credentials, Error, SmtpClient};
+use mail_send::{Error, SmtpClient};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use super::{SendResult, SmtpAccount, SmtpFailure, SmtpStep, StepReport, advice};
+use super::login::SessionLogin;
+use super::{MailToSend, SendResult, SmtpAccount, SmtpFailure, SmtpStep, StepReport, advice};
 use crate::config::MailTls;
 use crate::limits;
 use crate::sys::name_lookup::{self, LookupError, LookupRequest};
@@ -23,6 +24,7 @@ use crate::sys::tls::{TlsContext, TrustOptionNames, describe_tls_error, pin_advi
 /// One session with a server.
 pub struct Session<'a> {
     pub account: &'a SmtpAccount,
+    pub login: Option<SessionLogin<'a>>,
     pub connector: TlsConnector,
     pub in_doubt: &'a Cell<bool>,
     pub before_data: RefCell<&'a mut dyn FnMut() -> Result<(), String>>,
@@ -30,28 +32,26 @@ pub struct Session<'a> {
 }
 
 /// Bytes to and from a server, encrypted or not: the session is compiled once for both.
-trait ByteStream: AsyncRead + AsyncWrite + Unpin {}
+pub trait ByteStream: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> ByteStream for T {}
 
-type Client = SmtpClient<Box<dyn ByteStream>>;
+pub type Client = SmtpClient<Box<dyn ByteStream>>;
 
-fn boxed_stream<T: ByteStream + 'static>(client: SmtpClient<T>) -> Client {
+pub fn boxed_stream<T: ByteStream + 'static>(client: SmtpClient<T>) -> Client {
     SmtpClient {
         stream: Box::new(client.stream),
         timeout: client.timeout,
     }
 }
 
-type MailToSend<'a> = Option<(&'a [u8], &'a [String])>;
-
 impl Session<'_> {
     pub async fn run(&self, mail: MailToSend<'_>) -> Result<SendResult, SmtpFailure> {
         let account = self.account;
-        if account.tls == MailTls::None && account.login.is_some() {
+        if account.tls == MailTls::None && self.login.is_some() {
             return Err(SmtpFailure::Temporary(
-                "a password is set, but the connection is not encrypted: set tls = \"starttls\" \
-                 or \"implicit\", or remove user and password"
+                "a login is set, but the connection is not encrypted: set tls = \"starttls\" \
+                 or \"implicit\", or remove the login"
                     .to_owned(),
             ));
         }
@@ -182,19 +182,8 @@ impl Session<'_> {
         mail: MailToSend<'_>,
     ) -> Result<SendResult, SmtpFailure> {
         let extensions = self.ehlo(&mut client).await?;
-        if let Some(login) = &self.account.login {
-            let credentials = Credentials::new(login.user.clone(), login.password.clone());
-            let authenticate = async {
-                let done = client.authenticate(credentials, extensions).await;
-                done.map(|_| ())
-            };
-            self.step(
-                SmtpStep::Login,
-                self.account.timeouts.step,
-                authenticate,
-                |()| format!("as {}", login.user),
-            )
-            .await?;
+        if let Some(login) = self.login {
+            self.log_in(&mut client, login, extensions).await?;
         }
         let sent = match mail {
             Some((mail, recipients)) => self.deliver(&mut client, mail, recipients).await?,
@@ -267,13 +256,27 @@ impl Session<'_> {
         work: impl Future<Output = Result<T, Error>>,
         describe_result: impl Fn(&T) -> String,
     ) -> Result<T, SmtpFailure> {
+        let classify = |error| self.classify_error(step, timeout, error);
+        self.step_with(step, timeout, work, describe_result, classify)
+            .await
+    }
+
+    /// The same with a meaning of its own for errors.
+    pub async fn step_with<T>(
+        &self,
+        step: SmtpStep,
+        timeout: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+        describe_result: impl Fn(&T) -> String,
+        classify: impl Fn(Error) -> SmtpFailure,
+    ) -> Result<T, SmtpFailure> {
         let began = Instant::now();
         let timed_out = async {
             smol::Timer::after(timeout).await;
             Err(Error::Timeout)
         };
         let result = smol::future::or(work, timed_out).await;
-        let result = result.map_err(|error| self.classify_error(step, timeout, error));
+        let result = result.map_err(classify);
         let reported = match &result {
             Ok(done) => Ok(describe_result(done)),
             Err(failure) => Err(failure.to_string()),
@@ -287,7 +290,7 @@ impl Session<'_> {
     }
 
     /// What an error of the library means for the mail.
-    fn classify_error(&self, step: SmtpStep, timeout: Duration, error: Error) -> SmtpFailure {
+    pub fn classify_error(&self, step: SmtpStep, timeout: Duration, error: Error) -> SmtpFailure {
         let name = step.name();
         match error {
             Error::UnexpectedReply(reply) => {
@@ -300,16 +303,6 @@ impl Session<'_> {
                     _ => SmtpFailure::Temporary(why),
                 }
             }
-            Error::AuthenticationFailed(reply) => SmtpFailure::Temporary(format!(
-                "{name}: the server refuses the login ({}): {}",
-                advice::reply_text(&reply),
-                advice::login_advice(&self.account.host, &reply)
-            )),
-            Error::UnsupportedAuthMechanism => SmtpFailure::Temporary(format!(
-                "{name}: the server offers no login with user and password (main-node logs in with PLAIN, \
-                 LOGIN, CRAM-MD5 or DIGEST-MD5; OAuth is not supported): use another mail \
-                 provider or a relay, or remove user and password if it needs none"
-            )),
             error => {
                 let why = format!("{name}: {}", self.describe_error(step, timeout, &error));
                 if self.in_doubt.get() {
@@ -336,9 +329,12 @@ impl Session<'_> {
                 )
             }
             Error::Timeout => format!("no response within {} s", timeout.as_secs_f64()),
-            Error::UnparseableReply => {
+            Error::UnparseableReply if step == SmtpStep::Greeting => {
                 "the server closed the connection or does not speak SMTP; is the port right?"
                     .to_owned()
+            }
+            Error::UnparseableReply => {
+                "the server closed the connection, or its reply is not SMTP".to_owned()
             }
             Error::Tls(error) => self.describe_tls(error),
             Error::InvalidTLSName => format!("{host:?} cannot be the name in a certificate"),

@@ -114,7 +114,7 @@ fn serve_connection(
     Ok(())
 }
 
-fn account(port: u16) -> SmtpAccount {
+pub fn account(port: u16) -> SmtpAccount {
     SmtpAccount {
         host: "127.0.0.1".to_owned(),
         port,
@@ -237,8 +237,8 @@ fn error_replies_are_classified_by_step() {
             "end of data",
             "",
             SmtpFailure::InDoubt(
-                "DATA: the server closed the connection or does not speak SMTP; is the port right? \
-                 (it may have been delivered)"
+                "DATA: the server closed the connection, or its reply is not SMTP (it may have been \
+                 delivered)"
                     .to_owned(),
             ),
         ),
@@ -406,7 +406,7 @@ fn a_password_is_never_sent_unencrypted() {
     let mut account = account(server.port);
     account.login = Some(SmtpLogin {
         user: "me".to_owned(),
-        password: "hush".to_owned(),
+        credential: SmtpCredential::Password("hush".to_owned()),
     });
     let hooks = SmtpHooks {
         before_data: &mut || Ok(()),
