@@ -232,6 +232,8 @@ pub const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 pub const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Bytes of a token: a JSON Web Token of many claims has 8 kB, and servers accept heads of 16 kB at most.
 pub const TOKEN_BYTES: usize = 16 * 1024;
+/// Tokens that are still masked after they were replaced: a server may name an old one.
+pub const MASKED_TOKENS: usize = 6;
 /// Between two looks whether the node stops, while another thread or process renews a token.
 pub const AUTH_WAIT_STEP: Duration = Duration::from_millis(50);
 /// The file of tokens, and one entry of it: an access token and a refresh token.

@@ -5,11 +5,13 @@
 
 pub mod cookie_auth;
 mod cookies;
+mod known_tokens;
 pub mod login;
 pub mod login_response;
 pub mod oauth2;
 pub mod password;
 mod renewal;
+pub mod rotated_token;
 pub mod session_file;
 mod token_expiry;
 pub mod token_file;

@@ -13,6 +13,7 @@ mod password;
 mod requirements;
 mod schemes;
 mod token;
+mod token_file;
 
 use std::path::Path;
 
@@ -113,8 +114,10 @@ fn read_auth_options(
 ) -> Result<AuthConfig, Reported> {
     let mut auth = AuthConfig::default();
     read_options(&OPTIONS, table, directory, &mut auth);
-    auth.trust.client_certificate = client_certificate::read(table, directory)?;
+    let client_certificate = client_certificate::read(table, directory);
+    // Registers secrets, also where the certificate has a problem.
     auth.credential = read_credential(table, directory)?;
+    auth.trust.client_certificate = client_certificate?;
     Ok(auth)
 }
 
@@ -133,7 +136,9 @@ impl ConfiguredCredential {
     /// Whether tokens are got by it, and kept.
     pub fn has_tokens(&self) -> bool {
         match self {
-            ConfiguredCredential::Basic { .. } | ConfiguredCredential::Token(_) => false,
+            ConfiguredCredential::Basic { .. }
+            | ConfiguredCredential::Token(_)
+            | ConfiguredCredential::TokenFile(_) => false,
             ConfiguredCredential::OAuth2(_) | ConfiguredCredential::Login(_) => true,
         }
     }
@@ -151,13 +156,10 @@ pub fn warn_sent_twice(
         return;
     };
     let standard = TokenPlacement::Standard;
-    let placement = match credential {
-        ConfiguredCredential::Basic { .. } => &standard,
-        ConfiguredCredential::Token(token) => &token.placement,
-        ConfiguredCredential::OAuth2(settings) => &settings.placement,
-        ConfiguredCredential::Login(login) if login.token.is_none() => return,
-        ConfiguredCredential::Login(login) => &login.placement,
-    };
+    if matches!(credential, ConfiguredCredential::Login(login) if login.token.is_none()) {
+        return;
+    }
+    let placement = credential.placement().unwrap_or(&standard);
     if let Some((name, _)) = placement.header("")
         && headers.iter().any(|it| it.name.eq_ignore_ascii_case(name))
     {

@@ -6,7 +6,7 @@ use crate::api::auth::oauth2::ClientAuth;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -139,6 +139,18 @@ impl Config {
         };
         let port = self.listen.first().map_or(8000, SocketAddr::port);
         format!("http://{host}:{port}")
+    }
+
+    /// The files of `token_file`.
+    pub fn token_files(&self) -> impl Iterator<Item = &Path> {
+        let of_sources = self.sources.iter().filter_map(|it| it.auth.as_ref());
+        let of_sources = of_sources.filter_map(Auth::credential);
+        let of_accounts = self.accounts.values();
+        let of_accounts = of_accounts.filter_map(|it| it.auth.credential.as_ref());
+        of_sources.chain(of_accounts).filter_map(|it| match it {
+            ConfiguredCredential::TokenFile(file) => Some(file.path.as_path()),
+            _ => None,
+        })
     }
 
     /// The sources that use an account.
@@ -392,6 +404,7 @@ pub enum ConfiguredCredential {
         scheme: PasswordScheme,
     },
     Token(TokenCredential),
+    TokenFile(TokenFileCredential),
     OAuth2(Box<OAuth2Config>),
     Login(Box<LoginConfig>),
 }
@@ -461,6 +474,13 @@ pub enum PasswordScheme {
     Basic,
     /// Never HTTP Basic.
     Digest,
+}
+
+/// A token in a file that another program rotates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFileCredential {
+    pub path: PathBuf,
+    pub placement: TokenPlacement,
 }
 
 /// A bearer or OAuth 2 token, or an API key.

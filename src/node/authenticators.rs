@@ -15,6 +15,7 @@ use crate::api::auth::login::{LoginAuthenticator, LoginSettings};
 use crate::api::auth::login_response::ExpectedLogin;
 use crate::api::auth::oauth2::{GrantCredentials, OAuth2, OAuth2Settings};
 use crate::api::auth::password::PasswordAuthenticator;
+use crate::api::auth::rotated_token::RotatedToken;
 use crate::api::auth::session_file::SessionFile;
 use crate::api::auth::token_file::{TokenFile, TokenOwner, hash};
 use crate::api::auth::{Authenticator, SourceAuth};
@@ -118,6 +119,10 @@ fn authenticator(
 ) -> Result<Option<Arc<dyn Authenticator>>, String> {
     let made: Option<Arc<dyn Authenticator>> = match credential {
         None | Some(ConfiguredCredential::Token(_)) => None,
+        Some(ConfiguredCredential::TokenFile(file)) => Some(Arc::new(RotatedToken::new(
+            file.path.clone(),
+            file.placement.clone(),
+        ))),
         Some(ConfiguredCredential::Basic {
             user,
             password,

@@ -247,7 +247,7 @@ fn credential(scheme: Option<&SecurityScheme>, value: &ConfiguredCredential) -> 
             return placed_token(token);
         }
         // The authenticator adds it.
-        ConfiguredCredential::OAuth2(_) => return None,
+        ConfiguredCredential::OAuth2(_) | ConfiguredCredential::TokenFile(_) => return None,
         ConfiguredCredential::Token(token) => ("", &token.token),
     };
     let secret = secret.reveal();
@@ -309,7 +309,7 @@ fn authorization(source: &SourceConfig) -> Option<(String, String)> {
             let (name, value) = token.placement.header(token.token.reveal())?;
             Some((name.to_owned(), value))
         }
-        ConfiguredCredential::OAuth2(_) => None,
+        ConfiguredCredential::OAuth2(_) | ConfiguredCredential::TokenFile(_) => None,
         // Sent when the server asks for it, or after a login.
         ConfiguredCredential::Basic {
             scheme: PasswordScheme::Digest,

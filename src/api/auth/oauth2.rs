@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, Method, Uri, header};
 
+use super::known_tokens::KnownTokens;
 use super::renewal::{Renewal, Renewed};
 use super::token_expiry::{StoredExpiry, TokenExpiry};
 use super::token_file::{StoredToken, TokenFile, TokenOwner};
-use super::token_placement::{accepts_token, place_token};
+use super::token_placement::{accepts_token, carries_token, place_token};
 use super::token_response::{self, TokenResponse};
 use super::{AuthClient, Authenticator, DeniedResponse};
 use crate::api::http_response::{FetchError, retry_after_of};
 use crate::domain::failure::{Cause, Failure};
-use crate::domain::percent;
 use crate::domain::redact::Secrets;
 use crate::limits;
 use crate::sys::private_file::Replacement;
@@ -35,7 +35,7 @@ pub struct OAuth2 {
     boot_id: String,
     renewal: Renewal<AccessToken>,
     refresh: Mutex<RefreshState>,
-    secrets: Mutex<KnownTokens>,
+    known: KnownTokens,
 }
 
 #[derive(Clone)]
@@ -54,13 +54,6 @@ struct RefreshState {
     refused: Option<(String, Failure)>,
 }
 
-/// Tokens that are masked: the present and some earlier ones.
-#[derive(Default)]
-struct KnownTokens {
-    texts: Vec<String>,
-    secrets: Arc<Secrets>,
-}
-
 /// Why there is no token, and for how long none is asked for.
 type Refused = (FetchError, Duration);
 
@@ -74,7 +67,7 @@ impl OAuth2 {
             boot_id,
             renewal: Renewal::default(),
             refresh: Mutex::default(),
-            secrets: Mutex::default(),
+            known: KnownTokens::default(),
         }
     }
 
@@ -362,16 +355,9 @@ impl OAuth2 {
 
     /// Never shows the tokens from now on.
     fn mask(&self, token: &StoredToken) {
-        const KEPT: usize = 6;
-        let mut known = self.secrets.lock();
         let texts = [Some(&token.access_token), token.refresh_token.as_ref()];
-        for text in texts.into_iter().flatten() {
-            known.texts.retain(|it| it != text);
-            known.texts.push(text.clone());
-        }
-        let surplus = known.texts.len().saturating_sub(KEPT);
-        known.texts.drain(..surplus);
-        known.secrets = Arc::new(Secrets::new(known.texts.iter().cloned()));
+        self.known
+            .add(texts.into_iter().flatten().map(String::as_str));
     }
 }
 
@@ -390,7 +376,7 @@ impl Authenticator for OAuth2 {
         let Some(token) = self.renewal.current() else {
             return Ok(false);
         };
-        if !carries(denied, &token.text) {
+        if !carries_token(denied, &token.text) {
             // Another source has renewed it meanwhile.
             return Ok(true);
         }
@@ -414,18 +400,8 @@ impl Authenticator for OAuth2 {
     }
 
     fn secrets(&self) -> Arc<Secrets> {
-        self.secrets.lock().secrets.clone()
+        self.known.secrets()
     }
-}
-
-/// Whether the request that was denied had this token.
-fn carries(denied: &DeniedResponse, token: &str) -> bool {
-    let mut values = denied.sent.values();
-    let is_in = |text: &[u8]| text.windows(token.len()).any(|it| it == token.as_bytes());
-    let query = denied.uri.query().unwrap_or_default();
-    values.any(|it| is_in(it.as_bytes()))
-        || is_in(query.as_bytes())
-        || query.contains(&percent::encode(token))
 }
 
 /// Whether another token may help (RFC 6750, 3.1): a 403 says that the scope is too small. Some servers

@@ -5,6 +5,7 @@
 use ureq::http::uri::PathAndQuery;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
+use super::DeniedResponse;
 use crate::domain::percent;
 use crate::domain::token_placement::TokenPlacement;
 
@@ -26,6 +27,16 @@ pub fn place_token(
     } else if let Some((name, value)) = header(placement, token) {
         headers.insert(name, value);
     }
+}
+
+/// Whether the request that was denied had this token.
+pub fn carries_token(denied: &DeniedResponse, token: &str) -> bool {
+    let mut values = denied.sent.values();
+    let is_in = |text: &[u8]| text.windows(token.len()).any(|it| it == token.as_bytes());
+    let query = denied.uri.query().unwrap_or_default();
+    values.any(|it| is_in(it.as_bytes()))
+        || is_in(query.as_bytes())
+        || query.contains(&percent::encode(token))
 }
 
 fn header(placement: &TokenPlacement, token: &str) -> Option<(HeaderName, HeaderValue)> {

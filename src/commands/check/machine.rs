@@ -150,7 +150,9 @@ pub fn secret_files(config: &Config) -> Finding {
     };
     let keys = config.client_certificates();
     let keys: Vec<&Path> = keys.iter().map(|it| it.key_file()).collect();
-    let has_secrets = |path: &Path| keys.contains(&path) || has_secrets(path);
+    let tokens: Vec<&Path> = config.token_files().collect();
+    let has_secrets =
+        |path: &Path| keys.contains(&path) || tokens.contains(&path) || has_secrets(path);
     let is_open = |path: &Path| {
         let metadata = std::fs::metadata(path);
         metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
@@ -159,7 +161,7 @@ pub fn secret_files(config: &Config) -> Finding {
     let open: Vec<String> = files
         .into_iter()
         .flatten()
-        .chain(keys.iter().copied())
+        .chain(keys.iter().chain(&tokens).copied())
         .filter(|path| is_open(path) && has_secrets(path))
         .map(|path| path.display().to_string())
         .collect();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Reported, login, oauth2, password, token};
+use super::{Reported, login, oauth2, password, token, token_file};
 use crate::config::reader::TableReader;
 use crate::config::types::ConfiguredCredential;
 
@@ -20,7 +20,7 @@ pub struct AuthKind {
     pub read: fn(&mut TableReader<'_>, &Path) -> Option<ConfiguredCredential>,
 }
 
-static KINDS: [AuthKind; 4] = [
+static KINDS: [AuthKind; 5] = [
     AuthKind {
         name: "OAuth 2.0",
         markers: &[
@@ -47,6 +47,14 @@ static KINDS: [AuthKind; 4] = [
         ],
         form: oauth2::FORM,
         read: oauth2::read,
+    },
+    AuthKind {
+        name: "a file with a token",
+        markers: &["token_file"],
+        required: &["token_file"],
+        optional: &["header", "param"],
+        form: token_file::FORM,
+        read: token_file::read,
     },
     AuthKind {
         name: "a token",

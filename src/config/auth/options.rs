@@ -10,7 +10,6 @@ use crate::config::types::{
     TokenCredential,
 };
 use crate::domain::redact::{MASK, without_secrets};
-use crate::domain::token_placement::TokenPlacement;
 
 use super::login::print_login;
 use super::token::{print_header, print_param};
@@ -18,7 +17,7 @@ use super::{oauth2, password};
 
 type AuthOption = ConfigOption<AuthConfig>;
 
-pub static OPTIONS: [AuthOption; 20] = [
+pub static OPTIONS: [AuthOption; 21] = [
     AuthOption::new(
         "user",
         "text",
@@ -62,13 +61,25 @@ pub static OPTIONS: [AuthOption; 20] = [
         |auth| token(auth).and_then(|_| text(MASK)),
     ),
     AuthOption::new(
+        "token_file",
+        "file",
+        "none",
+        "\"/run/meter/token\"",
+        "A file with the token alone, which another program writes and replaces: it is read before each fetch, and again when the server refuses the token. A systemd credential is `\"${CREDENTIALS_DIRECTORY}/NAME\"`.",
+        with_others,
+        |auth| match &auth.credential {
+            Some(ConfiguredCredential::TokenFile(file)) => path(&file.path),
+            _ => None,
+        },
+    ),
+    AuthOption::new(
         "header",
         "text, `\"NAME: VALUE\"` with `{token}` in VALUE",
         "none (`\"Authorization: Bearer {token}\"`)",
         "\"X-Api-Key: {token}\"",
         "The header in which the token is sent. `{token}` is the only placeholder.",
         with_others,
-        |auth| print_header(placement(auth)?),
+        |auth| print_header(auth.credential.as_ref()?.placement()?),
     ),
     AuthOption::new(
         "param",
@@ -77,7 +88,7 @@ pub static OPTIONS: [AuthOption; 20] = [
         "\"api_key\"",
         "The query parameter in which the token is sent, instead of a header.",
         with_others,
-        |auth| print_param(placement(auth)?),
+        |auth| print_param(auth.credential.as_ref()?.placement()?),
     ),
     AuthOption::new(
         "grant",
@@ -233,15 +244,6 @@ fn is_password(auth: &AuthConfig) -> bool {
     let is_grant = |it: &OAuth2Config| matches!(it.grant, OAuth2Grant::Password { .. });
     matches!(auth.credential, Some(ConfiguredCredential::Basic { .. }))
         || oauth2::settings(auth).is_some_and(is_grant)
-}
-
-fn placement(auth: &AuthConfig) -> Option<&TokenPlacement> {
-    match auth.credential.as_ref()? {
-        ConfiguredCredential::Token(token) => Some(&token.placement),
-        ConfiguredCredential::OAuth2(settings) => Some(&settings.placement),
-        ConfiguredCredential::Login(login) => Some(&login.placement),
-        ConfiguredCredential::Basic { .. } => None,
-    }
 }
 
 fn token(auth: &AuthConfig) -> Option<&TokenCredential> {

@@ -59,24 +59,39 @@ impl SourceCredentials<'_> {
 }
 
 impl ConfiguredCredential {
+    /// Where its token goes, if it has one.
+    pub fn placement(&self) -> Option<&TokenPlacement> {
+        match self {
+            ConfiguredCredential::Basic { .. } => None,
+            ConfiguredCredential::Token(token) => Some(&token.placement),
+            ConfiguredCredential::TokenFile(file) => Some(&file.placement),
+            ConfiguredCredential::OAuth2(settings) => Some(&settings.placement),
+            ConfiguredCredential::Login(login) => login.token.as_ref().map(|_| &login.placement),
+        }
+    }
+
     /// Whether it is for a scheme. A token with a place of its own is for any.
     pub fn fits(&self, scheme: &SecurityScheme) -> bool {
+        if self
+            .placement()
+            .is_some_and(|it| *it != TokenPlacement::Standard)
+        {
+            return true;
+        }
         match self {
             ConfiguredCredential::Basic { .. } => {
                 matches!(scheme.kind, SecurityKind::Basic | SecurityKind::Digest)
             }
-            ConfiguredCredential::Token(token) => {
-                token.placement != TokenPlacement::Standard
-                    || matches!(scheme.kind, SecurityKind::Bearer | SecurityKind::ApiKey(..))
+            ConfiguredCredential::Token(_) => {
+                matches!(scheme.kind, SecurityKind::Bearer | SecurityKind::ApiKey(..))
             }
-            ConfiguredCredential::OAuth2(settings) => {
-                settings.placement != TokenPlacement::Standard
-                    || scheme.kind == SecurityKind::Bearer
+            // Got at run time, and sent as a bearer token.
+            ConfiguredCredential::TokenFile(_) | ConfiguredCredential::OAuth2(_) => {
+                scheme.kind == SecurityKind::Bearer
             }
             // What is in cookies goes where they belong.
             ConfiguredCredential::Login(login) => {
-                let is_placed = login.placement != TokenPlacement::Standard;
-                login.token.is_none() || is_placed || scheme.kind == SecurityKind::Bearer
+                login.token.is_none() || scheme.kind == SecurityKind::Bearer
             }
         }
     }

@@ -62,6 +62,16 @@ url = "http://meter.local/api"
 auth = { token = "MARK", param = "key" }
 prefix = "tp."
 [[source]]
+name = "OAuth"
+url = "http://meter.local/api"
+auth = { grant = "refresh_token", token_url = "http://MARK@meter.local/token?key=MARK", client_id = "a", client_secret = "MARK", refresh_token = "MARK", token_params = { api_key = "MARK" } }
+prefix = "oa."
+[[source]]
+name = "OAuth by password"
+url = "http://meter.local/api"
+auth = { grant = "password", token_url = "http://meter.local/token", client_id = "a", user = "me", password = "MARK" }
+prefix = "op."
+[[source]]
 name = "digest"
 url = "http://meter.local/api"
 auth = { user = "me", password = "MARK", scheme = "digest" }
@@ -134,6 +144,36 @@ to = "you@example.org"
 }
 
 #[test]
+fn a_token_file_is_read_for_masking_and_may_come_later() {
+    let place = crate::golden::scratch("token-file");
+    let file = place.join("token");
+    let text = format!(
+        "[[source]]\nname = \"m\"\nurl = \"http://meter.local/x\"\n\
+         auth = {{ token_file = \"{}\", header = \"X-Key: {{token}}\" }}\n",
+        file.display()
+    );
+    for (content, expected) in [
+        (None, Some("cannot be read")),
+        (Some("hunter2hunter2\n"), None),
+        (Some("hunter2\nhunter2\n"), Some("no token")),
+    ] {
+        if let Some(content) = content {
+            std::fs::write(&file, content).expect("a file can be written");
+        }
+        let config = load_text(&text, &[]).expect("it is valid");
+        let remark = config.remarks.first().map(|it| it.problem.message.as_str());
+        assert_eq!(remark.is_some(), expected.is_some(), "{remark:?}");
+        let remark = remark.unwrap_or_default();
+        assert!(remark.contains(expected.unwrap_or_default()), "{remark}");
+        assert!(!remark.contains("hunter2"), "{remark}");
+        if expected.is_none() {
+            assert_eq!(config.secrets.mask("it is hunter2hunter2"), "it is ***");
+        }
+        assert!(config.to_toml().contains("token_file = "), "it is printed");
+    }
+}
+
+#[test]
 fn no_problem_of_the_configuration_shows_a_secret() {
     let source = "[[source]]\nname = \"m\"\n";
     let url = "url = \"http://meter.local/x\"\n";
@@ -159,6 +199,15 @@ fn no_problem_of_the_configuration_shows_a_secret() {
         format!("{source}{url}auth = {{ password = \"hunter2\" }}\n"),
         format!("{source}{url}auth = {{ token = \"a${{hunter2 b}}\" }}\n"),
         format!("{source}{url}auth = {{ token = \"a\", header = \"hunter2\" }}\n"),
+        format!("{source}{url}auth = {{ token = \"hunter2\", token_file = \"hunter2\" }}\n"),
+        format!("{source}{url}auth = {{ token_file = [\"hunter2\"] }}\n"),
+        format!("{source}{url}auth = {{ client_secret = \"hunter2\" }}\n"),
+        format!("{source}{url}auth = {{ grant = \"hunter2\", token_url = \"http://a/?x=hunter2\" }}\n"),
+        format!("{source}{url}auth = {{ grant = \"password\", token_url = \"http://a/\", client_id = \"hunter2\", password = \"hunter2\" }}\n"),
+        format!("{source}{url}auth = {{ grant = \"refresh_token\", token_url = \"ftp://hunter2@a/\", refresh_token = 5, scope = [\"hunter2\"] }}\n"),
+        format!("{source}{url}auth = {{ grant = \"client_credentials\", token_url = \"http://a/\", client_id = \"a\", token_params = \"hunter2\" }}\n"),
+        format!("{source}{url}auth = {{ user = \"me\", password = \"hunter2\", certificate = \"hunter2\" }}\n"),
+        format!("{source}url = \"hunter2@meter.local/x\"\n"),
         format!("{source}{url}auth = {{ token = \"a\", header = \"X-Key: hunter2\" }}\n"),
         format!("{source}{url}auth = {{ token = \"a\", header = 2, param = \"hunter2=\" }}\n"),
         format!("{source}{url}auth = {{ token = \"a\", password = \"hunter2\", scheme = \"hunter2\" }}\n"),

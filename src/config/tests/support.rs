@@ -53,7 +53,7 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let directory = crate::golden::scratch(&format!("example-{count}"));
-    for name in ["password", "smtp-password", "home-ca.pem"] {
+    for name in ["password", "smtp-password", "home-ca.pem", "token"] {
         std::fs::write(directory.join(name), "hush\n").expect("a file can be written");
     }
     if example.contains("client.pem") {
