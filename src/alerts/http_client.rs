@@ -17,7 +17,7 @@ use crate::sys::os_error::reason;
 use crate::sys::shutdown::StopToken;
 use crate::sys::thread::{self, catch_panic};
 use crate::sys::tls::{
-    Tls, TlsContext, Trust, TrustOptionNames, TrustSettings, describe_tls_error, pin_advice,
+    Tls, TlsContext, Trust, TrustOptionNames, TrustSettings, describe_tls_error, pin_hint,
 };
 
 /// Whom to trust, and what a message may say of it.
@@ -186,8 +186,8 @@ fn describe_tls(error: &rustls::Error, host: &str, facts: TrustFacts) -> String 
         options: facts.options,
     };
     let what = describe_tls_error(error, context);
-    match facts.options.and_then(|options| pin_advice(error, options)) {
-        Some([about, line]) => format!("{what}; {about} {line}"),
+    match facts.options.and_then(|options| pin_hint(error, options)) {
+        Some(hint) => format!("{what}; {hint}"),
         None => what,
     }
 }

@@ -27,7 +27,7 @@ use ureq::unversioned::transport::{
 use super::host_address;
 
 pub use self::client_certificate::ClientCertificateFiles;
-pub use self::describe::{TlsContext, TrustOptionNames, describe_tls_error, pin_advice};
+pub use self::describe::{TlsContext, TrustOptionNames, describe_tls_error, pin_advice, pin_hint};
 pub use self::fingerprint::CertificateFingerprint;
 pub use self::roots::system_roots;
 pub use self::trust::{Trust, TrustSettings};

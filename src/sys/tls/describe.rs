@@ -335,3 +335,14 @@ pub fn pin_advice(error: &rustls::Error, options: &TrustOptionNames) -> Option<[
         ]),
     }
 }
+
+/// The same in a sentence, behind that of [`describe_tls_error`]; nothing where that says it already.
+pub fn pin_hint(error: &rustls::Error, options: &TrustOptionNames) -> Option<String> {
+    let RejectedCertificate { reason, presented } = RejectedCertificate::find(error)?;
+    matches!(reason, RejectionReason::Untrusted(_)).then(|| {
+        format!(
+            "it presents {presented}: compared with its own, write {} = \"{}\"",
+            options.fingerprint, presented.fingerprint
+        )
+    })
+}

@@ -19,7 +19,7 @@ use crate::config::MailTls;
 use crate::limits;
 use crate::sys::name_lookup::{self, LookupError, LookupRequest};
 use crate::sys::os_error::reason;
-use crate::sys::tls::{TlsContext, TrustOptionNames, describe_tls_error, pin_advice};
+use crate::sys::tls::{TlsContext, TrustOptionNames, describe_tls_error, pin_hint};
 
 /// One session with a server.
 pub struct Session<'a> {
@@ -366,8 +366,8 @@ impl Session<'_> {
             options: Some(options),
         };
         let what = describe_tls_error(error, context);
-        match pin_advice(error, options) {
-            Some([about, line]) => format!("{what}; {about} {line}"),
+        match pin_hint(error, options) {
+            Some(hint) => format!("{what}; {hint}"),
             None => what,
         }
     }
