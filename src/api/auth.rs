@@ -16,7 +16,7 @@ pub mod session_file;
 mod token_expiry;
 pub mod token_file;
 mod token_placement;
-mod token_response;
+pub mod token_response;
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 use ureq::http::Method;
 
+use super::auth::token_response;
 use super::chunked::ChunkDecoder;
 use super::client::APIS;
 use super::content_coding::{self, ContentCoding};
@@ -347,6 +348,35 @@ fn fuzz_challenges() {
             assert!(answer.len() <= 2 * limits::DIGEST_CHALLENGE_BYTES + 1_000);
         });
         assert!(result.is_ok(), "FUZZ_SEED={seed}: {}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn fuzz_token_responses() {
+    const RESPONSES: [&str; 4] = [
+        r#"{"access_token":"abc","token_type":"Bearer","expires_in":"3600","refresh_token":"r"}"#,
+        r#"{"error":{"code":"1","message":"no"},"error_description":null}"#,
+        "access_token=a%62c&expires_in=1e9&token_type=bearer",
+        "<html>log in</html>",
+    ];
+    for seed in Budget::new(5_000).seeds() {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut body = RESPONSES[random.usize(..RESPONSES.len())]
+            .as_bytes()
+            .to_vec();
+        mutate(&mut random, &mut body);
+        let Ok(token) = token_response::parse(random.u16(100..600), &body) else {
+            continue;
+        };
+        let value = ureq::http::HeaderValue::from_str(&token.access_token);
+        let is_bounded = token
+            .lifetime
+            .is_none_or(|it| it <= limits::MAX_TOKEN_LIFETIME);
+        assert!(
+            value.is_ok() && is_bounded,
+            "FUZZ_SEED={seed}: {}",
+            body.escape_ascii()
+        );
     }
 }
 

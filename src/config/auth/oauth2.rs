@@ -236,3 +236,121 @@ pub fn print_params(settings: &OAuth2Config) -> Option<String> {
         .collect();
     (!params.is_empty()).then(|| format!("{{ {} }}", params.join(", ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::config::{Config, Environment, Overrides, read};
+
+    const CLIENT: &str = "grant = \"client_credentials\", client_id = \"i\"";
+
+    fn config(auth: &str) -> Result<Config, String> {
+        let text =
+            format!("[[source]]\nname = \"s\"\nurl = \"http://a.local/\"\nauth = {{ {auth} }}\n");
+        let file = Some(PathBuf::from("main-node.toml"));
+        let environment = Environment::new([]);
+        read(&text, file, &Overrides::default(), environment, &[]).map_err(|problems| {
+            let lines = problems.iter().map(ToString::to_string);
+            lines.collect::<Vec<_>>().join("\n")
+        })
+    }
+
+    #[test]
+    fn what_a_grant_misses_or_does_not_need_is_a_problem() {
+        let url = "token_url = \"http://a.local/\"";
+        let refresh = "grant = \"refresh_token\"";
+        for (auth, expected) in [
+            (
+                format!("{refresh}, {url}"),
+                "4:1: auth lacks `refresh_token`, which grant = \"refresh_token\" needs: the service gives the first one when its owner logs in there",
+            ),
+            (
+                format!("grant = \"password\", {url}, user = \"me\""),
+                "4:1: auth lacks `password`, which grant = \"password\" needs",
+            ),
+            (
+                format!("grant = \"client_credentials\", {url}"),
+                "4:1: auth lacks `client_id`, which grant = \"client_credentials\" needs",
+            ),
+            (
+                format!("{CLIENT}, {url}, refresh_token = \"hush\""),
+                "`refresh_token` belongs to grant = \"refresh_token\", and this is \"client_credentials\": remove it, or change `grant`",
+            ),
+            (
+                format!("{refresh}, {url}, refresh_token = \"hush\", user = \"me\""),
+                "`user` belongs to grant = \"password\", and this is \"refresh_token\": remove it, or change `grant`",
+            ),
+            (
+                format!("{CLIENT}, {url}, token_params = {{ client_secret = \"hush\" }}"),
+                "write it as `client_secret`, not in `token_params`",
+            ),
+            (CLIENT.to_owned(), "4:1: auth lacks `token_url`"),
+            (
+                format!("{url}, client_id = \"i\""),
+                "4:1: auth lacks `grant`",
+            ),
+            (
+                format!("grant = \"authorization_code\", {url}"),
+                "expected one of \"client_credentials\", \"refresh_token\", \"password\"",
+            ),
+            (
+                format!("{CLIENT}, token_url = \"auth.example/token\""),
+                "token_url: expected an address",
+            ),
+            (
+                format!("{CLIENT}, {url}, client_secret = 5"),
+                "expected a text in quotes",
+            ),
+        ] {
+            let Err(found) = config(&auth) else {
+                panic!("it is valid: {auth}");
+            };
+            assert!(found.contains(expected), "{auth}\n{found}");
+            assert!(!found.contains("hush"), "{found}");
+        }
+    }
+
+    #[test]
+    fn an_unencrypted_token_server_outside_is_noted() {
+        for (url, is_noted) in [
+            ("http://auth.example.org/token", true),
+            ("http://203.0.113.7/token", true),
+            ("https://auth.example.org/token", false),
+            ("http://192.168.1.5:8080/token", false),
+            ("http://[fe80::1]/token", false),
+            ("http://nas/token", false),
+            ("http://nas.local/token", false),
+            ("http://fritz.box/token", false),
+        ] {
+            let config = config(&format!("{CLIENT}, token_url = \"{url}\"")).expect("it is valid");
+            let mut remarks = config.remarks.iter().map(|it| it.problem.to_string());
+            let found = remarks.any(|it| it.contains("token_url: http:// sends the secrets"));
+            assert_eq!(found, is_noted, "{url}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_known_and_masked_and_the_line_of_one_is_kept() {
+        let auth = "grant = \"refresh_token\", token_url = \"https://a.example/\", client_id = \"i\", \
+                    client_secret = \"hush-secret\", refresh_token = \"hush-token\", \
+                    token_params = { api_key = \"hush-key\", audience = \"all\" }";
+        let config = config(auth).expect("it is valid");
+        let shown = config.to_toml();
+        assert!(!shown.contains("hush"), "{shown}");
+        for secret in ["hush-secret", "hush-token", "hush-key"] {
+            assert_eq!(config.secrets.mask(secret), MASK, "{secret}");
+        }
+        let auth = config.sources[0].auth.as_ref();
+        let Some(ConfiguredCredential::OAuth2(settings)) = auth.and_then(|it| it.credential())
+        else {
+            panic!("another kind");
+        };
+        assert!(
+            settings.location.starts_with("main-node.toml:4:"),
+            "{}",
+            settings.location
+        );
+    }
+}
