@@ -216,6 +216,9 @@ pub const GZIP_MEMBERS: usize = 1_000;
 /// Requests that are sent once more after a 401 or 403, with another credential: after the first
 /// for its challenge, after the second because a nonce was stale (RFC 7616 §3.3).
 pub const AUTH_RETRIES: u32 = 2;
+/// A request for a token or a login, also where a source's own `timeout` is shorter: a server that
+/// has given a new refresh token takes the old one no more, so its response must not be lost.
+pub const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Body of a response to a request for a token or to a login, after decompression: a few kB of JSON, or a
 /// page.
 pub const AUTH_BODY_BYTES: u64 = 256 * 1024;

@@ -92,7 +92,8 @@ pub trait Authenticator: Send + Sync + Debug {
     }
 }
 
-/// Sends requests of an [`Authenticator`], on the fetch thread and within the time of the fetch.
+/// Sends requests of an [`Authenticator`], on the fetch thread. Each has at least
+/// [`crate::limits::AUTH_TIMEOUT`], which is no part of the time of the fetch.
 /// Each is counted as a request of the source. Redirects are not followed.
 pub trait AuthClient {
     /// # Errors

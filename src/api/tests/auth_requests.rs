@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use ureq::http::{HeaderMap, HeaderValue, Method, Uri, header};
 
@@ -218,4 +219,18 @@ fn a_denied_request_is_known_as_it_was_sent() {
     let heads = source.server.heads.lock().expect("no act panics");
     let once = |head: &String| head.matches("token=t").count() == 1;
     assert!(heads.iter().all(once), "{heads:?}");
+}
+
+#[test]
+fn a_token_has_more_time_than_a_short_timeout_of_its_source() {
+    let source = FaultServer::start(script(vec![sends(good_response())]));
+    let tokens = token_server();
+    let authenticator = token_of(&tokens);
+    let settings = TransportSettings {
+        timeout: Duration::from_micros(1),
+        ..settings(&authenticator, &source)
+    };
+    let mut fetcher = fetcher(get_url(&source.url()), settings, clock_at_noon());
+    assert_eq!(cause(fetcher.fetch_once()), Some(Cause::Timeout));
+    assert_eq!(*authenticator.token.lock(), "token-000");
 }

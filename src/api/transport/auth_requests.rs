@@ -86,6 +86,7 @@ impl Transport {
     fn auth_agent(&self, uri: &Uri) -> Result<ureq::Agent, String> {
         let settings = TransportSettings {
             keep_alive: false,
+            timeout: self.settings.timeout.max(limits::AUTH_TIMEOUT),
             own_server: OwnServer::of(uri),
             ..self.settings.clone()
         };
@@ -123,9 +124,6 @@ impl Transport {
             .map_err(|error| self.classify(&error, ResponsePart::Body, now))?;
         let decoded = content_coding::decode(received, &codings, limit)
             .map_err(|error| FetchError::Failed(error.failure(&host, limit)))?;
-        if self.control.is_stopped() {
-            return Err(FetchError::Stopped);
-        }
         let content_type = text_of_content_type(response.headers());
         self.record_body(&decoded.body, content_type.as_deref());
         Ok(AuthResponse {
@@ -144,11 +142,17 @@ fn text_of_content_type(headers: &HeaderMap) -> Option<String> {
 impl AuthClient for AuthRequests<'_> {
     fn send(&self, request: &OutgoingRequest) -> Result<AuthResponse, FetchError> {
         let transport = self.transport;
-        let scope = transport.control.replace_scope(RedirectScope::Anywhere);
+        let control = &transport.control;
+        let scope = control.replace_scope(RedirectScope::Anywhere);
+        // It has a time of its own.
+        let time_left = control.time_left(transport.settings.timeout.into());
+        let timeout = transport.settings.timeout.max(limits::AUTH_TIMEOUT);
+        control.set_deadline(Instant::now() + timeout);
         let fetch = transport.sent.lock().begin_auth_request();
         let response = transport.send_auth_request(request, self.now);
         transport.sent.lock().end_auth_request(fetch);
-        transport.control.set_scope(scope);
+        control.set_deadline(Instant::now() + time_left);
+        control.set_scope(scope);
         response
     }
 

@@ -258,7 +258,7 @@ pub static OPTIONS: [SourceOption; 35] = [
         "duration",
         "\"30s\"",
         "\"10s\"",
-        "Time limit for one request, from the connection to the end of the response, redirects included.",
+        "Time limit for one request, from the connection to the end of the response, redirects included. Requests for tokens and logins (`auth`) have 30 seconds at least.",
         |draft, option| set(&mut draft.source.timeout, option.duration()),
         |source| duration(source.timeout),
     ),
