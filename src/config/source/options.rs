@@ -159,7 +159,7 @@ pub static OPTIONS: [SourceOption; 35] = [
         "table, or the name of an `[auth.NAME]`",
         "none",
         "{ user = \"me\", password = \"${METER_PASSWORD}\" }",
-        "Credentials: `{ user = …, password = … }` (HTTP Basic or Digest) or `{ token = … }` (a Bearer token; with `operation`, the API key where the OpenAPI file says it goes). If an operation needs several security schemes at once, one entry for each, by its name. `auth = \"NAME\"` uses the table `[auth.NAME]`, which several sources can share. `main-node operations` prints the right form.",
+        "Credentials, or how they are got; every kind is in the section “Authentication”: `{ user = …, password = … }` (HTTP Basic or Digest), `{ token = … }` (a Bearer token; with `operation`, the API key where the OpenAPI file says it goes), OAuth 2.0, logins, cookies, client certificates. If an operation needs several security schemes at once, one entry for each, by its name. `auth = \"NAME\"` uses the table `[auth.NAME]`, which several sources can share. `main-node operations` prints the right form.",
         with_others,
         |source| match &source.account {
             Some(name) => text(name),
