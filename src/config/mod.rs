@@ -47,7 +47,7 @@ use self::source::{SourceInputs, read_sources};
 use self::top_level::{TopLevelDraft, is_top_level, local_options};
 use self::types::KeySpans;
 pub use self::types::{
-    Config, ConfiguredBody, ConfiguredCredential, LocalSettings, LoginConfig, LoginMethod,
+    Auth, Config, ConfiguredBody, ConfiguredCredential, LocalSettings, LoginConfig, LoginMethod,
     Notifications, OAuth2Config, OAuth2Grant, Overrides, PasswordScheme, RequestMethod,
     SourceConfig, SourceTarget, TokenCredential, WebhookFormat,
 };

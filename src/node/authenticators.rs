@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use ureq::http::Uri;
 
 use super::requests;
-use crate::api::auth::cookie_auth::CookieAuthenticator;
+use crate::api::auth::cookie_auth::{CookieAuthenticator, SharedCookies};
 use crate::api::auth::login::{LoginAuthenticator, LoginSettings};
 use crate::api::auth::login_response::ExpectedLogin;
 use crate::api::auth::oauth2::{GrantCredentials, OAuth2, OAuth2Settings};
@@ -20,7 +20,7 @@ use crate::api::auth::session_file::SessionFile;
 use crate::api::auth::token_file::{TokenFile, TokenOwner, hash};
 use crate::api::auth::{Authenticator, SourceAuth};
 use crate::config::{
-    Config, ConfiguredCredential, LoginConfig, OAuth2Config, OAuth2Grant, PasswordScheme,
+    Auth, Config, ConfiguredCredential, LoginConfig, OAuth2Config, OAuth2Grant, PasswordScheme,
     SourceConfig,
 };
 use crate::domain::toml_text::bare_or_quoted;
@@ -30,6 +30,8 @@ use crate::sys::tls::Trust;
 pub struct Authenticators {
     /// By the names of the tables.
     accounts: BTreeMap<Arc<str>, Arc<dyn Authenticator>>,
+    /// Of the tables without a credential: each source may have a password in its URL.
+    cookies: BTreeMap<Arc<str>, SharedCookies>,
     inputs: AuthInputs,
 }
 
@@ -48,15 +50,24 @@ impl Authenticators {
             token_file: Arc::new(TokenFile::beside(&config.database)),
             zone: config.timezone.clone(),
         };
-        let mut accounts = BTreeMap::new();
+        let (mut accounts, mut cookies) = (BTreeMap::new(), BTreeMap::new());
         for (name, account) in &config.accounts {
             let user = TokenUser::table(name);
-            let (credential, cookies) = (account.auth.credential.as_ref(), account.auth.cookies);
-            if let Some(made) = authenticator(credential, cookies, &user, &inputs)? {
-                accounts.insert(name.clone(), made);
+            let kept = account.auth.cookies.then(SharedCookies::default);
+            match &account.auth.credential {
+                Some(credential) => {
+                    let made = credential_authenticator(credential, &user, &inputs)?;
+                    let made = with_cookies(made, kept);
+                    accounts.extend(made.map(|made| (name.clone(), made)));
+                }
+                None => cookies.extend(kept.map(|kept| (name.clone(), kept))),
             }
         }
-        Ok(Authenticators { accounts, inputs })
+        Ok(Authenticators {
+            accounts,
+            cookies,
+            inputs,
+        })
     }
 
     /// The authentication of an `[auth.NAME]` for what is no source. `None` where its credential is
@@ -85,14 +96,7 @@ impl Authenticators {
         let shared = source.account.as_ref();
         let found = match shared.and_then(|name| self.accounts.get(name)) {
             Some(shared) => Some(shared.clone()),
-            None => match &source.auth {
-                Some(auth) => {
-                    let user = TokenUser::source(&source.plan.name);
-                    let credential = auth.active_credential();
-                    authenticator(credential, auth.keeps_cookies(), &user, &self.inputs)?
-                }
-                None => password_of_url(source),
-            },
+            None => self.own(source)?,
         };
         let Some(authenticator) = found else {
             return Ok(None);
@@ -108,26 +112,43 @@ impl Authenticators {
             trust: Trust::of(&trust)?,
         })))
     }
+
+    /// What authenticates this source alone, but for cookies.
+    fn own(&self, source: &SourceConfig) -> Result<Option<Arc<dyn Authenticator>>, String> {
+        let auth = source.auth.as_ref();
+        let made = match auth.and_then(Auth::active_credential) {
+            Some(credential) => {
+                let user = TokenUser::source(&source.plan.name);
+                credential_authenticator(credential, &user, &self.inputs)?
+            }
+            None if matches!(auth, Some(Auth::Schemes(_))) => None,
+            None => password_of_url(source),
+        };
+        let shared = source.account.as_ref();
+        let shared = shared.and_then(|name| self.cookies.get(name).cloned());
+        let keeps_cookies = auth.is_some_and(Auth::keeps_cookies);
+        let kept = shared.or_else(|| keeps_cookies.then(SharedCookies::default));
+        Ok(with_cookies(made, kept))
+    }
 }
 
-/// What authenticates by a credential and by cookies, if that is more than a header of every request.
-fn authenticator(
-    credential: Option<&ConfiguredCredential>,
-    cookies: bool,
+/// What authenticates by a credential, if that is more than a header of every request.
+fn credential_authenticator(
+    credential: &ConfiguredCredential,
     user: &TokenUser,
     inputs: &AuthInputs,
 ) -> Result<Option<Arc<dyn Authenticator>>, String> {
-    let made: Option<Arc<dyn Authenticator>> = match credential {
-        None | Some(ConfiguredCredential::Token(_)) => None,
-        Some(ConfiguredCredential::TokenFile(file)) => Some(Arc::new(RotatedToken::new(
+    Ok(match credential {
+        ConfiguredCredential::Token(_) => None,
+        ConfiguredCredential::TokenFile(file) => Some(Arc::new(RotatedToken::new(
             file.path.clone(),
             file.placement.clone(),
         ))),
-        Some(ConfiguredCredential::Basic {
+        ConfiguredCredential::Basic {
             user,
             password,
             scheme,
-        }) => {
+        } => {
             let answers_digest = *scheme != PasswordScheme::Basic;
             let (user, password) = (user.as_bytes(), password.reveal().as_bytes());
             Some(Arc::new(PasswordAuthenticator::new(
@@ -136,20 +157,27 @@ fn authenticator(
                 answers_digest,
             )))
         }
-        Some(ConfiguredCredential::OAuth2(settings)) => {
+        ConfiguredCredential::OAuth2(settings) => {
             let settings = oauth2_settings(settings, user)?;
             let token_file = inputs.token_file.clone();
             Some(Arc::new(OAuth2::new(settings, token_file, boot_id())))
         }
-        Some(ConfiguredCredential::Login(login)) => Some(Arc::new(LoginAuthenticator::new(
+        ConfiguredCredential::Login(login) => Some(Arc::new(LoginAuthenticator::new(
             login_settings(login, user, inputs)?,
         ))),
-    };
+    })
+}
+
+/// The same, and cookies, unless it keeps them itself.
+fn with_cookies(
+    made: Option<Arc<dyn Authenticator>>,
+    cookies: Option<SharedCookies>,
+) -> Option<Arc<dyn Authenticator>> {
     let keeps_cookies = made.as_ref().is_some_and(|it| it.keeps_cookies());
-    if cookies && !keeps_cookies {
-        return Ok(Some(Arc::new(CookieAuthenticator::new(made))));
+    match cookies.filter(|_| !keeps_cookies) {
+        Some(cookies) => Some(Arc::new(CookieAuthenticator::new(cookies, made))),
+        None => made,
     }
-    Ok(made)
 }
 
 fn login_settings(

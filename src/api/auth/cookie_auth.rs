@@ -12,12 +12,15 @@ use crate::domain::redact::Secrets;
 use crate::domain::time::Mono;
 use crate::sys::sync::Mutex;
 
+/// Cookies that sources share, each with a credential of its own or none.
+#[derive(Clone, Default)]
+pub struct SharedCookies(Arc<Mutex<CookieState>>);
+
 /// Keeps the cookies of its sources' servers and sends them along.
-#[derive(Default)]
 pub struct CookieAuthenticator {
     /// What authenticates besides.
     other: Option<Arc<dyn Authenticator>>,
-    state: Mutex<CookieState>,
+    state: Arc<Mutex<CookieState>>,
 }
 
 #[derive(Default)]
@@ -29,8 +32,11 @@ struct CookieState {
 }
 
 impl CookieAuthenticator {
-    pub fn new(other: Option<Arc<dyn Authenticator>>) -> CookieAuthenticator {
-        let state = Mutex::default();
+    pub fn new(
+        cookies: SharedCookies,
+        other: Option<Arc<dyn Authenticator>>,
+    ) -> CookieAuthenticator {
+        let state = cookies.0;
         CookieAuthenticator { other, state }
     }
 }

@@ -87,6 +87,35 @@ def digest_refusals():
 
 
 @story(seconds=60)
+def digest_of_a_url_with_cookies():
+    """The password stands in the URL, and `auth` has another thing beside it."""
+    directory = work_dir("digest-of-a-url-with-cookies")
+
+    def with_cookie(respond):
+        def answer(request):
+            answer = respond(request)
+            answer.headers["Set-Cookie"] = "session=cookie-0123456789; Path=/"
+            return answer
+
+        return answer
+
+    inner = DigestAuth(lambda request: Answer({"v": 7}), "me", PASSWORD, "house")
+    for more, account in (
+        ("auth = { cookies = true }", ""),
+        ('auth = "house"', "[auth.house]\ncookies = true\n"),
+        ('auth = "house"', '[auth.house]\nquota = "300/day"\n'),
+    ):
+        with vendor_server(with_cookie(inner)) as server:
+            address = f"me:pa%3Ass%20w%C3%B6rd@127.0.0.1:{server.server_port}"
+            code, out = once(directory, source("url", address, more) + account)
+            expect(code == 0 and "url.v" in out, f"Digest is answered with {more} {account}", out)
+            expect(schemes(server) == ["Basic", "Digest"], "after Basic", schemes(server))
+            cookie = server.seen[1].headers.get("cookie")
+            expect(cookie == ("session=cookie-0123456789" if "cookies" in more + account else None), "with the cookie", cookie)
+            expect("w%C3%B6rd" not in out and "cookie-0123456789" not in out, "no secret is shown", out)
+
+
+@story(seconds=60)
 def digest_while_polling():
     """One request for each poll, however nonces come and go."""
     directory, port = work_dir("digest-while-polling"), free_port()
