@@ -219,6 +219,9 @@ pub const AUTH_RETRIES: u32 = 2;
 /// A request for a token or a login, also where a source's own `timeout` is shorter: a server that
 /// has given a new refresh token takes the old one no more, so its response must not be lost.
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a stop waits for the response to a request for a token: well within what the fetch
+/// threads have to end.
+pub const AUTH_STOP_GRACE: Duration = Duration::from_millis(1_500);
 /// Body of a response to a request for a token or to a login, after decompression: a few kB of JSON, or a
 /// page.
 pub const AUTH_BODY_BYTES: u64 = 256 * 1024;

@@ -20,7 +20,7 @@ use ureq::unversioned::transport::{NextTimeout, ShutdownHandle, time};
 use super::connect_error::{ConnectError, RedirectScope};
 use crate::limits;
 use crate::sys::shutdown::{StopSource, WakeReason};
-use crate::sys::sync::Mutex;
+use crate::sys::sync::{Condvar, Mutex};
 use crate::sys::thread::{catch_panic, spawn};
 
 /// State that the fetches of one source share with its connections.
@@ -42,6 +42,9 @@ pub struct FetchControl {
     pub peer: Mutex<Option<IpAddr>>,
     /// The connection in use.
     connection: Mutex<Weak<TcpConnection>>,
+    /// Whether the response to the current request must not be lost.
+    is_kept: Mutex<bool>,
+    kept_ended: Condvar,
     /// A lookup that outlived its fetch: the next fetch waits for it instead of starting another.
     pub lookup: Mutex<Option<(String, Receiver<Lookup>)>>,
 }
@@ -49,13 +52,40 @@ pub struct FetchControl {
 pub type Lookup = io::Result<Vec<SocketAddr>>;
 
 impl FetchControl {
-    /// Ends every wait, now and in future.
-    pub fn stop(&self) {
+    /// Ends every wait, now and in future; that for a response that must not be lost a little later.
+    pub fn stop(self: &Arc<Self>) {
         self.stop.stop();
+        if *self.is_kept.lock() {
+            let control = self.clone();
+            let later = spawn("stop-request", move || {
+                control.wait_for_kept_response();
+                control.shut_down_connection();
+            });
+            if later.is_ok() {
+                return;
+            }
+        }
+        self.shut_down_connection();
+    }
+
+    fn shut_down_connection(&self) {
         // Another source's agent may have opened it.
         if let Some(connection) = self.connection() {
             connection.shutdown();
         }
+    }
+
+    fn wait_for_kept_response(&self) {
+        let is_kept = self.is_kept.lock();
+        let span = limits::AUTH_STOP_GRACE;
+        drop(self.kept_ended.wait_timeout_while(is_kept, span, |it| *it));
+    }
+
+    /// While the result exists, a stop waits [`limits::AUTH_STOP_GRACE`] for the response to the
+    /// current request.
+    pub fn keep_response(&self) -> KeptResponse<'_> {
+        *self.is_kept.lock() = true;
+        KeptResponse(self)
     }
 
     /// The connection in use, if it is open.
@@ -203,6 +233,16 @@ impl FetchControl {
             token.wake();
         })?;
         Ok(answer)
+    }
+}
+
+/// See [`FetchControl::keep_response`].
+pub struct KeptResponse<'a>(&'a FetchControl);
+
+impl Drop for KeptResponse<'_> {
+    fn drop(&mut self) {
+        *self.0.is_kept.lock() = false;
+        self.0.kept_ended.notify_all();
     }
 }
 

@@ -8,15 +8,17 @@ use ureq::http::{HeaderMap, HeaderValue, Method, Uri, header};
 
 use crate::api::agent::TransportSettings;
 use crate::api::auth::{AuthClient, Authenticator, DeniedResponse, SourceAuth};
-use crate::api::fault_server::{Act, FaultServer, response};
+use crate::api::fault_server::{Act, AfterResponse, FaultServer, response, send};
 use crate::api::http_response::FetchError;
 use crate::api::support::{
     cause, clock_at_noon, failure, fetcher, get_url, good_response, header as field, long_timeout,
     script, sends,
 };
+use crate::api::transport::Transport;
 use crate::api::url_source;
 use crate::domain::failure::Cause;
 use crate::domain::redact::Secrets;
+use crate::sys::clock::Clock;
 use crate::sys::sync::Mutex;
 use crate::sys::tls::{Trust, TrustSettings};
 
@@ -233,4 +235,22 @@ fn a_token_has_more_time_than_a_short_timeout_of_its_source() {
     let mut fetcher = fetcher(get_url(&source.url()), settings, clock_at_noon());
     assert_eq!(cause(fetcher.fetch_once()), Some(Cause::Timeout));
     assert_eq!(*authenticator.token.lock(), "token-000");
+}
+
+#[test]
+fn a_stop_does_not_lose_the_response_to_a_request_for_a_token() {
+    let transport = Transport::new(long_timeout()).expect("the settings are good");
+    let canceller = transport.canceller();
+    let tokens = FaultServer::start(Arc::new(move |_, wire, _| {
+        canceller.cancel();
+        send(wire, response("200 OK", "", "token-000"));
+        AfterResponse::Close
+    }));
+    let request = url_source::get_request(&tokens.url(), &[], &[]).expect("a URL");
+    let now = clock_at_noon().now();
+    let sent = transport.with_auth_client(now, |client| client.send(&request));
+    assert_eq!(sent.map(|it| it.body), Ok(b"token-000".to_vec()));
+    // Nothing is sent after it.
+    let sent = transport.with_auth_client(now, |client| client.send(&request));
+    assert_eq!(sent.map(|it| it.body), Err(FetchError::Stopped));
 }

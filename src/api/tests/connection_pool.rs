@@ -153,7 +153,7 @@ fn permits_are_given_in_the_order_of_due_times() {
 #[test]
 fn the_stop_ends_the_wait_for_a_permit() {
     let pool = ConnectionPool::new("http://meter", 1);
-    let control = FetchControl::default();
+    let control = Arc::new(FetchControl::default());
     let mut running = pool.queue(Mono(1));
     assert_eq!(running.wait(&control, None), WaitResult::Ready);
     let (sender, receiver) = channel();

@@ -148,9 +148,11 @@ impl AuthClient for AuthRequests<'_> {
         let time_left = control.time_left(transport.settings.timeout.into());
         let timeout = transport.settings.timeout.max(limits::AUTH_TIMEOUT);
         control.set_deadline(Instant::now() + timeout);
+        let kept = control.keep_response();
         let fetch = transport.sent.lock().begin_auth_request();
         let response = transport.send_auth_request(request, self.now);
         transport.sent.lock().end_auth_request(fetch);
+        drop(kept);
         control.set_deadline(Instant::now() + time_left);
         control.set_scope(scope);
         response
