@@ -13,6 +13,7 @@ mod domain {
 }
 #[path = "../../src/api"]
 mod api {
+    pub mod basic_auth;
     #[path = "../../codegen/tests/fixtures/everything.rs"]
     pub mod client;
     #[path = "../../codegen/tests/fixtures/large.rs"]

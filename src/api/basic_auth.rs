@@ -8,10 +8,15 @@ use ureq::http::{HeaderValue, Uri};
 
 use crate::domain::percent;
 
-/// The header `Authorization`; none where no header can hold it.
-pub fn header(user: &[u8], password: &[u8]) -> Option<HeaderValue> {
+/// The value of the header `Authorization`.
+pub fn header_text(user: &[u8], password: &[u8]) -> String {
     let pair = BASE64.encode([user, password].join(&b':'));
-    let mut value = HeaderValue::from_str(&format!("Basic {pair}")).ok()?;
+    format!("Basic {pair}")
+}
+
+/// The same, marked as a secret.
+pub fn header(user: &[u8], password: &[u8]) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(&header_text(user, password)).ok()?;
     value.set_sensitive(true);
     Some(value)
 }

@@ -8,6 +8,7 @@ use ureq::http::{HeaderValue, Method, Uri};
 
 use super::www_authenticate::Challenge;
 use crate::domain::percent;
+use crate::domain::text::hexadecimal;
 use crate::limits;
 
 /// What a response offers of Digest.
@@ -141,10 +142,6 @@ impl DigestHash {
             }
         }
     }
-}
-
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Answers to one challenge, which count the uses of its nonce.

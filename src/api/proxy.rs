@@ -4,15 +4,13 @@
 //! Runs on the fetch thread. The proxy's credentials go to the proxy alone: they are added here,
 //! below the request's own headers, which redirects may take along.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use ureq::Error;
 use ureq::config::Config;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport,
 };
 
-use super::origin;
+use super::{basic_auth, origin};
 
 /// Connects to the proxy for plain HTTP requests.
 #[derive(Debug)]
@@ -55,12 +53,12 @@ impl<In: Transport> Connector<In> for HttpProxyConnector {
         let (user, password) = (proxy.username(), proxy.password());
         let login = (user.is_some() || password.is_some()).then(|| {
             let (user, password) = (user.unwrap_or_default(), password.unwrap_or_default());
-            BASE64.encode(format!("{user}:{password}"))
+            basic_auth::header_text(user.as_bytes(), password.as_bytes())
         });
         Ok(Some(Either::B(AbsoluteFormTransport {
             transport,
             origin: origin::display_origin(details.uri),
-            authorization: login.map(|login| format!("Proxy-Authorization: Basic {login}\r\n")),
+            authorization: login.map(|login| format!("Proxy-Authorization: {login}\r\n")),
             is_at_start: true,
         })))
     }

@@ -7,9 +7,7 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
+use crate::api::basic_auth;
 use crate::domain::percent::encode;
 use openapi::operation::{
     Argument, ArgumentProblem, BodyEncoding, Location, Method, Operation, Parameter, RequestBody,
@@ -260,7 +258,7 @@ impl RequestParts {
     fn add_credential(&mut self, credential: &Credential) {
         match credential {
             Credential::Basic { user, password } => {
-                let text = format!("Basic {}", BASE64.encode(format!("{user}:{password}")));
+                let text = basic_auth::header_text(user.as_bytes(), password.as_bytes());
                 set(&mut self.headers, "Authorization", text);
             }
             Credential::Bearer { token } => {

@@ -19,6 +19,9 @@ pub struct UrlTemplate {
     pub method: MethodTemplate,
 }
 
+/// Media type of a form.
+pub const FORM_TYPE: &str = "application/x-www-form-urlencoded";
+
 pub enum MethodTemplate {
     Get,
     Post(Option<BodyTemplate>),
@@ -31,7 +34,7 @@ pub enum BodyTemplate {
         text: Template,
         content_type: String,
     },
-    /// Fields, sent as `application/x-www-form-urlencoded`.
+    /// Fields, sent as a form.
     Form(Vec<(String, Template)>),
 }
 
@@ -50,12 +53,10 @@ impl BodyTemplate {
             BodyTemplate::Json(body) => ("application/json", body.fill(time).json_text()),
             BodyTemplate::Text { text, content_type } => (content_type, text.fill(time)),
             BodyTemplate::Form(fields) => {
-                let field = |(name, value): &(String, Template)| {
-                    let value = value.fill(time);
-                    format!("{}={}", percent::encode(name), percent::encode(&value))
-                };
-                let fields: Vec<String> = fields.iter().map(field).collect();
-                ("application/x-www-form-urlencoded", fields.join("&"))
+                let filled = fields.iter().map(|(name, it)| (name, it.fill(time)));
+                let filled: Vec<(&String, String)> = filled.collect();
+                let fields = filled.iter().map(|(name, it)| (name.as_str(), it.as_str()));
+                (FORM_TYPE, percent::encode_form(fields))
             }
         }
     }

@@ -54,6 +54,13 @@ pub fn encode(text: &str) -> String {
     encode_set(text, COMPONENT)
 }
 
+/// The fields of a form (`application/x-www-form-urlencoded`).
+pub fn encode_form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let pair = |(name, value)| format!("{}={}", encode(name), encode(value));
+    let pairs: Vec<String> = fields.into_iter().map(pair).collect();
+    pairs.join("&")
+}
+
 pub fn encode_set(text: &str, set: &'static AsciiSet) -> String {
     percent_encoding::utf8_percent_encode(text, set).to_string()
 }

@@ -1,4 +1,4 @@
-//! Text formatting: durations, numbers, sizes, plurals, lists, ellipsis, sentences.
+//! Text formatting: durations, numbers, sizes, hexadecimal digits, plurals, lists, ellipsis, sentences.
 //!
 //! Pure.
 
@@ -110,6 +110,11 @@ pub fn format_binary_size(bytes: u64) -> String {
         1024..1_048_576 => format!("{} KiB", bytes / 1024),
         _ => format!("{} MiB", bytes / 1_048_576),
     }
+}
+
+/// Bytes as hexadecimal digits, in lower case.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A count with its noun, whose plural ends in s: `1 issue`, `3 issues`.

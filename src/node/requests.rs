@@ -4,11 +4,10 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::tz::TimeZone;
 
 use crate::api::argument_template::{ArgumentTemplate, fill_arguments, fill_body};
+use crate::api::basic_auth;
 use crate::api::client::CALLS;
 use crate::api::http_exchange::HttpExchange;
 use crate::api::outgoing_request::OutgoingMethod;
@@ -317,8 +316,8 @@ fn authorization(source: &SourceConfig) -> Option<(String, String)> {
         }
         | ConfiguredCredential::Login(_) => None,
         ConfiguredCredential::Basic { user, password, .. } => {
-            let pair = format!("{user}:{}", password.reveal());
-            let value = format!("Basic {}", BASE64.encode(pair));
+            let password = password.reveal().as_bytes();
+            let value = basic_auth::header_text(user.as_bytes(), password);
             Some(("Authorization".to_owned(), value))
         }
     }

@@ -11,11 +11,12 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ureq::http::{HeaderMap, HeaderValue, Method, Uri, header};
 
 use super::{AuthClient, Authenticator, DeniedResponse};
-use crate::api::digest::{DigestChallenge, DigestOffer, DigestSession, hexadecimal};
+use crate::api::digest::{DigestChallenge, DigestOffer, DigestSession};
 use crate::api::http_response::FetchError;
 use crate::api::www_authenticate::{self, Challenge};
 use crate::api::{basic_auth, origin};
 use crate::domain::failure::{Cause, Failure};
+use crate::domain::text::hexadecimal;
 use crate::limits;
 use crate::sys::sync::Mutex;
 

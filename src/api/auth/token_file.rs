@@ -19,6 +19,7 @@ use super::token_expiry::StoredExpiry;
 use crate::api::auth::AuthClient;
 use crate::api::http_response::FetchError;
 use crate::domain::failure::{Cause, Failure};
+use crate::domain::text::hexadecimal;
 use crate::limits;
 use crate::sys::os_error::reason;
 use crate::sys::private_file::{Replacement, parent_directory};
@@ -313,12 +314,7 @@ pub fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
         context.update(&(part.len() as u64).to_le_bytes());
         context.update(part.as_bytes());
     }
-    let digest = context.finish();
-    digest
-        .as_ref()
-        .iter()
-        .map(|it| format!("{it:02x}"))
-        .collect()
+    hexadecimal(context.finish().as_ref())
 }
 
 #[cfg(test)]

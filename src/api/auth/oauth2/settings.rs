@@ -4,14 +4,12 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use ureq::http::{HeaderName, HeaderValue, Uri, header};
 
-use super::super::token_file::{TokenOwner, hash};
-
-use crate::api::origin;
+use crate::api::auth::token_file::{TokenOwner, hash};
 use crate::api::outgoing_request::{OutgoingMethod, OutgoingRequest};
+use crate::api::url_source::FORM_TYPE;
+use crate::api::{basic_auth, origin};
 use crate::domain::percent;
 use crate::domain::token_placement::TokenPlacement;
 
@@ -123,22 +121,16 @@ impl OAuth2Settings {
         fields.extend(self.scope.as_deref().map(|it| ("scope", it)));
         let params = self.params.iter();
         fields.extend(params.map(|(name, value)| (name.as_str(), value.as_str())));
-        let form: Vec<String> = fields
-            .iter()
-            .map(|(name, value)| format!("{}={}", percent::encode(name), percent::encode(value)))
-            .collect();
+        let form = percent::encode_form(fields);
         let mut headers: Vec<(HeaderName, HeaderValue)> = vec![
-            (
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/x-www-form-urlencoded"),
-            ),
+            (header::CONTENT_TYPE, HeaderValue::from_static(FORM_TYPE)),
             (header::ACCEPT, HeaderValue::from_static("application/json")),
         ];
         headers.extend(self.client_header().map(|it| (header::AUTHORIZATION, it)));
         OutgoingRequest {
             uri: self.token_url.clone(),
             headers,
-            method: OutgoingMethod::Post(Some(Arc::from(form.join("&").into_bytes()))),
+            method: OutgoingMethod::Post(Some(Arc::from(form.into_bytes()))),
         }
     }
 
@@ -148,15 +140,8 @@ impl OAuth2Settings {
             return None;
         }
         let secret = self.client_secret.as_deref().unwrap_or_default();
-        let pair = format!(
-            "{}:{}",
-            percent::encode(&self.client_id),
-            percent::encode(secret)
-        );
-        let value = format!("Basic {}", BASE64.encode(pair));
-        let mut value = HeaderValue::from_str(&value).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        let (id, secret) = (percent::encode(&self.client_id), percent::encode(secret));
+        basic_auth::header(id.as_bytes(), secret.as_bytes())
     }
 }
 
