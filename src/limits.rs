@@ -236,7 +236,11 @@ pub const AUTH_REFUSAL_GAP: Duration = Duration::from_secs(300);
 pub const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 /// The longest lifetime of a token that is counted: what a server says beyond is a mistake, or never.
 pub const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
-/// Bytes of a token: a JSON Web Token of many claims has 8 kB, and servers accept heads of 16 kB at most.
+/// Bytes of an access token, a session's token or the cookies of a request: with the rest of its line it has
+/// to fit [`TRANSPORT_BUFFER_BYTES`]. A JSON Web Token has 1 to 4 kB, and servers refuse lines of more
+/// than 8 kB.
+pub const CREDENTIAL_BYTES: usize = 7 * 1024;
+/// Bytes of a token that is no header: a refresh token.
 pub const TOKEN_BYTES: usize = 16 * 1024;
 /// Tokens that are still masked after they were replaced: a server may name an old one.
 pub const MASKED_TOKENS: usize = 6;
@@ -337,8 +341,6 @@ pub const VALIDATOR_BYTES: usize = 1024;
 /// three, and browsers refuse larger ones.
 pub const COOKIES: usize = 20;
 pub const COOKIE_BYTES: usize = 4_096;
-/// Bytes of a session's token: a JSON Web Token with many claims; servers refuse larger heads.
-pub const SESSION_TOKEN_BYTES: usize = 8_192;
 /// The longest lifetime of a session that a server may name: a year.
 pub const MAX_SESSION_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 /// Pause after a login that failed, or whose session was refused at once: a third wrong password may lock

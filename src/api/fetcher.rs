@@ -25,7 +25,7 @@ use super::source_request::SourceRequest;
 use super::transport::Transport;
 use super::validators::Validators;
 use crate::domain::failure::{Cause, Failure};
-use crate::domain::normalise::{LastAccepted, OriginValue, RecordOrigins};
+use crate::domain::normalise::{LastAccepted, RecordOrigins};
 use crate::domain::plan::{Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::redact::Secrets;
@@ -159,13 +159,9 @@ impl Fetcher {
         let auth_secrets = self.transport.auth_secrets();
         let mut values = self.found.as_ref().map(|it| it.lock().clone());
         for it in values.iter_mut().flat_map(|values| &mut values.first) {
-            it.key = self.secrets_of_keys.mask_data(&it.key).into();
-            it.pointer = self.secrets.mask(&it.pointer).into_owned();
-            if let OriginValue::Value(text) | OriginValue::Several(text) = &mut it.found {
-                *text = self.secrets.mask(text).into_owned();
-                if let Some(secrets) = &auth_secrets {
-                    *text = secrets.mask(text).into_owned();
-                }
+            it.mask(&self.secrets, &self.secrets_of_keys);
+            if let Some(secrets) = &auth_secrets {
+                it.mask(secrets, secrets);
             }
         }
         values.unwrap_or_default()

@@ -3,6 +3,7 @@
 //!
 //! Values; any thread.
 
+use serde_json::Value as Json;
 use ureq::http::{HeaderMap, Method, Uri};
 
 use crate::domain::redact::{MASK, Secrets};
@@ -56,6 +57,26 @@ impl HttpExchange {
         self.body_start = one_line(body, content_type);
     }
 
+    /// The same of a response to a login or a request for a token, without what may be a token: the
+    /// authenticator knows only what it uses.
+    pub fn set_login_body(&mut self, body: &[u8], content_type: Option<&str>) {
+        self.set_body(body, content_type);
+        let mut found = Vec::new();
+        match serde_json::from_slice(body) {
+            Ok(tree) => find_tokens("", &tree, &mut found),
+            Err(_) => {
+                let pairs = body.split(|byte| *byte == b'&');
+                let texts = pairs.map(String::from_utf8_lossy);
+                let named = |text: &str| {
+                    let (name, value) = text.split_once('=')?;
+                    is_token(name, value).then(|| value.to_owned())
+                };
+                found.extend(texts.filter_map(|text| named(&text)));
+            }
+        }
+        self.body_start = Secrets::new(found).mask(&self.body_start).into_owned();
+    }
+
     /// Request, headers, status, and with `has_body` the start of the body, as lines.
     pub fn lines(&self, has_body: bool) -> Vec<String> {
         let mut lines = vec![self.request.clone()];
@@ -83,6 +104,27 @@ impl HttpExchange {
         mask(&mut self.request_body);
         mask(&mut self.body_start);
         self.headers.iter_mut().for_each(|(_, value)| mask(value));
+    }
+}
+
+/// Shorter texts in a response are words.
+const SHORTEST_TOKEN: usize = 8;
+
+fn is_token(name: &str, value: &str) -> bool {
+    let is_named = is_secret_name(name) && name != "token_type";
+    value.len() >= SHORTEST_TOKEN && (is_named || is_likely_key(value))
+}
+
+fn find_tokens(name: &str, tree: &Json, found: &mut Vec<String>) {
+    match tree {
+        Json::String(text) if is_token(name, text) => found.push(text.clone()),
+        Json::Array(items) => items.iter().for_each(|it| find_tokens(name, it, found)),
+        Json::Object(fields) => {
+            for (name, it) in fields {
+                find_tokens(name, it, found);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -190,6 +232,37 @@ mod tests {
             ]
         );
         assert_eq!(exchange.body_start, "{\"error\":\"***?[31m is wrong\"}");
+    }
+
+    #[test]
+    fn tokens_in_the_response_to_a_login_are_masked() {
+        for (body, expected) in [
+            (
+                r#"{"token_type": "Bearer-of", "refresh_token": "abcdefgh", "expires_in": 3600}"#,
+                r#"{"token_type": "Bearer-of", "refresh_token": "***", "expires_in": 3600}"#,
+            ),
+            (
+                r#"{"session": {"sid": "a/b+c\u003d12", "csrf": "abcd-efgh", "message": "welcome back"}}"#,
+                r#"{"session": {"sid": "***", "csrf": "***", "message": "welcome back"}}"#,
+            ),
+            (
+                r#"{"cookies": ["first-one", "other-one"], "x": "a1b2c3d4e5f6a7b8c9d0"}"#,
+                r#"{"cookies": ["***", "***"], "x": "***"}"#,
+            ),
+            (
+                r#"{"login": "ok", "user": "me"}"#,
+                r#"{"login": "ok", "user": "me"}"#,
+            ),
+            (
+                "access_token=gho_12345678&scope=repository&token_type=bearer",
+                "access_token=***&scope=repository&token_type=bearer",
+            ),
+            ("<html>log in", "<html>log in"),
+        ] {
+            let mut exchange = HttpExchange::default();
+            exchange.set_login_body(body.as_bytes(), None);
+            assert_eq!(exchange.body_start, expected);
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ use super::sent_request::{ClockTooEarly, SentRequest};
 use super::validators::Validators;
 use crate::domain::redact::Secrets;
 use crate::domain::time::{Moment, Mono};
+use crate::limits;
 use crate::sys::sync::Mutex;
 use crate::sys::tls::{Trust, TrustOptionNames, pin_advice};
 
@@ -139,8 +140,13 @@ impl Transport {
     /// Records the start of the body, if recording.
     fn record_body(&self, body: &[u8], content_type: Option<&str>) {
         let mut sent = self.sent.lock();
+        let is_auth_request = sent.is_auth_request;
         if let Some(exchange) = sent.exchanges.as_mut().and_then(|seen| seen.last_mut()) {
-            exchange.set_body(body, content_type);
+            if is_auth_request {
+                exchange.set_login_body(body, content_type);
+            } else {
+                exchange.set_body(body, content_type);
+            }
         }
     }
 
@@ -269,6 +275,9 @@ impl Transport {
             context.has_ca_file = trust.has_ca_file();
             context.has_client_certificate = trust.has_client_certificate();
             context.trust_options = &TrustOptionNames::AUTH;
+        }
+        if is_auth_request {
+            context.body_limit = limits::AUTH_BODY_BYTES;
         }
         if self.control.is_stopped() {
             return FetchError::Stopped;

@@ -26,6 +26,9 @@ pub fn is_secret_name(name: &str) -> bool {
         "cookie",
         "session",
         "signature",
+        "assertion",
+        "csrf",
+        "xsrf",
     ];
     let names = [
         "sid", "pin", "pw", "sig", "sign", "code", "jwt", "login", "user", "username",

@@ -142,6 +142,14 @@ impl CookieJar {
         });
         // The longest path first (RFC 6265, 5.4), of equal ones the earliest.
         sent.sort_by_key(|it| std::cmp::Reverse(it.path.len()));
+        // A longer line cannot be sent at all.
+        let mut size = configured.len();
+        sent.retain(|it| {
+            let bytes = it.name.len() + it.value.len() + 3;
+            let fits = size + bytes <= limits::CREDENTIAL_BYTES;
+            size += if fits { bytes } else { 0 };
+            fits
+        });
         let pairs = sent.iter().map(|it| format!("{}={}", it.name, it.value));
         let configured = Some(configured.to_owned()).filter(|it| !it.is_empty());
         let pairs: Vec<String> = configured.into_iter().chain(pairs).collect();

@@ -114,10 +114,10 @@ impl ExpectedLogin {
             }
             TokenLocation::Body(path) => token_in_body(path, host, response, body),
         }?;
-        if found.len() > limits::SESSION_TOKEN_BYTES {
+        if found.len() > limits::CREDENTIAL_BYTES {
             let detail = format!(
                 "the login at {host} gives a token of more than {} bytes",
-                limits::SESSION_TOKEN_BYTES
+                limits::CREDENTIAL_BYTES
             );
             return Err(Failure::new(Cause::TooLarge, detail));
         }

@@ -16,7 +16,6 @@ use crate::api::http_response::FetchError;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::redact::Secrets;
 use crate::domain::token_placement::TokenPlacement;
-use crate::limits;
 use crate::sys::sync::Mutex;
 use crate::sys::text_file;
 
@@ -41,10 +40,14 @@ impl RotatedToken {
     /// The token in the file now. `Err` says what is wrong with the file.
     fn read(&self) -> Result<Arc<str>, String> {
         let shown = self.file.display();
+        // Opening a pipe would wait for whoever writes to it.
+        if self.file.metadata().is_ok_and(|it| !it.is_file()) {
+            return Err(format!("`token_file` {shown} is not a file"));
+        }
         let text = text_file::read(&self.file)
             .map_err(|problem| format!("`token_file` {shown} cannot be read: {problem}"))?;
         let token = text_file::one_line(&text)
-            .filter(|it| it.len() <= limits::TOKEN_BYTES && accepts_token(&self.placement, it))
+            .filter(|it| accepts_token(&self.placement, it))
             .ok_or_else(|| format!("`token_file` {shown} holds no token: expected one line"))?;
         let mut known = self.token.lock();
         if known.as_deref() != Some(token) {

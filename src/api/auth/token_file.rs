@@ -3,6 +3,7 @@
 //! Beside the database, never in it. Read and written by the fetch thread that renews a token, under
 //! an advisory lock of its directory, so that `once` and the service do not renew at the same time.
 
+mod leftovers;
 mod state;
 
 use std::fs::{self, File, Permissions};
@@ -27,6 +28,7 @@ use crate::sys::sync::Mutex;
 
 pub const FILE_NAME: &str = "tokens.json";
 const VERSION: u32 = 1;
+const NOT_A_FILE: &str = "it is not a file";
 
 #[derive(Debug)]
 pub struct TokenFile {
@@ -42,6 +44,8 @@ pub struct TokenFile {
 struct DirectoryLock {
     holders: usize,
     directory: Option<File>,
+    /// What an earlier process left behind was looked at.
+    is_tidy: bool,
 }
 
 /// Of whom a token is.
@@ -129,9 +133,14 @@ impl TokenFile {
         if lock.holders == 0
             && let Ok(directory) = File::open(parent_directory(&self.path))
         {
-            match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-                Err(rustix::io::Errno::WOULDBLOCK) => return false,
-                _ => lock.directory = Some(directory),
+            let locked = rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive);
+            if locked == Err(rustix::io::Errno::WOULDBLOCK) {
+                return false;
+            }
+            lock.directory = Some(directory);
+            // Without a lock another process may be writing.
+            if locked.is_ok() && !std::mem::replace(&mut lock.is_tidy, true) {
+                self.take_leftovers();
             }
         }
         lock.holders += 1;
@@ -160,12 +169,10 @@ impl TokenFile {
     pub fn prepare(&self, owner: &TokenOwner) -> Result<Replacement, String> {
         let size = self.path.metadata().map_or(0, |it| it.len());
         let bytes = size.min(limits::TOKEN_FILE_BYTES) + limits::TOKEN_ENTRY_BYTES;
-        let suffix = hash([owner.name.as_str(), &owner.identity]);
-        let suffix = suffix.get(..8).unwrap_or_default();
         if self.path.is_dir() {
             return Err("it is a directory".to_owned());
         }
-        Replacement::prepare(&self.path, suffix, bytes).map_err(|error| reason(&error))
+        Replacement::prepare(&self.path, &suffix(owner), bytes).map_err(|error| reason(&error))
     }
 
     /// Writes a token, and returns when a power cut does not lose it. `Err` as above.
@@ -218,6 +225,10 @@ impl TokenFile {
     }
 
     fn read(&self) -> Result<FoundFile, String> {
+        // Opening a pipe would wait for whoever writes to it.
+        if self.path.metadata().is_ok_and(|it| !it.is_file()) {
+            return Err(NOT_A_FILE.to_owned());
+        }
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(FoundFile::Absent),
@@ -232,7 +243,7 @@ impl TokenFile {
 
     fn read_file(&self, file: &mut File) -> Result<FoundFile, String> {
         if !file.metadata().is_ok_and(|it| it.is_file()) {
-            return Err("it is not a file".to_owned());
+            return Err(NOT_A_FILE.to_owned());
         }
         let mut bytes = Vec::new();
         let most = limits::TOKEN_FILE_BYTES;
@@ -297,6 +308,12 @@ fn parse(bytes: &[u8]) -> Result<FoundFile, String> {
             .map_or(FoundFile::Damaged, |it| FoundFile::Tokens(it.tokens))),
         Err(_) => Ok(FoundFile::Damaged),
     }
+}
+
+/// In the name of the temporary file with the token of an owner.
+fn suffix(owner: &TokenOwner) -> String {
+    let hash = hash([owner.name.as_str(), &owner.identity]);
+    hash.get(..8).unwrap_or_default().to_owned()
 }
 
 fn of_other_user(owner: u32) -> String {

@@ -8,10 +8,12 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use super::DeniedResponse;
 use crate::domain::percent;
 use crate::domain::token_placement::TokenPlacement;
+use crate::limits;
 
 /// Whether a token can be sent there: a header cannot hold a line break.
 pub fn accepts_token(placement: &TokenPlacement, token: &str) -> bool {
-    placement.param().is_some() || header(placement, token).is_some()
+    let fits = placement.param().is_some() || header(placement, token).is_some();
+    fits && (1..=limits::CREDENTIAL_BYTES).contains(&token.len())
 }
 
 /// Adds a token to a request, in the place of any earlier one. One that cannot be sent there is
@@ -31,6 +33,9 @@ pub fn place_token(
 
 /// Whether the request that was denied had this token.
 pub fn carries_token(denied: &DeniedResponse, token: &str) -> bool {
+    if token.is_empty() {
+        return false;
+    }
     let mut values = denied.sent.values();
     let is_in = |text: &[u8]| text.windows(token.len()).any(|it| it == token.as_bytes());
     let query = denied.uri.query().unwrap_or_default();
@@ -142,8 +147,31 @@ mod tests {
     }
 
     #[test]
+    fn a_request_carries_a_token_as_it_is_and_as_it_is_encoded() {
+        let mut sent = HeaderMap::new();
+        sent.insert("x-key", HeaderValue::from_static("Key abc"));
+        let denied = DeniedResponse {
+            status: 401,
+            uri: Uri::from_static("http://nas/x?sid=a%2Bb"),
+            sent,
+            headers: HeaderMap::new(),
+            body_start: Vec::new(),
+        };
+        // The empty one is of a file that somebody edited.
+        for (token, expected) in [("abc", true), ("a+b", true), ("abd", false), ("", false)] {
+            assert_eq!(carries_token(&denied, token), expected, "{token}");
+        }
+    }
+
+    #[test]
     fn a_token_with_a_line_break_fits_no_header() {
         let param = TokenPlacement::Param("t".to_owned());
+        let long = "a".repeat(limits::CREDENTIAL_BYTES + 1);
+        for token in ["", &long] {
+            assert!(
+                !accepts_token(&TokenPlacement::Standard, token) && !accepts_token(&param, token)
+            );
+        }
         for (token, in_header, in_param) in [("abc", true, true), ("a\r\nX: b", false, true)] {
             assert_eq!(accepts_token(&TokenPlacement::Standard, token), in_header);
             assert_eq!(accepts_token(&param, token), in_param);

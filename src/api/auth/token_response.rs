@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::api::error_message;
 use crate::domain::percent;
-use crate::domain::text::ellipsis;
+use crate::domain::text::{ellipsis, format_binary_size};
 use crate::limits;
 
 /// A token as the server gave it.
@@ -91,12 +91,22 @@ fn form_decoded(text: &str) -> String {
 
 /// `None` if there is no token at all.
 fn token_of(fields: &Map<String, Json>) -> Option<Result<TokenResponse, TokenRefusal>> {
-    let access_token = text_of(fields, "access_token")?;
-    if !is_token(access_token) {
-        return Some(Err(TokenRefusal::NoToken {
-            found: "an `access_token` that no header can hold".to_owned(),
-        }));
-    }
+    let no_token = |found: &str| {
+        Some(Err(TokenRefusal::NoToken {
+            found: format!("an `access_token` {found}"),
+        }))
+    };
+    let access_token = match fields.get("access_token")? {
+        Json::String(text) if text.len() > limits::CREDENTIAL_BYTES => {
+            let size = format_binary_size(limits::CREDENTIAL_BYTES as u64);
+            return no_token(&format!("of more than {size}"));
+        }
+        Json::String(text) if is_token(text) => text,
+        Json::String(text) if !text.is_empty() => return no_token("that no header can hold"),
+        Json::String(_) | Json::Null if fields.contains_key("error") => return None,
+        Json::String(_) => return no_token("that is empty"),
+        _ => return no_token("that is no text"),
+    };
     let token_type = text_of(fields, "token_type");
     let other_type = token_type.filter(|it| !it.eq_ignore_ascii_case("bearer"));
     Some(Ok(TokenResponse {
@@ -116,7 +126,7 @@ fn text_of<'a>(fields: &'a Map<String, Json>, name: &str) -> Option<&'a str> {
 
 /// Whether a text can be sent in a header: what a server gives must not add another.
 fn is_token(text: &str) -> bool {
-    (1..=limits::TOKEN_BYTES).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic())
+    !text.is_empty() && text.bytes().all(|it| it.is_ascii_graphic())
 }
 
 /// Seconds, as a number or a text. Zero or less means that the server does not say it.
@@ -144,10 +154,11 @@ fn error_of(fields: &Map<String, Json>) -> Option<(String, String)> {
             ellipsis(code, limits::SAMPLE_CHARS),
             words(fields, &["error_description", "message", "error_message"]),
         )),
-        Json::Object(error) => Some((
-            words(error, &["code", "type", "status", "error"]),
-            words(error, &["message", "error_description", "description"]),
-        )),
+        Json::Object(error) => {
+            let code = words(error, &["code", "type", "status", "error"]);
+            let message = words(error, &["message", "error_description", "description"]);
+            (!code.is_empty() || !message.is_empty()).then_some((code, message))
+        }
         _ => None,
     }
 }
@@ -343,7 +354,28 @@ mod tests {
                 r#"{"access_token":"a\r\nX-Evil: 1"}"#,
                 none("an `access_token` that no header can hold"),
             ),
-            (200, r#"{"access_token":""}"#, none("`access_token`")),
+            (
+                200,
+                r#"{"access_token":""}"#,
+                none("an `access_token` that is empty"),
+            ),
+            (
+                200,
+                r#"{"access_token":7}"#,
+                none("an `access_token` that is no text"),
+            ),
+            (
+                200,
+                &format!(r#"{{"access_token":"{}"}}"#, "a".repeat(8_000)),
+                none("an `access_token` of more than 7 KiB"),
+            ),
+            (
+                400,
+                r#"{"error":{"a":1}}"#,
+                TokenRefusal::Status {
+                    words: String::new(),
+                },
+            ),
         ] {
             assert_eq!(
                 parse(code, body.as_bytes()).err(),

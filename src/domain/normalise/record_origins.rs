@@ -13,6 +13,7 @@ use super::elements::{self, Element};
 use super::selected::in_element;
 use super::{LastAccepted, all_leaves, encode_segment, key_template, normalise};
 use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
+use crate::domain::redact::Secrets;
 use crate::domain::text::{count_noun, ellipsis};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::domain::value_path::ValuePath;
@@ -39,6 +40,17 @@ pub enum OriginValue {
     Several(String),
     /// So many make the record together.
     Elements(usize),
+}
+
+impl RecordOrigin {
+    /// Masks secrets in all texts that come from the response; in keys only those of `of_keys`.
+    pub fn mask(&mut self, secrets: &Secrets, of_keys: &Secrets) {
+        self.key = of_keys.mask_data(&self.key).into();
+        self.pointer = secrets.mask(&self.pointer).into_owned();
+        if let OriginValue::Value(text) | OriginValue::Several(text) = &mut self.found {
+            *text = secrets.mask(text).into_owned();
+        }
+    }
 }
 
 impl fmt::Display for OriginValue {

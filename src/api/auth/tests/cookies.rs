@@ -328,6 +328,27 @@ fn a_server_has_at_most_20_cookies_of_4_kb() {
 }
 
 #[test]
+fn cookies_that_do_not_fit_a_line_are_left_out() {
+    let cookie = |name: &str, size: usize| format!("{name}={}", "v".repeat(size));
+    let fields = [
+        cookie("a", 3_000),
+        cookie("b", 3_500),
+        cookie("c", 3_000),
+        cookie("d", 500),
+    ];
+    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    let sent = sent(
+        &jar("http://nas/", &fields),
+        "http://nas/",
+        Some("own=1"),
+        100,
+    );
+    let names = sent.as_deref().unwrap_or_default().split("; ");
+    let names: Vec<&str> = names.filter_map(|it| Some(it.split_once('=')?.0)).collect();
+    assert_eq!(names, ["own", "a", "b", "d"]);
+}
+
+#[test]
 fn refusals_are_named() {
     let mut jar = CookieJar::default();
     for (field, expected) in [

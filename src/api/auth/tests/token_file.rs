@@ -124,6 +124,10 @@ fn what_is_no_file_or_has_no_directory_is_a_problem() {
     assert_eq!(file.load(&it), Err("it is not a file".to_owned()));
     let problem = file.prepare(&it).map(|_| ());
     assert_eq!(problem, Err("it is a directory".to_owned()));
+    fs::remove_dir(file.path()).expect("it can be removed");
+    let (cwd, mode) = (rustix::fs::CWD, rustix::fs::Mode::RUSR);
+    rustix::fs::mknodat(cwd, file.path(), rustix::fs::FileType::Fifo, mode, 0).expect("a pipe");
+    assert_eq!(file.load(&it), Err("it is not a file".to_owned()));
     let nowhere = TokenFile::beside(&directory.join("missing/main-node.db"));
     assert_eq!(nowhere.load(&it), Ok(None));
     let problem = nowhere.prepare(&it).map(|_| ());
@@ -194,6 +198,41 @@ fn a_link_to_another_disk_stays_one() {
     assert!(file.path().is_symlink());
     assert_eq!(file.load(&it), Ok(Some(token("any"))));
     fs::remove_dir_all(directory).expect("it can be removed");
+}
+
+#[test]
+fn a_token_that_was_being_written_at_a_kill_is_kept() {
+    let directory = scratch("tokens-leftover");
+    let database = directory.join("main-node.db");
+    let (one, other) = (owner("auth:a", "1"), owner("auth:b", "1"));
+    let file = TokenFile::beside(&database);
+    store(&file, &one, &token("old")).expect("it is written");
+    // What a process has written of another token when it is killed.
+    let written = TokenFile::beside(&scratch("tokens-leftover-writer").join("main-node.db"));
+    store(&written, &one, &token("new")).expect("it is written");
+    let text = fs::read(written.path()).expect("a file");
+    store(&file, &other, &token("other")).expect("it is written");
+    let temporary =
+        |owner: &TokenOwner| directory.join(format!("{FILE_NAME}.{}.tmp", suffix(owner)));
+    let reserved = [text.as_slice(), &[0; 5_000]].concat();
+    let cases: [(&[u8], &TokenOwner, &str); 6] = [
+        (&reserved[text.len()..], &one, "old"),
+        (&text[..text.len() / 2], &one, "old"),
+        (b"", &one, "old"),
+        // Of another owner than the name says.
+        (&text, &other, "old"),
+        (&reserved, &one, "new"),
+        (&text, &one, "new"),
+    ];
+    for (left, owner, expected) in cases {
+        store(&file, &one, &token("old")).expect("it is written");
+        fs::write(temporary(owner), left).expect("a file");
+        let next = TokenFile::beside(&database);
+        assert!(next.try_lock());
+        assert_eq!(next.load(&one), Ok(Some(token(expected))), "{owner:?}");
+        assert_eq!(next.load(&other), Ok(Some(token("other"))));
+        assert_eq!(names(&directory), [FILE_NAME]);
+    }
 }
 
 #[test]

@@ -39,7 +39,10 @@ impl TokenFile {
             Err(error) => return Err(reason(&error)),
         };
         let (mode, owner) = (metadata.mode() & 0o777, metadata.uid());
-        if metadata.is_file() && mode & 0o077 != 0 {
+        if !metadata.is_file() {
+            return Err(super::NOT_A_FILE.to_owned());
+        }
+        if mode & 0o077 != 0 {
             return Err(format!(
                 "other users can read it (mode {mode:03o}): chmod 600 {}; get new tokens if somebody may \
                  have read it",

@@ -140,3 +140,16 @@ fn leaves_have_their_places_and_long_lists_are_cut() {
         assert_eq!(reading.key, found.key);
     }
 }
+
+#[test]
+fn secrets_are_masked_where_records_come_from() {
+    let secrets = Secrets::new(["token-000".to_owned()]);
+    let mut origin = RecordOrigin {
+        key: "by token-000".into(),
+        pointer: "/by token-000".to_owned(),
+        found: OriginValue::Value("text \"token-000\"".to_owned()),
+    };
+    origin.mask(&secrets, &secrets);
+    let shown = format!("{} {} {}", origin.key, origin.pointer, origin.found);
+    assert_eq!(shown, "by *** /by *** text \"***\"");
+}
