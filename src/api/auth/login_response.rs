@@ -140,13 +140,8 @@ fn token_in_body(
 ) -> Result<String, Failure> {
     let words = server_words(response);
     let Some(body) = body else {
-        let begin = response.body.trim_ascii_start();
-        let what = match begin {
-            [] => "nothing",
-            [b'<', ..] => "a page (HTML)",
-            _ => "something else",
-        };
-        let detail = format!("the login at {host} answers with {what} where JSON was expected");
+        let what = describe_other(&response.body);
+        let detail = format!("the login at {host} answers with {what}");
         return Err(Failure::new(Cause::NotJson, detail));
     };
     let place = path.as_str();
@@ -169,6 +164,23 @@ fn token_in_body(
         let detail = format!("{host}: {problem}, where the token was expected{words}");
         Failure::new(Cause::Schema, detail)
     })
+}
+
+/// A body that is no JSON.
+fn describe_other(body: &[u8]) -> &'static str {
+    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+    match text.trim_start() {
+        "" => "nothing where JSON was expected",
+        // FRITZ!Box.
+        text if text.contains("<challenge>") => {
+            "a challenge: main-node makes no login by challenge and response"
+        }
+        text if text.contains("<html") || text.starts_with("<!doctype html") => {
+            "a page (HTML) where JSON was expected"
+        }
+        text if text.starts_with('<') => "XML where JSON was expected",
+        _ => "something else where JSON was expected",
+    }
 }
 
 fn find<'a>(path: &ValuePath, body: &'a Json) -> Option<&'a Json> {
@@ -243,20 +255,30 @@ fn no_cookie(host: &str, response: &AuthResponse, refused: Option<RefusedCookie>
     Failure::new(Cause::HttpStatus, detail)
 }
 
-/// What the body says of it, at the top or in an object there: `{"session": {"message": …}, …}`.
+/// What the body says of it, at the top or in an object there: `{"session": {"message": …}, …}`;
+/// of a list its first item says it.
 fn server_words(response: &AuthResponse) -> String {
     let Ok(body) = serde_json::from_slice::<Json>(&response.body) else {
         return String::new();
     };
+    let body = body.get(0).unwrap_or(&body);
     let inner = || {
         let fields = body.as_object()?;
         let below = fields.values().find(|it| it.is_object() && has_message(it));
         below.map(describe)
     };
-    match describe(&body) {
-        words if words.is_empty() => inner().unwrap_or_default(),
+    match describe(body) {
+        words if words.is_empty() => inner().or_else(|| error_code(body)).unwrap_or_default(),
         words => words,
     }
+}
+
+/// A number alone, which the documentation of the API explains: Synology has `{"error": {"code": 400}}`.
+fn error_code(body: &Json) -> Option<String> {
+    let names = ["error", "err", "errorCode", "error_code", "errcode"];
+    let (name, field) = names.iter().find_map(|it| Some((it, body.get(it)?)))?;
+    let code = field.get("code").unwrap_or(field).as_i64()?;
+    Some(format!("; its `{name}` is {code}"))
 }
 
 #[cfg(test)]
