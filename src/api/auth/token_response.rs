@@ -49,7 +49,7 @@ pub fn parse(status: u16, body: &[u8]) -> Result<TokenResponse, TokenRefusal> {
             }
         });
     };
-    if is_success && let Some(token) = token_of(&fields) {
+    if is_success && let Some(token) = token_of(&fields).or_else(|| token_below(&fields)) {
         return token;
     }
     if let Some((code, words)) = error_of(&fields) {
@@ -120,6 +120,14 @@ fn token_of(fields: &Map<String, Json>) -> Option<Result<TokenResponse, TokenRef
     }))
 }
 
+/// The token in an object of the response: Withings gives `{"status": 0, "body": {"access_token": …}}`.
+fn token_below(fields: &Map<String, Json>) -> Option<Result<TokenResponse, TokenRefusal>> {
+    fields
+        .values()
+        .filter_map(Json::as_object)
+        .find_map(token_of)
+}
+
 fn text_of<'a>(fields: &'a Map<String, Json>, name: &str) -> Option<&'a str> {
     fields.get(name)?.as_str().filter(|text| !text.is_empty())
 }
@@ -149,7 +157,10 @@ fn error_of(fields: &Map<String, Json>) -> Option<(String, String)> {
             .map(|it| ellipsis(it.trim(), limits::SAMPLE_CHARS))
             .unwrap_or_default()
     };
-    match fields.get("error")? {
+    let Some(error) = fields.get("error") else {
+        return error_of_list(fields);
+    };
+    match error {
         Json::String(code) if !code.is_empty() => Some((
             ellipsis(code, limits::SAMPLE_CHARS),
             words(fields, &["error_description", "message", "error_message"]),
@@ -161,6 +172,14 @@ fn error_of(fields: &Map<String, Json>) -> Option<(String, String)> {
         }
         _ => None,
     }
+}
+
+/// Fitbit: `{"errors": [{"errorType": "invalid_grant", "message": …}]}`.
+fn error_of_list(fields: &Map<String, Json>) -> Option<(String, String)> {
+    let first = fields.get("errors")?.as_array()?.first()?.as_object()?;
+    let shown = |name| text_of(first, name).map(|it| ellipsis(it.trim(), limits::SAMPLE_CHARS));
+    let code = shown("errorType").or_else(|| shown("code"))?;
+    Some((code, shown("message").unwrap_or_default()))
 }
 
 /// The names of the fields, never their values.
@@ -270,6 +289,13 @@ mod tests {
                 None,
                 Some("mac"),
             ),
+            // Withings.
+            (
+                r#"{"status":0,"body":{"userid":"1","access_token":"abc","refresh_token":"r2","expires_in":10800,"token_type":"Bearer"}}"#,
+                Some(10_800),
+                Some("r2"),
+                None,
+            ),
             // Facebook and GitHub gave forms.
             (
                 "access_token=abc&expires_in=60&token_type=bearer",
@@ -331,8 +357,31 @@ mod tests {
                 r#"{"error":{"code":"13","message":"Invalid client"}}"#,
                 error("13", "Invalid client"),
             ),
+            // Fitbit.
+            (
+                400,
+                r#"{"errors":[{"errorType":"invalid_grant","message":"Refresh token invalid: x"}],"success":false}"#,
+                error("invalid_grant", "Refresh token invalid: x"),
+            ),
+            (
+                400,
+                r#"{"errors":[{"message":"wrong"}]}"#,
+                status("; its `errors` says \"wrong\""),
+            ),
+            // Withings.
+            (
+                200,
+                r#"{"status":601,"body":{},"error":"invalid refresh_token"}"#,
+                error("invalid refresh_token", ""),
+            ),
+            (
+                200,
+                r#"{"status":0,"body":{"access_token":"a\r\nb"}}"#,
+                none("an `access_token` that no header can hold"),
+            ),
             // A token beside a failure is none.
             (500, r#"{"access_token":"abc"}"#, status("")),
+            (500, r#"{"body":{"access_token":"abc"}}"#, status("")),
             (
                 400,
                 r#"{"message":"wrong"}"#,

@@ -57,6 +57,9 @@ impl Refusal<'_> {
             TokenRefusal::Status { words } if self.status >= 500 => {
                 format!("{answers}{words}: it has a problem")
             }
+            TokenRefusal::Status { words } if matches!(self.status, 401 | 403) => {
+                format!("{answers}{words}: {}", self.advice("invalid_client"))
+            }
             TokenRefusal::Status { words } => format!(
                 "{answers}{words}: is `token_url` in {} right?",
                 self.place()

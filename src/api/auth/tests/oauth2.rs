@@ -537,6 +537,12 @@ fn what_a_server_says_instead_of_a_token_is_explained() {
             "the token server auth.example says \"odd\": compare PLACE with the documentation of the service",
         ),
         (
+            401,
+            "Unauthorized",
+            Cause::HttpStatus,
+            "the token server auth.example answers 401 Unauthorized: are `client_id` and `client_secret` in PLACE right? Some servers want client_auth = \"basic\"",
+        ),
+        (
             404,
             "<html>",
             Cause::HttpStatus,
