@@ -142,11 +142,14 @@ impl AccessDenial {
                 return self.explain_digest(code);
             }
         }
+        let known = ["Basic", "Bearer", "Digest"];
+        if !self.challenges.is_empty() && !known.iter().any(|it| wants(it)) {
+            return self.explain_other_scheme();
+        }
         let words = match () {
-            () if sends("Basic")
-                && (wants("Basic") || code == 401 && self.challenges.is_empty()) =>
-            {
-                WRONG_PASSWORD
+            () if sends("Basic") && wants("Basic") => WRONG_PASSWORD,
+            () if sends("Basic") && code == 401 && self.challenges.is_empty() => {
+                "the user or the password is wrong, or it does not take them as HTTP Basic"
             }
             () if sends("Bearer") && wants("Bearer") => "the token is wrong or has expired",
             () if wants("Basic") && is_sent => {
@@ -164,6 +167,29 @@ impl AccessDenial {
             () => "the credentials are missing or wrong",
         };
         words.to_owned()
+    }
+
+    /// Where the server offers none of Basic, Bearer and Digest.
+    fn explain_other_scheme(&self) -> String {
+        let sent = self.sent_scheme.as_deref().unwrap_or_default();
+        if self.challenges.iter().any(|it| it.is(sent)) {
+            return "the credentials are wrong or have expired".to_owned();
+        }
+        let is_computed = |it: &&Challenge| COMPUTED_SCHEMES.iter().any(|name| it.is(name));
+        let other = self.challenges.iter().find(|it| !is_computed(it));
+        match (other, self.challenges.first()) {
+            (Some(other), _) => {
+                let scheme = other.shown_scheme();
+                format!(
+                    "it wants the scheme {scheme}: add auth = {{ token = …, header = \
+                     \"Authorization: {scheme} {{token}}\" }}, if it takes a fixed token so"
+                )
+            }
+            (None, first) => {
+                let scheme = first.map(Challenge::shown_scheme).unwrap_or_default();
+                format!("it wants {scheme} authentication, which main-node cannot answer")
+            }
+        }
     }
 
     /// Where Digest was sent, or is all that the server takes.
@@ -192,6 +218,22 @@ impl AccessDenial {
         words.to_owned()
     }
 }
+
+/// Schemes whose credentials are computed for each request or in a dialogue.
+const COMPUTED_SCHEMES: [&str; 12] = [
+    "NTLM",
+    "Negotiate",
+    "Kerberos",
+    "HMAC",
+    "AWS4-HMAC-SHA256",
+    "AWS",
+    "Signature",
+    "Hawk",
+    "HOBA",
+    "Mutual",
+    "SCRAM-SHA-1",
+    "SCRAM-SHA-256",
+];
 
 const WRONG_PASSWORD: &str = "the user or the password is wrong";
 const NOT_ALLOWED: &str = "the credentials are missing or wrong, or do not allow this; some servers refuse \

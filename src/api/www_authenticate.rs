@@ -21,6 +21,11 @@ impl Challenge {
         self.scheme.eq_ignore_ascii_case(scheme)
     }
 
+    /// The scheme for people: one line, cut where it is long.
+    pub fn shown_scheme(&self) -> String {
+        ellipsis(&self.scheme, limits::CHALLENGE_PARAM_CHARS)
+    }
+
     /// The first value of this name, in lower case.
     pub fn param(&self, name: &str) -> Option<&[u8]> {
         let mut params = self.params.iter();

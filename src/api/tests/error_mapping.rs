@@ -260,6 +260,37 @@ fn a_denied_access_has_its_cause_and_advice() {
             denial(&["Basic realm=\"x\""], None),
             "add auth = { user =",
         ),
+        // An inverter that takes its own kind of session says nothing of HTTP.
+        (
+            401,
+            denial(&[], Some("Basic")),
+            "wrong, or it does not take them as HTTP Basic",
+        ),
+        (
+            401,
+            denial(&["NTLM", "Negotiate"], Some("Basic")),
+            "it wants NTLM authentication, which main-node cannot answer",
+        ),
+        (
+            401,
+            denial(&["hmac realm=\"x\""], None),
+            "it wants hmac authentication, which main-node cannot answer",
+        ),
+        (
+            401,
+            denial(&["Negotiate", "Basic realm=\"x\""], None),
+            "it wants a user and a password: add auth = { user =",
+        ),
+        (
+            401,
+            denial(&["ApiKey"], Some("Basic")),
+            "it wants the scheme ApiKey: add auth = { token = …, header = \"Authorization: ApiKey {token}\" }",
+        ),
+        (
+            401,
+            denial(&["Token realm=\"x\""], Some("token")),
+            "the credentials are wrong or have expired",
+        ),
         (
             401,
             denial(&["Basic"], Some("Bearer")),
