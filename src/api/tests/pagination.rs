@@ -497,6 +497,16 @@ fn a_page_that_fails_fails_the_fetch() {
             "redirect loop",
             0,
         ),
+        (
+            next(response(
+                "302 Found",
+                "Location: ?page=3\r\nSet-Cookie: seen=1\r\n",
+                "",
+            )),
+            Cause::Redirect,
+            "which auth = { cookies = true } keeps",
+            0,
+        ),
         // Each is within the limit of 100,000 bytes, and both are not.
         (
             next(response("200 OK", "", big)),

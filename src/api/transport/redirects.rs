@@ -71,7 +71,7 @@ impl Transport {
                 seen.clear();
             }
             if seen.contains(&target) {
-                return Err(redirect_error(&host, "redirect loop"));
+                return Err(redirect_error(&host, loop_reason(&response)));
             }
             let left = self.sent.lock().redirects_left.checked_sub(1);
             let Some(left) = left.filter(|_| seen.len() <= self.settings.redirects as usize) else {
@@ -212,6 +212,15 @@ fn post_redirect(host: &str, target: &Uri) -> FetchError {
         target.path()
     );
     FetchError::Failed(Failure::new(Cause::Redirect, detail))
+}
+
+/// Cookies that are kept do not come here: the URL is asked again with them.
+fn loop_reason(response: &Response<Body>) -> &'static str {
+    if response.headers().contains_key(header::SET_COOKIE) {
+        "redirect loop; it sets a cookie, which auth = { cookies = true } keeps and sends"
+    } else {
+        "redirect loop"
+    }
 }
 
 fn redirect_error(host: &str, why: &str) -> FetchError {
