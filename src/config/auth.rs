@@ -97,7 +97,12 @@ fn read_single(item: &TableEntry<'_>, directory: &Path) -> Option<AuthConfig> {
     let auth = read_auth_options(&mut table, directory);
     table.finish();
     let auth = auth.ok()?;
-    if auth == AuthConfig::default() {
+    let DeValue::Table(written) = item.value() else {
+        return None;
+    };
+    // An unknown option is a problem already.
+    let has_unknown = written.keys().any(|key| !is_option(key.get_ref()));
+    if auth == AuthConfig::default() && !has_unknown {
         item.problem(format!("`auth` is empty: expected {}", forms()));
         return None;
     }

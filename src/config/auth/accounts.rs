@@ -59,6 +59,11 @@ impl Accounts {
 
     /// The account that `auth = "NAME"` names.
     pub fn find(&self, item: &TableEntry<'_>) -> Option<(Arc<str>, &Account)> {
+        let hint = format!("a credential is written {}", forms());
+        self.find_or_explain(item, &hint)
+    }
+
+    fn find_or_explain(&self, item: &TableEntry<'_>, hint: &str) -> Option<(Arc<str>, &Account)> {
         let name = item.text()?;
         if let Some((name, (account, _))) = self.accounts.get_key_value(name.as_str()) {
             self.used.borrow_mut().insert(name.clone());
@@ -72,7 +77,7 @@ impl Accounts {
         let near = nearest(&name, self.names.iter().map(String::as_str));
         let hint = match near {
             Some(near) => format!("did you mean {near:?}?"),
-            None => format!("a credential is written {}", forms()),
+            None => hint.to_owned(),
         };
         if !is_source_name(&name) || name.contains(' ') {
             item.add_secret(name);
@@ -85,7 +90,11 @@ impl Accounts {
 
     /// The account that `auth` of `[mail]` names, which must be an OAuth client.
     pub fn find_oauth_client(&self, item: &TableEntry<'_>) -> Option<Arc<str>> {
-        let (name, account) = self.find(item)?;
+        if !matches!(item.value(), DeValue::String(_)) {
+            item.problem(OAUTH_CLIENT);
+            return None;
+        }
+        let (name, account) = self.find_or_explain(item, OAUTH_CLIENT)?;
         let credential = &account.auth.credential;
         if matches!(credential, Some(ConfiguredCredential::OAuth2(_))) {
             return Some(name);
@@ -168,6 +177,9 @@ fn read_account(entry: &TableEntry<'_>, directory: &Path) -> Option<Account> {
     let is_complete = quota.is_none() || account.quota.is_some();
     is_complete.then_some(account)
 }
+
+const OAUTH_CLIENT: &str = "[mail] takes the name of a table with `grant`: auth = \"google\" beside \
+                            [auth.google] with grant, token_url and client_id";
 
 fn account_table(name: &str) -> String {
     format!("[auth.{}]", bare_or_quoted(name))

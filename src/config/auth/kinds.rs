@@ -22,6 +22,14 @@ pub struct AuthKind {
 
 static KINDS: [AuthKind; 5] = [
     AuthKind {
+        name: "a login",
+        markers: &["login"],
+        required: &["login"],
+        optional: &["header", "param", "ca_file", "fingerprint"],
+        form: "{ login = { url = …, … } }",
+        read: login::read,
+    },
+    AuthKind {
         name: "OAuth 2.0",
         markers: &[
             "grant",
@@ -71,14 +79,6 @@ static KINDS: [AuthKind; 5] = [
         optional: &["scheme"],
         form: "{ user = …, password = … }",
         read: password::read,
-    },
-    AuthKind {
-        name: "a login",
-        markers: &["login"],
-        required: &["login"],
-        optional: &["header", "param", "ca_file", "fingerprint"],
-        form: "{ login = { url = …, … } }",
-        read: login::read,
     },
 ];
 
@@ -165,7 +165,7 @@ fn no_token_server(option: &str) -> String {
 
 /// An option that only accompanies a credential, where there is none.
 fn report_alone(table: &mut TableReader<'_>, option: &'static str) {
-    let kinds = || KINDS.iter().filter(|kind| kind.takes(option));
+    let kinds = || KINDS.iter().rev().filter(|kind| kind.takes(option));
     let names = list_of(kinds().map(|it| it.name));
     let forms = list_of(kinds().map(|it| it.form));
     if let Some(entry) = table.get(option).filter(|_| TRUST.contains(&option)) {

@@ -12,6 +12,8 @@ use crate::domain::token_placement::{TOKEN_PLACEHOLDER, TokenPlacement};
 /// Shorter words of a header's template are words of a language.
 const LONG_WORD: usize = 8;
 
+const SHAPE: &str = "a text such as \"X-Api-Key: {token}\"";
+
 const HEADER: &str = "expected \"NAME: VALUE\" with {token} in VALUE, such as \
                       \"X-Api-Key: {token}\" or \"Authorization: Token {token}\"";
 
@@ -38,7 +40,7 @@ pub fn read_placement(table: &mut TableReader<'_>) -> Option<TokenPlacement> {
 }
 
 fn read_header(entry: &TableEntry<'_>) -> Option<TokenPlacement> {
-    let written = entry.text_as("a text")?;
+    let written = entry.text_as(SHAPE)?;
     let placement = TokenPlacement::of_header(&written);
     let is_valid = placement.as_ref().and_then(|it| it.header("x"));
     let is_valid = is_valid.is_some_and(|(name, value)| {

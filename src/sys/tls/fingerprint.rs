@@ -25,6 +25,9 @@ impl CertificateFingerprint {
                  certificate: \"sha256:\" and 64 hexadecimal digits",
             );
         }
+        if is_sha_1(text) {
+            return Err(SHA_1);
+        }
         let digits = match text.rsplit_once('=') {
             Some((label, digits)) if is_label(label) => digits,
             Some(_) => return Err(EXPECTED),
@@ -38,16 +41,11 @@ impl CertificateFingerprint {
         let digits = digits.ok_or(EXPECTED)?;
         match digits.len() {
             64 => {}
-            40 => {
-                return Err(
-                    "this is a SHA-1 fingerprint; expected that of SHA-256, with 64 \
-                     hexadecimal digits",
-                );
-            }
+            40 => return Err(SHA_1),
             32 => {
                 return Err(
                     "this is an MD5 fingerprint; expected that of SHA-256, with 64 \
-                     hexadecimal digits",
+                     hexadecimal digits, which `main-node check --online` prints",
                 );
             }
             _ => return Err(EXPECTED),
@@ -61,6 +59,15 @@ impl CertificateFingerprint {
 }
 
 const PREFIX: &str = "sha256:";
+
+const SHA_1: &str = "this is a SHA-1 fingerprint; expected that of SHA-256, with 64 hexadecimal \
+                     digits, which `main-node check --online` prints";
+
+/// Whether a text says so itself: `sha1:…`, `SHA1 Fingerprint=…`.
+fn is_sha_1(text: &str) -> bool {
+    let text = text.trim_start().to_ascii_lowercase();
+    ["sha1", "sha-1"].iter().any(|name| text.starts_with(name))
+}
 
 const EXPECTED: &str = "expected the SHA-256 fingerprint of a certificate: \"sha256:\" and 64 \
                         hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256` prints it";
@@ -128,8 +135,8 @@ mod tests {
             (&EMPTY[..63], "64"),
             ("", "64"),
             ("sha256:", "64"),
-            ("SHA1 Fingerprint=AB", "64"),
-            ("sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709", "64"),
+            ("SHA1 Fingerprint=AB", "SHA-1"),
+            ("sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709", "SHA-1"),
             (&format!("{EMPTY}00"), "64"),
             (&EMPTY.replace('e', "é"), "64"),
         ] {
