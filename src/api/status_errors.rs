@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ureq::http::{HeaderMap, HeaderValue, StatusCode};
+use ureq::http::{HeaderMap, StatusCode, Uri, header};
 
 use super::digest::DigestOffer;
 use super::www_authenticate::{self, Challenge};
@@ -80,6 +80,28 @@ pub fn proxy_failure(code: u16, headers: &HeaderMap, host: &str) -> Option<Failu
 pub const PROXY_LOGIN: &str = "the proxy answers 407: user or password missing or wrong; write \
     them as proxy = \"http://user:password@host:port\"";
 
+/// What a denied request had, in which credentials may be.
+#[derive(Clone, Copy)]
+pub struct SentCredentials<'a> {
+    pub uri: &'a Uri,
+    pub headers: &'a HeaderMap,
+}
+
+/// Whether there are headers other than those of every request.
+pub fn has_credentials(headers: &HeaderMap) -> bool {
+    let usual = [
+        header::ACCEPT,
+        header::ACCEPT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::HOST,
+        header::IF_MODIFIED_SINCE,
+        header::IF_NONE_MATCH,
+        header::USER_AGENT,
+    ];
+    headers.keys().any(|name| !usual.contains(name))
+}
+
 /// Why access was denied: details of a 401 or 403 response and its redirects.
 #[derive(Debug, Clone, Default)]
 pub struct AccessDenial {
@@ -87,6 +109,8 @@ pub struct AccessDenial {
     pub challenges: Vec<Challenge>,
     /// The scheme of the `Authorization` that was sent: `Basic`.
     pub sent_scheme: Option<String>,
+    /// Nothing was sent that may be a credential.
+    pub is_anonymous: bool,
     /// Its head or body mentions a quota.
     pub mentions_quota: bool,
     /// The origins of a redirect at which credentials were dropped.
@@ -98,7 +122,7 @@ impl AccessDenial {
     pub fn read(
         headers: &HeaderMap,
         body: &[u8],
-        sent: Option<&HeaderValue>,
+        sent: SentCredentials<'_>,
         dropped_credentials: Option<(String, String)>,
     ) -> AccessDenial {
         let is_spent = [
@@ -109,10 +133,13 @@ impl AccessDenial {
         .iter()
         .any(|name| headers.get(*name).is_some_and(|value| value == "0"));
         // A user name may be no ASCII.
-        let sent = sent.map(|it| String::from_utf8_lossy(it.as_bytes()));
+        let authorization = sent.headers.get(header::AUTHORIZATION);
+        let authorization = authorization.map(|it| String::from_utf8_lossy(it.as_bytes()));
         AccessDenial {
             challenges: www_authenticate::challenges(headers),
-            sent_scheme: sent.and_then(|it| Some(it.split_whitespace().next()?.to_owned())),
+            sent_scheme: authorization
+                .and_then(|it| Some(it.split_whitespace().next()?.to_owned())),
+            is_anonymous: sent.uri.query().is_none() && !has_credentials(sent.headers),
             mentions_quota: is_spent || mentions_quota(body),
             dropped_credentials,
         }
@@ -164,6 +191,11 @@ impl AccessDenial {
             }
             () if wants("Bearer") => "it wants a token: add auth = { token = … }",
             () if code == 403 => NOT_ALLOWED,
+            () if self.is_anonymous => "this source sends no credentials: add `auth`",
+            () if sends("Bearer") => {
+                "the token is wrong or has expired, or the server wants it in another form than \
+                 `Authorization: Bearer` (`header` and `param` in `auth` say it)"
+            }
             () => "the credentials are missing or wrong",
         };
         words.to_owned()
@@ -209,9 +241,9 @@ impl AccessDenial {
             _ if is_sent && code == 403 => NOT_ALLOWED,
             _ if is_sent => WRONG_PASSWORD,
             _ if sent.is_some() => {
-                "it wants Digest authentication, which auth = { user = …, password = … } answers \
-                 without `scheme` and without an Authorization in `headers`; this source sends \
-                 something else"
+                "it wants Digest authentication, which auth = { user = …, password = … } answers; \
+                 this source sends something else: remove scheme = \"basic\", a token or an \
+                 Authorization in `headers`"
             }
             _ => "it wants a user and a password (Digest): add auth = { user = …, password = … }",
         };

@@ -91,8 +91,9 @@ impl UrlTemplate {
                     .iter()
                     .any(|it| it.0 == header::CONTENT_TYPE)
                 {
-                    let value = HeaderValue::from_str(content_type)
-                        .map_err(|_| "`content_type` holds what no header can".to_owned())?;
+                    let value = HeaderValue::from_str(content_type).map_err(|_| {
+                        "`content_type` has a character that no header can have".to_owned()
+                    })?;
                     request.headers.push((header::CONTENT_TYPE, value));
                 }
                 OutgoingMethod::Post(Some(body.into_bytes().into()))
@@ -150,7 +151,7 @@ pub fn get_request(
         let header = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| format!("{name:?} cannot be the name of a header"))?;
         let value = HeaderValue::from_str(value)
-            .map_err(|_| format!("the value of the header {name} holds what no header can"))?;
+            .map_err(|_| format!("the value of the header {name} has a line break or another character that no header can have"))?;
         checked.retain(|(earlier, _)| *earlier != header);
         checked.push((header, value));
     }
@@ -188,7 +189,9 @@ mod tests {
             (
                 "http://meter.local/",
                 pair("X-Key", "secret\n"),
-                Some("the value of the header X-Key holds what no header can"),
+                Some(
+                    "the value of the header X-Key has a line break or another character that no header can have",
+                ),
             ),
         ] {
             let made = prepare_request(url, &[pair("q", "a b&c")], &[header]);

@@ -101,13 +101,18 @@ impl PasswordAuthenticator {
 
     /// Why there is no answer to a challenge other than Digest; `None` where the response says it.
     fn explain(&self, denied: &DeniedResponse, challenges: &[Challenge]) -> Option<FetchError> {
-        if !challenges.iter().any(|it| it.is("Basic")) {
+        let wanted_digest = self.servers.lock().contains_key(&server_key(&denied.uri));
+        let is_sent = denied.sent.contains_key(header::AUTHORIZATION);
+        let wants_basic = challenges.iter().any(|it| it.is("Basic"));
+        let words = if challenges.is_empty() && !wanted_digest && !is_sent {
+            "it does not ask for Digest authentication, and `scheme` or the OpenAPI file says \
+             Digest, so nothing is sent: write scheme = \"basic\" if you trust the network between"
+        } else if !wants_basic {
             return None;
-        }
-        let words = if self.servers.lock().contains_key(&server_key(&denied.uri)) {
+        } else if wanted_digest {
             "it wants Basic authentication and wanted Digest before, which protects the password: \
              if you changed it yourself, restart main-node"
-        } else if !denied.sent.contains_key(header::AUTHORIZATION) {
+        } else if !is_sent {
             "it wants Basic authentication, and `scheme` or the OpenAPI file says Digest, so the \
              password is not sent: write scheme = \"basic\" if you trust the network between"
         } else {

@@ -217,6 +217,10 @@ fn a_denied_access_has_its_cause_and_advice() {
         dropped_credentials: Some(("http://nas".to_owned(), "https://nas:8443".to_owned())),
         ..denial(&["Basic realm=\"x\""], None)
     };
+    let anonymous = AccessDenial {
+        is_anonymous: true,
+        ..AccessDenial::default()
+    };
     let digest = "Digest realm=\"shelly\", nonce=\"1\", qop=\"auth\"";
     for (code, denial, expected) in [
         (
@@ -302,6 +306,16 @@ fn a_denied_access_has_its_cause_and_advice() {
             "the token is wrong or has expired",
         ),
         (401, denial(&["Bearer"], None), "add auth = { token ="),
+        (
+            401,
+            denial(&[], Some("Bearer")),
+            "or the server wants it in another form than `Authorization: Bearer`",
+        ),
+        (
+            401,
+            anonymous,
+            "this source sends no credentials: add `auth`",
+        ),
         (403, denial(&[], Some("Bearer")), "or do not allow this"),
         (
             403,

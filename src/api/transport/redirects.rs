@@ -2,13 +2,14 @@
 //!
 //! Runs on the source's fetch thread.
 
-use ureq::http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
+use ureq::http::{HeaderValue, Method, Response, Uri, header};
 use ureq::{Agent, Body};
 
 use super::Transport;
 use crate::api::connect_error::{ConnectError, RedirectScope};
 use crate::api::dns::DnsResolver;
 use crate::api::http_response::{FetchError, FetchedResponse};
+use crate::api::status_errors::has_credentials;
 use crate::api::validators::Validators;
 use crate::api::{error_mapping, origin, private_address, redirect};
 use crate::domain::failure::{Cause, Failure};
@@ -190,18 +191,6 @@ impl Transport {
             Ok(RedirectScope::Anywhere)
         }
     }
-}
-
-/// Whether there are headers other than those of every request.
-fn has_credentials(headers: &HeaderMap) -> bool {
-    let usual = [
-        header::ACCEPT_ENCODING,
-        header::HOST,
-        header::IF_MODIFIED_SINCE,
-        header::IF_NONE_MATCH,
-        header::USER_AGENT,
-    ];
-    headers.keys().any(|name| !usual.contains(name))
 }
 
 fn post_redirect(host: &str, target: &Uri) -> FetchError {

@@ -12,7 +12,7 @@ use crate::api::auth::DeniedResponse;
 use crate::api::content_coding::{self, CodingError};
 use crate::api::error_context::ResponsePart;
 use crate::api::http_response::{FetchError, FetchedResponse, is_chunked};
-use crate::api::status_errors::{AccessDenial, classify_status, proxy_failure};
+use crate::api::status_errors::{AccessDenial, SentCredentials, classify_status, proxy_failure};
 use crate::api::validators::Validators;
 use crate::api::{error_mapping, error_message, http_response, origin};
 use crate::domain::time::Moment;
@@ -143,7 +143,10 @@ impl Transport {
         now: Moment,
         dropped: Option<(String, String)>,
     ) -> FetchError {
-        let sent = denied.sent.get(header::AUTHORIZATION);
+        let sent = SentCredentials {
+            uri: &denied.uri,
+            headers: &denied.sent,
+        };
         let denial = AccessDenial::read(&denied.headers, &denied.body_start, sent, dropped);
         let host = origin::display_host(from);
         let retry_after = http_response::retry_after_of(&denied.headers, now);

@@ -228,6 +228,20 @@ fn a_password_is_sent_as_the_server_asks() {
 }
 
 #[test]
+fn a_server_that_never_asks_for_digest_is_told_apart() {
+    let refusal = || sends(response("401 Unauthorized", "", "{\"detail\": \"no key\"}"));
+    for (scheme, expected) in [
+        (Scheme::Digest, "it does not ask for Digest authentication"),
+        (Scheme::Any, "the user or the password is wrong"),
+    ] {
+        let server = FaultServer::start(script(vec![refusal()]));
+        let mut source = source(scheme, &authenticator(scheme), &server);
+        let (_, detail) = failure(source.fetch_once()).expect("denied");
+        assert!(detail.contains(expected), "{detail}");
+    }
+}
+
+#[test]
 fn the_next_nonce_of_a_response_is_used() {
     let next = "Authentication-Info: nextnonce=\"n7\", qop=auth\r\n";
     let server = FaultServer::start(script(vec![challenge(DIGEST), good(next), good("")]));
