@@ -341,15 +341,11 @@ pub const VALIDATOR_BYTES: usize = 1024;
 /// three, and browsers refuse larger ones.
 pub const COOKIES: usize = 20;
 pub const COOKIE_BYTES: usize = 4_096;
-/// The longest lifetime of a session that a server may name: a year.
-pub const MAX_SESSION_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 /// Pause after a login that failed, or whose session was refused at once: a third wrong password may lock
 /// the account.
 pub const LOGIN_PAUSE: Duration = Duration::from_secs(300);
 /// Least time between two logins that succeed.
 pub const LOGIN_INTERVAL: Duration = Duration::from_secs(60);
-/// Earlier tokens of sessions that are still masked: a server may repeat the one that has ended.
-pub const MASKED_SESSION_TOKENS: usize = 8;
 /// Failures in a row after which connections are opened anew.
 pub const RECONNECT_AFTER_FAILURES: u64 = 3;
 /// The longest pause between attempts that back-off alone makes.

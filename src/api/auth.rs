@@ -3,6 +3,7 @@
 //! An [`Authenticator`] is shared by the sources of an `[auth.NAME]`, so by their fetch threads.
 //! Static tokens need none: they are headers of the request.
 
+mod auth_body;
 pub mod cookie_auth;
 mod cookies;
 mod known_tokens;

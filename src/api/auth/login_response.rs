@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use ureq::http::HeaderName;
 
 use super::AuthResponse;
+use super::auth_body::{json, lifetime};
 use super::cookies::RefusedCookie;
 use super::token_placement::accepts_token;
 use crate::api::error_message::{describe, has_message};
@@ -70,7 +71,7 @@ impl ExpectedLogin {
         if !(200..=299).contains(&code) && !may_redirect {
             return Err(refusal(host, response, now));
         }
-        let body: Option<Json> = serde_json::from_slice(&response.body).ok();
+        let body = json(&response.body);
         let token = match &self.token {
             None => {
                 if cookies == 0 {
@@ -84,7 +85,7 @@ impl ExpectedLogin {
             None => None,
             Some(SessionLifetime::Fixed(lifetime)) => Some(*lifetime),
             Some(SessionLifetime::Body(path)) => {
-                body.as_ref().and_then(|body| seconds(find(path, body)?))
+                body.as_ref().and_then(|body| lifetime(find(path, body)?))
             }
         };
         Ok(LoginGrant { token, lifetime })
@@ -187,18 +188,6 @@ fn find<'a>(path: &ValuePath, body: &'a Json) -> Option<&'a Json> {
     path.find(body).ok().flatten().map(|it| it.value)
 }
 
-/// A number of seconds, perhaps as a text. None, or a negative one, says nothing.
-fn seconds(value: &Json) -> Option<Duration> {
-    let seconds = match value {
-        Json::Number(number) => number.as_f64()?,
-        Json::String(text) => text.trim().parse().ok()?,
-        _ => return None,
-    };
-    let longest = limits::MAX_SESSION_LIFETIME;
-    (seconds > 0.0)
-        .then(|| Duration::try_from_secs_f64(seconds).map_or(longest, |it| it.min(longest)))
-}
-
 fn refusal(host: &str, response: &AuthResponse, now: Moment) -> Failure {
     let code = response.status;
     let reason = reason_phrase(code);
@@ -258,7 +247,7 @@ fn no_cookie(host: &str, response: &AuthResponse, refused: Option<RefusedCookie>
 /// What the body says of it, at the top or in an object there: `{"session": {"message": …}, …}`;
 /// of a list its first item says it.
 fn server_words(response: &AuthResponse) -> String {
-    let Ok(body) = serde_json::from_slice::<Json>(&response.body) else {
+    let Some(body) = json(&response.body) else {
         return String::new();
     };
     let body = body.get(0).unwrap_or(&body);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
+use super::auth_body::{describe_other, json, lifetime, text};
 use crate::api::error_message;
 use crate::domain::percent;
 use crate::domain::text::{ellipsis, format_binary_size};
@@ -41,7 +42,7 @@ pub fn parse(status: u16, body: &[u8]) -> Result<TokenResponse, TokenRefusal> {
     let Some(fields) = fields_of(body) else {
         return Err(if is_success {
             TokenRefusal::NotReadable {
-                found: describe_other(body),
+                found: describe_other(body).to_owned(),
             }
         } else {
             TokenRefusal::Status {
@@ -69,13 +70,12 @@ pub fn parse(status: u16, body: &[u8]) -> Result<TokenResponse, TokenRefusal> {
 
 /// The fields of a JSON object, or of a form.
 fn fields_of(body: &[u8]) -> Option<Map<String, Json>> {
-    let text = String::from_utf8_lossy(body);
-    let text = text.trim_start_matches('\u{feff}').trim();
-    match serde_json::from_str(text) {
-        Ok(Json::Object(fields)) => return Some(fields),
-        Ok(_) => return None,
-        Err(_) => {}
+    match json(body) {
+        Some(Json::Object(fields)) => return Some(fields),
+        Some(_) => return None,
+        None => {}
     }
+    let text = text(body);
     let is_form = text.contains('=') && !text.contains(['<', '{', '\n']);
     is_form.then(|| {
         let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
@@ -108,12 +108,13 @@ fn token_of(fields: &Map<String, Json>) -> Option<Result<TokenResponse, TokenRef
         _ => return no_token("that is no text"),
     };
     let token_type = text_of(fields, "token_type");
+    let seconds = |name: &str| fields.get(name).and_then(lifetime);
     let other_type = token_type.filter(|it| !it.eq_ignore_ascii_case("bearer"));
     Some(Ok(TokenResponse {
         access_token: access_token.to_owned(),
         other_type: other_type.map(|it| ellipsis(it, limits::SAMPLE_CHARS)),
         // Netatmo says both.
-        lifetime: lifetime(fields.get("expires_in")).or(lifetime(fields.get("expire_in"))),
+        lifetime: seconds("expires_in").or_else(|| seconds("expire_in")),
         refresh_token: text_of(fields, "refresh_token")
             .filter(|it| it.len() <= limits::TOKEN_BYTES)
             .map(str::to_owned),
@@ -135,18 +136,6 @@ fn text_of<'a>(fields: &'a Map<String, Json>, name: &str) -> Option<&'a str> {
 /// Whether a text can be sent in a header: what a server gives must not add another.
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|it| it.is_ascii_graphic())
-}
-
-/// Seconds, as a number or a text. Zero or less means that the server does not say it.
-fn lifetime(field: Option<&Json>) -> Option<Duration> {
-    let seconds: f64 = match field? {
-        Json::Number(number) => number.as_f64()?,
-        Json::String(text) => text.trim().parse().ok()?,
-        _ => return None,
-    };
-    let most = limits::MAX_TOKEN_LIFETIME.as_secs_f64();
-    // Not a number fails the comparison.
-    (seconds >= 1.0).then(|| Duration::from_secs_f64(seconds.min(most).floor()))
 }
 
 /// The error and the server's words; some servers give an object.
@@ -190,18 +179,6 @@ fn names(tree: &Json) -> String {
     match names.as_slice() {
         [] => "nothing".to_owned(),
         _ => names.join(", "),
-    }
-}
-
-fn describe_other(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let text = text.trim();
-    if text.is_empty() {
-        "an empty response".to_owned()
-    } else if text.starts_with('<') {
-        "a web page".to_owned()
-    } else {
-        "another text".to_owned()
     }
 }
 

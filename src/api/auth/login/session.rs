@@ -10,6 +10,7 @@ use ureq::http::{HeaderMap, Uri, header};
 
 use super::with_next_login;
 use crate::api::auth::cookies::{CookieJar, RefusedCookie};
+use crate::api::auth::known_tokens::KnownTokens;
 use crate::api::auth::token_expiry::TokenExpiry;
 use crate::domain::failure::Failure;
 use crate::domain::redact::Secrets;
@@ -52,9 +53,9 @@ pub struct LoginState {
     accepted: Option<(u64, ThreadId, Mono)>,
     threads: HashMap<ThreadId, ThreadSession>,
     pause: Option<LoginPause>,
-    /// The newest tokens.
-    tokens: Vec<String>,
-    secrets: Arc<Secrets>,
+    tokens: KnownTokens,
+    /// Values of cookies that are never shown.
+    cookies: Arc<Secrets>,
 }
 
 impl LoginState {
@@ -69,13 +70,7 @@ impl LoginState {
         begun: Option<Mono>,
     ) -> LoginSession {
         self.last_id += 1;
-        if let Some(token) = &token {
-            self.tokens.push(token.clone());
-            if self.tokens.len() > limits::MASKED_SESSION_TOKENS {
-                self.tokens.remove(0);
-            }
-        }
-        self.update_secrets();
+        self.tokens.add(token.as_deref());
         LoginSession {
             id: self.last_id,
             token,
@@ -115,7 +110,7 @@ impl LoginState {
     pub fn observe(&mut self, is_accepted: bool, uri: &Uri, headers: &HeaderMap) {
         if headers.contains_key(header::SET_COOKIE) {
             self.jar.store(uri, headers, self.now);
-            self.update_secrets();
+            self.update_cookies();
         }
         if is_accepted {
             let now = self.now;
@@ -153,7 +148,7 @@ impl LoginState {
         let (count, refused) = new.store(uri, headers, now);
         if count > 0 {
             self.jar = new;
-            self.update_secrets();
+            self.update_cookies();
         }
         (count, refused)
     }
@@ -174,13 +169,19 @@ impl LoginState {
         Some(with_next_login(&pause.failure, pause.until.since(now)))
     }
 
-    fn update_secrets(&mut self) {
+    fn update_cookies(&mut self) {
         let cookies = self.jar.secrets().map(str::to_owned);
-        let known = self.tokens.iter().cloned().chain(cookies);
-        self.secrets = Arc::new(Secrets::new(known));
+        self.cookies = Arc::new(Secrets::new(cookies));
     }
 
     pub fn secrets(&self) -> Arc<Secrets> {
-        self.secrets.clone()
+        let (tokens, cookies) = (self.tokens.secrets(), self.cookies.clone());
+        if cookies.is_empty() {
+            tokens
+        } else if tokens.is_empty() {
+            cookies
+        } else {
+            Arc::new(tokens.with(&cookies))
+        }
     }
 }

@@ -100,7 +100,7 @@ fn a_token_is_found_in_the_body_or_a_header_and_a_session_in_cookies() {
             response(200, &[], r#"{"id":"a","session":{"validity":1e300}}"#),
             0,
             Some("a"),
-            Some(31_536_000),
+            Some(315_360_000),
         ),
         (
             in_header(),
