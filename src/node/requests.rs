@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::api::argument_template::{ArgumentTemplate, fill_arguments, fill_body};
+use crate::api::auth::login_response::TokenLocation;
 use crate::api::basic_auth;
 use crate::api::client::CALLS;
 use crate::api::http_exchange::HttpExchange;
@@ -122,7 +123,11 @@ pub fn login_texts(login: &LoginConfig) -> Vec<String> {
     }
     let headers = login.headers.iter();
     texts.extend(headers.flat_map(|it| [it.name.clone(), it.value.reveal().to_owned()]));
-    texts.push(format!("{:?}", login.token));
+    texts.push(match &login.token {
+        None => String::new(),
+        Some(TokenLocation::Body(path)) => path.as_str().to_owned(),
+        Some(TokenLocation::Header(name)) => name.to_string(),
+    });
     texts
 }
 
