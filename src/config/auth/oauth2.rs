@@ -14,7 +14,7 @@ use crate::config::secret::Secret;
 use crate::config::section::text;
 use crate::config::types::{AuthConfig, ConfiguredCredential, OAuth2Config, OAuth2Grant};
 use crate::domain::redact::MASK;
-use crate::domain::secret_detection::is_secret_name;
+use crate::domain::secret_detection::{is_likely_key, is_secret_name};
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use ureq::http::Uri;
 
@@ -204,7 +204,11 @@ fn read_param(entry: &TableEntry<'_>) -> Option<Secret> {
     if is_secret_name(entry.key()) {
         return read_secret(entry);
     }
-    Some(Secret::new(entry.text()?))
+    let text = entry.text()?;
+    if is_likely_key(&text) {
+        entry.add_secret(text.clone());
+    }
+    Some(Secret::new(text))
 }
 
 /// The settings of an `auth` of this kind.
@@ -335,11 +339,16 @@ mod tests {
     fn secrets_are_known_and_masked_and_the_line_of_one_is_kept() {
         let auth = "grant = \"refresh_token\", token_url = \"https://a.example/\", client_id = \"i\", \
                     client_secret = \"hush-secret\", refresh_token = \"hush-token\", \
-                    token_params = { api_key = \"hush-key\", audience = \"all\" }";
+                    token_params = { api_key = \"hush-key\", zone = \"hush-1a2b3c4d5e6f7g8h\", audience = \"all\" }";
         let config = config(auth).expect("it is valid");
         let shown = config.to_toml();
         assert!(!shown.contains("hush"), "{shown}");
-        for secret in ["hush-secret", "hush-token", "hush-key"] {
+        for secret in [
+            "hush-secret",
+            "hush-token",
+            "hush-key",
+            "hush-1a2b3c4d5e6f7g8h",
+        ] {
             assert_eq!(config.secrets.mask(secret), MASK, "{secret}");
         }
         let auth = config.sources[0].auth.as_ref();

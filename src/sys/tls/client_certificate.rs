@@ -38,6 +38,18 @@ impl fmt::Display for ClientCertificateError {
     }
 }
 
+impl std::error::Error for ClientCertificateError {}
+
+impl ClientCertificateError {
+    /// Why no connection was begun, if that is it.
+    pub fn find(error: &rustls::Error) -> Option<&ClientCertificateError> {
+        match error {
+            rustls::Error::Other(other) => other.0.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// The first and the last day of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidDates {

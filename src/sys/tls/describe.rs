@@ -4,6 +4,7 @@
 
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
+use super::client_certificate::ClientCertificateError;
 use super::verifier::{RejectedCertificate, RejectionReason};
 use crate::limits;
 
@@ -70,6 +71,9 @@ pub fn describe_tls_error(error: &rustls::Error, context: TlsContext<'_>) -> Str
     let host = context.host;
     if let Some(rejected) = RejectedCertificate::find(error) {
         return describe_rejection(rejected, context);
+    }
+    if let Some(unusable) = ClientCertificateError::find(error) {
+        return format!("no TLS connection to {host}: {unusable}");
     }
     match error {
         rustls::Error::InvalidCertificate(problem) => describe_untrusted(problem, context),

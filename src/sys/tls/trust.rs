@@ -9,7 +9,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, OtherError, RootCertStore};
 
 use super::client_certificate::ClientCertificateFiles;
 use super::fingerprint::CertificateFingerprint;
@@ -107,7 +107,8 @@ impl Trust {
             None => builder.with_no_client_auth(),
             Some(files) => {
                 let loaded = files.load();
-                let loaded = loaded.map_err(|error| rustls::Error::General(error.to_string()))?;
+                let loaded =
+                    loaded.map_err(|error| rustls::Error::Other(OtherError(Arc::new(error))))?;
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(loaded)))
             }
         }))
@@ -140,6 +141,7 @@ fn read_certificates(file: &Path) -> Result<(RootCertStore, Vec<CertificateFinge
 
 #[cfg(test)]
 mod tests {
+    use super::super::{TlsContext, TrustOptionNames, describe_tls_error};
     use super::*;
     use crate::db::test_support::Directory;
 
@@ -161,5 +163,38 @@ mod tests {
         let configs = [true, false].map(|is_known| trust.client_config(is_known));
         assert!(configs.iter().all(Result::is_ok));
         assert_eq!(Arc::strong_count(roots), 1 + configs.len());
+    }
+
+    #[test]
+    fn a_client_certificate_that_is_gone_is_named_when_connections_are_made_anew() {
+        let scratch = Directory::new();
+        let file = scratch.path("client.pem");
+        let made = rcgen::generate_simple_self_signed(["node.example".to_owned()]);
+        let made = made.expect("a certificate");
+        let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+        std::fs::write(&file, pem).expect("a writable directory");
+        let settings = TrustSettings {
+            client_certificate: Some(ClientCertificateFiles {
+                certificate: file.clone(),
+                key: None,
+            }),
+            ..TrustSettings::default()
+        };
+        let trust = Trust::of(&settings).expect("a certificate");
+        std::fs::remove_file(&file).expect("it is there");
+        let error = trust.client_config(true).expect_err("no certificate");
+        let context = TlsContext {
+            host: "meter.local",
+            has_ca_file: false,
+            has_client_certificate: true,
+            options: Some(&TrustOptionNames::SOURCE),
+        };
+        assert_eq!(
+            describe_tls_error(&error, context),
+            format!(
+                "no TLS connection to meter.local: {} cannot be read: no such file or directory",
+                file.display()
+            )
+        );
     }
 }
