@@ -150,7 +150,7 @@ pub static OPTIONS: [MailOption; 12] = [
         "name of an `[auth.NAME]`",
         "none",
         "\"google\"",
-        "Log in as `user` with an access token of OAuth 2.0 (XOAUTH2 or OAUTHBEARER) instead of a password: the table `[auth.NAME]` has the `grant`. Recipes are [below](#mail-with-oauth-20-gmail-microsoft-365).",
+        "Log in as `user` with an access token of OAuth 2.0 (XOAUTH2 or OAUTHBEARER) instead of a password: the table `[auth.NAME]` has the `grant`. See “Mail with OAuth 2.0”.",
         with_others,
         |mail| text(mail.auth.as_deref()?),
     ),

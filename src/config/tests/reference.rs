@@ -609,7 +609,7 @@ fn manual_page() -> String {
             page.text([
                 bold(option.name),
                 roman(" ("),
-                roman(facts(option).trim_end_matches('.')),
+                roman(facts(option).trim_end_matches('.').replace('`', "")),
                 roman(")"),
             ]);
             page.text([roman(option.help.replace('`', ""))]);
@@ -622,12 +622,13 @@ fn manual_page() -> String {
     page.render()
 }
 
-const DESCRIPTION: [&str; 8] = [
+const DESCRIPTION: [&str; 9] = [
     "main-node reads one TOML file: the one that --config names, else main-node.toml in the current directory, else /etc/main-node/main-node.toml. The file is read once, at start. `main-node check` prints the effective configuration and every problem.",
     "Durations: \"500ms\", \"30s\", \"5m\", \"1h30m\", \"30d\". Sizes: \"512kB\", \"4MB\", or a number of bytes. A relative path begins at the directory of the configuration. A JSON Pointer (RFC 6901) names the fields and list positions on the way to a value: \"/list/0/value\"; a JSONPath (RFC 9535) can choose: \"$.list[-1].value\", \"$.list[?@.name=='door'].value\".",
     "Keys: [source.records] names them. Without it every number and boolean of the response becomes a record, under its path with dots. With each, the key is a template: {id} is the element's field, {/a/b} the value at that JSON Pointer, {#} its position or name.",
     "Lists and forecasts: with each, or with a list at at, one record is the element of now (now), the newest (newest_by), all elements at their own times (element_time), or a number made of all (aggregate). Times in a list of their own are named by times_at: { at = \"/hourly/temperature\", times_at = \"/hourly/time\", now = true, ahead = 3 }.",
     "Derived keys: a formula has keys (in backticks where they have other characters than letters, digits, _ and .), numbers, the operators ^ ! * / % + - < <= > >= == != && || and the functions if(condition, then, otherwise), min, max, mean, clamp(x, least, most), abs, sign, round(x, decimals), floor, ceil, sqrt, exp, ln, log10, sin, cos, tan, atan2, radians, degrees. A window function (increase, rate, integral, min_over_time, max_over_time, avg_over_time) has one key and over = \"24h\" or since = \"day\". docs/configuration.md has examples of everything.",
+    "Authentication: auth in a source has one kind of credentials. User and password (HTTP Basic, or HTTP Digest where the server asks for it): { user = \"me\", password = \"...\" }. Token or API key: { token = \"...\" }, with header = \"X-Api-Key: {token}\" or param = \"api_key\" where it is no Bearer token. OAuth 2.0: grant with token_url and client_id. A login that gives a token or cookies: login. A client certificate: certificate and key. A device with a self-signed certificate needs fingerprint in its source, a server behind a private CA ca_file. docs/configuration.md, in the sources of main-node, has the sections that are named here in quotes, and recipes.",
     "Every text may contain ${NAME}; $$ is a plain $. NAME is looked up in the process environment, in what the installed service has (secrets.env), in .env beside the configuration, in the file that NAME_FILE names, and in the systemd credential of that name in lower case. An empty value counts as not set.",
     "A flag goes before the option's environment variable, that before the file, the file before the default. A variable is looked up like ${NAME}; in it, commas separate the entries of a list.",
     "Variables without an option: TZ is the time zone where timezone is not set, STATE_DIRECTORY the directory of the database where database is not set, RUST_LOG says how much is logged, SSL_CERT_FILE names root certificates to trust instead of the system's.",
