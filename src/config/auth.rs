@@ -192,6 +192,26 @@ pub fn warn_sent_twice(
     }
 }
 
+/// Notes a user and password of the URL that `auth` replaces.
+pub fn warn_unused_user_info(item: &TableEntry<'_>, auth: &Auth, url: &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_replaced = match auth.credential() {
+        Some(ConfiguredCredential::Basic { .. }) => true,
+        Some(credential) => credential.placement().is_some_and(|placement| {
+            let header = placement.header("");
+            header.is_some_and(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+        }),
+        None => false,
+    };
+    if host.contains('@') && is_replaced {
+        item.remark(
+            Severity::Note,
+            "`auth` replaces the user and password in the URL: remove one of them",
+        );
+    }
+}
+
 fn begins_with_bearer(token: &str) -> bool {
     let begin = token.get(..7);
     begin.is_some_and(|begin| begin.eq_ignore_ascii_case("bearer "))

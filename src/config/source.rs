@@ -23,7 +23,7 @@ use self::records::read_selection;
 use self::target::read_target;
 use super::auth::{
     Accounts, SourceCredentials, check_login, check_scheme, read_auth, warn_missing_auth,
-    warn_sent_twice,
+    warn_sent_twice, warn_unused_user_info,
 };
 use super::problem::Severity;
 use super::reader::TableReader;
@@ -216,10 +216,11 @@ fn read_credentials(
     {
         check_login(&entry, login, target);
     }
-    if let (Some(SourceTarget::Url { params, .. }), Some(auth)) = (target, &source.auth)
+    if let (Some(SourceTarget::Url { url, params }), Some(auth)) = (target, &source.auth)
         && let Some(entry) = table.get("auth")
     {
         warn_sent_twice(&entry, auth, &source.headers, params);
+        warn_unused_user_info(&entry, auth, url);
     }
 }
 

@@ -177,7 +177,7 @@ fn describe_other(body: &[u8]) -> &'static str {
             "a challenge: main-node makes no login by challenge and response"
         }
         text if text.contains("<html") || text.starts_with("<!doctype html") => {
-            "a page (HTML) where JSON was expected"
+            "a page (HTML) where JSON was expected: is `url` of the login that of the form instead of the API?"
         }
         text if text.starts_with('<') => "XML where JSON was expected",
         _ => "something else where JSON was expected",

@@ -729,6 +729,14 @@ fn remarks_on_a_valid_configuration() {
              headers = { authorization = \"hush\" }\nauth = { token = \"Bearer hush\" }\n"
                 .to_owned(),
         ),
+        (
+            "a password in the URL and in auth",
+            "[[source]]\nname = \"a\"\nurl = \"http://me:hush@nas.lan/v?x=a@b\"\nauth = { token = \"hush\" }\n\
+             [[source]]\nname = \"b\"\nprefix = \"b.\"\nurl = \"http://me:hush@nas.lan/\"\n\
+             auth = { token = \"hush\", param = \"key\" }\n\
+             [[source]]\nname = \"c\"\nprefix = \"c.\"\nurl = \"http://nas.lan/a@b\"\nauth = { token = \"hush\" }\n"
+                .to_owned(),
+        ),
         ("nothing", format!("{METER}{records}")),
         (
             "a source with more records than all together",
