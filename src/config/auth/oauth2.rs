@@ -300,6 +300,10 @@ mod tests {
                 "expected one of \"client_credentials\", \"refresh_token\", \"password\"",
             ),
             (
+                format!("grant = \"device_code\", {url}"),
+                "here perhaps \"refresh_token\"",
+            ),
+            (
                 format!("{CLIENT}, token_url = \"auth.example/token\""),
                 "token_url: expected an address",
             ),
