@@ -213,8 +213,8 @@ impl AccessDenial {
             (Some(other), _) => {
                 let scheme = other.shown_scheme();
                 format!(
-                    "it wants the scheme {scheme}: add auth = {{ token = …, header = \
-                     \"Authorization: {scheme} {{token}}\" }}, if it takes a fixed token so"
+                    "the credentials are missing or wrong, or it wants them in another place: auth = \
+                     {{ token = …, header = \"Authorization: {scheme} {{token}}\" }}"
                 )
             }
             (None, first) => {

@@ -288,7 +288,7 @@ fn a_denied_access_has_its_cause_and_advice() {
         (
             401,
             denial(&["ApiKey"], Some("Basic")),
-            "it wants the scheme ApiKey: add auth = { token = …, header = \"Authorization: ApiKey {token}\" }",
+            "missing or wrong, or it wants them in another place: auth = { token = …, header = \"Authorization: ApiKey {token}\" }",
         ),
         (
             401,
