@@ -75,6 +75,8 @@ pub const SAMPLE_CHARS: usize = 48;
 pub const POINTER_CHARS: usize = 160;
 /// Escapes of escapes in which secrets are searched: an error page in JSON quotes an address.
 pub const ESCAPE_LEVELS: usize = 4;
+/// End of a text that was cut off in which the begin of a secret is searched, with its escapes.
+pub const CUT_SECRET_BYTES: usize = 1024;
 /// Nodes that one JSONPath may select.
 pub const JSON_PATH_NODES: usize = 2_000;
 /// Elements with times of their own that one key may have: a week of five minutes, or two days
@@ -346,6 +348,9 @@ pub const COOKIE_BYTES: usize = 4_096;
 pub const LOGIN_PAUSE: Duration = Duration::from_secs(300);
 /// Least time between two logins that succeed.
 pub const LOGIN_INTERVAL: Duration = Duration::from_secs(60);
+/// Cookies that are still masked after they were replaced or have ended: the page that ends a
+/// session may repeat it.
+pub const MASKED_COOKIES: usize = 20;
 /// Failures in a row after which connections are opened anew.
 pub const RECONNECT_AFTER_FAILURES: u64 = 3;
 /// The longest pause between attempts that back-off alone makes.

@@ -147,7 +147,11 @@ fn send_request(
         .read_to_end(&mut body);
     let text = String::from_utf8_lossy(&body);
     let text = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let text: String = text.collect();
+    let mut text: String = text.collect();
+    if body.len() as u64 == bytes {
+        // So that the begin of a secret at the end is known as one.
+        text.push('…');
+    }
     Ok((response.status().as_u16(), text.trim().to_owned()))
 }
 

@@ -167,6 +167,15 @@ impl Fetcher {
         values.unwrap_or_default()
     }
 
+    /// A text about a response without the secrets of the configuration and of the authentication.
+    pub fn mask(&self, text: &str) -> String {
+        let masked = self.secrets.mask(text);
+        match self.transport.auth_secrets() {
+            Some(secrets) => secrets.mask(&masked).into_owned(),
+            None => masked.into_owned(),
+        }
+    }
+
     /// Requests and responses of the last fetch, secrets masked; empty unless recorded.
     pub fn exchanges(&self) -> Vec<HttpExchange> {
         let mut exchanges = self.transport.exchanges();

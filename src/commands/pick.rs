@@ -41,7 +41,7 @@ pub fn pick(overrides: &Overrides, path: &str, source: &str) -> u8 {
     };
     match fetch(&mut config, index, &parsed) {
         Ok((text, is_found)) => {
-            let printed = print_out(&config.secrets.mask(&text));
+            let printed = print_out(&text);
             if is_found { printed } else { FAILED }
         }
         Err(message) => {
@@ -86,7 +86,7 @@ fn find_source(config: &Config, name: &str) -> Result<usize, String> {
     }
 }
 
-/// What the path finds in a response, as text, and whether it finds anything.
+/// What the path finds in a response, as text without secrets, and whether it finds anything.
 fn fetch(config: &mut Config, index: usize, path: &ValuePath) -> Result<(String, bool), String> {
     // In XML it depends on what is read whether an element is a list.
     let plan = &mut config.sources[index].plan;
@@ -100,12 +100,17 @@ fn fetch(config: &mut Config, index: usize, path: &ValuePath) -> Result<(String,
         zone: plan.placeholder_zone.clone(),
     });
     let fetcher = sources::fetchers(config, &clock)?.into_iter().nth(index);
-    let tree = match fetcher {
-        Some(mut fetcher) => fetcher.fetch_tree(),
-        None => return Err("it has no fetcher".to_owned()),
-    };
-    let tree = tree.map_err(|failure| format!("{}: {}", failure.cause.name(), failure.detail))?;
-    Ok(describe(path, &filled, &tree, numbers))
+    let mut fetcher = fetcher.ok_or_else(|| "it has no fetcher".to_owned())?;
+    match fetcher.fetch_tree() {
+        Ok(tree) => {
+            let (text, is_found) = describe(path, &filled, &tree, numbers);
+            Ok((fetcher.mask(&text), is_found))
+        }
+        Err(failure) => {
+            let text = format!("{}: {}", failure.cause.name(), failure.detail);
+            Err(fetcher.mask(&text))
+        }
+    }
 }
 
 fn describe(path: &ValuePath, filled: &ValuePath, tree: &Json, numbers: Numbers) -> (String, bool) {

@@ -27,6 +27,8 @@ const SHORTEST_NUMBER: usize = 6;
 const SHORTEST_PART: usize = 8;
 /// Readings are data; only what can hardly be a measured word is masked there.
 const SHORTEST_IN_DATA: usize = 8;
+/// `&#1114111;`
+const LONGEST_ESCAPE: usize = 10;
 /// Marks where a long text was cut.
 const CUT: char = '…';
 
@@ -109,23 +111,25 @@ impl Secrets {
         if least == 0 && text.contains(CUT) {
             masked = Cow::Owned(self.mask_truncated(text));
         }
+        // First, with what is not escaped: a short secret may be a part of an escaped one.
+        if let Some(escaped) = self.mask_escaped(&masked, least) {
+            masked = Cow::Owned(escaped);
+        }
         for secret in &self.spellings {
             if secret.len() >= least && masked.contains(secret.as_str()) {
                 masked = Cow::Owned(replace(&masked, secret));
             }
         }
-        match self.mask_escaped(&masked, least) {
-            Some(escaped) => Cow::Owned(escaped),
-            None => masked,
-        }
+        masked
     }
 
     /// Masks secrets of which any character is escaped, once or several times: `p%40ss`,
     /// `p\\u0040ss`, `p&amp;amp;ss`.
     fn mask_escaped(&self, text: &str, least: usize) -> Option<String> {
-        let mut unescaped = Unescaped::of(text).unescape()?;
+        let mut unescaped = Unescaped::of(text);
+        unescaped.unescape()?;
         let mut spans = Vec::new();
-        for _ in 0..limits::ESCAPE_LEVELS {
+        for _ in 0..=limits::ESCAPE_LEVELS {
             self.find_spans(&unescaped, least, &mut spans);
             match unescaped.unescape() {
                 Some(next) => unescaped = next,
@@ -163,17 +167,41 @@ impl Secrets {
         }
     }
 
+    /// How many bytes at the end of a text that was cut off are what is left of a secret, whatever
+    /// is escaped there.
+    fn truncated_length(&self, whole: &str) -> Option<usize> {
+        let at_end = |bytes: &[u8]| {
+            let spellings = self.spellings.iter();
+            spellings
+                .filter_map(|secret| truncated_at_end(bytes, secret))
+                .max()
+        };
+        let mut longest = None;
+        for text in [whole, without_cut_escape(whole)] {
+            let begin = text.len().saturating_sub(limits::CUT_SECRET_BYTES);
+            let begin = text.ceil_char_boundary(begin);
+            let mut level = Unescaped::of(&text[begin..]);
+            for _ in 0..=limits::ESCAPE_LEVELS {
+                if let Some(length) = at_end(&level.bytes) {
+                    let from = level.places[level.bytes.len() - length];
+                    longest = longest.max(Some(whole.len() - begin - from));
+                }
+                match level.unescape() {
+                    Some(next) => level = next,
+                    None => break,
+                }
+            }
+        }
+        longest
+    }
+
     /// Masks what is left of a secret that was cut off with the rest of a long text.
     fn mask_truncated(&self, text: &str) -> String {
         let mut masked = String::with_capacity(text.len());
         let mut parts = text.split(CUT).peekable();
         while let Some(part) = parts.next() {
             let is_cut = parts.peek().is_some();
-            let begins = self
-                .spellings
-                .iter()
-                .filter_map(|secret| truncated_at_end(part, secret));
-            match begins.max().filter(|_| is_cut) {
+            match self.truncated_length(part).filter(|_| is_cut) {
                 Some(length) => {
                     masked.push_str(&part[..part.len() - length]);
                     masked.push_str(MASK);
@@ -189,14 +217,19 @@ impl Secrets {
 }
 
 /// How many bytes at the end of a text are the begin of a secret, if that is many enough.
-fn truncated_at_end(text: &str, secret: &str) -> Option<usize> {
-    let lengths = secret
-        .char_indices()
-        .map(|(at, _)| at)
-        .filter(|at| *at >= SHORTEST);
+fn truncated_at_end(text: &[u8], secret: &str) -> Option<usize> {
+    let lengths = SHORTEST..secret.len();
     lengths
-        .filter(|length| text.ends_with(&secret[..*length]))
-        .max()
+        .rev()
+        .find(|length| text.ends_with(&secret.as_bytes()[..*length]))
+}
+
+/// A text without the begin of an escape at its end: `p%4`, `p&am`, `p\u00`.
+fn without_cut_escape(text: &str) -> &str {
+    let end = text.len().saturating_sub(LONGEST_ESCAPE);
+    let end = text.ceil_char_boundary(end);
+    let begin = text[end..].find(['%', '&', '\\', '~']);
+    begin.map_or(text, |at| &text[..end + at])
 }
 
 fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
@@ -224,24 +257,75 @@ fn replace(text: &str, secret: &str) -> String {
     masked
 }
 
-/// As it is, in quotes as Rust and JSON write it, as a part of a URL or a form, and in Base64.
+/// As it is, in quotes as Rust and JSON write it, as a part of a URL or a form, in Base64, and with
+/// another character set.
 fn variants(secret: &String) -> Vec<String> {
     let inner = |quoted: String| quoted[1..quoted.len() - 1].to_owned();
     let encoded = percent::encode(secret);
+    // What ends so may be Base64, of which the padding is optional.
+    let unpadded = secret.trim_end_matches('=');
     let mut variants = vec![
         secret.clone(),
         inner(format!("{secret:?}")),
         inner(serde_json::Value::from(secret.as_str()).to_string()),
         encoded.replace("%20", "+"),
         encoded.to_lowercase(),
-        encoded,
     ];
     if secret.len() >= SHORTEST_PART {
-        // Without padding: with it, only the padding is left.
-        variants.push(STANDARD_NO_PAD.encode(secret));
-        variants.push(URL_SAFE_NO_PAD.encode(secret));
+        variants.extend(base64_variants(secret));
+        if encoded != *secret {
+            variants.extend(base64_variants(&encoded));
+        }
+    }
+    variants.push(encoded);
+    if unpadded.len() >= SHORTEST_PART {
+        variants.push(unpadded.to_owned());
+    }
+    if !secret.is_ascii() {
+        variants.extend(misread_variants(secret));
     }
     variants
+}
+
+/// In Base64, alone and at any place of something longer, such as `user:password`: the characters
+/// that depend on the secret alone.
+fn base64_variants(secret: &str) -> Vec<String> {
+    let mut variants = Vec::new();
+    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+        // Without padding: with it, only the padding is left.
+        variants.push(engine.encode(secret));
+        for before in 0..3 {
+            let bytes = [&[0; 3][..before], secret.as_bytes()].concat();
+            let from = (before * 8).div_ceil(6);
+            let to = bytes.len() * 8 / 6;
+            variants.push(engine.encode(&bytes)[from..to].to_owned());
+        }
+    }
+    variants
+}
+
+/// UTF-8 that was taken for Latin-1, Latin-1 that was taken for UTF-8 or is escaped, and letters
+/// that were replaced.
+fn misread_variants(secret: &str) -> Vec<String> {
+    let is_other = |c: char| !c.is_ascii();
+    if secret.chars().filter(char::is_ascii_alphanumeric).count() < SHORTEST {
+        return Vec::new();
+    }
+    let latin1 = |c: char| match u8::try_from(c) {
+        Ok(byte) if !byte.is_ascii_alphanumeric() => format!("%{byte:02X}"),
+        _ => percent::encode(&c.to_string()),
+    };
+    // Control characters are not shown.
+    let shown = |c: char| if c.is_control() { '?' } else { c };
+    let latin1: String = secret.chars().map(latin1).collect();
+    vec![
+        secret.bytes().map(char::from).collect(),
+        secret.bytes().map(char::from).map(shown).collect(),
+        secret.replace(is_other, "\u{fffd}"),
+        secret.replace(is_other, "?"),
+        latin1.to_lowercase(),
+        latin1,
+    ]
 }
 
 /// A URL without user-info, query, fragment and path segments that look like a key.

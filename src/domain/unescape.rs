@@ -1,4 +1,4 @@
-//! Escapes of URLs, JSON, JSON Pointers and HTML, decoded together, with the place of each byte in the text.
+//! Escapes of URLs, JSON, JavaScript, JSON Pointers and HTML, decoded together, with the place of each byte in the text.
 //!
 //! Pure. Only for searching: a server may echo what it was sent in any spelling.
 
@@ -9,16 +9,33 @@ pub struct Unescaped {
     pub places: Vec<usize>,
 }
 
-/// Escapes of HTML that every library writes.
-const ENTITIES: [(&str, u8); 7] = [
-    ("&amp;", b'&'),
-    ("&lt;", b'<'),
-    ("&gt;", b'>'),
-    ("&quot;", b'"'),
-    ("&apos;", b'\''),
-    ("&#39;", b'\''),
-    ("&#x27;", b'\''),
+/// Entities of HTML that libraries write by name; of letters those of passwords.
+const ENTITIES: [(&str, char); 21] = [
+    ("&amp;", '&'),
+    ("&lt;", '<'),
+    ("&gt;", '>'),
+    ("&quot;", '"'),
+    ("&apos;", '\''),
+    ("&plus;", '+'),
+    ("&sol;", '/'),
+    ("&equals;", '='),
+    ("&percnt;", '%'),
+    ("&euro;", '€'),
+    ("&sect;", '§'),
+    ("&auml;", 'ä'),
+    ("&ouml;", 'ö'),
+    ("&uuml;", 'ü'),
+    ("&Auml;", 'Ä'),
+    ("&Ouml;", 'Ö'),
+    ("&Uuml;", 'Ü'),
+    ("&szlig;", 'ß'),
+    ("&eacute;", 'é'),
+    ("&egrave;", 'è'),
+    ("&agrave;", 'à'),
 ];
+
+/// Digits of the longest numeric entity, `&#1114111;`.
+const ENTITY_DIGITS: usize = 7;
 
 impl Unescaped {
     /// The text as it is.
@@ -78,18 +95,38 @@ fn escape_at(rest: &[u8]) -> (Decoded, usize) {
             Some(b'1') => Some((Decoded::Byte(b'/'), 2)),
             _ => None,
         },
-        b'&' => ENTITIES.iter().find_map(|(spelling, byte)| {
-            let is_it = rest.starts_with(spelling.as_bytes());
-            is_it.then_some((Decoded::Byte(*byte), spelling.len()))
-        }),
+        b'&' => numeric_entity(rest).or_else(|| named_entity(rest)),
         _ => None,
     };
     found.unwrap_or((Decoded::Byte(first), 1))
 }
 
+fn named_entity(rest: &[u8]) -> Option<(Decoded, usize)> {
+    let mut entities = ENTITIES.iter();
+    let (spelling, c) = entities.find(|(spelling, _)| rest.starts_with(spelling.as_bytes()))?;
+    Some((Decoded::Character(*c), spelling.len()))
+}
+
+/// `&#43;` or `&#x2B;`.
+fn numeric_entity(rest: &[u8]) -> Option<(Decoded, usize)> {
+    let (radix, from) = match rest.get(1..3)? {
+        [b'#', b'x' | b'X'] => (16, 3),
+        [b'#', _] => (10, 2),
+        _ => return None,
+    };
+    let digits = rest[from..].iter().take(ENTITY_DIGITS + 1);
+    let length = digits.take_while(|it| it.is_ascii_hexdigit()).count();
+    let end = from + length;
+    let text = std::str::from_utf8(&rest[from..end]).ok()?;
+    let c = char::from_u32(u32::from_str_radix(text, radix).ok()?)?;
+    (rest.get(end) == Some(&b';')).then_some((Decoded::Character(c), end + 1))
+}
+
 fn json_escape(rest: &[u8]) -> Option<(Decoded, usize)> {
     match rest.get(1)? {
         byte @ (b'"' | b'\\' | b'/' | b'\'') => Some((Decoded::Byte(*byte), 2)),
+        // Of JavaScript.
+        b'x' => Some((Decoded::Character(char::from_u32(hex(rest, 2, 2)?)?), 4)),
         b'u' => {
             let high = hex(rest, 2, 4)?;
             let pair = (rest.get(6..8) == Some(b"\\u")).then(|| hex(rest, 8, 4));
@@ -123,6 +160,12 @@ mod tests {
             ("a%2Fb%2fc", Some("a/b/c")),
             (r#"\"a\/b\\\u00e9\ud83d\ude00"#, Some("\"a/b\\é😀")),
             ("a&amp;b&#39;&quot;", Some("a&b'\"")),
+            ("&#43;&#x2F;&#X3d;&auml;&#228;&#0228;", Some("+/=äää")),
+            (
+                "&#; &#x; &#43 &#xZZ; &#99999999; %41",
+                Some("&#; &#x; &#43 &#xZZ; &#99999999; A"),
+            ),
+            (r"\x2b\xE4\x2", Some(r"+ä\x2")),
             ("/a~1b~0c~2", Some("/a/b~c~2")),
             // One level.
             ("%252F &amp;amp;", Some("%2F &amp;")),

@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use crate::places::{PLACES, echo, html, percent, secret, spellings};
+use crate::auth_server::AuthServer;
+use crate::places::{CONFIGURED, echo, html, percent, secret, spellings};
 
 /// A server that answers each request by the first segment of its path.
 pub struct EchoServer {
@@ -19,27 +20,34 @@ impl EchoServer {
         let port = listener.local_addr().expect("bound").port();
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let received = bodies.clone();
+        let auth = Arc::new(AuthServer::default());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let received = received.clone();
-                std::thread::spawn(move || respond(stream, port, &received));
+                let (received, auth) = (received.clone(), auth.clone());
+                std::thread::spawn(move || respond(stream, port, &received, &auth));
             }
         });
         EchoServer { port, bodies }
     }
 }
 
-fn respond(stream: TcpStream, port: u16, received: &Mutex<Vec<String>>) -> Option<()> {
+fn respond(
+    stream: TcpStream,
+    port: u16,
+    received: &Mutex<Vec<String>>,
+    auth: &AuthServer,
+) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
-    let mut length = 0;
+    let (mut length, mut head) = (0, String::new());
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
         if line.trim().is_empty() {
             break;
         }
+        head.push_str(&line.to_lowercase());
         if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().ok()?;
         }
@@ -56,6 +64,10 @@ fn respond(stream: TcpStream, port: u16, received: &Mutex<Vec<String>>) -> Optio
         .unwrap_or(target);
     let name = path.split(['/', '?']).nth(1).unwrap_or("connect");
     let mut stream = stream;
+    if name == "auth" {
+        let response = auth.response(path.split('?').next()?, &head);
+        return stream.write_all(response.as_bytes()).ok();
+    }
     stream.write_all(response(name, port).as_bytes()).ok()
 }
 
@@ -114,7 +126,7 @@ fn response(name: &str, port: u16) -> String {
 fn texts() -> String {
     let mut tree = serde_json::Map::new();
     tree.insert("t".to_owned(), 20.5.into());
-    for at in 0..PLACES.len() {
+    for at in CONFIGURED {
         for (nth, spelling) in spellings(&secret(at)).into_iter().enumerate() {
             tree.insert(format!("text{at}_{nth}"), spelling.clone().into());
             tree.insert(spelling, (at as u64).into());

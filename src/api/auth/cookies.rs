@@ -19,9 +19,13 @@ use crate::limits;
 /// Shorter values of cookies with an ordinary name are settings, not identifiers of a session.
 const SHORTEST_ID: usize = 8;
 
-/// The earliest cookie first.
 #[derive(Clone, Default)]
-pub struct CookieJar(Vec<StoredCookie>);
+pub struct CookieJar {
+    /// The earliest first.
+    cookies: Vec<StoredCookie>,
+    /// Values of cookies that were replaced or have ended.
+    former: Vec<String>,
+}
 
 #[derive(Clone)]
 struct StoredCookie {
@@ -35,7 +39,7 @@ struct StoredCookie {
 
 impl std::fmt::Debug for CookieJar {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} cookies", self.0.len())
+        write!(f, "{} cookies", self.cookies.len())
     }
 }
 
@@ -87,12 +91,16 @@ impl CookieJar {
         let is_same = |it: &StoredCookie| {
             (&it.origin, &it.name, &it.path) == (&stored.origin, &stored.name, &stored.path)
         };
-        let earlier = self.0.iter().position(is_same);
+        let earlier = self.cookies.iter().position(is_same);
         let is_alive = stored.is_alive(now);
         match earlier {
-            Some(at) if is_alive => self.0[at] = stored,
+            Some(at) if is_alive => {
+                let replaced = std::mem::replace(&mut self.cookies[at], stored);
+                self.keep_masked([replaced]);
+            }
             Some(at) => {
-                self.0.remove(at);
+                let ended = self.cookies.remove(at);
+                self.keep_masked([ended]);
             }
             None if is_alive => self.add(stored),
             None => {}
@@ -102,26 +110,45 @@ impl CookieJar {
 
     /// Adds a new cookie, in the place of the earliest of its origin where there are too many.
     fn add(&mut self, cookie: StoredCookie) {
-        let of_origin = self.0.iter().filter(|it| it.origin == cookie.origin);
+        let of_origin = self.cookies.iter().filter(|it| it.origin == cookie.origin);
         if of_origin.count() >= limits::COOKIES
-            && let Some(at) = self.0.iter().position(|it| it.origin == cookie.origin)
+            && let Some(at) = self
+                .cookies
+                .iter()
+                .position(|it| it.origin == cookie.origin)
         {
-            self.0.remove(at);
+            let dropped = self.cookies.remove(at);
+            self.keep_masked([dropped]);
         }
-        if self.0.len() >= limits::COOKIES * limits::SOURCES {
-            self.0.remove(0);
+        if self.cookies.len() >= limits::COOKIES * limits::SOURCES {
+            let dropped = self.cookies.remove(0);
+            self.keep_masked([dropped]);
         }
-        self.0.push(cookie);
+        self.cookies.push(cookie);
     }
 
     fn remove_expired(&mut self, now: Mono) {
-        self.0.retain(|it| it.is_alive(now));
+        let ended = self.cookies.extract_if(.., |it| !it.is_alive(now));
+        let ended: Vec<StoredCookie> = ended.collect();
+        self.keep_masked(ended);
+    }
+
+    /// Notes the values of cookies that the jar no longer has.
+    fn keep_masked(&mut self, gone: impl IntoIterator<Item = StoredCookie>) {
+        for cookie in gone.into_iter().filter(StoredCookie::is_secret) {
+            self.former.retain(|it| *it != cookie.value);
+            self.former.push(cookie.value);
+        }
+        let surplus = self.former.len().saturating_sub(limits::MASKED_COOKIES);
+        self.former.drain(..surplus);
     }
 
     /// Forgets the cookies of the origin of `uri`: its session has ended.
     pub fn clear(&mut self, uri: &Uri) {
         let origin = origin::pool_key(uri);
-        self.0.retain(|it| it.origin != origin);
+        let ended = self.cookies.extract_if(.., |it| it.origin == origin);
+        let ended: Vec<StoredCookie> = ended.collect();
+        self.keep_masked(ended);
     }
 
     /// Adds the cookies for `uri` to its headers, behind those of a configured `Cookie` header, of
@@ -135,7 +162,7 @@ impl CookieJar {
             let mut pairs = configured.split(';');
             pairs.any(|pair| pair.split('=').next().unwrap_or_default().trim() == name)
         };
-        let mut sent: Vec<&StoredCookie> = self.0.iter().collect();
+        let mut sent: Vec<&StoredCookie> = self.cookies.iter().collect();
         sent.retain(|it| {
             let is_for = it.origin == origin && path_matches(path, &it.path) && it.is_alive(now);
             is_for && !is_configured(&it.name)
@@ -161,22 +188,26 @@ impl CookieJar {
         }
     }
 
-    /// Values that are never shown: all but those that are words, such as a language.
+    /// Values that are never shown, of present cookies and of those that were replaced a while ago.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let is_secret = |it: &&StoredCookie| {
-            let has_digit = it.value.bytes().any(|byte| byte.is_ascii_digit());
-            is_secret_name(&it.name) || (it.value.len() >= SHORTEST_ID && has_digit)
-        };
-        self.0.iter().filter(is_secret).map(|it| it.value.as_str())
+        let present = self.cookies.iter().filter(|it| it.is_secret());
+        let present = present.map(|it| it.value.as_str());
+        present.chain(self.former.iter().map(String::as_str))
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.0.len()
+        self.cookies.len()
     }
 }
 
 impl StoredCookie {
+    /// All are but those that are words, such as a language.
+    fn is_secret(&self) -> bool {
+        let has_digit = self.value.bytes().any(|byte| byte.is_ascii_digit());
+        is_secret_name(&self.name) || (self.value.len() >= SHORTEST_ID && has_digit)
+    }
+
     fn is_alive(&self, now: Mono) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }

@@ -260,7 +260,13 @@ impl OAuth2 {
         let location = response.headers.get(header::LOCATION);
         let location = location.and_then(|it| it.to_str().ok());
         let token = match parsed {
-            Ok(token) => token,
+            Ok(token) => {
+                // Before anything of the response is shown.
+                let refresh_token = token.refresh_token.as_deref();
+                let tokens = [Some(token.access_token.as_str()), refresh_token];
+                self.known.add(tokens.into_iter().flatten());
+                token
+            }
             Err(refusal) => {
                 let found = refusal::Refusal {
                     settings: &self.settings,

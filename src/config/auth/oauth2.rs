@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::password::{add_login_secrets, add_pair};
 use super::read_secret;
 use super::token::read_placement;
 use crate::api::auth::oauth2::ClientAuth;
@@ -13,6 +14,7 @@ use crate::config::request::url::read_url;
 use crate::config::secret::Secret;
 use crate::config::section::text;
 use crate::config::types::{AuthConfig, ConfiguredCredential, OAuth2Config, OAuth2Grant};
+use crate::domain::percent;
 use crate::domain::redact::MASK;
 use crate::domain::secret_detection::{is_likely_key, is_secret_name};
 use crate::domain::toml_text::{bare_or_quoted, quoted};
@@ -68,6 +70,13 @@ pub fn read(table: &mut TableReader<'_>, _: &Path) -> Option<ConfiguredCredentia
     let user = table.get("user").map(|item| item.text());
     let password = table.get("password").map(|item| read_secret(&item));
     let location = location(table);
+    if let (Some(Some(client_id)), Some(Some(secret))) = (&client_id, &client_secret) {
+        let encoded = (percent::encode(client_id), percent::encode(secret.reveal()));
+        add_pair(table, &encoded.0, &encoded.1);
+    }
+    if let (Some(Some(user)), Some(Some(password))) = (&user, &password) {
+        add_login_secrets(table, user, password.reveal());
+    }
     let grant = grant??;
     check_needs(table, grant)?;
     let grant = match grant {
