@@ -179,7 +179,7 @@ impl Secrets {
         let mut longest = None;
         for text in [whole, without_cut_escape(whole)] {
             let begin = text.len().saturating_sub(limits::CUT_SECRET_BYTES);
-            let begin = text.ceil_char_boundary(begin);
+            let begin = next_char_boundary(text, begin);
             let mut level = Unescaped::of(&text[begin..]);
             for _ in 0..=limits::ESCAPE_LEVELS {
                 if let Some(length) = at_end(&level.bytes) {
@@ -224,10 +224,18 @@ fn truncated_at_end(text: &[u8], secret: &str) -> Option<usize> {
         .find(|length| text.ends_with(&secret.as_bytes()[..*length]))
 }
 
+/// Where a character begins, at `at` or after it.
+fn next_char_boundary(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at
+}
+
 /// A text without the begin of an escape at its end: `p%4`, `p&am`, `p\u00`.
 fn without_cut_escape(text: &str) -> &str {
     let end = text.len().saturating_sub(LONGEST_ESCAPE);
-    let end = text.ceil_char_boundary(end);
+    let end = next_char_boundary(text, end);
     let begin = text[end..].find(['%', '&', '\\', '~']);
     begin.map_or(text, |at| &text[..end + at])
 }

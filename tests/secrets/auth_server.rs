@@ -81,7 +81,7 @@ fn echo(secrets: &[String]) -> String {
 /// The first request gets a token; others an error that repeats everything.
 fn token(kind: &str, count: usize, secrets: &[String]) -> Response {
     if count > 1 {
-        let mode = if count % 2 == 0 {
+        let mode = if count.is_multiple_of(2) {
             "error-json"
         } else {
             "error-html"
@@ -128,7 +128,8 @@ fn refusal(mode: &str, kind: &str, secrets: &[String]) -> Response {
     turned.rotate_left(turn * 5 % secrets.len());
     let all = format!("{}{}", "x".repeat(turn * 7), echo(&turned));
     let json = |value: serde_json::Value| value.to_string();
-    let query = percent(&all[..all.floor_char_boundary(6000)]);
+    let short: String = all.chars().take(6000).collect();
+    let query = percent(&short);
     match form {
         "error-json" => {
             let body =
