@@ -98,11 +98,11 @@ const VERSION: u8 = 0xa0;
 
 impl PublicKey {
     fn rsa_bits(&self) -> Option<usize> {
-        if DerReader(&self.algorithm).expect(OBJECT_IDENTIFIER)? != RSA {
+        if DerReader(&self.algorithm).read(OBJECT_IDENTIFIER)? != RSA {
             return None;
         }
-        let mut numbers = DerReader(DerReader(&self.key).expect(SEQUENCE)?);
-        let modulus = numbers.expect(INTEGER)?;
+        let mut numbers = DerReader(DerReader(&self.key).read(SEQUENCE)?);
+        let modulus = numbers.read(INTEGER)?;
         let start = modulus.iter().position(|byte| *byte != 0)?;
         Some((modulus.len() - start) * 8 - modulus[start].leading_zeros() as usize)
     }
@@ -110,27 +110,27 @@ impl PublicKey {
 
 impl CertificateFields {
     pub fn read(der: &[u8]) -> Option<CertificateFields> {
-        let mut certificate = DerReader(DerReader(der).expect(SEQUENCE)?);
-        let mut fields = DerReader(certificate.expect(SEQUENCE)?);
+        let mut certificate = DerReader(DerReader(der).read(SEQUENCE)?);
+        let mut fields = DerReader(certificate.read(SEQUENCE)?);
         let mut element = fields.next()?;
         let mut version = 0;
         if element.tag == VERSION {
-            version = *DerReader(element.contents).expect(INTEGER)?.last()?;
+            version = *DerReader(element.contents).read(INTEGER)?.last()?;
             element = fields.next()?;
         }
         if element.tag != INTEGER {
             return None;
         }
-        let _signature_algorithm = fields.expect(SEQUENCE)?;
-        let _issuer = fields.expect(SEQUENCE)?;
-        let mut validity = DerReader(fields.expect(SEQUENCE)?);
+        let _signature_algorithm = fields.read(SEQUENCE)?;
+        let _issuer = fields.read(SEQUENCE)?;
+        let mut validity = DerReader(fields.read(SEQUENCE)?);
         let (not_before, not_after) = (date(&validity.next()?)?, date(&validity.next()?)?);
-        let subject = name(fields.expect(SEQUENCE)?);
+        let subject = name(fields.read(SEQUENCE)?);
         let info = fields.next().filter(|it| it.tag == SEQUENCE)?;
         let mut key = DerReader(info.contents);
-        let algorithm = key.expect(SEQUENCE)?;
+        let algorithm = key.read(SEQUENCE)?;
         // The first byte is the number of unused bits, which no key has.
-        let key = key.expect(BIT_STRING)?.strip_prefix(&[0])?;
+        let key = key.read(BIT_STRING)?.strip_prefix(&[0])?;
         Some(CertificateFields {
             is_version_3: version == 2,
             subject,
@@ -181,7 +181,7 @@ impl<'a> DerReader<'a> {
     }
 
     /// The contents of the next element, which must have this tag.
-    fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
+    fn read(&mut self, tag: u8) -> Option<&'a [u8]> {
         let element = self.next()?;
         (element.tag == tag).then_some(element.contents)
     }
@@ -210,9 +210,9 @@ fn name(contents: &[u8]) -> String {
     let mut shown = Vec::new();
     let mut sets = DerReader(contents);
     while let Some(set) = sets.next().filter(|it| it.tag == SET) {
-        let pair = DerReader(set.contents).expect(SEQUENCE).unwrap_or_default();
+        let pair = DerReader(set.contents).read(SEQUENCE).unwrap_or_default();
         let mut pair = DerReader(pair);
-        let (Some(kind), Some(value)) = (pair.expect(OBJECT_IDENTIFIER), pair.next()) else {
+        let (Some(kind), Some(value)) = (pair.read(OBJECT_IDENTIFIER), pair.next()) else {
             continue;
         };
         let label = match kind {
