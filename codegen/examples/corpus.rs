@@ -17,6 +17,7 @@ const BAR_PERCENT: f64 = 99.0;
 
 /// What generated code stands on.
 const RUNTIME: &[&str] = &[
+    "api/basic_auth.rs",
     "api/request.rs",
     "api/request/serialize.rs",
     "domain/percent.rs",
@@ -245,7 +246,7 @@ impl Scratch {
 
     fn check(&self, rows: &[Row]) -> Result<bool, String> {
         let mut main =
-            "#![deny(warnings)]\n#![allow(dead_code)]\nmod domain {\n    pub mod percent;\n}\nmod api {\n    pub mod request;\n"
+            "#![deny(warnings)]\n#![allow(dead_code)]\nmod domain {\n    pub mod percent;\n}\nmod api {\n    pub mod basic_auth;\n    pub mod request;\n"
                 .to_owned();
         let mut calls = String::new();
         for row in rows {
