@@ -5,6 +5,7 @@
 
 mod alert;
 mod auth;
+mod auth_types;
 mod derived;
 mod device;
 mod env_file;
@@ -19,6 +20,7 @@ mod print;
 mod problem;
 pub mod reader;
 mod request;
+mod request_types;
 mod secret;
 mod section;
 pub mod service;
@@ -36,20 +38,23 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use self::auth::Accounts;
+pub use self::auth_types::{
+    Auth, ConfiguredCredential, LoginConfig, LoginMethod, OAuth2Config, OAuth2Grant,
+    PasswordScheme, TokenCredential,
+};
 use self::derived::{check_derived_names, order_derived, read_derived, set_holds};
 use self::environment::Environment;
 use self::key::{check_shared_keys, read_keys};
 pub use self::mail::{MailConfig, MailTls, Mailbox};
 pub use self::problem::{Problem, Remark, Severity};
 use self::reader::{ConfigReader, TableEntry, TableReader};
+pub use self::request_types::{ConfiguredBody, RequestMethod};
 use self::section::read_options;
 use self::source::{SourceInputs, read_sources};
 use self::top_level::{TopLevelDraft, is_top_level, local_options};
 use self::types::KeySpans;
 pub use self::types::{
-    Auth, Config, ConfiguredBody, ConfiguredCredential, LocalSettings, LoginConfig, LoginMethod,
-    Notifications, OAuth2Config, OAuth2Grant, Overrides, PasswordScheme, RequestMethod,
-    SourceConfig, SourceTarget, TokenCredential, WebhookFormat,
+    Config, LocalSettings, Notifications, Overrides, SourceConfig, SourceTarget, WebhookFormat,
 };
 use self::unknown_keys::{KeyNames, warn_unknown_inputs, warn_unknown_keys};
 use crate::domain::toml_text::quoted;

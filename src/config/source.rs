@@ -25,14 +25,14 @@ use super::auth::{
     Accounts, SourceCredentials, check_login, check_scheme, read_auth, warn_missing_auth,
     warn_sent_twice, warn_unused_user_info,
 };
+use super::auth_types::{Auth, AuthConfig, ConfiguredCredential};
 use super::problem::Severity;
 use super::reader::TableReader;
 use super::request::body::read_method;
+use super::request_types::RequestMethod;
 use super::section::{print_options, read_options, set};
 use super::trust::no_tls;
-use super::types::{
-    Auth, AuthConfig, ConfiguredCredential, KeySpans, RequestMethod, SourceConfig, SourceTarget,
-};
+use super::types::{KeySpans, SourceConfig, SourceTarget};
 use crate::api::connection_pool;
 use crate::domain::plan::Selection;
 use crate::limits;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{Reported, login, oauth2, password, token, token_file};
+use crate::config::auth_types::ConfiguredCredential;
 use crate::config::reader::TableReader;
-use crate::config::types::ConfiguredCredential;
 
 /// One kind. A row of [`KINDS`] gives all messages about missing, superfluous and mixed options.
 pub struct AuthKind {

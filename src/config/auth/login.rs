@@ -9,6 +9,7 @@ use ureq::http::HeaderName;
 use super::token::read_placement;
 use crate::api::auth::login_response::{SessionLifetime, TokenLocation};
 use crate::api::{origin, private_address};
+use crate::config::auth_types::{ConfiguredCredential, LoginConfig, LoginMethod};
 use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::request::arguments::{
@@ -19,14 +20,13 @@ use crate::config::request::headers::{headers_as_toml, read_headers};
 use crate::config::request::placeholders::{add_text_secrets, read_template};
 use crate::config::request::url::read_url_template;
 use crate::config::request::value_path::read_value_path;
+use crate::config::request_types::{ConfiguredBody, RequestMethod};
 use crate::config::secret::Secret;
 use crate::config::section::{
     ConfigOption, OptionReader, duration, inline_table, options_as_toml, read_options, text,
     value_path, with_others,
 };
-use crate::config::types::{
-    ConfiguredBody, ConfiguredCredential, LoginConfig, LoginMethod, RequestMethod, SourceTarget,
-};
+use crate::config::types::SourceTarget;
 use crate::domain::json_path::JsonPath;
 use crate::domain::percent;
 use crate::domain::redact::{MASK, without_secrets};

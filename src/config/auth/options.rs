@@ -2,13 +2,13 @@
 //!
 //! Those of a credential are read together, by its kind (`kinds`).
 
-use crate::config::option::read_quota;
-use crate::config::section::{ConfigOption, path, plain, set, text, with_others};
-use crate::config::trust::{self, print_fingerprints, read_fingerprints};
-use crate::config::types::{
+use crate::config::auth_types::{
     Account, AuthConfig, ConfiguredCredential, OAuth2Config, OAuth2Grant, PasswordScheme,
     TokenCredential,
 };
+use crate::config::option::read_quota;
+use crate::config::section::{ConfigOption, path, plain, set, text, with_others};
+use crate::config::trust::{self, print_fingerprints, read_fingerprints};
 use crate::domain::redact::{MASK, without_secrets};
 
 use super::login::print_login;

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::read_secret;
+use crate::config::auth_types::{ConfiguredCredential, PasswordScheme};
 use crate::config::reader::TableReader;
-use crate::config::types::{ConfiguredCredential, PasswordScheme};
 
 /// Shorter user names are names and no keys.
 pub const SHORTEST_KEY: usize = 16;

@@ -1,8 +1,9 @@
 //! What an OpenAPI operation needs for authentication, and whether a source sends it.
 
+use crate::config::auth_types::{AuthConfig, ConfiguredCredential};
 use crate::config::problem::Severity;
 use crate::config::reader::TableEntry;
-use crate::config::types::{AuthConfig, ConfiguredCredential, Header};
+use crate::config::request_types::Header;
 use crate::domain::token_placement::{TOKEN_PLACEHOLDER, TokenPlacement};
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use openapi::operation::{Location, Operation, SecurityKind, SecurityScheme, TokenGrant};

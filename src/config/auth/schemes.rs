@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::requirements::{SourceCredentials, needs};
 use super::{is_table, read_secret, read_single};
+use crate::config::auth_types::{Auth, ConfiguredCredential, TokenCredential};
 use crate::config::reader::TableEntry;
-use crate::config::types::{Auth, ConfiguredCredential, TokenCredential};
 use crate::domain::token_placement::TokenPlacement;
 use crate::sys::tls::TrustSettings;
 use openapi::operation::{Operation, SecurityKind, SecurityScheme, nearest};

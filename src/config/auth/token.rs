@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::read_secret;
+use crate::config::auth_types::{ConfiguredCredential, TokenCredential};
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::section::text;
-use crate::config::types::{ConfiguredCredential, TokenCredential};
 use crate::domain::redact::MASK;
 use crate::domain::token_placement::{TOKEN_PLACEHOLDER, TokenPlacement};
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::token::read_placement;
+use crate::config::auth_types::{ConfiguredCredential, TokenFileCredential};
 use crate::config::problem::Severity;
 use crate::config::reader::TableReader;
-use crate::config::types::{ConfiguredCredential, TokenFileCredential};
 use crate::domain::secret_detection::is_likely_key;
 use crate::sys::text_file;
 

@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::placeholders::{add_text_secrets, read_template, sample_time};
 use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, is_harmless_header};
+use crate::config::request_types::Header;
 use crate::config::secret::Secret;
 use crate::config::section::inline_table;
-use crate::config::types::Header;
 use crate::domain::redact::MASK;
 use crate::domain::toml_text::bare_or_quoted;
 

@@ -13,7 +13,7 @@ use crate::api::argument_template::{ArgumentTemplate, fill_body};
 use crate::config::example_body::body_skeleton;
 use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, TableReader};
-use crate::config::types::{ConfiguredBody, RequestMethod};
+use crate::config::request_types::{ConfiguredBody, RequestMethod};
 use crate::domain::placeholder::Template;
 use crate::domain::redact::MASK;
 use crate::domain::secret_detection::is_secret_name;

@@ -1,7 +1,7 @@
 //! Tests of `[auth.NAME]`: the credentials and the intervals of the sources that share it.
 
+use super::auth_types::Auth;
 use super::support::{load_text, problems};
-use super::types::Auth;
 use super::{Config, ConfiguredCredential};
 
 fn load(text: &str) -> Config {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::config::auth_types::Auth;
 use crate::config::support::{METER, api, load_text};
-use crate::config::types::Auth;
 use crate::config::{Config, ConfiguredCredential, Overrides, load, read};
 
 #[test]

@@ -1,7 +1,7 @@
 //! Tests of `login = { … }`: what is read, printed, warned about and refused.
 
+use super::auth_types::Auth;
 use super::support::{load_text, problems};
-use super::types::Auth;
 use super::{Config, ConfiguredCredential, LoginConfig, LoginMethod};
 use crate::api::auth::login_response::{SessionLifetime, TokenLocation};
 

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use openapi::compact::CompactApi;
 
 use crate::config::environment::Environment;
-use crate::config::types::{ConfiguredBody, RequestMethod};
+use crate::config::request_types::{ConfiguredBody, RequestMethod};
 use crate::config::{Config, Overrides, Problem, read};
 
 static API: CompactApi = CompactApi::plain(
