@@ -31,15 +31,27 @@ pub fn lifetime(seconds: &Json) -> Option<Duration> {
     (seconds >= 1.0).then(|| Duration::from_secs_f64(seconds.min(most).floor()))
 }
 
-/// What a body is that is no JSON.
-pub fn describe_other(body: &[u8]) -> &'static str {
-    let text = text(body);
-    if text.is_empty() {
-        "an empty response"
-    } else if text.starts_with('<') {
-        "a web page"
-    } else {
-        "another text"
+/// A body that is no JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherBody {
+    Empty,
+    Html,
+    Xml,
+    Text,
+}
+
+impl OtherBody {
+    pub fn of(body: &[u8]) -> OtherBody {
+        let text = text(body).to_ascii_lowercase();
+        if text.is_empty() {
+            OtherBody::Empty
+        } else if text.contains("<html") || text.starts_with("<!doctype html") {
+            OtherBody::Html
+        } else if text.starts_with('<') {
+            OtherBody::Xml
+        } else {
+            OtherBody::Text
+        }
     }
 }
 
@@ -49,18 +61,20 @@ mod tests {
 
     #[test]
     fn a_body_is_json_with_blanks_or_a_byte_order_mark_around_it() {
-        for (body, is_json, found) in [
-            (&b"{}"[..], true, ""),
-            (b"\xef\xbb\xbf\r\n {} \n", true, ""),
-            (b"", false, "an empty response"),
-            (b" \r\n", false, "an empty response"),
-            (b"\xef\xbb\xbf", false, "an empty response"),
-            (b"\n<!doctype html>", false, "a web page"),
-            (b"OK", false, "another text"),
-            (b"\xff\x00", false, "another text"),
+        for (body, expected) in [
+            (&b"{}"[..], None),
+            (b"\xef\xbb\xbf\r\n {} \n", None),
+            (b"", Some(OtherBody::Empty)),
+            (b" \r\n", Some(OtherBody::Empty)),
+            (b"\xef\xbb\xbf", Some(OtherBody::Empty)),
+            (b"\n<!doctype html>", Some(OtherBody::Html)),
+            (b"<HTML lang=en>", Some(OtherBody::Html)),
+            (b"<?xml version=\"1.0\"?><a/>", Some(OtherBody::Xml)),
+            (b"OK", Some(OtherBody::Text)),
+            (b"\xff\x00", Some(OtherBody::Text)),
         ] {
-            assert_eq!(json(body).is_some(), is_json, "{body:?}");
-            assert!(is_json || describe_other(body) == found, "{body:?}");
+            let found = json(body).is_none().then(|| OtherBody::of(body));
+            assert_eq!(found, expected, "{body:?}");
         }
     }
 

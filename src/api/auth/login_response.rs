@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use ureq::http::HeaderName;
 
 use super::AuthResponse;
-use super::auth_body::{json, lifetime};
+use super::auth_body::{OtherBody, json, lifetime};
 use super::cookies::RefusedCookie;
 use super::token_placement::accepts_token;
 use crate::api::error_message::{describe, has_message};
@@ -169,18 +169,20 @@ fn token_in_body(
 
 /// A body that is no JSON.
 fn describe_other(body: &[u8]) -> &'static str {
-    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
-    match text.trim_start() {
-        "" => "nothing where JSON was expected",
-        // FRITZ!Box.
-        text if text.contains("<challenge>") => {
-            "a challenge: main-node makes no login by challenge and response"
-        }
-        text if text.contains("<html") || text.starts_with("<!doctype html") => {
+    // FRITZ!Box.
+    if String::from_utf8_lossy(body)
+        .to_ascii_lowercase()
+        .contains("<challenge>")
+    {
+        return "a challenge: main-node makes no login by challenge and response";
+    }
+    match OtherBody::of(body) {
+        OtherBody::Empty => "nothing where JSON was expected",
+        OtherBody::Html => {
             "a page (HTML) where JSON was expected: is `url` of the login that of the form instead of the API?"
         }
-        text if text.starts_with('<') => "XML where JSON was expected",
-        _ => "something else where JSON was expected",
+        OtherBody::Xml => "XML where JSON was expected",
+        OtherBody::Text => "something else where JSON was expected",
     }
 }
 

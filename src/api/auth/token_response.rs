@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
-use super::auth_body::{describe_other, json, lifetime, text};
+use super::auth_body::{OtherBody, json, lifetime, text};
 use crate::api::error_message;
 use crate::domain::percent;
 use crate::domain::text::{ellipsis, format_binary_size};
@@ -179,6 +179,15 @@ fn names(tree: &Json) -> String {
     match names.as_slice() {
         [] => "nothing".to_owned(),
         _ => names.join(", "),
+    }
+}
+
+fn describe_other(body: &[u8]) -> &'static str {
+    match OtherBody::of(body) {
+        OtherBody::Empty => "an empty response",
+        OtherBody::Html => "a web page",
+        OtherBody::Xml => "XML",
+        OtherBody::Text => "another text",
     }
 }
 
