@@ -10,6 +10,8 @@ installed, so no service starts and no root is needed; only what must sit in the
 be had raises `Missing`, whose text goes behind NOT CHECKED.
 """
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -78,6 +80,16 @@ class Missing(Exception):
     """A tool that this machine does not have and could not get."""
 
 
+@contextlib.contextmanager
+def locked():
+    """Held while a tool is looked up, since checks that run at once may fetch the same one."""
+    TOOLS.mkdir(parents=True, exist_ok=True)
+    with open(TOOLS / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@locked()
 def tool(name):
     """The path of a tool."""
     if name in UNPACKED:
@@ -124,6 +136,7 @@ def environment():
     return {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)}
 
 
+@locked()
 def venv(name):
     """The bin directory of a virtual environment that holds PYPI[name]."""
     wanted = "\n".join(PYPI[name])

@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import time
+import typing
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WORK = ROOT / "target" / "e2e"
@@ -34,16 +35,23 @@ class Failed(Exception):
     """An expectation that is not met."""
 
 
-# Name: (time limit in seconds, function).
+class Story(typing.NamedTuple):
+    seconds: int
+    function: typing.Callable[[], None]
+    alone: bool
+
+
+# By name.
 STORIES = {}
 
 
-def story(seconds):
-    """Registers a function as a story, with a time limit."""
+def story(seconds, alone=False):
+    """Registers a function as a story, with a time limit. `alone`: it compiles, or puts so much
+    load on the machine that no other story runs beside it."""
 
     def register(function):
         name = function.__name__.replace("_", "-")
-        STORIES[name] = (seconds, function)
+        STORIES[name] = Story(seconds, function, alone)
         return function
 
     return register

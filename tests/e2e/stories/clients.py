@@ -46,7 +46,7 @@ def last_value(address, expression):
     return found[-1][1] if found else None
 
 
-@story(seconds=150)
+@story(seconds=150, alone=True)
 def prometheus_scrapes():
     directory = work_dir("prometheus")
     with demo_node(directory) as node, prometheus(directory, node) as address:
@@ -87,7 +87,7 @@ def dashboard_has_data(address):
             expect(query(address, f'{metric}{{{label}!=""}}'), f"the dashboard variable {variable['name']} has values", variable)
 
 
-@story(seconds=240)
+@story(seconds=240, alone=True)
 def schemathesis():
     directory = work_dir("schemathesis")
     # An event stream never ends; other stories and tests read it.

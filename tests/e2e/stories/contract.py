@@ -8,7 +8,7 @@ from harness import ROOT, environment, expect, not_checked, run, story, tool, ve
 EXPOSURE_AT_MOST = 1.7
 
 
-@story(seconds=120)
+@story(seconds=120, alone=True)
 def contract():
     validate = venv("openapi") / "openapi-spec-validator"
     for file in ("openapi.yaml", "src/monitor/openapi.json"):

@@ -13,7 +13,7 @@ TESTS = {
 ROUNDS = {"MAIN_NODE_TEST_KILLS": "200", "MAIN_NODE_TEST_POWER_CUTS": "1000"}
 
 
-@story(seconds=600)
+@story(seconds=600, alone=True)
 def kills():
     if not shutil.which("cargo"):
         raise Missing("needs cargo")

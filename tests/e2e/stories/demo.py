@@ -10,7 +10,7 @@ from harness import (
 )
 
 
-@story(seconds=90)
+@story(seconds=90, alone=True)
 def demo():
     directory = work_dir("demo")
     address = f"127.0.0.1:{free_port()}"

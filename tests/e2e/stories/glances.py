@@ -9,7 +9,7 @@ from harness import (
 )
 
 
-@story(seconds=420)
+@story(seconds=420, alone=True)
 def glances():
     directory = work_dir("glances")
     server, api = start_glances(directory)

@@ -14,7 +14,7 @@ from harness import (
 MIXED_SECONDS = 20
 
 
-@story(seconds=240)
+@story(seconds=240, alone=True)
 def gate_abuse():
     attacks = ROOT / "tests" / "e2e" / "http_attacks.py"
     directory, port = work_dir("gate-abuse"), free_port()

@@ -33,7 +33,7 @@ MARKUP = "<script>alert(1)</script>"
 MAX_GZIP_BYTES = 30_000
 
 
-@story(seconds=120)
+@story(seconds=120, alone=True)
 def pages():
     directory = work_dir("pages")
     with demo_node(directory) as demo, faulty_node(directory) as faults:

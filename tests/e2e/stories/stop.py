@@ -19,7 +19,7 @@ def configuration(directory, port, url, every="10s"):
     return file
 
 
-@story(seconds=60)
+@story(seconds=60, alone=True)
 def stop():
     for number in (signal.SIGTERM, signal.SIGINT):
         stops_during_a_fetch(number)

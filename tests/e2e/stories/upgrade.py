@@ -18,7 +18,7 @@ from harness import ROOT, WORK, Missing, Process, expect, free_port, get, main_n
 OLDER, OLDER_VERSION = "7a0cac9de21f34709d813ec8efea722390ba85be", 3
 
 
-@story(seconds=600)
+@story(seconds=600, alone=True)
 def upgrade():
     older = build_older()
     directory = work_dir("upgrade")

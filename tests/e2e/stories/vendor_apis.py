@@ -11,7 +11,7 @@ from harness import (
 TOKEN = "e2e-secret-token"
 
 
-@story(seconds=300)
+@story(seconds=300, alone=True)
 def published():
     directory = work_dir("published")
     netdata, netdata_at = start_netdata(directory)
