@@ -47,6 +47,8 @@ pub const TEXT_BYTES: usize = 256;
 pub const MAPPED_TEXT_CHARS: usize = 24;
 /// Tables of `[key."PATTERN"]`: each is compared with every record that is published.
 pub const KEY_PATTERNS: usize = 64;
+/// Entries of the `keys` of a group or wall: each is compared with every record of a page.
+pub const GROUP_KEYS: usize = 200;
 /// Characters of a label and of a word for a value: a line on a tile.
 pub const LABEL_CHARS: usize = 60;
 /// Bytes of a unit that a response names.

@@ -2,28 +2,34 @@
 
 use std::path::Path;
 
-const FILES: [&str; 3] = [
-    "src/monitor/openapi.json",
-    "src/monitor/web/style.css",
-    "src/monitor/web/live.js",
+/// The parts of the stylesheet, in the order in which they hold.
+const STYLE: [&str; 4] = [
+    "src/monitor/web/style/base.css",
+    "src/monitor/web/style/overview.css",
+    "src/monitor/web/style/chart.css",
+    "src/monitor/web/style/system.css",
 ];
 
-/// Each becomes `<name>.gz`.
+/// Files, each with the name of what is made of it.
+const FILES: [(&str, &[&str]); 3] = [
+    ("openapi.json", &["src/monitor/openapi.json"]),
+    ("style.css", &STYLE),
+    ("live.js", &["src/monitor/web/live.js"]),
+];
+
+/// Each becomes `<name>`, its parts one behind the other, and `<name>.gz`.
 pub fn write(root: &Path, out: &Path) {
-    crate::watch(root, &FILES);
-    for file in FILES {
-        let path = root.join(file);
-        let text = crate::read(&path);
-        let text = if file.ends_with(".json") {
+    for (name, parts) in FILES {
+        crate::watch(root, parts);
+        let text: String = parts.iter().map(|it| crate::read(&root.join(it))).collect();
+        let text = if name.ends_with(".json") {
             compact(&text)
         } else {
             text
         };
-        let name = file.rsplit('/').next().unwrap_or(file);
-        crate::write(
-            &out.join(format!("{name}.gz")),
-            &crate::gzip(text.as_bytes()),
-        );
+        crate::write(&out.join(name), text.as_bytes());
+        let gzipped = crate::gzip(text.as_bytes());
+        crate::write(&out.join(format!("{name}.gz")), &gzipped);
     }
 }
 

@@ -337,6 +337,8 @@ impl<'a> Rehearsal<'a> {
             stale,
             stale_after: Duration::from_secs(60),
             sources: Vec::new(),
+            today: None,
+            is_boolean: false,
         }
     }
 

@@ -13,8 +13,9 @@ use super::section::{
 };
 use super::trust::{self, no_tls, print_fingerprints, read_fingerprints};
 use super::types::{Config, KeySpans, Notifications, SourceConfig, WebhookConfig, WebhookFormat};
-use crate::domain::alert::{AlertRules, DisplayRule, MuteWindow, SourceRule, StaleRule, ValueRule};
+use crate::domain::alert::{AlertRules, DisplayRule, SourceRule, StaleRule, ValueRule};
 use crate::domain::redact::without_secrets;
+use crate::domain::time_window::TimeWindow;
 use crate::domain::toml_text::bare_or_quoted;
 use crate::sys::tls::TrustSettings;
 use openapi::operation::nearest;
@@ -363,10 +364,10 @@ fn read_count(option: &mut OptionReader<'_, '_>) -> Option<u64> {
     option.integer(1..=10_000)
 }
 
-fn read_mute(reader: &ConfigReader<'_>, item: &TableEntry<'_>) -> Vec<MuteWindow> {
+fn read_mute(reader: &ConfigReader<'_>, item: &TableEntry<'_>) -> Vec<TimeWindow> {
     let mut windows = Vec::new();
     for (text, span) in item.texts() {
-        match MuteWindow::parse(&text) {
+        match TimeWindow::parse(&text) {
             Some(window) => windows.push(window),
             None => reader.problem(
                 &span,

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::section::{
-    ConfigOption, duration, inline_table, plain, print_options, read_options, text,
+    ConfigOption, duration, inline_table, list, plain, print_options, read_options, text,
 };
 use super::types::{KeySpans, SourceConfig};
 use crate::domain::key_pattern::KeyPattern;
-use crate::domain::plan::{DisplayUnit, KeyPlan, Merge, RecordSelector, Selection};
+use crate::domain::plan::{
+    Bounds, ChartKind, DisplayUnit, KeyPlan, Merge, RecordSelector, Selection,
+};
 use crate::domain::text::format_number;
 use crate::domain::toml_text::{
     bare_or_quoted, key_table, merge_advice, prefix_advice, quoted, quoted_value,
@@ -19,7 +21,7 @@ use crate::limits;
 
 type KeyOption = ConfigOption<KeyPlan>;
 
-pub static OPTIONS: [KeyOption; 8] = [
+pub static OPTIONS: [KeyOption; 13] = [
     KeyOption::new(
         "merge",
         "\"priority\", \"latest\", \"mean\" or \"median\"",
@@ -108,6 +110,64 @@ pub static OPTIONS: [KeyOption; 8] = [
         |plan, option| plan.hide = option.boolean(),
         |plan| plain(plan.hide?),
     ),
+    KeyOption::new(
+        "chart",
+        "\"line\", \"area\", \"bars\", \"steps\", \"state\" or \"none\"",
+        "none (\"state\" for texts and words, \"bars\" for a counter, else \"line\")",
+        "\"area\"",
+        "How the history of the key is drawn. `\"bars\"`: one for each hour, day or month; `\"steps\"`: for what holds until it changes; `\"state\"`: a strip of segments.",
+        |plan, option| plan.chart = option.choice(&ChartKind::ALL.map(|kind| (kind.name(), kind))),
+        |plan| text(plan.chart?.name()),
+    ),
+    KeyOption::new(
+        "range",
+        "list of two numbers",
+        "none (that of the values)",
+        "[0, 9000]",
+        "What the axis of the chart shows at least, in the unit of the data.",
+        |plan, option| plan.range = option.entry().and_then(|it| read_range(&it)),
+        |plan| {
+            let (low, high) = plan.range?;
+            Some(format!("[{}, {}]", format_number(low), format_number(high)))
+        },
+    ),
+    KeyOption::new(
+        "warn",
+        "text, or list of two",
+        "none",
+        "\">1000\"",
+        "Values that pages mark as worth a look: above (`\">1000\"`) or below (`\"<5\"`) a limit, or both, in the unit of the data. No message is sent: that is `[[alert.value]]`.",
+        |plan, option| {
+            plan.warn = option
+                .entry()
+                .map(|it| read_bounds(&it))
+                .unwrap_or_default();
+        },
+        |plan| print_bounds(plan.warn),
+    ),
+    KeyOption::new(
+        "bad",
+        "text, or list of two",
+        "none",
+        "[\"<10\", \">1400\"]",
+        "Values that pages mark as bad; written as `warn`.",
+        |plan, option| {
+            plan.bad = option
+                .entry()
+                .map(|it| read_bounds(&it))
+                .unwrap_or_default();
+        },
+        |plan| print_bounds(plan.bad),
+    ),
+    KeyOption::new(
+        "counter",
+        "true or false",
+        "none (no counter)",
+        "true",
+        "The value only rises, as that of a meter does: its chart shows how much was added in each hour, day or month.",
+        |plan, option| plan.counter = option.boolean(),
+        |plan| plain(plan.counter?),
+    ),
 ];
 
 /// A table `[key."PATTERN"]`.
@@ -175,7 +235,8 @@ pub fn read_keys(
     (keys, patterns)
 }
 
-fn read_label(entry: &TableEntry<'_>) -> Option<String> {
+/// A line of text that people read.
+pub fn read_label(entry: &TableEntry<'_>) -> Option<String> {
     let label = entry.text()?;
     let is_fit = (1..=limits::LABEL_CHARS).contains(&label.chars().count())
         && !label.chars().any(char::is_control);
@@ -220,6 +281,59 @@ fn read_words(entry: &TableEntry<'_>) -> Vec<(String, String)> {
         }
     }
     words
+}
+
+fn read_range(entry: &TableEntry<'_>) -> Option<(f64, f64)> {
+    const WHAT: &str = "a list of two numbers, the lower one first, such as [0, 9000]";
+    match entry.numbers().as_deref() {
+        Some([low, high]) if low < high => Some((*low, *high)),
+        _ => {
+            entry.expected(WHAT);
+            None
+        }
+    }
+}
+
+fn read_bounds(entry: &TableEntry<'_>) -> Bounds {
+    let mut bounds = Bounds::default();
+    for (text, span) in entry.texts() {
+        let text = text.trim();
+        let limit = |sign: char| {
+            let number: f64 = text.strip_prefix(sign)?.trim().parse().ok()?;
+            number.is_finite().then_some(number)
+        };
+        let (above, below) = (limit('>'), limit('<'));
+        let is_second = (above.is_some() && bounds.above.is_some())
+            || (below.is_some() && bounds.below.is_some());
+        if is_second || (above.is_none() && below.is_none()) {
+            let message = format!(
+                "expected one limit above or below, or both, such as \">1000\" or [\"<10\", \">1400\"], found {}",
+                quoted(text)
+            );
+            entry.reader().problem(&span, message);
+        }
+        bounds.above = bounds.above.or(above);
+        bounds.below = bounds.below.or(below);
+    }
+    if let Bounds {
+        above: Some(above),
+        below: Some(below),
+    } = bounds
+        && above < below
+    {
+        entry.problem("no value is within these limits: swap them");
+    }
+    bounds
+}
+
+fn print_bounds(bounds: Bounds) -> Option<String> {
+    let below = bounds.below.map(|it| format!("<{}", format_number(it)));
+    let above = bounds.above.map(|it| format!(">{}", format_number(it)));
+    let limits: Vec<String> = below.into_iter().chain(above).collect();
+    match limits.as_slice() {
+        [one] => text(one),
+        both => list(both),
+    }
 }
 
 /// A key that several sources write needs `merge`; a series cannot have it.

@@ -16,6 +16,7 @@ mod key;
 mod mail;
 mod option;
 mod other_names;
+mod pages;
 mod print;
 mod problem;
 pub mod reader;
@@ -46,6 +47,7 @@ use self::derived::{check_derived_names, order_derived, read_derived, set_holds}
 use self::environment::Environment;
 use self::key::{check_shared_keys, read_keys};
 pub use self::mail::{MailConfig, MailTls, Mailbox};
+use self::pages::{read_groups, read_walls};
 pub use self::problem::{Problem, Remark, Severity};
 use self::reader::{ConfigReader, TableEntry, TableReader};
 pub use self::request_types::{ConfiguredBody, RequestMethod};
@@ -57,6 +59,7 @@ pub use self::types::{
     Config, LocalSettings, Notifications, Overrides, SourceConfig, SourceTarget, WebhookFormat,
 };
 use self::unknown_keys::{KeyNames, warn_unknown_inputs, warn_unknown_keys};
+use crate::domain::plan::PagesPlan;
 use crate::domain::toml_text::quoted;
 pub use crate::sys::host_name::name as host_name;
 use crate::sys::text_file;
@@ -254,6 +257,8 @@ fn read_root(
     let mail = mail::read_mail(&mut root, reader, directory, &find_client);
     accounts.share_quotas(reader, &mut sources);
     let (keys, patterns) = read_keys(&mut root, directory);
+    let groups = read_groups(&mut root, directory);
+    let walls = read_walls(&mut root, directory);
     let timezone = draft.config.timezone.clone();
     let mut derived = read_derived(&mut root, directory, &timezone);
     let (alert, mut notifications) = alert::read_alert(
@@ -289,6 +294,11 @@ fn read_root(
             .map(|it| (it.pattern, it.plan))
             .collect(),
         derived,
+        pages: PagesPlan {
+            groups,
+            walls,
+            ..draft.config.pages
+        },
         alert,
         notifications,
         ..draft.config

@@ -5,6 +5,7 @@ use super::auth::print_accounts;
 use super::derived::print_derived;
 use super::key::{print_key_patterns, print_keys};
 use super::mail::print_mail;
+use super::pages::print_pages;
 use super::section::print_options;
 use super::source::print_source;
 use super::top_level;
@@ -24,6 +25,7 @@ impl Config {
         print_keys(&mut out, &self.keys);
         print_key_patterns(&mut out, &self.key_patterns);
         print_derived(&mut out, &self.derived);
+        print_pages(&mut out, &self.pages.groups, &self.pages.walls);
         print_alert(&mut out, self);
         if let Some(mail) = &self.notifications.mail {
             print_mail(&mut out, mail);

@@ -12,6 +12,7 @@ use super::reader::ConfigReader;
 use super::secret::Secret;
 use super::section::{ConfigOption, OptionReader, duration, list, path, plain, set, text};
 use super::types::{Config, Overrides};
+use crate::domain::locale::Locale;
 use crate::limits;
 use crate::sys::text_file;
 
@@ -23,7 +24,7 @@ pub struct TopLevelDraft {
 
 type TopLevelOption = ConfigOption<TopLevelDraft, Config>;
 
-pub static OPTIONS: [TopLevelOption; 15] = [
+pub static OPTIONS: [TopLevelOption; 17] = [
     TopLevelOption::new(
         "name",
         "text",
@@ -34,6 +35,26 @@ pub static OPTIONS: [TopLevelOption; 15] = [
         |config| text(&config.name),
     )
     .with_variable("MAIN_NODE_NAME"),
+    TopLevelOption::new(
+        "title",
+        "text",
+        "none (the `name`)",
+        "\"House at the lake\"",
+        "Title of the pages.",
+        |draft, option| draft.config.pages.title = option.one_text().map(|it| it.text.into()),
+        |config| text(config.pages.title.as_deref()?),
+    )
+    .with_variable("MAIN_NODE_TITLE"),
+    TopLevelOption::new(
+        "locale",
+        "language tag",
+        "\"en\"",
+        "\"de\"",
+        "How numbers and dates are written on pages and in mails; their text is English. JSON and CSV stay as they are.",
+        |draft, option| set(&mut draft.config.pages.locale, read_locale(option)),
+        |config| text(config.pages.locale.tag),
+    )
+    .with_variable("MAIN_NODE_LOCALE"),
     TopLevelOption::new(
         "listen",
         "list of addresses with port",
@@ -252,6 +273,17 @@ fn read_password(option: &mut OptionReader<'_, '_>) -> Option<(PathBuf, Option<S
         }
     };
     Some((path, password))
+}
+
+fn read_locale(option: &mut OptionReader<'_, '_>) -> Option<Locale> {
+    let named = option.one_text()?;
+    let locale = Locale::parse(&named.text);
+    if locale.is_none() {
+        let tags: Vec<&str> = Locale::tags().collect();
+        let expected = format!("expected one of {}", tags.join(", "));
+        named.problem(option.reader(), &expected);
+    }
+    locale
 }
 
 fn read_timezone(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {

@@ -22,7 +22,7 @@ use crate::api::pagination::Pagination;
 use crate::domain::alert::AlertRules;
 use crate::domain::derived_key::DerivedKeys;
 use crate::domain::key_pattern::KeyPattern;
-use crate::domain::plan::{KeyPlan, Plan, SourcePlan};
+use crate::domain::plan::{KeyPlan, PagesPlan, Plan, SourcePlan};
 use crate::domain::quota::Quota;
 use crate::domain::redact::Secrets;
 use crate::limits;
@@ -78,6 +78,8 @@ pub struct Config {
     /// The longest pattern first.
     pub key_patterns: Vec<(KeyPattern, KeyPlan)>,
     pub derived: DerivedKeys,
+    /// Title, locale, groups and walls.
+    pub pages: PagesPlan,
     pub alert: AlertRules,
     /// Alert channels.
     pub notifications: Notifications,
@@ -121,6 +123,7 @@ impl Config {
             keys: BTreeMap::new(),
             key_patterns: Vec::new(),
             derived: DerivedKeys::default(),
+            pages: PagesPlan::default(),
             alert: AlertRules::default(),
             notifications: Notifications::default(),
         }
@@ -185,6 +188,8 @@ impl Config {
                 let stale = self.alert.stale.iter().map(|rule| &rule.key);
                 values.chain(stale).cloned().collect()
             },
+            key_alerts: self.alert.key_alerts(),
+            pages: self.pages.clone(),
             is_example: self.file.is_none(),
         }
     }

@@ -6,11 +6,10 @@
 //! a restart repeats nothing and forgets nothing.
 //!
 //! `conditions` says what is wrong now, `state_machine` what follows from the `state` before, `text`
-//! is the wording, `instant` the clocks of alerts, `mute_window` when no alerts are sent.
+//! is the wording, `instant` the clocks of alerts.
 
 mod conditions;
 mod instant;
-mod mute_window;
 mod source_conditions;
 mod state;
 mod state_machine;
@@ -23,13 +22,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::mute_window::MuteWindow;
 pub use self::state::AlertState;
 pub use self::state_machine::step;
 use super::alert_event::AlertEvent;
 use super::health::Salvaged;
+use super::plan::{Bounds, KeyAlert};
 use super::snapshot::Snapshot;
 use super::time::Mono;
+use super::time_window::TimeWindow;
 use jiff::tz::TimeZone;
 
 /// The owner's thresholds.
@@ -56,7 +56,7 @@ pub struct AlertRules {
     pub stale: Vec<StaleRule>,
     pub displays: Vec<DisplayRule>,
     /// When no alerts and no reminders are sent.
-    pub mute: Vec<MuteWindow>,
+    pub mute: Vec<TimeWindow>,
     /// The time zone of `mute`.
     pub timezone: TimeZone,
 }
@@ -88,6 +88,24 @@ impl AlertRules {
         let own = self.sources.get(source).and_then(|own| own.no_success_for);
         own.or(self.no_success_for)
             .unwrap_or_else(|| MIN_NO_SUCCESS_LIMIT.max(interval.saturating_mul(3)))
+    }
+
+    /// The alerts of single keys.
+    pub fn key_alerts(&self) -> Vec<KeyAlert> {
+        let values = self.values.iter().map(|rule| KeyAlert {
+            name: rule.name().into(),
+            key: rule.key.clone(),
+            bounds: Bounds {
+                above: rule.above,
+                below: rule.below,
+            },
+        });
+        let stale = self.stale.iter().map(|rule| KeyAlert {
+            name: rule.name().into(),
+            key: rule.key.clone(),
+            bounds: Bounds::default(),
+        });
+        values.chain(stale).collect()
     }
 
     /// The failures in a row at which a source raises an alert.
@@ -130,6 +148,13 @@ impl ValueRule {
 pub struct StaleRule {
     pub key: Arc<str>,
     pub hold: Duration,
+}
+
+impl StaleRule {
+    /// What the alert is called: `stale:temperature`.
+    pub fn name(&self) -> String {
+        format!("stale:{}", self.key)
+    }
 }
 
 /// A display that sends no requests any more.

@@ -3,6 +3,7 @@
 
 mod element_options;
 mod key;
+mod pages;
 mod record_selector;
 mod response_format;
 
@@ -14,7 +15,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 pub use self::element_options::{AggregateFunction, Combination, ElementTime};
-pub use self::key::{DisplayUnit, KeyPlan, Merge};
+pub use self::key::{Bounds, ChartKind, DisplayUnit, KeyPlan, Merge};
+pub use self::pages::{GroupPlan, KeySelector, MatrixPlan, PagesPlan, WallPlan};
 pub use self::record_selector::{Decimal, RecordSelector, Selection};
 pub use self::response_format::ResponseFormat;
 use super::derived_key::DerivedKeys;
@@ -35,10 +37,23 @@ pub struct Plan {
     pub derived: DerivedKeys,
     /// Keys that alerts name.
     pub alert_keys: BTreeSet<Arc<str>>,
+    /// Alerts of single keys.
+    pub key_alerts: Vec<KeyAlert>,
+    pub pages: PagesPlan,
     /// Most records of all sources together.
     pub max_records: usize,
     /// Whether anybody configured this, or it is the built-in example.
     pub is_example: bool,
+}
+
+/// An alert about the value of one key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyAlert {
+    /// What the alert is called: `value:temperature>30`.
+    pub name: Arc<str>,
+    pub key: Arc<str>,
+    /// Empty for one that watches the age alone.
+    pub bounds: Bounds,
 }
 
 #[derive(Debug, Clone)]
@@ -132,6 +147,8 @@ impl Default for Plan {
             derived: DerivedKeys::default(),
             key_patterns: Vec::new(),
             alert_keys: BTreeSet::new(),
+            key_alerts: Vec::new(),
+            pages: PagesPlan::default(),
             max_records: limits::RECORDS_TOTAL,
             is_example: false,
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::day_range::DayRange;
 use super::health::{SourceHealth, SourceState};
 use super::open_alert::OpenAlert;
 use super::reading::{Issue, Reason, Value, round_computed};
@@ -56,6 +57,10 @@ pub struct Record {
     pub stale_after: Duration,
     /// Names of the sources that the value came from.
     pub sources: Vec<Arc<str>>,
+    /// What was observed since local midnight; none for texts.
+    pub today: Option<DayRange>,
+    /// Whether its source gives it as a boolean.
+    pub is_boolean: bool,
 }
 
 /// One derived key as it is doing.

@@ -213,13 +213,16 @@ impl<'a> TableEntry<'a> {
         duration
     }
 
-    pub fn number(&self) -> Option<f64> {
-        let number = match self.value.get_ref() {
-            DeValue::Integer(integer) => integer.as_str().parse::<f64>().ok(),
-            DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
+    /// The items of a list of numbers; `None` for anything else.
+    pub fn numbers(&self) -> Option<Vec<f64>> {
+        match self.value.get_ref() {
+            DeValue::Array(items) => items.iter().map(|item| number(item.get_ref())).collect(),
             _ => None,
-        };
-        let number = number.filter(|number| number.is_finite());
+        }
+    }
+
+    pub fn number(&self) -> Option<f64> {
+        let number = number(self.value.get_ref());
         if number.is_none() {
             self.expected("a number");
         }
@@ -380,4 +383,14 @@ impl<'a> TableEntry<'a> {
             }
         }
     }
+}
+
+/// A finite number.
+fn number(value: &DeValue<'_>) -> Option<f64> {
+    let number = match value {
+        DeValue::Integer(integer) => integer.as_str().parse::<f64>().ok(),
+        DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
+        _ => None,
+    };
+    number.filter(|number| number.is_finite())
 }

@@ -260,6 +260,20 @@ fn every_problem_has_a_location_and_a_fix() {
             ),
         ),
         (
+            "charts and limits of keys",
+            &format!(
+                "{METER}[key.a]\nchart = \"pie\"\nrange = [9, 0]\nwarn = [\">9\", \">8\"]\nbad = [\"<5\", \">1\"]\ncounter = 1\n"
+            ),
+        ),
+        (
+            "groups and walls",
+            &format!(
+                "{METER}[[group]]\nname = \"a\"\nrows = {{ a = \"A\" }}\n[[group]]\nkeys = [\"\"]\n[[group]]\nname = \"a\"\nmatrix = \"{{row}}{{column}}\"\n\
+                 [[wall]]\ndim = \"22\"\n[[wall]]\nkeys = [\"a\"]\nfold = true\n"
+            ),
+        ),
+        ("an unknown locale", &format!("locale = \"tlh\"\n{METER}")),
+        (
             "patterns of keys",
             &format!(
                 "{METER}[key.\"a.*\"]\nmerge = \"mean\"\nstale_after = \"1m\"\n[key.\"*.b\"]\nunit = \"V\"\n"

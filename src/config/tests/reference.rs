@@ -10,7 +10,7 @@ use roff::{Roff, bold, italic, roman};
 
 use super::section::{ConfigOption, OptionDoc};
 use super::support::{load_example, problems_of_example};
-use super::{alert, auth, derived, host_name, key, mail, source, top_level};
+use super::{alert, auth, derived, host_name, key, mail, pages, source, top_level};
 use crate::domain::alert::AlertRules;
 use crate::domain::derived::WindowFunction;
 use crate::domain::formula::SIGNATURES;
@@ -42,7 +42,9 @@ fn sections() -> Vec<DocumentedSection> {
         section(
             "Top level",
             "The node itself: network, pages, database. These options stand above the first table.",
-            &["source", "auth", "key", "derived", "alert", "mail"],
+            &[
+                "source", "auth", "key", "derived", "group", "wall", "alert", "mail",
+            ],
             docs(&top_level::OPTIONS),
         ),
         section(
@@ -80,6 +82,18 @@ fn sections() -> Vec<DocumentedSection> {
             "A key that is computed from others; see \"Derived keys\". NAME is the key: one with a dot needs quotes, `[derived.\"house.power\"]`. At most 200.",
             &[],
             docs(&derived::OPTIONS),
+        ),
+        section(
+            "[[group]]",
+            "Keys under a heading on the overview, in the order of the file. Without any, each source is a group.",
+            &[],
+            docs(&pages::GROUP_OPTIONS),
+        ),
+        section(
+            "[[wall]]",
+            "A page of large figures for a tablet on the wall: `/wall`.",
+            &[],
+            docs(&pages::WALL_OPTIONS),
         ),
         section(
             "[alert]",
@@ -168,6 +182,14 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[alert]", "webhook_format" | "webhook_ca_file" | "webhook_fingerprint") => {
             vec![("webhook", "\"https://a.example/x\"")]
         }
+        ("[[group]]", "rows" | "columns") => {
+            vec![("name", "\"g\""), ("matrix", "\"a.{row}.{column}\"")]
+        }
+        ("[[group]]", "keys") => {
+            vec![("name", "\"g\""), ("matrix", "\"a.{row}.{column}\"")]
+        }
+        ("[[group]]", _) => vec![("name", "\"g\""), ("keys", "[\"t\"]")],
+        ("[[wall]]", _) => vec![("keys", "[\"t\"]")],
         ("[[alert.value]]", _) => vec![("key", "\"t\""), ("above", "40")],
         ("[[alert.stale]]", _) => vec![("key", "\"t\"")],
         ("[[alert.display]]", _) => vec![("name", "\"d\""), ("silent_for", "\"2h\"")],

@@ -190,7 +190,7 @@ impl RuleEvaluator<'_> {
     }
 
     fn stale(&self, rule: &StaleRule) -> Condition {
-        let name = format!("stale:{}", rule.key);
+        let name = rule.name();
         let state = match self.facts.snapshot.record(&rule.key) {
             Some(record) if !record.stale => good_since(receipt(record)),
             // Restored, and the clock not yet set: its age is unknown.

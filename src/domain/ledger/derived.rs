@@ -127,6 +127,8 @@ impl Ledger {
                 stale: current.stale,
                 stale_after: current.stale_after,
                 sources: current.sources.clone(),
+                today: None,
+                is_boolean: false,
             });
         }
         let state = |(key, value): (&DerivedKey, &DerivedValue)| DerivedSnapshot {

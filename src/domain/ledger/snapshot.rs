@@ -75,6 +75,8 @@ impl Ledger {
             unit: current.unit,
             sources: current.merged.contributors.iter().map(name).collect(),
             value: current.merged.value,
+            today: None,
+            is_boolean: false,
         })
     }
 

@@ -17,6 +17,71 @@ pub struct KeyPlan {
     pub words: Vec<(String, String)>,
     /// Whether it is left out where all keys are listed.
     pub hide: Option<bool>,
+    pub chart: Option<ChartKind>,
+    /// The axis of its chart shows at least this range, in the stored unit.
+    pub range: Option<(f64, f64)>,
+    /// Values that pages mark as worth a look, in the stored unit.
+    pub warn: Bounds,
+    /// Values that pages mark as bad.
+    pub bad: Bounds,
+    /// Whether it only rises, as a meter does.
+    pub counter: Option<bool>,
+}
+
+/// How the history of a key is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChartKind {
+    Line,
+    /// A line above a filled area.
+    Area,
+    /// A bar for each hour, day or month.
+    Bars,
+    /// A line with steps, for what holds until it changes.
+    Steps,
+    /// A strip of segments, for words.
+    State,
+    /// No chart.
+    None,
+}
+
+impl ChartKind {
+    pub const ALL: [ChartKind; 6] = [
+        ChartKind::Line,
+        ChartKind::Area,
+        ChartKind::Bars,
+        ChartKind::Steps,
+        ChartKind::State,
+        ChartKind::None,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            ChartKind::Line => "line",
+            ChartKind::Area => "area",
+            ChartKind::Bars => "bars",
+            ChartKind::Steps => "steps",
+            ChartKind::State => "state",
+            ChartKind::None => "none",
+        }
+    }
+}
+
+/// Limits of a value; outside are those beyond one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Bounds {
+    pub above: Option<f64>,
+    pub below: Option<f64>,
+}
+
+impl Bounds {
+    pub fn is_outside(&self, value: f64) -> bool {
+        self.above.is_some_and(|bound| value > bound)
+            || self.below.is_some_and(|bound| value < bound)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.above.is_none() && self.below.is_none()
+    }
 }
 
 /// The unit in which people see a value, whose data stay as they are.

@@ -147,6 +147,8 @@ impl Fixture {
             stale,
             stale_after: Duration::from_secs(60),
             sources: vec!["source0".into()],
+            today: None,
+            is_boolean: false,
         });
     }
 
@@ -443,7 +445,7 @@ fn wall_clock_jumps_trigger_mute_and_repeat_nothing() {
     ] {
         let mut fixture = Fixture::of(1, 10);
         // 22:00 to 23:00 of the Saturday that the jumps of three hours lead into.
-        fixture.rules.mute = vec![MuteWindow::parse("Sat 22:00-23:30").expect("a window")];
+        fixture.rules.mute = vec![TimeWindow::parse("Sat 22:00-23:30").expect("a window")];
         fixture.run(600, 10, |it| it.works(0));
         fixture.now.wall = Wall(fixture.now.wall.0 + jump * 1000);
         assert_eq!(fixture.run(600, 10, |it| it.works(0)), NOTHING, "{jump}");
@@ -483,7 +485,7 @@ fn the_start_of_an_incident_is_corrected_once_the_clock_is_trusted() {
 fn a_mute_window_delays_alerts_that_outlast_it_and_drops_the_others() {
     let mut fixture = Fixture::of(1, 60);
     // It is 20:00; the window is from 20:05 to 21:00.
-    fixture.rules.mute = vec![MuteWindow::parse("Sat 20:05-21:00").expect("a window")];
+    fixture.rules.mute = vec![TimeWindow::parse("Sat 20:05-21:00").expect("a window")];
     fixture.run(5 * 60, 60, |it| it.works(0));
     assert_eq!(
         fixture.run(20 * 60, 60, |it| it.fails(0, Cause::Connect)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alert;
-use super::alert::{AlertFacts, AlertRules, AlertState, MuteWindow, NodeFacts};
+use super::alert::{AlertFacts, AlertRules, AlertState, NodeFacts};
 use super::failure::{Cause, Failure};
 use super::freshness::Stamp;
 use super::ledger::{Absence, Ledger, RestoredRecord};
@@ -14,6 +14,7 @@ use super::plan::{Plan, test_plan};
 use super::reading::{FetchOutcome, Observation, Reading, Value};
 use super::schedule::next_wait;
 use super::time::{ClockTrust, Moment, Mono, Wall, millis};
+use super::time_window::TimeWindow;
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -123,7 +124,7 @@ fn simulate_month(clock: fn(u64) -> Moment) -> MonthLog {
     }
     let plan = Arc::new(plan);
     let rules = AlertRules {
-        mute: vec![MuteWindow::parse("daily 08:00-12:00").expect("a window")],
+        mute: vec![TimeWindow::parse("daily 08:00-12:00").expect("a window")],
         ..AlertRules::default()
     };
     let node = NodeFacts::default();

@@ -155,7 +155,10 @@ impl App {
     /// A problem as a page for browsers, as `application/problem+json` otherwise.
     pub(super) fn error_page(&self, request: &Request, problem: &ProblemDetails) -> Response {
         let mut response = if prefers_html(request) {
-            let mut page = html_response(problem.status, web::layout::error_page(problem));
+            let mut page = html_response(
+                problem.status,
+                web::layout::error_page(&web::Links::default(), problem),
+            );
             page.headers.retain(|(name, _)| *name != "Cache-Control");
             page.headers.push(("Cache-Control", "no-store".into()));
             page.headers.extend(problem.headers.iter().cloned());

@@ -172,6 +172,7 @@ impl App {
             budget,
             sparklines: &self.sparklines,
             settings: &self.context.settings,
+            links: &web::Links::default(),
             now,
         };
         let page = make(&view)?;

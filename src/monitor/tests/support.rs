@@ -357,6 +357,8 @@ pub fn healthy() -> NodeFixture {
         stale: false,
         stale_after: Duration::from_secs(2_700),
         sources: vec![source.into()],
+        today: None,
+        is_boolean: false,
     };
     fixture.snapshot.records = vec![
         record("temperature", Value::Number(21.4), Some("°C"), "weather"),
@@ -453,6 +455,8 @@ fn plan() -> Plan {
             .into_iter()
             .collect(),
         alert_keys: Default::default(),
+        key_alerts: Vec::new(),
+        pages: Default::default(),
         is_example: false,
     }
 }

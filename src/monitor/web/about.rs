@@ -17,7 +17,7 @@ pub fn page(view: &PageContext) -> Page {
             Part::live("node", node(view)),
             Part::live("storage", storage(view)),
             Part::live("machine", machine()),
-            Part::still("links", links()),
+            Part::still("links", links(view)),
         ],
         has_own_heading: false,
     }
@@ -101,14 +101,14 @@ fn machine() -> Markup {
     }
 }
 
-fn links() -> Markup {
+fn links(view: &PageContext) -> Markup {
     html! {
         h2 { "Endpoints" }
         ul {
-            li { a href="/snapshot" { "/snapshot" } ": the latest values, for displays" }
-            li { a href="/status" { "/status" } ": health of sources, storage, clock and alerts" }
-            li { a href="/metrics" { "/metrics" } ": for Prometheus" }
-            li { a href="/openapi.json" { "/openapi.json" } ": the OpenAPI description" }
+            li { a href=(view.url("/snapshot")) { "/snapshot" } ": the latest values, for displays" }
+            li { a href=(view.url("/status")) { "/status" } ": health of sources, storage, clock and alerts" }
+            li { a href=(view.url("/metrics")) { "/metrics" } ": for Prometheus" }
+            li { a href=(view.url("/openapi.json")) { "/openapi.json" } ": the OpenAPI description" }
         }
     }
 }

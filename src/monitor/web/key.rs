@@ -8,7 +8,6 @@ use self::history::SPANS;
 use super::PageContext;
 use super::layout::{self, Page, Part, key_name};
 use super::overview::{record_age, record_value};
-use crate::domain::percent;
 use crate::domain::plan::{Merge, RecordSelector, Selection, SourcePlan};
 use crate::domain::snapshot::{DerivedSnapshot, Record};
 use crate::domain::text::human_duration;
@@ -104,7 +103,7 @@ fn origin(
         dl {
             @for name in names {
                 dt { "Source" }
-                dd { a href=(format!("/web/source/{}", percent::encode(name))) { (name) } }
+                dd { a href=(view.links.source(name)) { (name) } }
             }
             @for (name, pick) in origins {
                 dt { "Read at" }
@@ -147,12 +146,12 @@ fn derivation(view: &PageContext, derived: &DerivedSnapshot, record: Option<&Rec
             dt { "Computed" } dd { code { (derived.definition) } }
             @for input in plan.iter().flat_map(|it| it.inputs()) {
                 dt { "From" }
-                dd { a href=(format!("/web/key/{}", percent::encode(input))) { (key_name(input)) } }
+                dd { a href=(view.links.key(input)) { (key_name(input)) } }
             }
             @if let Some(record) = record {
                 @for name in &record.sources {
                     dt { "Source" }
-                    dd { a href=(format!("/web/source/{}", percent::encode(name))) { (name) } }
+                    dd { a href=(view.links.source(name)) { (name) } }
                 }
                 dt { "Time" } dd { "that of the newest input" }
                 dt { "Stale after" } dd { (human_duration(record.stale_after)) }

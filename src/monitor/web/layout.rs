@@ -3,7 +3,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::PageContext;
+use super::{Links, PageContext};
 use crate::domain::snapshot::DataStatus;
 use crate::domain::time::{Moment, Wall};
 use crate::monitor::format::{format_age, format_local};
@@ -70,7 +70,7 @@ impl Page {
 pub fn status_section(view: &PageContext, page_title: &str) -> Part {
     let state = view.state;
     let is_overview = page_title == OVERVIEW;
-    let icon = format!("/favicon.svg?state={}", state.verdict.name());
+    let icon = favicon_url(view);
     Part {
         name: "state",
         is_live: true,
@@ -111,7 +111,12 @@ fn title_of(view: &PageContext, page_title: &str) -> String {
         other => other,
     };
     let mark = verdict_mark(view.state.verdict);
-    format!("{mark} {subject} – {}", view.settings.node_name)
+    format!("{mark} {subject} – {}", view.title())
+}
+
+/// The icon that shows the state.
+fn favicon_url(view: &PageContext) -> String {
+    view.url(&format!("/favicon.svg?state={}", view.state.verdict.name()))
 }
 
 /// The mark of a verdict, so that colour is not the only sign.
@@ -126,7 +131,7 @@ fn verdict_mark(verdict: DataStatus) -> &'static str {
 /// A whole document.
 pub fn document(view: &PageContext, page: &Page) -> Markup {
     let title = title_of(view, &page.title);
-    let icon = format!("/favicon.svg?state={}", view.state.verdict.name());
+    let icon = favicon_url(view);
     let credits: Vec<&str> = view
         .snapshot
         .sources
@@ -135,23 +140,23 @@ pub fn document(view: &PageContext, page: &Page) -> Markup {
         .collect();
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang="en" data-base=(view.links.base) {
             head {
-                (head(&title, &icon))
-                script src=(format!("/web/script/{}", super::script_name())) defer {}
+                (head(view.links, &title, &icon))
+                script src=(view.url(&format!("/web/script/{}", super::script_name()))) defer {}
             }
             body {
                 a class="skip" href="#main" { "Skip to content" }
                 " "
                 header {
-                    a class="name" href="/web" { (view.settings.node_name) }
+                    a class="name" href=(view.url("/web")) { (view.title()) }
                     " "
                     nav aria-label="Pages" {
-                        (nav_link("/web", "Overview", page.title == OVERVIEW))
+                        (nav_link(&view.url("/web"), "Overview", page.title == OVERVIEW))
                         " "
-                        (nav_link("/web/alerts", "Alerts", page.title == "Alerts"))
+                        (nav_link(&view.url("/web/alerts"), "Alerts", page.title == "Alerts"))
                         " "
-                        (nav_link("/web/about", "About", page.title == "About"))
+                        (nav_link(&view.url("/web/about"), "About", page.title == "About"))
                     }
                 }
                 main id="main" {
@@ -164,10 +169,10 @@ pub fn document(view: &PageContext, page: &Page) -> Markup {
                     @for credit in credits { p { (credit) } }
                     p {
                         "Times are in " (zone_name(view)) ". "
-                        a href="/snapshot" { "Snapshot" } ", "
-                        a href="/status" { "status" } ", "
-                        a href="/metrics" { "metrics" } ", "
-                        a href="/openapi.json" { "API" } "."
+                        a href=(view.url("/snapshot")) { "Snapshot" } ", "
+                        a href=(view.url("/status")) { "status" } ", "
+                        a href=(view.url("/metrics")) { "metrics" } ", "
+                        a href=(view.url("/openapi.json")) { "API" } "."
                     }
                 }
             }
@@ -186,14 +191,14 @@ fn zone_name(view: &PageContext) -> String {
     }
 }
 
-fn head(title: &str, icon: &str) -> Markup {
+fn head(links: &Links, title: &str, icon: &str) -> Markup {
     html! {
         meta charset="utf-8";
         meta name="viewport" content="width=device-width, initial-scale=1";
         meta name="color-scheme" content="light dark";
         title { (title) }
         link rel="icon" type="image/svg+xml" href=(icon);
-        link rel="stylesheet" href=(format!("/web/style/{}", super::style_name()));
+        link rel="stylesheet" href=(links.url(&format!("/web/style/{}", super::style_name())));
     }
 }
 
@@ -202,18 +207,18 @@ fn nav_link(href: &str, text: &str, is_current: bool) -> Markup {
 }
 
 /// An error page.
-pub fn error_page(problem: &ProblemDetails) -> Markup {
+pub fn error_page(links: &Links, problem: &ProblemDetails) -> Markup {
     let title = reason_phrase(problem.status);
     html! {
         (DOCTYPE)
         html lang="en" {
-            head { (head(title, "/favicon.svg")) }
+            head { (head(links, title, &links.url("/favicon.svg"))) }
             body {
-                header { a class="name" href="/web" { "main-node" } }
+                header { a class="name" href=(links.url("/web")) { "main-node" } }
                 main id="main" {
                     h1 { (title) }
                     p { (problem.detail) }
-                    p { a href="/web" { "Back to the overview" } }
+                    p { a href=(links.url("/web")) { "Back to the overview" } }
                 }
             }
         }

@@ -55,7 +55,7 @@
   };
 
   const listen = () => {
-    source = new EventSource('/events');
+    source = new EventSource(document.documentElement.dataset.base + '/events');
     source.onopen = () => { wait = 1000; later(); };
     source.addEventListener('snapshot', later);
     source.addEventListener('alert', later);

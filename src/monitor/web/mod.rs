@@ -8,6 +8,7 @@ pub mod alerts;
 pub mod chart;
 pub mod key;
 pub mod layout;
+pub mod links;
 pub mod overview;
 pub mod source;
 mod sparkline;
@@ -21,9 +22,10 @@ use crate::monitor::routes::representation::hash;
 use crate::monitor::status_text::NodeStatus;
 use crate::sys::budget::Budget;
 
+pub use links::Links;
 pub use sparkline::Sparklines;
 
-const STYLE: &str = include_str!("style.css");
+const STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/style.css"));
 pub const SCRIPT: &str = include_str!("live.js");
 pub static STYLE_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/style.css.gz"));
 pub static SCRIPT_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/live.js.gz"));
@@ -47,7 +49,22 @@ pub struct PageContext<'a> {
     pub budget: &'a Budget,
     pub sparklines: &'a Sparklines,
     pub settings: &'a ViewSettings,
+    /// What links of the page begin with.
+    pub links: &'a Links,
     pub now: Moment,
+}
+
+impl PageContext<'_> {
+    /// The link to a path of this node.
+    pub fn url(&self, path: &str) -> String {
+        self.links.url(path)
+    }
+
+    /// The title of all pages.
+    pub fn title(&self) -> &str {
+        let title = self.plan.pages.title.as_deref();
+        title.unwrap_or(&self.settings.node_name)
+    }
 }
 
 /// File names that change with what the files hold, so that browsers may keep them.

@@ -5,7 +5,6 @@ use maud::{Markup, html};
 use super::PageContext;
 use super::layout::{self, Page, Part, key_name, past_time, time_element};
 use crate::domain::health::SourceState;
-use crate::domain::percent;
 use crate::domain::snapshot::{Record, SourceSnapshot};
 use crate::domain::text::{count_noun, format_number, human_duration};
 use crate::limits;
@@ -47,7 +46,7 @@ fn tile(view: &PageContext, record: &Record) -> Markup {
     let trend = view.sparklines.of(view, record);
     html! {
         li class=(if record.stale { "tile stale" } else { "tile" }) {
-            a href=(format!("/web/key/{}", percent::encode(&record.key))) { (key_name(&record.key)) }
+            a href=(view.links.key(&record.key)) { (key_name(&record.key)) }
             p class="value" { (tile_value(record)) }
             @if let Some(trend) = &trend { (trend.line()) } @else { div class="spark" {} }
             p class="age" {
@@ -151,7 +150,7 @@ fn source_row(view: &PageContext, source: &SourceSnapshot) -> Markup {
     html! {
         tr {
             th scope="row" {
-                a href=(format!("/web/source/{}", percent::encode(&source.name))) { (source.name) }
+                a href=(view.links.source(&source.name)) { (source.name) }
             }
             td data-label="State" { (source_state(source)) }
             td data-label="Last success" {

@@ -6,7 +6,6 @@ use super::PageContext;
 use super::layout::{self, Page, Part, key_name, past_time};
 use super::overview::{next_fetch, record_age, record_value, source_state, success_rate};
 use crate::domain::health::{AttemptResult, FetchAttempt};
-use crate::domain::percent;
 use crate::domain::snapshot::SourceSnapshot;
 use crate::domain::text::{count_noun, format_bytes, human_duration};
 use crate::limits;
@@ -248,7 +247,7 @@ fn values(view: &PageContext, source: &SourceSnapshot) -> Markup {
                     @for record in records {
                         tr class=[record.stale.then_some("stale")] {
                             th scope="row" {
-                                a href=(format!("/web/key/{}", percent::encode(&record.key))) {
+                                a href=(view.links.key(&record.key)) {
                                     (key_name(&record.key))
                                 }
                             }

@@ -54,7 +54,7 @@ pub fn section(
         h2 { "History" }
         nav class="spans" aria-label="Time span" {
             @for other in SPANS {
-                a href=(format!("/web/key/{}?span={}", percent::encode(key), other.name))
+                a href=(format!("{}?span={}", view.links.key(key), other.name))
                     aria-current=[(other == span).then_some("page")] { (other.name) }
                 " "
             }
@@ -93,8 +93,8 @@ pub fn section(
                     (table(view, &read.observed, span))
                 }
                 p {
-                    "Download as " (download_link(key, span, "csv", "CSV")) " or "
-                    (download_link(key, span, "json", "JSON")) "."
+                    "Download as " (download_link(view, key, span, "csv", "CSV")) " or "
+                    (download_link(view, key, span, "json", "JSON")) "."
                 }
             }
         }
@@ -258,14 +258,21 @@ fn table(view: &PageContext, buckets: &[Bucket], span: ChartSpan) -> Markup {
     }
 }
 
-fn download_link(key: &str, span: ChartSpan, format: &str, name: &str) -> Markup {
+fn download_link(
+    view: &PageContext,
+    key: &str,
+    span: ChartSpan,
+    format: &str,
+    name: &str,
+) -> Markup {
     let from = match span.days {
         Some(days) => format!("-{days}d"),
         None => "1970-01-01T00:00:00Z".to_owned(),
     };
     let points = limits::HISTORY_POINTS;
     let key = percent::encode(key);
+    let path = format!("/history?key={key}&from={from}&points={points}&format={format}");
     html! {
-        a href=(format!("/history?key={key}&from={from}&points={points}&format={format}")) { (name) }
+        a href=(view.url(&path)) { (name) }
     }
 }

@@ -1,4 +1,4 @@
-//! Mute windows: days and hours when no alerts are sent.
+//! Time window: hours of some days of the week, by the local clock (`mute`, `dim`).
 
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
@@ -7,7 +7,7 @@ use crate::domain::time::Wall;
 
 /// Hours of some days of the week, by the local clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MuteWindow {
+pub struct TimeWindow {
     /// From Monday; on which days it begins.
     days: [bool; 7],
     /// Minutes of the day. An end at or before the beginning is on the next day.
@@ -18,10 +18,10 @@ pub struct MuteWindow {
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const DAY: u16 = 24 * 60;
 
-impl MuteWindow {
+impl TimeWindow {
     /// Reads `Sat 22:00-23:00`, `Mon-Fri 08:00-09:30`, `Sat,Sun 23:00-01:00`,
     /// `daily 02:00-02:30`, or the hours alone.
-    pub fn parse(text: &str) -> Option<MuteWindow> {
+    pub fn parse(text: &str) -> Option<TimeWindow> {
         let mut parts = text.split_whitespace().rev();
         let (from, until) = parts.next()?.split_once('-')?;
         let days = match parts.next() {
@@ -29,7 +29,7 @@ impl MuteWindow {
             Some(days) if days.eq_ignore_ascii_case("daily") => [true; 7],
             Some(days) => parse_days(days)?,
         };
-        let window = MuteWindow {
+        let window = TimeWindow {
             days,
             from: parse_time(from)?,
             until: parse_time(until)?,
@@ -116,7 +116,7 @@ mod tests {
         let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::fixed(jiff::tz::offset(1)));
         let civil: jiff::civil::DateTime = local.parse().expect("a local time");
         let wall = civil.to_zoned_datetime(zone.clone()).expect("it exists");
-        let window = MuteWindow::parse(window).expect(window);
+        let window = TimeWindow::parse(window).expect(window);
         window.contains(Wall(wall.timestamp().as_millisecond()), &zone)
     }
 
@@ -155,14 +155,14 @@ mod tests {
             "Sat Sun 22:00-23:00",
             "Sat 22:00-23:00 CET",
         ] {
-            assert_eq!(MuteWindow::parse(text), None, "{text:?}");
+            assert_eq!(TimeWindow::parse(text), None, "{text:?}");
         }
         for text in [
             "Sat 22:00-23:00",
             "daily 02:00-02:30",
             "Mon,Tue 08:00-09:00",
         ] {
-            let window = MuteWindow::parse(text).expect(text);
+            let window = TimeWindow::parse(text).expect(text);
             assert_eq!(window.to_text(), text);
         }
     }
