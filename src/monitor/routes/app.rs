@@ -41,6 +41,18 @@ pub(super) struct Assets {
     pub(super) style: Representation,
     pub(super) script: Representation,
     pub(super) openapi: Representation,
+    /// By their file names.
+    pub(super) icons: Vec<(&'static str, Representation)>,
+}
+
+fn icons() -> Vec<(&'static str, Representation)> {
+    let icons = web::manifest::ICONS.iter();
+    icons
+        .map(|icon| {
+            let png = Representation::uncompressed("image/png", icon.png.to_vec());
+            (icon.file, png)
+        })
+        .collect()
 }
 
 impl App {
@@ -60,6 +72,7 @@ impl App {
                     web::SCRIPT_GZIPPED,
                 ),
                 openapi: Representation::from_gzip(JSON, openapi::GZIPPED),
+                icons: icons(),
             },
             context,
         }

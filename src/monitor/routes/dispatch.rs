@@ -159,6 +159,8 @@ impl App {
                 Ok(ok_response(TEXT, NO_CACHE, text.to_vec()))
             }
             Route::Favicon => self.favicon(target),
+            Route::Manifest => Ok(self.manifest()),
+            Route::Icon => self.icon(request, path_parameter),
             // The connection opens the stream itself; this is the response to HEAD.
             Route::Events => Ok(Response {
                 status: 200,

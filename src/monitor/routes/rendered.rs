@@ -185,6 +185,24 @@ impl App {
         ))
     }
 
+    pub(super) fn manifest(&self) -> Response {
+        let title = self.context.plan.pages.title.as_deref();
+        let title = title.unwrap_or(&self.context.settings.node_name);
+        let body = web::manifest::render(title, &web::Links::default());
+        ok_response("application/manifest+json", NO_CACHE, body)
+    }
+
+    pub(super) fn icon(&self, request: &Request, file: &str) -> Result<Response, ProblemDetails> {
+        let icons = &self.assets.icons;
+        let icon = icons.iter().find(|(name, _)| *name == file);
+        icon.map(|(_, icon)| icon.respond(request, NO_CACHE))
+            .ok_or_else(|| {
+                let names: Vec<&str> = icons.iter().map(|(name, _)| *name).collect();
+                let detail = format!("There is no icon {file:?}; there are {}.", names.join(", "));
+                ProblemDetails::new(404, detail)
+            })
+    }
+
     pub(super) fn favicon(&self, target: &RequestTarget) -> Result<Response, ProblemDetails> {
         let verdict = match target.parameter("state") {
             None => self

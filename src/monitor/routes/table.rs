@@ -28,6 +28,8 @@ pub enum Route {
     OpenApi,
     Robots,
     Favicon,
+    Manifest,
+    Icon,
 }
 
 /// How a route is served.
@@ -88,7 +90,7 @@ const PAGE: Serve = Serve::Database(RowLimits {
 });
 
 #[rustfmt::skip]
-pub static TABLE: [RouteRow; 19] = {
+pub static TABLE: [RouteRow; 21] = {
     use Access::{Password, Public};
     use Serve::{Cacheable, EventStream, Immediate, Worker};
     [
@@ -111,8 +113,13 @@ pub static TABLE: [RouteRow; 19] = {
         row(Route::OpenApi,     "/openapi.json",      "openapi",      Worker,      Password, &[]),
         row(Route::Robots,      "/robots.txt",        "robots",       Worker,      Password, &[]),
         row(Route::Favicon,     "/favicon.svg",       "favicon",      Worker,      Password, &["state"]),
+        row(Route::Icon,        "/web/icon/{file}",   "asset",        Worker,      Password, &[]),
+        row(Route::Manifest,    MANIFEST_PATH,        "asset",        Worker,      Password, &[]),
     ]
 };
+
+/// The web app manifest.
+pub const MANIFEST_PATH: &str = "/manifest.webmanifest";
 
 /// Where `/` redirects to.
 pub const OVERVIEW_PATH: &str = "/web";

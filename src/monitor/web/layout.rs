@@ -3,7 +3,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::{Links, PageContext};
+use super::{Links, PageContext, manifest};
 use crate::domain::snapshot::DataStatus;
 use crate::domain::time::{Moment, Wall};
 use crate::monitor::format::{format_age, format_local};
@@ -198,6 +198,11 @@ fn head(links: &Links, title: &str, icon: &str) -> Markup {
         meta name="color-scheme" content="light dark";
         title { (title) }
         link rel="icon" type="image/svg+xml" href=(icon);
+        link rel="apple-touch-icon"
+            href=(links.url(&format!("/web/icon/{}", manifest::TOUCH_ICON)));
+        // With the password, where there is one.
+        link rel="manifest" href=(links.url("/manifest.webmanifest")) crossorigin="use-credentials";
+        meta name="theme-color" content=(manifest::THEME_COLOUR);
         link rel="stylesheet" href=(links.url(&format!("/web/style/{}", super::style_name())));
     }
 }

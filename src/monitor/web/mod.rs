@@ -9,6 +9,7 @@ pub mod chart;
 pub mod key;
 pub mod layout;
 pub mod links;
+pub mod manifest;
 pub mod overview;
 pub mod source;
 mod sparkline;
@@ -32,7 +33,7 @@ pub static SCRIPT_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/liv
 
 /// Content Security Policy: nothing from other origins, no inline script, no framing.
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
-    img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    img-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
 /// What pages are rendered from.

@@ -227,6 +227,9 @@ fn responses_match_the_contract() {
             ("/web/style/old.css", "/web/style/{file}"),
             ("/robots.txt", "/robots.txt"),
             ("/favicon.svg", "/favicon.svg"),
+            ("/manifest.webmanifest", "/manifest.webmanifest"),
+            ("/web/icon/192.png", "/web/icon/{file}"),
+            ("/web/icon/1.png", "/web/icon/{file}"),
         ] {
             let request = request(target, &[]);
             let response = testing::respond(&monitor, &request);

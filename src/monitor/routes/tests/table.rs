@@ -10,7 +10,7 @@ fn every_target_names_a_route_or_an_error() {
         })
     };
     type Expected<'a> = Result<(Route, &'a str), TargetError>;
-    let rows: [(&str, Expected); 45] = [
+    let rows: [(&str, Expected); 47] = [
         ("/", Ok((Route::Home, ""))),
         ("/?", Ok((Route::Home, ""))),
         ("/web/", Ok((Route::Home, ""))),
@@ -40,6 +40,8 @@ fn every_target_names_a_route_or_an_error() {
         ("/openapi.json", Ok((Route::OpenApi, ""))),
         ("/robots.txt", Ok((Route::Robots, ""))),
         ("/favicon.svg?state=warn", Ok((Route::Favicon, ""))),
+        ("/manifest.webmanifest", Ok((Route::Manifest, ""))),
+        ("/web/icon/192.png", Ok((Route::Icon, "192.png"))),
         ("/snapshot/", Err(NotFound)),
         ("/snapshot/a/b", Err(NotFound)),
         ("//snapshot", Err(NotFound)),
