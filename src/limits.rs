@@ -664,8 +664,11 @@ pub const RECENT_FETCHES: usize = 48;
 pub const TILES: usize = 120;
 /// Rows of the table beside a chart.
 pub const CHART_ROWS: usize = 24;
-/// Buckets of a chart: one for each two pixels of a small screen.
-pub const CHART_POINTS: usize = 240;
+/// Buckets of a chart: one for each pixel of a small screen. With less than 289 a day had buckets
+/// of ten minutes where there are those of five, with less than 241 a month buckets of six hours.
+pub const CHART_POINTS: usize = 300;
+/// The least that a chart shows: an observation a second gives a line.
+pub const MIN_CHART_SPAN: Duration = Duration::from_secs(60);
 /// Buckets of a tile's sparkline.
 pub const SPARKLINE_POINTS: usize = 48;
 /// How long a sparkline is kept before its history is read again: it is 24 h wide and a

@@ -15,6 +15,7 @@ use crate::monitor::http::cors;
 use crate::monitor::http::handler::{Dispatch, Handler, Overload, Request, Response};
 use crate::monitor::problem::{self, ProblemDetails};
 use crate::monitor::web;
+use crate::monitor::web::period::Period;
 use crate::sys::budget::Budget;
 
 impl Handler for App {
@@ -129,7 +130,8 @@ impl App {
             Route::History => self.history(target, budget),
             Route::Overview => self.page(target, budget, |page| Ok(web::overview::page(page))),
             Route::Key => self.page(target, budget, |page| {
-                web::key::page(page, path_parameter, target.parameter("span"))
+                let period = Period::read(target, page.now.wall, &page.settings.timezone)?;
+                web::key::page(page, path_parameter, period)
             }),
             Route::Source => self.page(target, budget, |page| {
                 web::source::page(page, path_parameter)

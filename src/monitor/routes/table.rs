@@ -104,7 +104,7 @@ pub static TABLE: [RouteRow; 21] = {
         row(Route::Home,        "/",                  "home",         Worker,      Password, &[]),
         row(Route::Home,        "/web/",              "home",         Worker,      Password, &[]),
         row(Route::Overview,    OVERVIEW_PATH,        "web",          PAGE,        Password, &["fragment"]),
-        row(Route::Key,         "/web/key/{key}",     "web_key",      PAGE,        Password, &["fragment", "span"]),
+        row(Route::Key,         "/web/key/{key}",     "web_key",      PAGE,        Password, &["fragment", "span", "at", "from", "to"]),
         row(Route::Source,      "/web/source/{name}", "web_source",   Worker,      Password, &["fragment"]),
         row(Route::Alerts,      "/web/alerts",        "web_alerts",   PAGE,        Password, &["fragment"]),
         row(Route::About,       "/web/about",         "web_about",    Worker,      Password, &["fragment"]),

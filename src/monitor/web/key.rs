@@ -4,29 +4,22 @@ mod history;
 
 use maud::{Markup, html};
 
-use self::history::SPANS;
 use super::PageContext;
 use super::layout::{self, Page, Part, key_name};
 use super::overview::{record_age, record_value};
+use super::period::Period;
 use crate::domain::plan::{Merge, RecordSelector, Selection, SourcePlan};
 use crate::domain::snapshot::{DerivedSnapshot, Record};
 use crate::domain::text::human_duration;
 use crate::monitor::context::HistoryFailure;
 use crate::monitor::problem::{ProblemDetails, history_unavailable, unknown_key_problem};
 
-pub fn page(view: &PageContext, key: &str, span: Option<&str>) -> Result<Page, ProblemDetails> {
-    let name = span.unwrap_or("24h");
-    let span = *SPANS.iter().find(|span| span.name == name).ok_or_else(|| {
-        ProblemDetails::new(
-            400,
-            format!("`span` is {name:?}; expected 24h, 7d, 30d, 1y or all."),
-        )
-    })?;
+pub fn page(view: &PageContext, key: &str, period: Period) -> Result<Page, ProblemDetails> {
     let record = view.snapshot.record(key);
     let origins = origins(view, key);
     let derived = view.snapshot.derived.iter().find(|it| *it.key == *key);
     let is_known = record.is_some() || !origins.is_empty() || derived.is_some();
-    let history_read = history::read(view, key, span);
+    let history_read = history::read(view, key, period);
     match &history_read {
         Err(HistoryFailure::NothingStored) if !is_known => {
             return Err(unknown_key_problem(key, view.snapshot, view.plan));
@@ -39,7 +32,7 @@ pub fn page(view: &PageContext, key: &str, span: Option<&str>) -> Result<Page, P
         Part::live("value", current_value(view, key, record, is_known)),
         Part::live(
             "history",
-            history::section(view, key, record, span, history_read),
+            history::section(view, key, record, period, history_read),
         ),
     ];
     if let Some(derived) = derived {
@@ -247,7 +240,7 @@ mod tests {
     #[test]
     fn every_span_has_its_chart() {
         let monitor = testing::healthy().app();
-        for span in ["24h", "7d", "30d", "1y", "all"] {
+        for span in ["6h", "24h", "7d", "30d", "1y", "all"] {
             let response = monitor.render(&request(&format!("/web/key/power?span={span}"), &[]));
             assert!(body(&response).contains("<svg class=\"chart\""), "{span}");
         }

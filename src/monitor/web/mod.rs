@@ -11,6 +11,7 @@ pub mod layout;
 pub mod links;
 pub mod manifest;
 pub mod overview;
+pub mod period;
 pub mod source;
 mod sparkline;
 

@@ -124,7 +124,7 @@ fn wrong_requests_get_an_error_that_names_the_right_form() {
         (
             "/web/key/power?span=2h",
             400,
-            "`span` is \"2h\"; expected 24h, 7d, 30d, 1y or all.",
+            "`span` is \"2h\"; expected 6h, 24h, 7d, 30d, 1y or all.",
         ),
         ("/web/source/nobody", 404, "There is no source \"nobody\"."),
         (

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::civil::Date;
 use maud::{Markup, html};
 
 use crate::domain::history::{Bucket, HistoryQuery};
@@ -16,34 +17,14 @@ use crate::monitor::format::to_zoned;
 use crate::monitor::web::PageContext;
 use crate::monitor::web::chart::{self, ChartData};
 use crate::monitor::web::overview::record_value;
-
-/// Time span of a chart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChartSpan {
-    pub name: &'static str,
-    label: &'static str,
-    /// None for all there is.
-    days: Option<u64>,
-}
-
-pub const SPANS: [ChartSpan; 5] = [
-    span("24h", "24 hours", Some(1)),
-    span("7d", "7 days", Some(7)),
-    span("30d", "30 days", Some(30)),
-    span("1y", "year", Some(365)),
-    span("all", "all time", None),
-];
-
-const fn span(name: &'static str, label: &'static str, days: Option<u64>) -> ChartSpan {
-    ChartSpan { name, label, days }
-}
+use crate::monitor::web::period::{self, Period};
 
 /// The chart of a key with its extremes and its table.
 pub fn section(
     view: &PageContext,
     key: &str,
     record: Option<&Record>,
-    span: ChartSpan,
+    period: Period,
     read: Result<KeyHistory, HistoryFailure>,
 ) -> Markup {
     let stale_after = record.map_or(Duration::ZERO, |record| record.stale_after);
@@ -52,13 +33,7 @@ pub fn section(
         .unwrap_or_default();
     html! {
         h2 { "History" }
-        nav class="spans" aria-label="Time span" {
-            @for other in SPANS {
-                a href=(format!("{}?span={}", view.links.key(key), other.name))
-                    aria-current=[(other == span).then_some("page")] { (other.name) }
-                " "
-            }
-        }
+        (navigation(view, key, period))
         @match read {
             Err(HistoryFailure::NothingStored) => p class="quiet" {
                 @if record.is_some_and(|record| record.value.text().is_some()) {
@@ -86,15 +61,15 @@ pub fn section(
             Ok(read) => {
                 (chart::chart(
                     &read.chart_data(stale_after), &view.settings.timezone,
-                    &chart_label(key, &read, unit, span),
+                    &chart_label(key, &read, unit, &period_title(view, period)),
                 ))
                 @if !read.observed.is_empty() {
                     (extremes(&read.observed, record, unit))
-                    (table(view, &read.observed, span))
+                    (table(view, &read))
                 }
                 p {
-                    "Download as " (download_link(view, key, span, "csv", "CSV")) " or "
-                    (download_link(view, key, span, "json", "JSON")) "."
+                    "Download as " (download_link(view, key, &read, "csv", "CSV")) " or "
+                    (download_link(view, key, &read, "json", "JSON")) "."
                 }
             }
         }
@@ -126,9 +101,9 @@ impl KeyHistory {
 
 /// The buckets of a span and its bounds; for all there is, from the first bucket. Ahead of now it
 /// reaches as far as back.
-pub fn read(view: &PageContext, key: &str, span: ChartSpan) -> Result<KeyHistory, HistoryFailure> {
+pub fn read(view: &PageContext, key: &str, period: Period) -> Result<KeyHistory, HistoryFailure> {
     let key: Arc<str> = key.into();
-    let to = view.now.wall.after(Duration::from_secs(1));
+    let to = period.to;
     let read = |from: Wall, points| {
         let query = HistoryQuery {
             key: key.clone(),
@@ -139,18 +114,24 @@ pub fn read(view: &PageContext, key: &str, span: ChartSpan) -> Result<KeyHistory
         let failed = |failure: &HistoryFailure| log::debug!("history of {key:?}: {failure}");
         (view.history)(&query, view.budget).inspect_err(failed)
     };
-    let from = match span.days {
-        Some(days) => to.before(Duration::from_secs(days * 86_400)),
-        None => match read(Wall(0), limits::HISTORY_POINTS)?.first() {
+    let from = match period.is_all() {
+        false => period.from,
+        true => match read(period.from, limits::HISTORY_POINTS)?.first() {
             Some(first) => first.from,
             None => to.before(Duration::from_secs(86_400)),
         },
     };
     let mut observed = read(from, limits::CHART_POINTS)?;
+    // A span that ends now goes on as far ahead.
+    let ahead_to = if period.is_live() {
+        to.after(to.since(from))
+    } else {
+        to
+    };
     let ahead = HistoryQuery {
         key: key.clone(),
-        from: to,
-        to: to.after(to.since(from)),
+        from: from.max(view.now.wall),
+        to: ahead_to.max(from),
         points: limits::CHART_POINTS,
     };
     let mut forecast = (view.forecast)(&ahead, view.now.wall, view.budget)?;
@@ -167,7 +148,7 @@ pub fn read(view: &PageContext, key: &str, span: ChartSpan) -> Result<KeyHistory
 }
 
 /// The accessible name of the chart.
-fn chart_label(key: &str, read: &KeyHistory, unit: &str, span: ChartSpan) -> String {
+fn chart_label(key: &str, read: &KeyHistory, unit: &str, period: &str) -> String {
     let range = |buckets: &[Bucket]| {
         let (low, _, high) = low_mean_high(buckets);
         let (low, high) = (Value::Number(low), Value::Number(high));
@@ -178,7 +159,7 @@ fn chart_label(key: &str, read: &KeyHistory, unit: &str, span: ChartSpan) -> Str
     let forecast = (!read.forecast.is_empty()).then(|| range(&read.forecast));
     let forecast = forecast.map(|range| format!("forecast {range}"));
     let parts: Vec<String> = observed.into_iter().chain(forecast).collect();
-    format!("{key}, {}: {}", span.label, parts.join("; "))
+    format!("{key}, {period}: {}", parts.join("; "))
 }
 
 fn low_mean_high(buckets: &[Bucket]) -> (f64, f64, f64) {
@@ -221,11 +202,12 @@ fn format_rounded(number: f64) -> String {
 }
 
 /// The chart as a table: neighbouring buckets merged.
-fn table(view: &PageContext, buckets: &[Bucket], span: ChartSpan) -> Markup {
+fn table(view: &PageContext, read: &KeyHistory) -> Markup {
+    let buckets = &read.observed;
     let together = buckets.len().div_ceil(limits::CHART_ROWS).max(1);
-    let format = match span.days {
-        Some(1) => "%a %H:%M",
-        Some(7) => "%a %-d %b %H:%M",
+    let format = match read.to.since(read.from).as_secs() {
+        0..=172_800 => "%a %H:%M",
+        172_801..=864_000 => "%a %-d %b %H:%M",
         _ => "%-d %b %Y",
     };
     html! {
@@ -261,18 +243,81 @@ fn table(view: &PageContext, buckets: &[Bucket], span: ChartSpan) -> Markup {
 fn download_link(
     view: &PageContext,
     key: &str,
-    span: ChartSpan,
+    read: &KeyHistory,
     format: &str,
     name: &str,
 ) -> Markup {
-    let from = match span.days {
-        Some(days) => format!("-{days}d"),
-        None => "1970-01-01T00:00:00Z".to_owned(),
-    };
     let points = limits::HISTORY_POINTS;
     let key = percent::encode(key);
-    let path = format!("/history?key={key}&from={from}&points={points}&format={format}");
+    let (from, to) = (read.from, read.to);
+    let path = format!("/history?key={key}&from={from}&to={to}&points={points}&format={format}");
     html! {
         a href=(view.url(&path)) { (name) }
+    }
+}
+
+/// The periods before and after, and other spans.
+fn navigation(view: &PageContext, key: &str, period: Period) -> Markup {
+    let zone = &view.settings.timezone;
+    let url = |query: &str| format!("{}?{query}", view.links.key(key));
+    let next = period.next(zone).filter(|next| next.from <= view.now.wall);
+    html! {
+        nav class="spans" aria-label="Time span" {
+            span class="days" {
+                @if let Some(previous) = period.previous(zone) {
+                    a href=(url(&previous.query())) rel="prev" { "‹ " (period_title(view, previous)) }
+                    " "
+                }
+                strong { (period_title(view, period)) }
+                @if let Some(next) = next {
+                    " " a href=(url(&next.query())) rel="next" { (period_title(view, next)) " ›" }
+                }
+            }
+            " "
+            @for name in period::SPANS {
+                a href=(url(&period.with_span(name)))
+                    aria-current=[(name == period.name).then_some("true")] { (spaced(name)) }
+                " "
+            }
+        }
+    }
+}
+
+/// `24h` as people read it: `24 h`.
+fn spaced(name: &str) -> String {
+    match name.find(|c: char| !c.is_ascii_digit()) {
+        None | Some(0) => name.to_owned(),
+        Some(at) => format!("{}\u{a0}{}", &name[..at], &name[at..]),
+    }
+}
+
+/// What a period is called: `Fri 27 Nov`, `last 7 days`, `1 Nov – 30 Nov 2026`.
+fn period_title(view: &PageContext, period: Period) -> String {
+    let zone = &view.settings.timezone;
+    if period.is_live() {
+        return match period.name {
+            "6h" => "last 6 hours",
+            "24h" => "last 24 hours",
+            "7d" => "last 7 days",
+            "30d" => "last 30 days",
+            "1y" => "last year",
+            _ => "all time",
+        }
+        .to_owned();
+    }
+    let (first, last) = period.days(zone);
+    let this_year = to_zoned(view.now.wall, zone).date().year();
+    let day = |date: Date| match date.year() == this_year {
+        true => date.strftime("%a %-d %b").to_string(),
+        false => date.strftime("%a %-d %b %Y").to_string(),
+    };
+    if period.length() < Duration::from_secs(82_800) {
+        let clock = |wall: Wall| to_zoned(wall, zone).strftime("%H:%M").to_string();
+        let (from, to) = (clock(period.from), clock(period.to));
+        return format!("{} {from}–{to}", day(first));
+    }
+    match first == last {
+        true => day(first),
+        false => format!("{} – {}", day(first), day(last)),
     }
 }
