@@ -11,6 +11,7 @@ pub mod back_off;
 mod clock_filter;
 pub mod clock_trust;
 pub mod clock_wait;
+pub mod counter;
 pub mod day_range;
 pub mod derived;
 pub mod derived_key;

@@ -3,6 +3,8 @@
 //! Pure. Labels have sizes in pixels and the plot is stretched, so that both are readable from
 //! 360 px to a large screen; nothing needs a style attribute.
 
+pub mod year;
+
 use std::fmt::Write;
 use std::time::Duration;
 

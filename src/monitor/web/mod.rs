@@ -9,6 +9,7 @@ pub mod chart;
 pub mod key;
 pub mod layout;
 pub mod links;
+mod local_periods;
 pub mod manifest;
 pub mod overview;
 pub mod period;
