@@ -149,6 +149,7 @@ impl Ingest {
     fn snapshot(&mut self, now: Moment, started: Mono) -> Snapshot {
         let data = self.ledger.snapshot(now);
         let facts = AlertFacts {
+            plan: self.ledger.plan(),
             snapshot: &data,
             started,
             node: &(self.node)(),

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::message_format::{Block, render_html, render_text};
 use crate::domain::alert_event::{
-    AlertEvent, AlertEventKind, AlertOutage, AlertText, LastGood, WallStamp,
+    AlertEvent, AlertEventKind, AlertOutage, LabelledText, LastGood, WallStamp,
 };
 use crate::domain::outbox::OutboxItem;
 use crate::domain::text::{human_duration, truncate_list, with_full_stop};
@@ -54,7 +54,7 @@ pub fn compose(
     let mut blocks = Vec::new();
     for (index, incident) in incidents.iter().enumerate() {
         if incidents.len() > 1 {
-            blocks.push(Block::Heading(incident.last.text.about.clone()));
+            blocks.push(Block::Heading(incident.last.text.for_people().about));
         }
         writer.write_incident(incident, index < MAX_DETAILED_INCIDENTS, &mut blocks);
     }
@@ -139,9 +139,9 @@ impl MessageWriter<'_> {
                     .iter()
                     .filter(|incident| !incident.last.kind.closes());
                 let open = open.count();
-                let abouts: Vec<&str> = several
+                let abouts: Vec<String> = several
                     .iter()
-                    .map(|incident| incident.last.text.about.as_str())
+                    .map(|incident| incident.last.text.for_people().about)
                     .collect();
                 let state = match open {
                     0 => "all over".to_owned(),
@@ -160,7 +160,7 @@ impl MessageWriter<'_> {
     /// `Weather: no data since 02:10 (cannot resolve name)`.
     fn headline(&self, incident: &IncidentSummary<'_>) -> String {
         let event = incident.last;
-        let text = &event.text;
+        let text = event.text.for_people();
         let what = format!("{}: {}", text.about, text.problem);
         match event.kind {
             AlertEventKind::Flapping => {
@@ -293,12 +293,8 @@ impl MessageWriter<'_> {
 
     /// What happened, since when, and what displays show.
     fn opening_paragraph(&self, event: &AlertEvent) -> String {
-        let AlertText {
-            about,
-            problem,
-            displays,
-            ..
-        } = &event.text;
+        let displays = &event.text.displays;
+        let LabelledText { about, problem, .. } = event.text.for_people();
         let count = event.outage_count;
         match event.kind {
             AlertEventKind::Trigger => {
@@ -380,9 +376,14 @@ impl MessageWriter<'_> {
     fn last_good_row(&self, good: &LastGood, at: WallStamp) -> [String; 3] {
         let observed = Wall(good.observed_ms);
         let age = human_duration(at.wall().since(observed));
+        // An older version stored neither label nor value as people read them.
+        let (name, value) = match good.label.is_empty() {
+            true => (&good.key, format!("{} {}", good.value, good.unit)),
+            false => (&good.label, good.shown.clone()),
+        };
         [
-            good.key.clone(),
-            format!("{} {}", good.value, good.unit).trim().to_owned(),
+            name.clone(),
+            value.trim().to_owned(),
             format!("{}, {age} old at the time", self.short_time(observed)),
         ]
     }
@@ -405,14 +406,15 @@ impl MessageWriter<'_> {
 }
 
 fn write_cause(event: &AlertEvent, blocks: &mut Vec<Block>) {
-    let text = &event.text;
+    let text = event.text.for_people();
+    let cause_name = &event.text.cause_name;
     let mut cause = String::new();
     if !text.cause.is_empty() {
         cause += &format!("{}. ", text.cause);
     }
     cause += &text.detail;
-    if !text.cause_name.is_empty() {
-        cause += &format!(" [{}]", text.cause_name);
+    if !cause_name.is_empty() {
+        cause += &format!(" [{cause_name}]");
     }
     if !cause.trim().is_empty() {
         blocks.push(Block::Paragraph(format!("Cause: {}", cause.trim())));

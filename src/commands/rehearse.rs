@@ -13,6 +13,7 @@ use crate::domain::freshness::Stamp;
 use crate::domain::health::Salvaged;
 use crate::domain::health::SourceHealth;
 use crate::domain::outbox::OutboxItem;
+use crate::domain::plan::Plan;
 use crate::domain::reading::{Issue, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::text::human_duration;
@@ -57,6 +58,7 @@ struct Scenario {
 }
 
 fn scenarios(config: &Config) -> Vec<Scenario> {
+    let plan = config.plan();
     let mut cases = Vec::new();
     let mut add = |title: String, fault| cases.push(Scenario { title, fault });
     for (index, source) in config.sources.iter().enumerate() {
@@ -82,11 +84,14 @@ fn scenarios(config: &Config) -> Vec<Scenario> {
         let bad = rule.above.map(|it| beyond(it, 1.0));
         let bad = bad.or(rule.below.map(|it| beyond(it, -1.0)));
         let fault = SimulatedFault::Value(rule.key.clone(), bad.unwrap_or(0.0));
-        add(format!("{} is out of range", rule.key), fault);
+        add(
+            format!("{} is out of range", plan.full_label(&rule.key)),
+            fault,
+        );
     }
     for rule in &config.alert.stale {
         let fault = SimulatedFault::Stale(rule.key.clone());
-        add(format!("{} is stale", rule.key), fault);
+        add(format!("{} is stale", plan.full_label(&rule.key)), fault);
     }
     add(
         "readings cannot be stored".to_owned(),
@@ -112,6 +117,7 @@ fn scenarios(config: &Config) -> Vec<Scenario> {
 /// One scenario with a simulated clock.
 struct Rehearsal<'a> {
     config: &'a Config,
+    plan: Plan,
     snapshot: Snapshot,
     node: NodeFacts,
     state: AlertState,
@@ -165,6 +171,7 @@ impl<'a> Rehearsal<'a> {
                 .iter()
                 .map(|it| now.mono.after(it.every))
                 .collect(),
+            plan,
             snapshot,
             node: NodeFacts::default(),
             state: AlertState::new("rehearsal"),
@@ -346,6 +353,7 @@ impl<'a> Rehearsal<'a> {
     fn print_events(&mut self, out: &mut String) -> Result<usize, std::fmt::Error> {
         self.snapshot.at = self.now;
         let facts = AlertFacts {
+            plan: &self.plan,
             snapshot: &self.snapshot,
             started: self.began.mono,
             node: &self.node,

@@ -189,6 +189,7 @@ fn test_item(now: Moment) -> OutboxItem {
                     "whether this message is in the inbox and not in the spam folder".to_owned(),
                 ],
                 short: "test".to_owned(),
+                labelled: None,
             },
             last_good: Vec::new(),
             outages: Vec::new(),

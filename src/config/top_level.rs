@@ -52,7 +52,7 @@ pub static OPTIONS: [TopLevelOption; 17] = [
         "\"de\"",
         "How numbers and dates are written on pages and in mails; their text is English. JSON and CSV stay as they are.",
         |draft, option| set(&mut draft.config.pages.locale, read_locale(option)),
-        |config| text(config.pages.locale.tag),
+        |config| text(config.pages.locale.tag()),
     )
     .with_variable("MAIN_NODE_LOCALE"),
     TopLevelOption::new(

@@ -26,7 +26,7 @@ pub use self::state::AlertState;
 pub use self::state_machine::step;
 use super::alert_event::AlertEvent;
 use super::health::Salvaged;
-use super::plan::{Bounds, KeyAlert};
+use super::plan::{Bounds, KeyAlert, Plan};
 use super::snapshot::Snapshot;
 use super::time::Mono;
 use super::time_window::TimeWindow;
@@ -168,6 +168,8 @@ pub struct DisplayRule {
 /// The facts of one moment that the rules look at.
 #[derive(Debug, Clone, Copy)]
 pub struct AlertFacts<'a> {
+    /// Labels of keys, and how their numbers are written.
+    pub plan: &'a Plan,
     /// Its `alerts` and `alert` are ignored.
     pub snapshot: &'a Snapshot,
     /// When the node began.

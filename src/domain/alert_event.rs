@@ -85,6 +85,33 @@ pub struct AlertText {
     pub check: Vec<String>,
     /// For a display's one line.
     pub short: String,
+    /// The same as people read it, where it is about a key. Machines read the fields above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labelled: Option<LabelledText>,
+}
+
+impl AlertText {
+    /// What it is about, what is wrong and why, as people read it.
+    pub fn for_people(&self) -> LabelledText {
+        self.labelled.clone().unwrap_or_else(|| LabelledText {
+            key: String::new(),
+            about: self.about.clone(),
+            problem: self.problem.clone(),
+            cause: self.cause.clone(),
+            detail: self.detail.clone(),
+        })
+    }
+}
+
+/// Text about a key, with its label, and with numbers as its pages show them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelledText {
+    pub key: String,
+    /// The label.
+    pub about: String,
+    pub problem: String,
+    pub cause: String,
+    pub detail: String,
 }
 
 /// The last good value of a key.
@@ -93,6 +120,11 @@ pub struct LastGood {
     pub key: String,
     pub value: String,
     pub unit: String,
+    /// Label and value as people read them; empty in what an older version stored.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub label: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub shown: String,
     /// When it was observed, milliseconds since 1970.
     pub observed_ms: i64,
 }

@@ -3,6 +3,7 @@
 //! Pure.
 
 use std::fmt;
+use std::ops::Range;
 
 /// `NAME` of `[key."NAME"]` where it has a `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,23 @@ impl KeyPattern {
             key = &key[at + part.len()..];
         }
         key.ends_with(last)
+    }
+
+    /// Where in `key` the stars stand; `None` for a key that it does not match.
+    pub fn captures(&self, key: &str) -> Option<Vec<Range<usize>>> {
+        let mut parts: Vec<&str> = self.0.split('*').collect();
+        let last = parts.pop()?;
+        let mut parts = parts.into_iter();
+        let mut at = parts.next().filter(|first| key.starts_with(first))?.len();
+        let mut captures = Vec::new();
+        for part in parts {
+            let found = at + key.get(at..)?.find(part)?;
+            captures.push(at..found);
+            at = found + part.len();
+        }
+        let end = key.strip_suffix(last)?.len();
+        captures.push(at..end);
+        (at <= end).then_some(captures)
     }
 
     /// Whether there is a key that both match.
@@ -104,6 +122,29 @@ mod tests {
             ("*b", "a*b", true),
         ] {
             assert_eq!(pattern(glob).matches(key), expected, "{glob} of {key}");
+        }
+    }
+
+    #[test]
+    fn captures_are_what_stars_stand_for() {
+        for (glob, key, expected) in [
+            ("room.*.co2", "room.bath.co2", Some(vec!["bath"])),
+            ("room.*.co2", "room.co2", None),
+            ("*", "a.b", Some(vec!["a.b"])),
+            ("*.power", "grid.power", Some(vec!["grid"])),
+            ("a*", "a", Some(vec![""])),
+            ("a*a", "a", None),
+            ("a*b*c", "aXbYbZc", Some(vec!["X", "YbZ"])),
+            ("*.*", "a.b.c", Some(vec!["a", "b.c"])),
+        ] {
+            let found = pattern(glob).captures(key);
+            let found = found.map(|all| all.into_iter().map(|it| &key[it]).collect::<Vec<_>>());
+            assert_eq!(found, expected, "{glob} of {key}");
+            assert_eq!(
+                pattern(glob).matches(key),
+                expected.is_some(),
+                "{glob} of {key}"
+            );
         }
     }
 

@@ -139,6 +139,10 @@ impl Ledger {
         }
     }
 
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// A wait that a server ordered in an earlier run and that is not over.
     pub fn expect_wait(&mut self, source: usize, wait: Duration) {
         self.sources[source].health.server_wait = wait;

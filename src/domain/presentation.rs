@@ -1,155 +1,186 @@
-//! Presentation: what people read for a key and its values: label, unit, decimals, words.
+//! Presentation: what people read instead of keys and stored numbers.
 //!
-//! Pure. Data stay as they are.
+//! Pure. A configured label, unit, `show`, `decimals` or word comes first; what is not configured
+//! follows from the key, and from the values of the day.
 
+mod abbreviations;
+pub mod label_text;
+mod number_format;
+mod transliteration;
+mod unit_scale;
+
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::locale::Locale;
-use super::plan::Plan;
-use super::reading::Value;
+use self::label_text::{label_text, strip_context};
+use self::number_format::{FormatOptions, SeenNumbers};
+pub use self::number_format::{NumberFormat, ShownValue};
+pub use self::transliteration::transliterate;
+use super::plan::{GroupPlan, MatrixPlan, Plan};
 use super::snapshot::Record;
-use super::text::{capitalised, format_number};
 
-/// How the numbers of one key are written.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NumberFormat {
-    /// Shown is stored × factor.
-    pub factor: f64,
-    pub unit: Option<Arc<str>>,
-    /// Digits behind the decimal mark; as many as a number has where there are none.
-    pub decimals: Option<u8>,
-    /// Numbers, as they are spelled, and the words for them.
-    pub words: Vec<(String, String)>,
-    pub locale: Locale,
-}
-
-/// A value as people see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShownValue {
-    pub text: String,
-    pub unit: Option<Arc<str>>,
-    /// A text, or the word for a number.
-    pub is_word: bool,
-}
-
-const MINUS: char = '\u{2212}';
-const NO_BREAK_SPACE: char = '\u{a0}';
-
-impl NumberFormat {
-    /// A stored number, without its unit.
-    pub fn number(&self, stored: f64) -> String {
-        let shown = stored * self.factor;
-        let digits = match self.decimals {
-            Some(decimals) => format!("{shown:.*}", usize::from(decimals)),
-            None => format_number(shown),
-        };
-        self.localised(&digits)
+impl Plan {
+    /// What people read instead of the key; `context` is the prefix that the heading already says
+    /// (`room.`, `fridge.`).
+    pub fn label(&self, key: &str, context: &str) -> String {
+        let said = key.len() - strip_context(key, context).len();
+        self.configured_label(key, said)
+            .unwrap_or_else(|| label_text(&key[said..]))
     }
 
-    /// A stored number with its unit.
-    pub fn with_unit(&self, stored: f64) -> String {
-        match &self.unit {
-            Some(unit) => format!("{}{NO_BREAK_SPACE}{unit}", self.number(stored)),
-            None => self.number(stored),
+    /// The label where nothing around it says more (mail, sentences, titles): `Bedroom CO₂`.
+    pub fn full_label(&self, key: &str) -> String {
+        let label = self.label(key, "");
+        // Several keys may be "Temperature", each below a heading of its own.
+        match self.group_of(key).filter(|_| self.shares_own_label(key)) {
+            Some(group) => format!("{} {label}", group.name),
+            None => label,
         }
     }
 
-    pub fn value(&self, value: &Value) -> ShownValue {
-        let word = |number: f64| {
-            let spelled = format_number(number);
-            let mut words = self.words.iter();
-            words.find(|(number, _)| *number == spelled)
-        };
-        let (text, is_word) = match value {
-            Value::Text(text) => (text.to_string(), true),
-            Value::Number(number) => match word(*number) {
-                Some((_, word)) => (word.clone(), true),
-                None => (self.number(*number), false),
-            },
-        };
-        let unit = self.unit.clone().filter(|_| !is_word);
-        ShownValue {
-            text,
-            unit,
-            is_word,
+    /// The name of a row of a table.
+    pub fn row_label(&self, matrix: &MatrixPlan, row: &str) -> String {
+        name_of(&matrix.rows, row).unwrap_or_else(|| label_text(row))
+    }
+
+    /// The name of a column of a table; `key` is one of its keys.
+    pub fn column_label(&self, matrix: &MatrixPlan, column: &str, key: &str) -> String {
+        let pattern = || Some(self.pattern_label(key)?.1.to_owned());
+        name_of(&matrix.columns, column)
+            .or_else(pattern)
+            .unwrap_or_else(|| label_text(column))
+    }
+
+    /// Whether the configuration gives the key a label.
+    pub fn has_label(&self, key: &str) -> bool {
+        self.configured_label(key, 0).is_some()
+    }
+
+    /// The value as people see it.
+    pub fn shown(&self, record: &Record) -> ShownValue {
+        self.number_format(record).value(&record.value)
+    }
+
+    /// The same with its unit.
+    pub fn shown_value(&self, record: &Record) -> String {
+        let format = self.number_format(record);
+        let shown = self.shown(record);
+        match shown.unit {
+            Some(_) => format.append_unit(shown.text),
+            None => shown.text,
         }
     }
 
-    /// A tick of an axis, in the shown unit, with just the digits that steps of `step` need.
-    pub fn axis(&self, shown: f64, step: f64) -> String {
-        let decimals = (-step.abs().log10().floor()).clamp(0.0, 9.0) as usize;
-        let digits = format!("{shown:.decimals$}");
-        let is_exact = digits.parse() == Ok(shown);
-        self.localised(&if is_exact {
-            digits
-        } else {
-            format!("{shown:.*}", decimals + 1)
+    /// What the configuration calls a key below a heading that says its first `said` bytes.
+    fn configured_label(&self, key: &str, said: usize) -> Option<String> {
+        let own = || self.own_label(key).map(str::to_owned);
+        own()
+            .or_else(|| self.cell_label(key, said))
+            .or_else(|| self.qualified_label(key, said))
+    }
+
+    fn own_label(&self, key: &str) -> Option<&str> {
+        self.keys.get(key)?.label.as_deref()
+    }
+
+    /// Whether the key's own label is that of another key too.
+    fn shares_own_label(&self, key: &str) -> bool {
+        let own = self.own_label(key);
+        let mut others = self.keys.iter().filter(|(other, _)| ***other != *key);
+        own.is_some() && others.any(|(_, plan)| plan.label.as_deref() == own)
+    }
+
+    /// The group that shows a key.
+    fn group_of(&self, key: &str) -> Option<&GroupPlan> {
+        let has = |group: &&GroupPlan| {
+            let matrix = group.matrix.as_ref();
+            group.keys.iter().any(|it| it.matches(key))
+                || matrix.is_some_and(|matrix| matrix.place(key).is_some())
+        };
+        self.pages.groups.iter().find(has)
+    }
+
+    /// A key of a table: its row, unless that is said, and its column.
+    fn cell_label(&self, key: &str, said: usize) -> Option<String> {
+        let matrices = self.pages.groups.iter().filter_map(|it| it.matrix.as_ref());
+        let mut cells = matrices.filter_map(|it| Some((it, it.place(key)?)));
+        let (matrix, (row, column)) = cells.next()?;
+        let column = self.column_label(matrix, column, key);
+        let before = matrix.template.split("{row}").next().unwrap_or_default();
+        Some(match before.len() < said {
+            true => column,
+            false => format!("{} {column}", self.row_label(matrix, row)),
         })
     }
 
-    /// A difference of two stored numbers, with its sign.
-    pub fn difference(&self, stored: f64) -> String {
-        let text = self.number(stored);
-        let is_signed = text.starts_with(MINUS) || stored == 0.0;
-        if is_signed { text } else { format!("+{text}") }
+    /// Where the stars of the nearest pattern with a label are in the key, and that label.
+    fn pattern_label(&self, key: &str) -> Option<(Vec<Range<usize>>, &str)> {
+        self.key_patterns.iter().find_map(|(pattern, plan)| {
+            let label = plan.label.as_deref()?;
+            Some((pattern.captures(key)?, label))
+        })
     }
 
-    /// Digits as a program writes them, with the marks of the locale.
-    fn localised(&self, digits: &str) -> String {
-        let (sign, digits) = match digits.strip_prefix('-') {
-            Some(rest) => (MINUS.to_string(), rest),
-            None => (String::new(), digits),
-        };
-        let (whole, rest) = match digits.find(['.', 'e']) {
-            Some(at) => digits.split_at(at),
-            None => (digits, ""),
-        };
-        let mut grouped = String::new();
-        for (at, digit) in whole.chars().enumerate() {
-            if at > 0 && (whole.len() - at).is_multiple_of(3) {
-                grouped += self.locale.thousands_mark;
-            }
-            grouped.push(digit);
-        }
-        let rest = rest.replacen('.', self.locale.decimal_mark, 1);
-        sign + &grouped + &rest
-    }
-}
-
-impl Plan {
-    /// What people read instead of the key below a heading that says `context`, the beginning of
-    /// the key, already.
-    pub fn label(&self, key: &str, context: &str) -> String {
-        let label = self.key_setting(key, |key| key.label.clone());
-        label.map_or_else(
-            || capitalised(key.strip_prefix(context).unwrap_or(key)),
-            |it| it.to_string(),
-        )
+    /// The label of a pattern is that of several keys: the part in which they differ is put in
+    /// front of it, unless it is among the first `said` bytes of the key.
+    fn qualified_label(&self, key: &str, said: usize) -> Option<String> {
+        let (captures, label) = self.pattern_label(key)?;
+        let is_part = |part: &&str| !part.is_empty() && !part.contains(['.', ':', '/']);
+        let differs = captures.into_iter().filter(|it| it.start >= said);
+        let parts: Vec<&str> = differs.map(|it| &key[it]).filter(is_part).collect();
+        Some(match parts.is_empty() {
+            true => label.to_owned(),
+            false => format!("{} {label}", label_text(&parts.join("."))),
+        })
     }
 
-    /// What people read instead of the key where nothing around it says more.
-    pub fn full_label(&self, key: &str) -> String {
-        self.label(key, "")
-    }
-
-    /// How the numbers of a record are written.
+    /// How numbers of this key are written, all of a page.
     pub fn number_format(&self, record: &Record) -> NumberFormat {
-        let typical = record.value.number().unwrap_or_default();
-        self.number_format_of(&record.key, record.unit.as_deref(), typical)
+        let value = record.value.number();
+        let seen = match (record.today, value) {
+            (Some(today), value) => SeenNumbers {
+                value: value.unwrap_or(today.max),
+                low: today.min,
+                high: today.max,
+            },
+            (None, value) => SeenNumbers::one(value.unwrap_or_default()),
+        };
+        let mut options = self.format_options(&record.key, record.unit.as_deref());
+        if record.is_boolean && options.words.is_empty() && options.show.is_none() {
+            options.words = vec![(0.0, "Off".into()), (1.0, "On".into())];
+        }
+        NumberFormat::new(options, &seen)
     }
 
-    /// The same for a key that has no record now; `typical` is one of its numbers.
-    pub fn number_format_of(&self, key: &str, unit: Option<&str>, _typical: f64) -> NumberFormat {
-        let show = self.key_setting(key, |key| key.show.clone());
-        let words = self.key_setting(key, |key| {
-            (!key.words.is_empty()).then(|| key.words.clone())
+    /// The same for keys that have no record now (history of a forgotten key).
+    pub fn number_format_of(&self, key: &str, unit: Option<&str>, typical: f64) -> NumberFormat {
+        NumberFormat::new(self.format_options(key, unit), &SeenNumbers::one(typical))
+    }
+
+    fn format_options(&self, key: &str, unit: Option<&str>) -> FormatOptions {
+        let words = self.key_setting(key, |plan| {
+            let words = plan.words.iter().filter_map(|(number, word)| {
+                Some((number.parse().ok()?, Arc::from(word.as_str())))
+            });
+            Some(words.collect()).filter(|words: &Vec<_>| !words.is_empty())
         });
-        NumberFormat {
-            factor: show.as_ref().map_or(1.0, |it| it.factor),
-            unit: show.map(|it| it.unit).or_else(|| unit.map(Into::into)),
-            decimals: self.key_setting(key, |key| key.decimals),
+        FormatOptions {
+            unit: self
+                .key_setting(key, |plan| plan.unit.clone())
+                .or_else(|| unit.map(Arc::from)),
+            show: self.key_setting(key, |plan| plan.show.clone()),
+            decimals: self.key_setting(key, |plan| plan.decimals),
             words: words.unwrap_or_default(),
             locale: self.pages.locale,
         }
     }
 }
+
+fn name_of(names: &[(String, String)], part: &str) -> Option<String> {
+    let found = names.iter().find(|(name, _)| name == part);
+    found.map(|(_, name)| name.clone())
+}
+
+#[cfg(test)]
+#[path = "tests/presentation.rs"]
+mod tests;

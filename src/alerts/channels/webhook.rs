@@ -164,6 +164,7 @@ impl WebhookChannel {
     fn json(&self, batch: &DeliveryBatch<'_>, message: &Message) -> String {
         let events = batch.items.iter().map(|item| {
             let event = &item.event;
+            let labelled = event.text.labelled.as_ref();
             let time = |stamp: WallStamp| stamp.is_trusted.then(|| stamp.wall().to_string());
             serde_json::json!({
                 "incident": event.incident,
@@ -176,6 +177,8 @@ impl WebhookChannel {
                 "trouble": event.text.problem,
                 "cause": event.text.cause_name,
                 "detail": event.text.detail,
+                "key": labelled.map(|it| &it.key),
+                "label": labelled.map(|it| &it.about),
             })
         });
         serde_json::json!({

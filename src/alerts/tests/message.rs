@@ -54,18 +54,23 @@ fn event(kind: AlertEventKind, minutes: i64) -> AlertEvent {
                 .to_owned(),
             check: vec!["whether the router and the Wi-Fi are up".to_owned()],
             short: "weather: no data".to_owned(),
+            labelled: None,
         },
         last_good: vec![
             LastGood {
                 key: "temperature".to_owned(),
                 value: "21.4".to_owned(),
                 unit: "°C".to_owned(),
+                label: String::new(),
+                shown: String::new(),
                 observed_ms: BEGAN - 10 * MINUTE,
             },
             LastGood {
                 key: "sky".to_owned(),
                 value: "<b>wolkig & kühl</b>".to_owned(),
                 unit: String::new(),
+                label: String::new(),
+                shown: String::new(),
                 observed_ms: BEGAN - 25 * 60 * MINUTE,
             },
         ],

@@ -18,7 +18,7 @@ pub(super) fn record_incident(
     event: &AlertEvent,
 ) -> rusqlite::Result<()> {
     if event.kind.opens() {
-        let words = &event.text;
+        let words = event.text.for_people();
         let cause = match words.cause.as_str() {
             "" => String::new(),
             cause => format!(" ({cause})"),

@@ -158,7 +158,7 @@ impl RuleEvaluator<'_> {
     }
 
     pub fn last_good(&self, is_concerned: impl Fn(&Record) -> bool) -> Vec<LastGood> {
-        text::last_good(self.facts.snapshot, is_concerned)
+        text::last_good(self.facts.plan, self.facts.snapshot, is_concerned)
     }
 
     fn value(&self, rule: &ValueRule) -> Condition {
@@ -185,7 +185,10 @@ impl RuleEvaluator<'_> {
         };
         // The current value is the bad one, so no last good value is listed.
         self.condition(name, state, || {
-            (text::value(rule, number, record), Vec::new())
+            (
+                text::value(self.facts.plan, rule, number, record),
+                Vec::new(),
+            )
         })
     }
 
@@ -198,7 +201,10 @@ impl RuleEvaluator<'_> {
             _ => self.bad_for(&name, rule.hold),
         };
         self.condition(name, state, || {
-            (text::stale(rule), self.last_good(|it| it.key == rule.key))
+            (
+                text::stale(self.facts.plan, rule),
+                self.last_good(|it| it.key == rule.key),
+            )
         })
     }
 

@@ -176,7 +176,7 @@ impl AlertEntry {
     }
 
     pub fn open_alert(&self, name: &str) -> OpenAlert {
-        let text = &self.text;
+        let text = self.text.for_people();
         let mut sentence = format!("{}: {}", text.about, text.problem);
         if !text.cause.is_empty() {
             sentence += &format!(" ({})", text.cause);
@@ -192,7 +192,7 @@ impl AlertEntry {
             name: name.into(),
             since: self.since_stamp.wall(),
             since_is_trusted: self.since_stamp.is_trusted,
-            display_text: ascii_line(&text.short).into(),
+            display_text: ascii_line(&self.text.short).into(),
             message: sentence,
             is_recovering: self.phase != AlertPhase::Firing,
         }

@@ -6,9 +6,11 @@
 use std::time::Duration;
 
 use super::{DeliveryFailure, DisplayRule, StaleRule, ValueRule};
-use crate::domain::alert_event::{AlertText, LastGood};
+use crate::domain::alert_event::{AlertText, LabelledText, LastGood};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::health::Salvaged;
+use crate::domain::plan::Plan;
+use crate::domain::presentation::transliterate;
 use crate::domain::reading::Issue;
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::text::{capitalised, format_number, human_duration, sentence, with_full_stop};
@@ -102,6 +104,7 @@ pub fn source(source: &SourceSnapshot, silence: Duration) -> AlertText {
             None => strings(&["the log: journalctl -u main-node"]),
         },
         short: format!("{}: no data", source.name),
+        labelled: None,
     }
 }
 
@@ -127,6 +130,7 @@ pub fn network(sources: usize) -> AlertText {
             .to_owned(),
         check: strings(cause_checks(Cause::Network)),
         short: "no network".to_owned(),
+        labelled: None,
     }
 }
 
@@ -144,6 +148,7 @@ pub fn drift(source: &SourceSnapshot, issue: Option<&Issue>) -> AlertText {
         node_does: "It keeps reading the fields that it can.".to_owned(),
         check: strings(cause_checks(Cause::Schema)),
         short: format!("{}: response changed", source.name),
+        labelled: None,
     }
 }
 
@@ -156,7 +161,7 @@ fn with_unit(number: f64, unit: Option<&str>) -> String {
     }
 }
 
-pub fn value(rule: &ValueRule, number: f64, record: &Record) -> AlertText {
+pub fn value(plan: &Plan, rule: &ValueRule, number: f64, record: &Record) -> AlertText {
     let unit = record.unit.as_deref();
     let is_above = rule.above.is_some_and(|bound| number > bound);
     let bound = if is_above {
@@ -169,14 +174,17 @@ pub fn value(rule: &ValueRule, number: f64, record: &Record) -> AlertText {
     } else {
         "below"
     };
-    let bound = bound
-        .map(|bound| with_unit(bound, unit))
-        .unwrap_or_default();
     let held = if rule.hold.is_zero() {
         String::new()
     } else {
         format!(" for {}", human_duration(rule.hold))
     };
+    let limit = bound.unwrap_or_default();
+    let format = plan.number_format(record).telling_apart(number, limit);
+    let limit_shown = format.with_unit(limit);
+    let bound = bound
+        .map(|bound| with_unit(bound, unit))
+        .unwrap_or_default();
     AlertText {
         about: capitalised(&rule.key),
         problem: format!("{side} {bound}"),
@@ -186,13 +194,23 @@ pub fn value(rule: &ValueRule, number: f64, record: &Record) -> AlertText {
         displays: "Displays show the current value.".to_owned(),
         node_does: "It keeps checking and sends a message when the value is back in range."
             .to_owned(),
-        check: vec![format!("the device or service that provides {}", rule.key)],
-        short: format!("{} {side} {bound}", rule.key),
+        check: vec![check_provider(plan, &rule.key)],
+        short: match display_name(plan, &rule.key) {
+            Some(name) => transliterate(&format!("{name} {side} {bound}")),
+            None => format!("{} {side} {bound}", rule.key),
+        },
+        labelled: Some(LabelledText {
+            key: rule.key.to_string(),
+            about: plan.full_label(&rule.key),
+            problem: format!("{side} {limit_shown}"),
+            cause: format!("it is {}", format.with_unit(number)),
+            detail: format!("It has been {side} {limit_shown}{held}."),
+        }),
     }
 }
 
-pub fn stale(rule: &StaleRule) -> AlertText {
-    AlertText {
+pub fn stale(plan: &Plan, rule: &StaleRule) -> AlertText {
+    let text = AlertText {
         about: capitalised(&rule.key),
         problem: "stale".to_owned(),
         cause: "no new value".to_owned(),
@@ -200,9 +218,36 @@ pub fn stale(rule: &StaleRule) -> AlertText {
         detail: "Its source may still respond, but without a new value.".to_owned(),
         displays: "Displays show its last value, marked as stale.".to_owned(),
         node_does: "It keeps requesting and sends a message when a new value arrives.".to_owned(),
-        check: vec![format!("the device or service that provides {}", rule.key)],
-        short: format!("{} is stale", rule.key),
+        check: vec![check_provider(plan, &rule.key)],
+        short: match display_name(plan, &rule.key) {
+            Some(name) => transliterate(&format!("{name} is stale")),
+            None => format!("{} is stale", rule.key),
+        },
+        labelled: None,
+    };
+    AlertText {
+        labelled: Some(LabelledText {
+            key: rule.key.to_string(),
+            about: plan.full_label(&rule.key),
+            ..text.for_people()
+        }),
+        ..text
     }
+}
+
+/// The key stays beside its label: that is what the configuration says.
+fn check_provider(plan: &Plan, key: &str) -> String {
+    match plan.full_label(key) {
+        label if label.eq_ignore_ascii_case(key) => {
+            format!("the device or service that provides {key}")
+        }
+        label => format!("the device or service that provides {label} ({key})"),
+    }
+}
+
+/// The label, where the owner gave one.
+fn display_name(plan: &Plan, key: &str) -> Option<String> {
+    plan.has_label(key).then(|| plan.full_label(key))
 }
 
 pub fn storage(why: &str) -> AlertText {
@@ -220,6 +265,7 @@ pub fn storage(why: &str) -> AlertText {
             "whether the SD card is failing: dmesg | grep -i mmc",
         ]),
         short: "storage failing".to_owned(),
+        labelled: None,
     }
 }
 
@@ -244,6 +290,7 @@ pub fn salvage(salvaged: &Salvaged) -> AlertText {
             "once everything is recovered, the damaged file can be deleted",
         ]),
         short: "database was damaged".to_owned(),
+        labelled: None,
     }
 }
 
@@ -263,6 +310,7 @@ pub fn clock(hold: Duration) -> AlertText {
                 .to_owned(),
         check: strings(&["whether the node reaches a time server: timedatectl status"]),
         short: "clock not synchronised".to_owned(),
+        labelled: None,
     }
 }
 
@@ -280,6 +328,7 @@ pub fn display(rule: &DisplayRule) -> AlertText {
         node_does: "It waits, and sends a message when the display sends a request.".to_owned(),
         check: strings(&["whether the display has power and Wi-Fi"]),
         short: format!("display {} silent", rule.name),
+        labelled: None,
     }
 }
 
@@ -294,11 +343,16 @@ pub fn delivery(channel: &str, failure: &DeliveryFailure) -> AlertText {
         node_does: "It keeps the alerts and retries, for days if necessary.".to_owned(),
         check: strings(&["`main-node test-alert` tries each step and shows the result"]),
         short: format!("{channel} failing"),
+        labelled: None,
     }
 }
 
 /// The last good values of a source, or of one key.
-pub fn last_good(snapshot: &Snapshot, is_concerned: impl Fn(&Record) -> bool) -> Vec<LastGood> {
+pub fn last_good(
+    plan: &Plan,
+    snapshot: &Snapshot,
+    is_concerned: impl Fn(&Record) -> bool,
+) -> Vec<LastGood> {
     let records = snapshot
         .records
         .iter()
@@ -306,6 +360,8 @@ pub fn last_good(snapshot: &Snapshot, is_concerned: impl Fn(&Record) -> bool) ->
     records
         .take(MAX_LAST_GOOD)
         .map(|record| LastGood {
+            label: plan.full_label(&record.key),
+            shown: plan.shown_value(record),
             key: record.key.to_string(),
             value: record.value.to_string(),
             unit: record.unit.as_deref().unwrap_or_default().to_owned(),

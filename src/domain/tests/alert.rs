@@ -75,6 +75,7 @@ impl Fixture {
     fn step(&mut self) -> Vec<String> {
         self.snapshot.at = self.now;
         let facts = AlertFacts {
+            plan: &Plan::default(),
             snapshot: &self.snapshot,
             started: self.started,
             node: &self.node,
@@ -651,6 +652,7 @@ fn an_out_of_range_value_is_not_listed_as_last_good() {
     }];
     fixture.record("t", 31.0, false);
     let facts = AlertFacts {
+        plan: &Plan::default(),
         snapshot: &fixture.snapshot,
         started: fixture.started,
         node: &fixture.node,

@@ -199,6 +199,7 @@ fn simulate_month(clock: fn(u64) -> Moment) -> MonthLog {
             }
         }
         let facts = AlertFacts {
+            plan: &Plan::default(),
             snapshot: &snapshot,
             started: Mono(0),
             node: &node,

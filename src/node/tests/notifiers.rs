@@ -266,6 +266,7 @@ impl Simulation {
         let sources = self.health.iter().enumerate();
         snapshot.sources = sources.map(|(at, it)| source(&self.plan, at, it)).collect();
         let facts = AlertFacts {
+            plan: &self.plan,
             snapshot: &snapshot,
             started: self.started,
             node: &NodeFacts::default(),
