@@ -588,6 +588,17 @@ pub const INCIDENTS_SHOWN: usize = 100;
 /// Points of one `/history` answer.
 pub const HISTORY_POINTS: usize = 2_000;
 
+/// Periods of one query: the days of a year and its weeks, or 33 years of months.
+pub const PERIODS: usize = 400;
+/// Rows that such a query reads where a bound lies within an hour, newest first: some 4 ms on a
+/// PC. Other such hours count as a whole.
+pub const PERIOD_BOUND_ROWS: i64 = 30_000;
+/// Rows that a query of states looks at, newest first, some 7 ms on a PC; hours in which a number
+/// never changed need none.
+pub const STATE_ROWS: i64 = 60_000;
+/// Runs of one value in an answer: more are narrower than a pixel.
+pub const STATE_RUNS: usize = 1_000;
+
 /// One step of `main-node healthcheck`: `/healthz` is answered from memory, and Docker gives
 /// the whole command 30 s.
 pub const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);

@@ -5,7 +5,10 @@
 
 mod ahead;
 mod buckets;
+mod key_reader;
+mod periods;
 mod query;
+mod states;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,10 +18,12 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 
 use self::ahead::forecast;
+use self::periods::periods;
 use self::query::history;
+use self::states::states;
 use super::file::DatabaseFiles;
 use super::{connection, error, file, open_files};
-use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::history::{Bucket, HistoryQuery, PeriodQuery, StateHistory, StateQuery};
 use crate::domain::time::Wall;
 use crate::sys::budget::{Budget, Exceeded};
 use crate::sys::sync::Mutex;
@@ -117,6 +122,30 @@ impl HistoryReader {
         })
     }
 
+    /// The periods of a query that have a number, oldest first.
+    pub fn periods(
+        &self,
+        query: &PeriodQuery,
+        budget: &Budget,
+    ) -> Result<Vec<Bucket>, HistoryError> {
+        self.with_connection(|connection| {
+            budget.spend(0)?;
+            periods(connection, query, budget)
+        })
+    }
+
+    /// What the value of a key was, from the rows that are kept.
+    pub fn states(
+        &self,
+        query: &StateQuery,
+        budget: &Budget,
+    ) -> Result<StateHistory, HistoryError> {
+        self.with_connection(|connection| {
+            budget.spend(0)?;
+            states(connection, query, budget)
+        })
+    }
+
     /// The keys that rows were ever stored of, by name.
     #[cfg(test)]
     pub fn keys(&self) -> Result<Vec<String>, HistoryError> {
@@ -176,6 +205,12 @@ impl HistoryReader {
     }
 }
 
+#[cfg(test)]
+#[path = "tests/periods.rs"]
+mod period_tests;
+#[cfg(test)]
+#[path = "tests/states.rs"]
+mod state_tests;
 #[cfg(test)]
 #[path = "tests/history.rs"]
 mod tests;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::domain::health::Storage;
-use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::history::{Bucket, HistoryQuery, PeriodQuery, StateHistory, StateQuery};
 use crate::domain::outbox::Incident;
 use crate::domain::plan::Plan;
 use crate::domain::time::{Moment, Mono, Wall};
@@ -30,6 +30,10 @@ pub struct Context {
     pub history: Box<ReadHistory>,
     /// Reads what is stored ahead of a time; called by workers alone.
     pub forecast: Box<ReadForecast>,
+    /// Reads statistics of days, months, …; called by workers alone.
+    pub periods: Box<ReadPeriods>,
+    /// Reads what a state was; called by workers alone.
+    pub states: Box<ReadStates>,
     pub http_stats: Arc<HttpStats>,
     /// The state of each notification channel.
     pub channels: Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>,
@@ -50,6 +54,13 @@ pub type ReadHistory =
 /// The buckets of a query that are ahead of a time.
 pub type ReadForecast =
     dyn Fn(&HistoryQuery, Wall, &Budget) -> Result<Vec<Bucket>, HistoryFailure> + Send + Sync;
+
+/// One bucket for each period that has data: its begin and its length.
+pub type ReadPeriods =
+    dyn Fn(&PeriodQuery, &Budget) -> Result<Vec<Bucket>, HistoryFailure> + Send + Sync;
+
+pub type ReadStates =
+    dyn Fn(&StateQuery, &Budget) -> Result<StateHistory, HistoryFailure> + Send + Sync;
 
 /// Why there is no history to show.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -113,7 +113,7 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
         channels,
     } = dependencies;
     let reader = Arc::new(HistoryReader::new(&config.database));
-    let forecasts = reader.clone();
+    let (forecasts, periods, states) = (reader.clone(), reader.clone(), reader.clone());
     let (store, incidents) = (store.clone(), store.clone());
     let (heartbeats, heartbeats_clock) = (heartbeats.clone(), clock.clone());
     Context {
@@ -127,6 +127,12 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
         forecast: Box::new(move |query, now, budget| {
             let buckets = forecasts.forecast(query, now, budget);
             buckets.map_err(history_failure)
+        }),
+        periods: Box::new(move |query, budget| {
+            periods.periods(query, budget).map_err(history_failure)
+        }),
+        states: Box::new(move |query, budget| {
+            states.states(query, budget).map_err(history_failure)
         }),
         http_stats: stats,
         channels: Box::new(move || channels.iter().map(channel_state).collect()),

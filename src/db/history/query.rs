@@ -2,57 +2,42 @@
 //!
 //! Runs on the thread that asks, within one read transaction.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 
 use super::HistoryError;
 use super::buckets::{Buckets, Grid, grid};
-use crate::db::error;
-use crate::db::periods::{DAY, FIVE_MINUTES, HOUR, second_of_hour};
-use crate::db::rollup::{self, Aggregate, HourRollup, five_minute};
+use super::key_reader::KeyReader;
+use crate::db::periods::{DAY, FIVE_MINUTES, HOUR};
+use crate::db::rollup::{Aggregate, HourRollup, five_minute};
 use crate::db::tiers::Tiers;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::time::Wall;
 use crate::limits;
 use crate::sys::budget::Budget;
-use crate::sys::thread::yield_cpu;
-
-/// Rows of one key that are read before others are let run: some 50 µs of work on a PC.
-const ROWS_PER_YIELD: usize = 16;
 
 pub fn history(
     connection: &Connection,
     query: &HistoryQuery,
     budget: &Budget,
 ) -> Result<Vec<Bucket>, HistoryError> {
-    let mut statement = connection.prepare_cached("SELECT k FROM keys WHERE key = ?1")?;
-    let k: Option<i64> = statement
-        .query_row([&query.key], |row| row.get(0))
-        .optional()?;
-    let k = k.ok_or(HistoryError::UnknownKey)?;
+    let reader = KeyReader::find(connection, &query.key, budget)?;
     let [from, to] = bounds(query);
     if from >= to {
         return Ok(Vec::new());
     }
-    let span = KeySpan {
-        key_id: k,
-        key: &query.key,
-        from,
-        to,
-        budget,
-    };
+    let span = KeySpan { reader, from, to };
     let Grid { origin, width } = grid(from, to, query.points);
     let tiers = Tiers::read(connection)?;
     let mut buckets = Buckets {
         origin,
         ..Buckets::default()
     };
-    let hours = span.hours_between(connection)?;
+    let hours = span.hours_between()?;
     let days_until = span.days_until(&tiers, width, hours);
     if days_until > span.from.div_euclid(DAY) {
-        span.days(connection, days_until, width.max(DAY), &mut buckets)?;
+        span.days(days_until, width.max(DAY), &mut buckets)?;
     }
     // Where days answer a part, hours of the same answer take the same width if it is wider;
     // a bucket is never narrower than its tier.
@@ -60,14 +45,14 @@ pub fn history(
     let end = span.end_hour();
     let oldest = first.max(tiers.raw_from).min(end);
     let fine = if width < HOUR {
-        span.sub_hour_plan(connection, &tiers, width, oldest..end)?
+        span.sub_hour_plan(&tiers, width, oldest..end)?
     } else {
         None
     };
     let fine_from = if fine.is_some() { oldest } else { end };
-    span.hours(connection, first..fine_from, width.max(HOUR), &mut buckets)?;
+    span.hours(first..fine_from, width.max(HOUR), &mut buckets)?;
     if let Some(fine) = fine {
-        span.sub_hours(connection, &fine, oldest..end, &mut buckets)?;
+        span.sub_hours(&fine, oldest..end, &mut buckets)?;
     }
     Ok(buckets.finish())
 }
@@ -75,7 +60,11 @@ pub fn history(
 /// First and last second of a query, within years 1 to 9999: past them nothing is stored, and
 /// arithmetic stays far from overflow.
 pub fn bounds(query: &HistoryQuery) -> [i64; 2] {
-    [query.from, query.to].map(|at| at.second().clamp(-62_135_596_800, 253_402_300_800))
+    [query.from, query.to].map(seconds_within_years)
+}
+
+pub(super) fn seconds_within_years(at: Wall) -> i64 {
+    at.second().clamp(-62_135_596_800, 253_402_300_800)
 }
 
 /// How buckets shorter than an hour are read.
@@ -93,18 +82,16 @@ impl SubHourPlan {
 
 /// A key and a span, in seconds.
 struct KeySpan<'a> {
-    key_id: i64,
-    key: &'a str,
+    reader: KeyReader<'a>,
     from: i64,
     to: i64,
-    budget: &'a Budget,
 }
 
 impl KeySpan<'_> {
     /// How many hours of this key the span has, counted no further than is of use.
-    fn hours_between(&self, connection: &Connection) -> rusqlite::Result<i64> {
+    fn hours_between(&self) -> rusqlite::Result<i64> {
         // Hours without any key cost nothing, so the table is queried and not the calendar.
-        let (first, last): (Option<i64>, Option<i64>) = connection.query_row(
+        let (first, last): (Option<i64>, Option<i64>) = self.reader.connection.query_row(
             "SELECT (SELECT hour FROM hourly WHERE hour >= ?1 ORDER BY hour LIMIT 1), \
              (SELECT hour FROM hourly WHERE hour < ?2 ORDER BY hour DESC LIMIT 1)",
             [self.from.div_euclid(HOUR), self.end_hour()],
@@ -144,7 +131,6 @@ impl KeySpan<'_> {
     /// all.
     fn sub_hour_plan(
         &self,
-        connection: &Connection,
         tiers: &Tiers,
         width: i64,
         hours: Range<i64>,
@@ -158,10 +144,10 @@ impl KeySpan<'_> {
             width: width.max(FIVE_MINUTES),
             five_minute_until: fives_until,
         };
-        let affordable = i64::try_from(self.budget.rows_for_detail()).unwrap_or(i64::MAX);
+        let affordable = i64::try_from(self.reader.budget.rows_for_detail()).unwrap_or(i64::MAX);
         let most = limits::HISTORY_RAW_ROWS.min(affordable);
         let (mut all_rows, mut other_rows, mut fives): (i64, i64, i64) = (0, 0, 0);
-        let mut walk = HourWalk::new(connection, self, hours);
+        let mut walk = self.reader.walk(hours);
         while let Some((hour, found)) = walk.next()? {
             all_rows = all_rows.saturating_add(found.id_count());
             if by_fives.uses_five_minutes(hour, &found) {
@@ -185,44 +171,20 @@ impl KeySpan<'_> {
         })
     }
 
-    fn days(
-        &self,
-        connection: &Connection,
-        until: i64,
-        width: i64,
-        buckets: &mut Buckets,
-    ) -> Result<(), HistoryError> {
-        let mut one = connection.prepare_cached(
-            "SELECT count, min, mean, max, last, day * 86400 FROM daily \
-             WHERE day = ?1 AND k = ?2",
-        )?;
-        let mut next = connection.prepare_cached(
-            "SELECT day FROM daily WHERE day >= ?1 AND day < ?2 ORDER BY day LIMIT 1",
-        )?;
-        let mut from = self.from.div_euclid(DAY);
-        loop {
-            self.budget.spend(2)?;
-            let day: Option<i64> = next.query_row([from, until], |row| row.get(0)).optional()?;
-            let Some(day) = day else {
-                return Ok(());
-            };
-            let summary = one.query_row([day, self.key_id], rollup::read_aggregate);
-            let summary = error::readable(summary.optional())?.flatten();
-            if let Some(summary) = summary.flatten() {
-                buckets.add(summary.last_at, width, &summary);
-            }
-            from = day + 1;
-        }
+    fn days(&self, until: i64, width: i64, buckets: &mut Buckets) -> Result<(), HistoryError> {
+        let days = self.from.div_euclid(DAY)..until;
+        self.reader.for_each_day(days, |_, summary| {
+            buckets.add(summary.last_at, width, summary);
+        })
     }
 
     fn hours(
         &self,
-        connection: &Connection,
         hours: Range<i64>,
         width: i64,
         buckets: &mut Buckets,
     ) -> Result<(), HistoryError> {
-        let mut walk = HourWalk::new(connection, self, hours);
+        let mut walk = self.reader.walk(hours);
         while let Some((hour, found)) = walk.next()? {
             buckets.add_hour(hour, width, &found);
         }
@@ -231,17 +193,16 @@ impl KeySpan<'_> {
 
     fn sub_hours(
         &self,
-        connection: &Connection,
         fine: &SubHourPlan,
         hours: Range<i64>,
         buckets: &mut Buckets,
     ) -> Result<(), HistoryError> {
-        let mut walk = HourWalk::new(connection, self, hours);
+        let mut walk = self.reader.walk(hours);
         while let Some((hour, found)) = walk.next()? {
             if fine.uses_five_minutes(hour, &found) {
-                self.five_minutes(connection, fine.width, (hour, &found), buckets)?;
+                self.five_minutes(fine.width, (hour, &found), buckets)?;
             } else {
-                self.rows(connection, fine.width, (hour, &found), buckets)?;
+                self.rows(fine.width, (hour, &found), buckets)?;
             }
         }
         Ok(())
@@ -249,14 +210,14 @@ impl KeySpan<'_> {
 
     fn five_minutes(
         &self,
-        connection: &Connection,
         width: i64,
         (hour, found): (i64, &HourRollup),
         buckets: &mut Buckets,
     ) -> Result<(), HistoryError> {
-        self.budget
+        self.reader
+            .budget
             .spend(HOUR.unsigned_abs() / FIVE_MINUTES.unsigned_abs())?;
-        let fives = five_minute::read(connection, hour, self.key_id)?;
+        let fives = five_minute::read(self.reader.connection, hour, self.reader.key_id)?;
         if fives.iter().all(Option::is_none) {
             buckets.add_hour(hour, width, found);
             return Ok(());
@@ -276,91 +237,17 @@ impl KeySpan<'_> {
 
     fn rows(
         &self,
-        connection: &Connection,
         width: i64,
         (hour, found): (i64, &HourRollup),
         buckets: &mut Buckets,
     ) -> Result<(), HistoryError> {
-        let mut statement = connection.prepare_cached(
-            "SELECT timestamp, value FROM records WHERE id BETWEEN ?1 AND ?2 AND key = ?3 \
-             AND timestamp >= ?4 AND timestamp < ?5 ORDER BY id",
-        )?;
-        let begin = Wall::from_second(self.from.max(hour * HOUR)).to_string();
-        let end = Wall::from_second(self.to.min((hour + 1) * HOUR)).to_string();
-        // Of one second the highest id holds, and late rows find their place.
-        let mut seconds: BTreeMap<i64, Option<f64>> = BTreeMap::new();
-        // A part at a time: where the key has few rows of many, one statement could scan for
-        // long without a row to stop at.
-        let mut first = found.first_id;
-        while first <= found.last_id {
-            let last = found
-                .last_id
-                .min(first.saturating_add(limits::SCAN_IDS - 1));
-            self.budget.spend(last.abs_diff(first) + 1)?;
-            let mut rows = statement.query(params![first, last, self.key, begin, end])?;
-            while let Some(row) = rows.next()? {
-                let at = hour * HOUR + second_of_hour(row.get_ref(0)?.as_str().unwrap_or(""));
-                // Damaged rows are skipped.
-                if let Ok(value) = row.get(1) {
-                    seconds.insert(at, value);
-                }
-                if seconds.len().is_multiple_of(ROWS_PER_YIELD) {
-                    yield_cpu();
-                }
-            }
-            yield_cpu();
-            match last.checked_add(1) {
-                Some(next) => first = next,
-                None => break,
-            }
-        }
+        let between = self.from.max(hour * HOUR)..self.to.min((hour + 1) * HOUR);
+        let seconds = self.reader.numbers((hour, found), between)?;
         for (at, value) in seconds {
             if let Some(value) = value {
                 buckets.add(at, width, &Aggregate::of(value, at));
             }
         }
         Ok(())
-    }
-}
-
-/// Walks one key's hours by looking each up: in a time-major table the hours of all the other
-/// keys lie between. Gaps in which no key has an hour are skipped.
-struct HourWalk<'a> {
-    connection: &'a Connection,
-    span: &'a KeySpan<'a>,
-    next: i64,
-    end: i64,
-}
-
-impl<'a> HourWalk<'a> {
-    fn new(connection: &'a Connection, span: &'a KeySpan<'a>, hours: Range<i64>) -> HourWalk<'a> {
-        HourWalk {
-            connection,
-            span,
-            next: hours.start,
-            end: hours.end,
-        }
-    }
-
-    fn next(&mut self) -> Result<Option<(i64, HourRollup)>, HistoryError> {
-        while self.next < self.end {
-            yield_cpu();
-            self.span.budget.spend(2)?;
-            let hour = self.next;
-            self.next += 1;
-            let found =
-                error::readable(rollup::read_hour(self.connection, hour, self.span.key_id))?;
-            if let Some(found) = found.flatten() {
-                return Ok(Some((hour, found)));
-            }
-            let mut next_hour = self
-                .connection
-                .prepare_cached("SELECT hour FROM hourly WHERE hour >= ?1 ORDER BY hour LIMIT 1")?;
-            let next: Option<i64> = next_hour
-                .query_row([self.next], |row| row.get(0))
-                .optional()?;
-            self.next = next.unwrap_or(self.end);
-        }
-        Ok(None)
     }
 }

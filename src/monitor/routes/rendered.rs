@@ -169,6 +169,8 @@ impl App {
             plan: &self.context.plan,
             history: &*self.context.history,
             forecast: &*self.context.forecast,
+            periods: &*self.context.periods,
+            states: &*self.context.states,
             budget,
             sparklines: &self.sparklines,
             settings: &self.context.settings,

@@ -11,7 +11,7 @@ use crate::domain::failure::{Cause, Failure};
 use crate::domain::formula::Formula;
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{HistoryExtent, SourceHealth, Storage};
-use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::history::{Bucket, HistoryQuery, PeriodQuery, StateHistory, StateQuery};
 use crate::domain::key_pattern::KeyPattern;
 use crate::domain::outbox::Incident;
 use crate::domain::plan::{KeyPlan, Merge, Plan, RecordSelector, Selection, SourcePlan};
@@ -121,6 +121,7 @@ pub struct NodeFixture {
     pub history: Result<Vec<Bucket>, String>,
     /// What is stored ahead of now.
     pub forecast: Vec<Bucket>,
+    pub states: StateHistory,
     /// Of which keys the database holds rows.
     pub stored: Vec<&'static str>,
     /// What each history query costs.
@@ -153,6 +154,7 @@ impl Default for NodeFixture {
             password: None,
             history: Ok(Vec::new()),
             forecast: Vec::new(),
+            states: StateHistory::default(),
             stored: Vec::new(),
             history_rows: 1,
         }
@@ -272,7 +274,8 @@ impl NodeFixture {
         let published = Arc::new(Published::new(Arc::new(self.snapshot)));
         let (storage, history, stuck) = (self.storage, self.history, self.stuck);
         let (channel, incidents) = (self.channel, self.incidents);
-        let forecast = self.forecast;
+        let (forecast, states) = (self.forecast, self.states);
+        let periods = history.clone().unwrap_or_default();
         let (history_rows, stored) = (self.history_rows, self.stored);
         App::new(Context {
             published,
@@ -294,6 +297,19 @@ impl NodeFixture {
                 let span = query.from.max(now)..query.to;
                 let ahead = forecast.iter().filter(|it| span.contains(&it.from));
                 Ok(ahead.copied().collect())
+            }),
+            periods: Box::new(move |query: &PeriodQuery, budget: &Budget| {
+                budget
+                    .spend(history_rows)
+                    .map_err(HistoryFailure::Exceeded)?;
+                Ok(periods_of(&periods, query))
+            }),
+            states: Box::new(move |query: &StateQuery, _: &Budget| {
+                let mut found = states.clone();
+                found
+                    .runs
+                    .retain(|run| run.from < query.to && run.to >= query.from);
+                Ok(found)
             }),
             http_stats: Arc::default(),
             channels: Box::new(move || vec![channel.clone()]),
@@ -479,4 +495,24 @@ fn day_of_buckets() -> Vec<Bucket> {
             }
         })
         .collect()
+}
+
+/// The buckets of each period, as one.
+fn periods_of(buckets: &[Bucket], query: &PeriodQuery) -> Vec<Bucket> {
+    let period = |bounds: &[Wall]| {
+        let within = |bucket: &&Bucket| (bounds[0]..bounds[1]).contains(&bucket.from);
+        let within: Vec<&Bucket> = buckets.iter().filter(within).collect();
+        let count: u64 = within.iter().map(|it| it.count).sum();
+        let weighted = within.iter().map(|it| it.mean * it.count as f64);
+        Some(Bucket {
+            from: bounds[0],
+            seconds: bounds[1].since(bounds[0]).as_secs(),
+            count,
+            min: within.iter().map(|it| it.min).reduce(f64::min)?,
+            mean: weighted.sum::<f64>() / count as f64,
+            max: within.iter().map(|it| it.max).reduce(f64::max)?,
+            last: within.last()?.last,
+        })
+    };
+    query.bounds.windows(2).filter_map(period).collect()
 }

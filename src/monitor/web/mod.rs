@@ -20,7 +20,9 @@ use crate::domain::health::Storage;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Moment;
-use crate::monitor::context::{ChannelState, Display, ReadForecast, ReadHistory, ViewSettings};
+use crate::monitor::context::{
+    ChannelState, Display, ReadForecast, ReadHistory, ReadPeriods, ReadStates, ViewSettings,
+};
 use crate::monitor::routes::representation::hash;
 use crate::monitor::status_text::NodeStatus;
 use crate::sys::budget::Budget;
@@ -48,6 +50,8 @@ pub struct PageContext<'a> {
     pub plan: &'a Plan,
     pub history: &'a ReadHistory,
     pub forecast: &'a ReadForecast,
+    pub periods: &'a ReadPeriods,
+    pub states: &'a ReadStates,
     /// The work limit that is left for reading history for this page.
     pub budget: &'a Budget,
     pub sparklines: &'a Sparklines,

@@ -22,6 +22,7 @@ use crate::api::url_source;
 use crate::domain::alert::{AlertRules, AlertState, NodeFacts};
 use crate::domain::failure::Cause;
 use crate::domain::health::Storage;
+use crate::domain::history::StateHistory;
 use crate::domain::ledger::Ledger;
 use crate::domain::plan::Plan;
 use crate::domain::reading::FetchOutcome;
@@ -65,6 +66,8 @@ impl TestNode {
             storage: Box::new(Storage::default),
             history: Box::new(|_, _| Ok(Vec::new())),
             forecast: Box::new(|_, _, _| Ok(Vec::new())),
+            periods: Box::new(|_, _| Ok(Vec::new())),
+            states: Box::new(|_, _| Ok(StateHistory::default())),
             http_stats: Arc::default(),
             channels: Box::new(Vec::new),
             incidents: Box::new(|_| Ok(Vec::new())),
