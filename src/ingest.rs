@@ -275,6 +275,7 @@ mod tests {
                 value: Value::Number(value),
                 unit: None,
                 is_stated: false,
+                is_boolean: false,
                 observed: None,
             }],
             issues: Vec::new(),

@@ -108,8 +108,10 @@ fn parse_record(record: &Json) -> Result<(Reading, UpstreamRecord), RecordError>
     let observed = read_time(record.get("observed"), &TimeZone::UTC)
         .map_err(|found| ("/observed", "when it was observed", found))?;
     let unit = text("unit").filter(|unit| !unit.is_empty());
+    let is_boolean = record.get("boolean").and_then(Json::as_bool);
     let reading = Reading {
         key: key.into(),
+        is_boolean: is_boolean.unwrap_or_default() && value.number().is_some(),
         value,
         unit: unit.map(|unit| shorten(unit, 32).into()),
         is_stated: false,

@@ -260,6 +260,7 @@ mod tests {
                 value: Value::Number(21.4),
                 unit: Some("°C".into()),
                 is_stated: false,
+                is_boolean: false,
                 observed: None,
             }],
             issues: vec![Issue {

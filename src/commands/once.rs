@@ -165,6 +165,7 @@ mod tests {
             value: Value::Number(1.0),
             unit: Some("W".into()),
             is_stated: false,
+            is_boolean: false,
             observed: None,
         };
         let observation = Observation {

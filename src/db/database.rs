@@ -359,10 +359,13 @@ impl WriterState {
         if latest.is_some_and(|(second, _)| is_ahead(*second)) {
             key.latest = None;
         }
-        if key.unit != row.unit || key.source != row.source {
-            let mut update = transaction
-                .prepare_cached("UPDATE keys SET unit = ?2, source = ?3 WHERE k = ?1")?;
-            update.execute(params![key.id, row.unit, row.source])?;
+        let known = (&key.unit, &key.source, key.is_boolean);
+        if known != (&row.unit, &row.source, row.is_boolean) {
+            let mut update = transaction.prepare_cached(
+                "UPDATE keys SET unit = ?2, source = ?3, boolean = ?4 WHERE k = ?1",
+            )?;
+            update.execute(params![key.id, row.unit, row.source, row.is_boolean])?;
+            key.is_boolean = row.is_boolean;
             key.unit = row.unit.clone();
             key.source = row.source.clone();
         }

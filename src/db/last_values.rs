@@ -49,10 +49,13 @@ pub fn read_last_values(
 ) -> rusqlite::Result<Vec<RestoredRecord>> {
     let last_boot: Option<String> = error::readable(read_meta(connection, "boot"))?.flatten();
     let is_same_boot = !boot.is_empty() && last_boot.as_deref() == Some(boot);
-    let mut statement = connection.prepare(
+    // A database of an earlier version that cannot be written is read as it is.
+    let has_booleans = connection.column_exists(None, "keys", "boolean")?;
+    let boolean = if has_booleans { "boolean" } else { "0" };
+    let mut statement = connection.prepare(&format!(
         "SELECT key, unit, source, value, text, second, own_time, untrusted, receipt_ms, lag_ms, \
-         keys.k FROM latest JOIN keys ON keys.k = latest.k ORDER BY keys.k",
-    )?;
+         keys.k, {boolean} FROM latest JOIN keys ON keys.k = latest.k ORDER BY keys.k",
+    ))?;
     let rows = statement.query_map([], |row| {
         let observed = Wall::from_second(row.get(5)?);
         let own_time: bool = row.get(6)?;
@@ -80,6 +83,7 @@ pub fn read_last_values(
                 source: row.get(2).unwrap_or_else(|_| Arc::from("")),
                 value,
                 stamp,
+                is_boolean: row.get(11).unwrap_or(false),
                 absence: Absence::default(),
             },
         }))

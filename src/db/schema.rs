@@ -21,6 +21,7 @@ pub const STEPS: &[&str] = &[
     include_str!("schema/migrations/5.sql"),
     include_str!("schema/migrations/6.sql"),
     include_str!("schema/migrations/7.sql"),
+    include_str!("schema/migrations/8.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -117,6 +117,8 @@ pub struct RecordRow {
     pub stamp: Stamp,
     /// `missing` or `null` of a record gave the value, or a part of it: no counter counts it.
     pub is_stated: bool,
+    /// The newest response has a boolean there.
+    pub is_boolean: bool,
     /// Whether it is an element of a series, whose time is its own whatever the clock.
     pub is_element: bool,
 }
@@ -227,6 +229,7 @@ impl Ledger {
                 value: reading.value,
                 unit: reading.unit,
                 is_stated: reading.is_stated,
+                is_boolean: reading.is_boolean,
                 stamp: Stamp::received(at, own.or(observed)),
                 upstream: record.map(|record| UpstreamStaleness {
                     stale: record.stale,
@@ -324,6 +327,7 @@ impl Ledger {
             source: source.clone(),
             stamp: standing.stamp,
             is_stated: standing.is_stated,
+            is_boolean: standing.is_boolean,
             is_element: false,
         })
     }

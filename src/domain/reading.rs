@@ -60,6 +60,8 @@ pub struct Reading {
     pub unit: Option<Arc<str>>,
     /// `missing` or `null` of the record gave it; nothing was measured.
     pub is_stated: bool,
+    /// The response has a boolean there.
+    pub is_boolean: bool,
     /// Its own time, where it is not that of the whole response.
     pub observed: Option<Wall>,
 }

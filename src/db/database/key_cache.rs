@@ -17,6 +17,7 @@ pub(super) struct CachedKey {
     pub id: i64,
     pub unit: Option<Arc<str>>,
     pub source: Arc<str>,
+    pub is_boolean: bool,
     /// Second and value of the newest row.
     pub latest: Option<(i64, Value)>,
 }
@@ -27,7 +28,7 @@ pub(super) fn read_key(
     key: &str,
 ) -> rusqlite::Result<Option<CachedKey>> {
     let mut statement = transaction.prepare_cached(
-        "SELECT keys.k, unit, source, second, value, text \
+        "SELECT keys.k, unit, source, second, value, text, boolean \
          FROM keys LEFT JOIN latest ON latest.k = keys.k WHERE key = ?1",
     )?;
     let key = statement.query_row([key], |row| {
@@ -37,6 +38,7 @@ pub(super) fn read_key(
             id: row.get(0)?,
             unit: row.get(1)?,
             source: row.get(2)?,
+            is_boolean: row.get(6)?,
             latest: second.zip(column_value(row, 4)?),
         })
     });
@@ -45,14 +47,15 @@ pub(super) fn read_key(
 
 pub(super) fn add_key(transaction: &Transaction, row: &RecordRow) -> rusqlite::Result<CachedKey> {
     transaction.execute(
-        "INSERT INTO keys (key, unit, source) VALUES (?1, ?2, ?3)",
-        params![row.key, row.unit, row.source],
+        "INSERT INTO keys (key, unit, source, boolean) VALUES (?1, ?2, ?3, ?4)",
+        params![row.key, row.unit, row.source, row.is_boolean],
     )?;
     Ok(CachedKey {
         last_used: 0,
         id: transaction.last_insert_rowid(),
         unit: row.unit.clone(),
         source: row.source.clone(),
+        is_boolean: row.is_boolean,
         latest: None,
     })
 }

@@ -85,11 +85,12 @@ pub(super) fn copy_keys_and_tiers(
         };
         let k = key_id_of(target, &key)?;
         target.execute(
-            "UPDATE keys SET unit = ?2, source = ?3 WHERE k = ?1 AND source = ''",
+            "UPDATE keys SET unit = ?2, source = ?3, boolean = ?4 WHERE k = ?1 AND source = ''",
             params![
                 k,
                 text(&row, "unit"),
-                text(&row, "source").unwrap_or_default()
+                text(&row, "source").unwrap_or_default(),
+                integer(&row, "boolean") == Some(1),
             ],
         )?;
         numbers.insert(old_k, k);

@@ -23,7 +23,8 @@ CREATE TABLE keys (
     k INTEGER PRIMARY KEY,     -- the key's id: stands for the key in the other tables
     key TEXT NOT NULL UNIQUE,  -- as in `records`
     unit TEXT,                 -- unit of its values now, as the source or configuration says
-    source TEXT NOT NULL       -- name of the source that gave the newest row
+    source TEXT NOT NULL,      -- name of the source that gave the newest row
+    boolean INTEGER NOT NULL DEFAULT 0 -- 1 if the newest response has a boolean there, else 0
 ) STRICT;
 
 -- The newest row of each key, complete, so that a start reads a handful of pages.

@@ -17,6 +17,7 @@ fn readings(observed: Option<Wall>, keys: &[String]) -> FetchOutcome {
         value: Value::Number(1.0),
         unit: None,
         is_stated: false,
+        is_boolean: false,
         observed: None,
     };
     FetchOutcome::Readings {

@@ -1088,6 +1088,7 @@ fn an_element_that_a_clock_ahead_let_pass_is_no_row_when_the_clock_is_set() {
         ..ahead(0)
     };
     let element = |second: i64| RecordRow {
+        is_boolean: false,
         is_element: true,
         stamp: Stamp::received(early, Some(Wall::from_second(T0 + second))),
         ..row("price", 0, 1.0)

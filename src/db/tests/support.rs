@@ -89,6 +89,7 @@ pub fn row_of(key: &str, second: i64, value: Value) -> RecordRow {
         source: Arc::from("weather"),
         stamp: Stamp::received(trusted(second - T0), Some(observed)),
         is_stated: false,
+        is_boolean: false,
         is_element: false,
     }
 }

@@ -91,6 +91,7 @@ impl Ledger {
             source: DERIVED_SOURCE.into(),
             stamp,
             is_stated: false,
+            is_boolean: false,
             is_element: false,
         }
     }

@@ -18,6 +18,8 @@ pub struct LastValue {
     pub stamp: Stamp,
     /// `missing` or `null` of the record gave it.
     pub is_stated: bool,
+    /// The response has a boolean there.
+    pub is_boolean: bool,
     /// Its staleness by the upstream node, where the source is one.
     pub upstream: Option<UpstreamStaleness>,
     /// The interval of the element that it is, where that alone makes it fresh.

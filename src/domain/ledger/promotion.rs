@@ -167,6 +167,7 @@ impl Ledger {
             unit: state.unit.clone(),
             stamp: Stamp::received(now, Some(element.start)),
             is_stated: element.is_stated,
+            is_boolean: false,
             upstream: None,
             interval,
             response: known.map_or(response, |it| it.response),
@@ -236,6 +237,7 @@ impl Ledger {
                 source: self.plan.sources[index].name.clone(),
                 stamp: Stamp::received(now, Some(element.start)),
                 is_stated: element.is_stated,
+                is_boolean: false,
                 is_element: true,
             })
         });

@@ -19,6 +19,8 @@ pub struct RestoredRecord {
     pub unit: Option<Arc<str>>,
     pub source: Arc<str>,
     pub stamp: Stamp,
+    /// Its source gave it as a boolean.
+    pub is_boolean: bool,
     /// For how long its source had answered without it.
     pub absence: Absence,
 }
@@ -74,6 +76,7 @@ impl Ledger {
                 unit: row.unit,
                 stamp: row.stamp,
                 is_stated: false,
+                is_boolean: row.is_boolean,
                 upstream: None,
                 interval,
                 response: 0,

@@ -10,7 +10,7 @@ use super::{Ledger, SourceLedger};
 use crate::domain::freshness::Stamp;
 use crate::domain::merge::{Contribution, Merged, merge};
 use crate::domain::plan::Merge;
-use crate::domain::reading::UpstreamNode;
+use crate::domain::reading::{UpstreamNode, Value};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::time::Moment;
 
@@ -21,6 +21,8 @@ pub(super) struct CurrentValue {
     pub unit: Option<Arc<str>>,
     /// A contributor's value was given by `missing` or `null`.
     pub is_stated: bool,
+    /// All contributors' values are booleans of their responses, and so is the merged one.
+    pub is_boolean: bool,
     pub stale: bool,
     pub stale_after: Duration,
 }
@@ -110,11 +112,16 @@ impl Ledger {
         let (newest, stale_after) = provided[merged.contributors[0]];
         let mut contributors = merged.contributors.iter();
         let is_stated = contributors.any(|index| provided[*index].0.is_stated);
+        let mut contributors = merged.contributors.iter();
+        let is_boolean = contributors.all(|index| provided[*index].0.is_boolean);
+        let is_whole =
+            matches!(merged.value, Value::Number(number) if number == 0.0 || number == 1.0);
         let unit = self.plan.key_setting(key, |key| key.unit.clone());
         Some(CurrentValue {
             unit: unit.or_else(|| newest.unit.clone()),
             stamp: newest.stamp,
             is_stated,
+            is_boolean: is_boolean && is_whole,
             stale: newest.is_stale(stale_after, now),
             stale_after,
             merged,

@@ -59,6 +59,7 @@ impl SelectedRecords<'_> {
             value: Value::Number(number),
             unit,
             is_stated: !numbers.is_empty() && numbers.iter().all(|it| it.1.is_stated),
+            is_boolean: false,
             observed: None,
         });
     }
@@ -70,6 +71,7 @@ impl SelectedRecords<'_> {
             value: Value::Number(number),
             unit: pick.unit.clone(),
             is_stated: true,
+            is_boolean: false,
             observed: None,
         });
     }
@@ -110,6 +112,7 @@ impl SelectedRecords<'_> {
             value: Value::Text(local.strftime("%Y-%m-%d %H:%M").to_string().into()),
             unit: None,
             is_stated: false,
+            is_boolean: false,
             observed: None,
         });
     }

@@ -144,6 +144,7 @@ impl LeafReader<'_> {
                 unit: unit_of(self.units, pointer)
                     .or_else(|| (!unit.is_empty()).then(|| unit.into())),
                 is_stated: false,
+                is_boolean: json.is_boolean(),
                 observed: None,
             });
         }

@@ -121,6 +121,7 @@ impl<'a> SelectedRecords<'a> {
                     key,
                     value: read.value,
                     is_stated: read.is_stated,
+                    is_boolean: read.is_boolean,
                     observed: None,
                 });
             }
@@ -266,6 +267,7 @@ impl<'a> SelectedRecords<'a> {
         let unit = Some(unit).filter(|unit| !unit.is_empty() && !is_scaled);
         Ok(ReadValue {
             unit,
+            is_boolean: json.is_boolean() && (number == 0.0 || number == 1.0),
             ..ReadValue::of(Value::Number(number))
         })
     }
@@ -320,6 +322,8 @@ pub struct ReadValue {
     pub value: Value,
     pub unit: Option<String>,
     pub is_stated: bool,
+    /// It is 0 or 1 for a boolean of the response.
+    pub is_boolean: bool,
 }
 
 impl ReadValue {
@@ -328,6 +332,7 @@ impl ReadValue {
             value,
             unit: None,
             is_stated: false,
+            is_boolean: false,
         }
     }
 

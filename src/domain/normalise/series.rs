@@ -110,6 +110,7 @@ impl SelectedRecords<'_> {
                         value: read.value,
                         unit,
                         is_stated: read.is_stated,
+                        is_boolean: read.is_boolean,
                         observed: Some(slot.start),
                     });
                 }

@@ -38,6 +38,7 @@ pub(super) fn readings(own: Option<i64>, pairs: &[(&str, f64)]) -> FetchOutcome 
         value: Value::Number(*value),
         unit: None,
         is_stated: false,
+        is_boolean: false,
         observed: None,
     };
     FetchOutcome::Readings {
@@ -323,6 +324,7 @@ fn what_was_stored_with_a_time_ahead_does_not_stay_the_latest() {
         unit: None,
         source: "source0".into(),
         stamp: Stamp::restored(ahead, true),
+        is_boolean: false,
         absence: Absence::default(),
     }]);
     ledger.fix_timestamps(at(20));
@@ -386,6 +388,7 @@ fn restored_records_are_shown_at_once_and_stale_until_their_age_is_known() {
         unit: None,
         source: source.into(),
         stamp: Stamp::restored(Wall::from_second(T0), false),
+        is_boolean: false,
         absence: Absence::default(),
     };
     ledger.restore(vec![restored("t", "source0"), restored("old", "removed")]);

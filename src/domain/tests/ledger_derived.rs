@@ -217,6 +217,7 @@ fn a_text_and_a_key_that_no_source_gives_are_named() {
             value: Value::Text("open".into()),
             unit: None,
             is_stated: false,
+            is_boolean: false,
             observed: None,
         }],
         issues: Vec::new(),
@@ -276,6 +277,7 @@ fn the_last_value_survives_a_restart_as_fresh_as_its_inputs() {
         unit: None,
         source: source.into(),
         stamp: Stamp::restored(at(100).wall, false),
+        is_boolean: false,
         absence: Absence::default(),
     };
     let restored = || {

@@ -357,6 +357,7 @@ fn restored(key: &str, second: u64, hours: u64) -> RestoredRecord {
         unit: None,
         source: "source0".into(),
         stamp: Stamp::restored(Wall(at(second).wall.0), false),
+        is_boolean: false,
         absence: Absence {
             responses: hours,
             time: Duration::from_secs(hours * HOUR),

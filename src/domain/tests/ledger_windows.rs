@@ -299,6 +299,7 @@ fn a_clock_behind_the_rows_of_an_earlier_run_gives_no_value() {
         unit: None,
         source: DERIVED_SOURCE.into(),
         stamp: Stamp::restored(at(0).wall, false),
+        is_boolean: false,
         absence: Absence::default(),
     }]);
     if let (Some((_, window)), Some(saved)) = (ledger.windows_mut().next(), saved) {

@@ -311,6 +311,7 @@ fn a_restart_goes_on_with_the_forecast_and_drops_that_of_keys_without_one() {
         unit: None,
         source: "source0".into(),
         stamp: Stamp::restored(second(0), true),
+        is_boolean: false,
         absence: Absence::default(),
     };
     let mut ledger = Ledger::new(plan(ShownElement::Current));
@@ -362,6 +363,7 @@ fn a_formula_of_a_series_is_stored_at_each_element_also_after_a_restart() {
         unit: None,
         source: source.into(),
         stamp: Stamp::restored(second(HOUR), false),
+        is_boolean: false,
         absence: Absence::default(),
     };
     let mut ledger = with_formula();
@@ -394,6 +396,7 @@ fn an_answer_makes_a_restored_element_of_unknown_age_fresh() {
             unit: None,
             source: "source0".into(),
             stamp: Stamp::unknown_age(second(0), true),
+            is_boolean: false,
             absence: Absence::default(),
         }]);
         assert_eq!(values(&ledger.snapshot(at(59))), ["price 1 stale"]);
@@ -467,6 +470,7 @@ impl Disk {
             unit: None,
             source: "source0".into(),
             stamp: Stamp::restored(Wall::from_second(*second), true),
+            is_boolean: false,
             absence: Absence::default(),
         });
         ledger.restore(restored.into_iter().collect());

@@ -98,6 +98,7 @@ fn outcome(source: usize, ms: u64) -> FetchOutcome {
                 value: Value::Number(1.0),
                 unit: None,
                 is_stated: false,
+                is_boolean: false,
                 observed: None,
             }],
             issues: Vec::new(),
@@ -160,6 +161,7 @@ fn simulate_month(clock: fn(u64) -> Moment) -> MonthLog {
                     } else {
                         Stamp::carried_over(observed, own_time, receipt, lag)
                     },
+                    is_boolean: false,
                     absence: Absence::default(),
                 }
             });

@@ -7,6 +7,7 @@ use crate::domain::reading::round_computed;
 
 fn elements(seconds: impl Iterator<Item = i64>) -> Vec<NewRow> {
     let element = |second: i64| crate::domain::ledger::RecordRow {
+        is_boolean: false,
         is_element: true,
         ..row("price", second, (second / 900 % 4) as f64)
     };
