@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
 use super::database::Database;
@@ -13,8 +14,9 @@ use super::error::{self, OpenError};
 use super::last_values::{self, WantedKeys};
 use super::open::DatabaseLocation;
 use super::tiers::Tiers;
-use super::{connection, derived_windows, forecast, outbox, quota, salvage};
+use super::{connection, day_ranges, derived_windows, forecast, outbox, quota, salvage};
 use crate::domain::alert::AlertState;
+use crate::domain::day_range::StoredDay;
 use crate::domain::derived::{Window, WindowRule};
 use crate::domain::ledger::{Forecast, RestoredRecord};
 use crate::domain::quota::SavedQuota;
@@ -63,6 +65,23 @@ pub fn forecasts(
             Vec::new()
         }
     }
+}
+
+/// The ranges of a local day; see [`day_ranges::read_day`].
+pub fn stored_day(
+    opened: &Result<Database, OpenError>,
+    location: &DatabaseLocation,
+    zone: &TimeZone,
+    now: Moment,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Option<StoredDay> {
+    let read = |connection: &Connection| day_ranges::read_day(connection, zone, now, wanted);
+    let failed = |error: &rusqlite::Error| {
+        let why = error::describe(error);
+        log::warn!("today's lowest and highest values begin anew: {why}");
+    };
+    let day = read_database(opened, location, read)?;
+    day.inspect_err(failed).ok().flatten()
 }
 
 /// The windows of derived keys, by name; see [`derived_windows::restore`].

@@ -22,6 +22,7 @@ pub mod backup;
 mod bench;
 pub mod connection;
 pub mod database;
+mod day_ranges;
 pub mod derived_windows;
 pub mod detached;
 pub mod error;

@@ -21,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 pub use self::absence::Absence;
 use self::absence::ResponseCount;
 use self::derived::DerivedValue;
@@ -31,6 +33,7 @@ pub use self::restore::RestoredRecord;
 pub use self::saved_absences::SavedAbsences;
 use self::series::SeriesState;
 use super::clock_filter::ClockFilter;
+use super::day_range::{DayRanges, StoredDay};
 use super::failure::Failure;
 use super::freshness::Stamp;
 use super::health::SourceHealth;
@@ -59,6 +62,8 @@ pub struct Ledger {
     series_change_at: Option<Mono>,
     /// When the rest of a long list becomes rows.
     next_rows_at: Mono,
+    /// Of today, by key.
+    day_ranges: DayRanges,
     /// Corrects the clock that ages and timestamps are based on.
     clock_filter: ClockFilter,
 }
@@ -137,6 +142,7 @@ impl Ledger {
             removed_forecasts: Vec::new(),
             series_change_at: None,
             next_rows_at: Mono::default(),
+            day_ranges: DayRanges::new(TimeZone::UTC),
             clock_filter: ClockFilter::default(),
         }
     }
@@ -197,10 +203,12 @@ impl Ledger {
             }
         };
         self.sources[index].health.record(&observation);
-        changed
+        let rows = changed
             .into_iter()
-            .filter_map(|key| self.row_to_store(key, &plan.name, observation.at))
-            .collect()
+            .filter_map(|key| self.row_to_store(key, &plan.name, observation.at));
+        let rows: Vec<RecordRow> = rows.collect();
+        self.extend_day_ranges(&rows);
+        rows
     }
 
     /// Takes over what a response gave at `at`; returns the keys whose value was taken.
@@ -244,6 +252,28 @@ impl Ledger {
             }
         }
         changed
+    }
+
+    /// Counts the ranges of days in `zone`, beginning with what the last run has stored.
+    pub fn restore_day_ranges(&mut self, zone: TimeZone, stored: Option<StoredDay>) {
+        self.day_ranges = DayRanges::new(zone);
+        if let Some(stored) = stored {
+            self.day_ranges.restore(stored);
+        }
+    }
+
+    fn extend_day_ranges(&mut self, rows: &[RecordRow]) {
+        for row in rows {
+            if let Some(number) = row.value.number() {
+                let observed = row.stamp.observed;
+                self.day_ranges.insert(&row.key, observed, number);
+            }
+        }
+    }
+
+    /// Whether there is a record of the key, or can be.
+    pub fn knows_key(&self, key: &str) -> bool {
+        self.providers.contains_key(key) || self.plan.derived.contains(key)
     }
 
     pub fn source_name(&self, source: usize) -> &str {
@@ -336,6 +366,7 @@ impl Ledger {
     /// were handed to the store settle there by the same rule.
     pub fn fix_timestamps(&mut self, now: Moment) {
         let now = self.clock_filter.correct(now);
+        self.day_ranges.advance(now);
         if !now.trust.is_trusted() {
             return;
         }

@@ -8,6 +8,7 @@
 pub mod alert;
 pub mod alert_event;
 pub mod back_off;
+mod chart_kind;
 mod clock_filter;
 pub mod clock_trust;
 pub mod clock_wait;

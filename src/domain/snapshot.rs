@@ -57,7 +57,7 @@ pub struct Record {
     pub stale_after: Duration,
     /// Names of the sources that the value came from.
     pub sources: Vec<Arc<str>>,
-    /// What was observed since local midnight; none for texts.
+    /// What was observed since local midnight, as it is stored; none for texts and before the first number.
     pub today: Option<DayRange>,
     /// Whether its source gives it as a boolean.
     pub is_boolean: bool,

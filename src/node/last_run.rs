@@ -49,6 +49,10 @@ pub(super) fn restore_last_run(
     ledger.restore(values);
     ledger.restore_forecasts(last_run::forecasts(database, location));
     restore_windows(&mut ledger, storage, clock);
+    let zone = &config.timezone;
+    let wanted = |key: &str| ledger.knows_key(key);
+    let day = last_run::stored_day(database, location, zone, clock.now(), &wanted);
+    ledger.restore_day_ranges(zone.clone(), day);
     for (source, wait) in quotas.waits(config, clock.now().mono).enumerate() {
         ledger.expect_wait(source, wait);
     }

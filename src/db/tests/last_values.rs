@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::db::database::NewRow;
-use crate::db::test_support::{Directory, T0, database, trusted};
+use crate::db::test_support::{Directory, T0, database, entries, row, trusted};
 use crate::db::tiers::write_meta;
 use crate::domain::failure::{Cause, Failure};
-use crate::domain::ledger::Ledger;
+use crate::domain::ledger::{Ledger, RecordRow};
 use crate::domain::plan::test_plan;
 use crate::domain::reading::{FetchOutcome, Observation, Reading, Value};
 
@@ -161,4 +161,36 @@ fn restarts_neither_reset_nor_extend_an_absence() {
             );
         }
     }
+}
+
+#[test]
+fn whether_a_key_is_a_boolean_is_kept() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let mut database = database(&path);
+    for (second, is_boolean) in [
+        (0, false),
+        (60, true),
+        (120, true),
+        (180, false),
+        (240, true),
+    ] {
+        let row = RecordRow {
+            is_boolean,
+            ..row("switch", T0 + second, 1.0)
+        };
+        database
+            .commit(&entries([row]), i64::MIN)
+            .expect("it is committed");
+        let restored = database.last_values(&|_| true).expect("it can be read");
+        assert_eq!(restored[0].is_boolean, is_boolean, "{second}");
+    }
+    // A database of the version before that cannot be migrated is read as it is.
+    database
+        .connection()
+        .execute_batch("ALTER TABLE keys DROP COLUMN boolean")
+        .expect("it is as it was");
+    let restored = database.last_values(&|_| true).expect("it can be read");
+    assert_eq!(restored[0].key, "switch".into());
+    assert!(!restored[0].is_boolean);
 }

@@ -685,9 +685,10 @@ fn every_version_of_the_schema_is_known() {
         old.execute_batch(pragmas).expect("they can be set");
         schema::migrate(&mut old, &schema::STEPS[..version]).expect("it can be made");
         old.execute_batch(
-            "INSERT INTO keys VALUES (7, 't', '°C', 'weather');
+            "INSERT INTO keys (k, key, unit, source) VALUES (7, 't', '°C', 'weather'),
+                 (8, 'switch', NULL, 'weather');
              INSERT INTO latest (k, id, second, value, own_time, untrusted)
-                 VALUES (7, 2, 1761854460, 2, 0, 0);
+                 VALUES (7, 2, 1761854460, 2, 0, 0), (8, 1, 1761854400, 1, 0, 0);
              INSERT INTO records VALUES (1, '2025-10-30T20:00:00Z', 't', 1.5, NULL),
                  (2, '2025-10-30T20:01:00Z', 't', 2, NULL);",
         )
@@ -698,6 +699,11 @@ fn every_version_of_the_schema_is_known() {
                 [],
             )
             .expect("it can be filled");
+        }
+        let has_booleans = version >= 8;
+        if has_booleans {
+            old.execute("UPDATE keys SET boolean = 1", [])
+                .expect("it can be filled");
         }
         drop(old);
         // The header's count of bytes a page: SQLite reads nothing of it any more.
@@ -714,7 +720,10 @@ fn every_version_of_the_schema_is_known() {
             "{context}"
         );
         let restored = database.last_values(&|_| false).expect("it can be read");
-        assert_eq!(restored.len(), 2, "{context}");
+        assert_eq!(restored.len(), 3, "{context}");
+        let of_then = restored.iter().find(|it| *it.key == *"switch");
+        let is_boolean = of_then.map(|it| it.is_boolean);
+        assert_eq!(is_boolean, Some(has_booleans), "{context}");
     }
 }
 

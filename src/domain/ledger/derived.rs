@@ -80,6 +80,7 @@ impl Ledger {
             derived_rows.extend(new_rows);
             known[*index] = self.derived_input(*index, key, &inputs, now);
         }
+        self.extend_day_ranges(&derived_rows);
         derived_rows
     }
 
@@ -128,7 +129,7 @@ impl Ledger {
                 stale: current.stale,
                 stale_after: current.stale_after,
                 sources: current.sources.clone(),
-                today: None,
+                today: self.day_range(&key.key, &current.value),
                 is_boolean: false,
             });
         }

@@ -76,6 +76,7 @@ impl Ledger {
             return;
         }
         self.stored.remove(key);
+        self.day_ranges.remove(key);
         // As many as there can be records, so that a display that asks for one among others goes
         // on getting the others.
         if Arc::make_mut(&mut self.forgotten).insert(key.clone()) {

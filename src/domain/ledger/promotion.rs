@@ -125,6 +125,7 @@ impl Ledger {
             self.sources[index].series = states;
         }
         changes.rows = self.rows_of_elements(now);
+        self.extend_day_ranges(&changes.rows);
         let states = self
             .sources
             .iter_mut()

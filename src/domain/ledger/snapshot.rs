@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Ledger, SourceLedger};
+use crate::domain::day_range::DayRange;
 use crate::domain::freshness::Stamp;
 use crate::domain::merge::{Contribution, Merged, merge};
 use crate::domain::plan::Merge;
@@ -31,6 +32,10 @@ impl Ledger {
     /// The state of everything at `now`. Alerts are evaluated from it elsewhere.
     pub fn snapshot(&self, now: Moment) -> Snapshot {
         let mut changes_at = self.series_change_at.filter(|at| *at > now.mono);
+        changes_at = changes_at
+            .into_iter()
+            .chain(self.day_ranges.changes_at(now))
+            .min();
         let mut records = Vec::with_capacity(self.providers.len());
         for (index, source) in self.sources.iter().enumerate() {
             for value in source.values.iter() {
@@ -76,10 +81,16 @@ impl Ledger {
             stale_after: current.stale_after,
             unit: current.unit,
             sources: current.merged.contributors.iter().map(name).collect(),
+            today: self.day_range(key, &current.merged.value),
             value: current.merged.value,
-            today: None,
-            is_boolean: false,
+            is_boolean: current.is_boolean,
         })
+    }
+
+    /// What was observed of a key today, unless it has a text now.
+    pub(super) fn day_range(&self, key: &str, value: &Value) -> Option<DayRange> {
+        value.number()?;
+        self.day_ranges.get(key)
     }
 
     /// The value of `key`, of which the sources `providers` have one.

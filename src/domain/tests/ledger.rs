@@ -508,3 +508,47 @@ fn an_empty_answer_is_a_good_one_that_renews_no_key() {
     );
     assert_eq!(health.last_success, Some(at(120)));
 }
+
+#[test]
+fn a_boolean_is_one_in_the_snapshot_in_rows_and_after_a_restart() {
+    let boolean = |value: f64, is_boolean| FetchOutcome::Readings {
+        observed: None,
+        series: Vec::new(),
+        readings: vec![Reading {
+            key: "on".into(),
+            value: Value::Number(value),
+            unit: None,
+            is_stated: false,
+            is_boolean,
+            observed: None,
+        }],
+        issues: Vec::new(),
+    };
+    let mut ledger = ledger(1);
+    for (second, outcome, expected) in [
+        (0, boolean(1.0, true), true),
+        (60, boolean(3.0, false), false),
+        (120, boolean(0.0, true), true),
+        (180, boolean(0.0, false), false),
+    ] {
+        let rows = ledger.apply(observation(0, second, outcome));
+        assert_eq!(rows[0].is_boolean, expected);
+        assert_eq!(ledger.snapshot(at(second)).records[0].is_boolean, expected);
+    }
+    let mut later = self::ledger(1);
+    later.restore(vec![RestoredRecord {
+        key: "on".into(),
+        value: Value::Number(1.0),
+        unit: None,
+        source: "source0".into(),
+        stamp: Stamp::restored(Wall(0), false),
+        is_boolean: true,
+        absence: Absence::default(),
+    }]);
+    assert!(later.snapshot(at(0)).records[0].is_boolean);
+    // Two booleans have a mean that is none.
+    let mut merged = merging(2, "on", Merge::Mean);
+    merged.apply(observation(0, 0, boolean(1.0, true)));
+    merged.apply(observation(1, 0, boolean(0.0, true)));
+    assert!(!merged.snapshot(at(0)).records[0].is_boolean);
+}

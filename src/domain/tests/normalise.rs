@@ -646,3 +646,59 @@ fn dates_of_json_paths_are_those_of_the_response() {
         assert_eq!(taken.readings[0].value.to_string(), expected);
     }
 }
+
+#[test]
+fn booleans_of_a_response_are_told_from_numbers() {
+    let body = json!({"on": true, "off": false, "one": 1, "text": "true"});
+    let all = Selection::AllLeaves {
+        prefix: String::new(),
+    };
+    let found = read(&source(all), &body).readings.into_iter();
+    let found: Vec<(String, bool)> = found
+        .map(|it| (it.key.to_string(), it.is_boolean))
+        .collect();
+    let leaf = |key: &str, is_boolean| (key.to_owned(), is_boolean);
+    let expected = [leaf("off", true), leaf("on", true), leaf("one", false)];
+    assert_eq!(found, expected);
+    let scaled = |scale| RecordSelector {
+        scale: Some(scale),
+        ..pick("/on")
+    };
+    let inverted = RecordSelector {
+        offset: Some(1.0),
+        ..scaled(-1.0)
+    };
+    let mapped = |number| RecordSelector {
+        map: vec![("true".to_owned(), number)],
+        ..pick("/on")
+    };
+    let text = RecordSelector {
+        text: true,
+        ..pick("/on")
+    };
+    let missing = RecordSelector {
+        missing: Some(0.0),
+        ..pick("/gone")
+    };
+    for (selector, value, is_boolean) in [
+        (pick("/on"), "1", true),
+        (pick("/off"), "0", true),
+        (pick("/one"), "1", false),
+        (inverted, "0", true),
+        (scaled(100.0), "100", false),
+        (mapped(0.0), "0", true),
+        (mapped(5.0), "5", false),
+        (text, "true", false),
+        (missing, "0", false),
+    ] {
+        let source = source(Selection::Selectors(vec![selector]));
+        let reading = read(&source, &body).readings.remove(0);
+        let found = (reading.value.to_string(), reading.is_boolean);
+        assert_eq!(
+            found,
+            (value.to_owned(), is_boolean),
+            "{:?}",
+            source.selection
+        );
+    }
+}

@@ -282,6 +282,7 @@ fn full_record(record: &Record, plan: &Plan) -> wire::WireFullRecord {
         sources: record.sources.iter().map(|name| name.to_string()).collect(),
         label,
         decimals: plan.key_setting(&record.key, |key| key.decimals.map(u64::from)),
+        boolean: record.is_boolean.then_some(true),
     }
 }
 

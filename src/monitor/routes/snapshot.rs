@@ -69,6 +69,8 @@ pub struct WireFullRecord {
     /// `[key.NAME]` says it.
     pub label: Option<String>,
     pub decimals: Option<u64>,
+    /// `Some(true)` when the value is 0 or 1 for a boolean of its source.
+    pub boolean: Option<bool>,
 }
 
 /// A JSON number in its shortest spelling, or null.
