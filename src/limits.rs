@@ -545,6 +545,13 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 pub const CONNECTIONS: usize = 256;
 /// Connections of one address: many displays may sit behind one, none needs more.
 pub const CONNECTIONS_PER_ADDRESS: usize = 64;
+/// A token of fewer characters can be guessed.
+pub const TOKEN_CHARS: usize = 16;
+/// Of all connections, one part in so many is what one trusted proxy gets: others reach the node
+/// whatever comes through it.
+pub const PROXY_SHARE: usize = 2;
+/// The path prefix of a reverse proxy: it stands in every link of a page.
+pub const PATH_PREFIX_BYTES: usize = 200;
 /// Request head: a display sends 200 bytes, a browser 1 kB.
 pub const REQUEST_HEAD_BYTES: usize = 8 * 1024;
 /// Headers of one request.

@@ -22,6 +22,7 @@ mod problem;
 pub mod reader;
 mod request;
 mod request_types;
+mod reverse_proxy;
 mod secret;
 mod section;
 pub mod service;

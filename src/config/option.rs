@@ -1,11 +1,14 @@
 //! Option text and its location: from the file, a flag or an environment variable.
 
 use crate::domain::text::parse_duration;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
+use super::problem::Severity;
 use super::reader::{ConfigReader, TableEntry};
 use crate::domain::quota::Quota;
 
@@ -23,9 +26,23 @@ enum OptionLocation {
 impl OptionText {
     pub fn problem(&self, reader: &ConfigReader<'_>, message: &str) {
         let message = format!("{message}, found {:?}", self.text);
+        self.problem_without_text(reader, &message);
+    }
+
+    /// A problem with a text that must not be shown.
+    pub fn problem_without_text(&self, reader: &ConfigReader<'_>, message: &str) {
         match &self.location {
             OptionLocation::File(span) => reader.problem(span, message),
             OptionLocation::Elsewhere(location) => reader.problem_at(location, message),
+        }
+    }
+
+    pub fn remark(&self, reader: &ConfigReader<'_>, message: &str) {
+        match &self.location {
+            OptionLocation::File(span) => reader.remark(Severity::Note, span, message),
+            OptionLocation::Elsewhere(location) => {
+                reader.remark_at(Severity::Note, location, message);
+            }
         }
     }
 
@@ -77,6 +94,15 @@ pub fn parse_each<T>(
         value
     };
     texts.into_iter().filter_map(one).collect()
+}
+
+/// Networks, or single addresses.
+pub fn parse_networks(texts: Vec<OptionText>, reader: &ConfigReader<'_>) -> Vec<IpNet> {
+    let expected = "expected a network such as \"192.168.0.0/16\" or \"fd00::/8\", or one address";
+    parse_each(texts, reader, expected, |text| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse().or_else(|_| address()).ok()
+    })
 }
 
 /// The time zone of an IANA name.

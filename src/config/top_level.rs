@@ -1,14 +1,16 @@
 //! Top-level options: name, network, time zone, database, backups.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
-use super::option::{OptionText, parse_each, parse_zone};
+use super::option::{OptionText, parse_each, parse_networks, parse_zone};
 use super::problem::Severity;
 use super::reader::ConfigReader;
+use super::reverse_proxy::{
+    read_base_path, read_cors, read_frame_ancestors, read_token, read_trusted_proxies,
+};
 use super::secret::Secret;
 use super::section::{ConfigOption, OptionReader, duration, list, path, plain, set, text};
 use super::types::{Config, Overrides};
@@ -24,7 +26,7 @@ pub struct TopLevelDraft {
 
 type TopLevelOption = ConfigOption<TopLevelDraft, Config>;
 
-pub static OPTIONS: [TopLevelOption; 17] = [
+pub static OPTIONS: [TopLevelOption; 21] = [
     TopLevelOption::new(
         "name",
         "text",
@@ -81,7 +83,7 @@ pub static OPTIONS: [TopLevelOption; 17] = [
         "none (everybody may)",
         "[\"192.168.0.0/16\", \"fd00::/8\"]",
         "Networks or single addresses that may connect; all others are refused. This machine itself always may.",
-        |draft, option| draft.config.allow = read_networks(option),
+        |draft, option| draft.config.allow = parse_networks(option.texts(), option.reader()),
         |config| list(&config.allow),
     )
     .with_variable("MAIN_NODE_ALLOW"),
@@ -99,6 +101,46 @@ pub static OPTIONS: [TopLevelOption; 17] = [
         |config| path(config.password_file.as_deref()?),
     )
     .with_variable("MAIN_NODE_PASSWORD_FILE"),
+    TopLevelOption::new(
+        "token",
+        "text, at least 16 characters",
+        "none",
+        "\"3f9c2a7e1b8d60354c5e\"",
+        "Opens `/snapshot`, `/snapshot/KEY`, `/events` and `/display/…` beside the password, for displays that cannot send one: as `?token=…` or as `Authorization: Bearer …`. It never opens the pages, `/status`, `/metrics` or `/history`. Make one with `openssl rand -hex 16`.",
+        |draft, option| draft.config.token = read_token(option, draft.config.password_file.is_some()),
+        |config| config.token.as_ref().map(|_| "\"***\"".to_owned()),
+    )
+    .with_variable("MAIN_NODE_TOKEN"),
+    TopLevelOption::new(
+        "trusted_proxies",
+        "list of networks or addresses",
+        "none",
+        "[\"127.0.0.1\", \"::1\"]",
+        "Reverse proxies in front of this node. Of their requests `X-Forwarded-For` names the client, for `allow`, for limits and wrong passwords per address, and for the list of displays; `X-Forwarded-Prefix` names the path below which they serve this node. From anybody else these headers are ignored.",
+        |draft, option| draft.config.trusted_proxies = read_trusted_proxies(option),
+        |config| list(&config.trusted_proxies),
+    )
+    .with_variable("MAIN_NODE_TRUSTED_PROXIES"),
+    TopLevelOption::new(
+        "base_path",
+        "path",
+        "none",
+        "\"/node\"",
+        "Path below which a reverse proxy serves this node: links and redirects of the pages, and links in messages, begin with it. Every path answers with and without it, so the proxy may strip it or not. Not needed where a trusted proxy sends `X-Forwarded-Prefix`.",
+        |draft, option| set(&mut draft.config.base_path, read_base_path(option)),
+        |config| (!config.base_path.is_empty()).then(|| text(&config.base_path))?,
+    )
+    .with_variable("MAIN_NODE_BASE_PATH"),
+    TopLevelOption::new(
+        "frame_ancestors",
+        "list of sites",
+        "none (no frames)",
+        "[\"http://homeassistant.local:8123\"]",
+        "Sites whose pages may show the pages of this node in a frame (`<iframe>`), for example a card of Home Assistant: `scheme://name:port`, `https://*.example.org`, `'self'`, or `*` for all.",
+        |draft, option| draft.config.frame_ancestors = read_frame_ancestors(option),
+        |config| list(&config.frame_ancestors),
+    )
+    .with_variable("MAIN_NODE_FRAME_ANCESTORS"),
     TopLevelOption::new(
         "timezone",
         "time zone",
@@ -194,16 +236,17 @@ pub static OPTIONS: [TopLevelOption; 17] = [
     ),
     TopLevelOption::new(
         "cors",
-        "\"*\" or \"off\"",
+        "\"*\", \"off\", or list of origins",
         "\"off\"",
         "\"*\"",
-        "`\"*\"` lets web pages of other sites read this node from a browser (header `Access-Control-Allow-Origin`). Needed when your own dashboard is served by another machine.",
-        |draft, option| {
-            let choices = [("*", true), ("off", false)];
-            set(&mut draft.config.cors_any, option.choice(&choices));
+        "`\"*\"` lets web pages of other sites read this node from a browser (header `Access-Control-Allow-Origin`); a list of origins such as `\"http://homeassistant.local:8123\"` lets those alone. Needed when your own dashboard is served by another machine.",
+        |draft, option| draft.config.cors = read_cors(option),
+        |config| match config.cors.as_slice() {
+            [only] if only == "*" => text(only),
+            origins => list(origins),
         },
-        |config| config.cors_any.then(|| "\"*\"".to_owned()),
-    ),
+    )
+    .with_variable("MAIN_NODE_CORS"),
 ];
 
 /// The options for [`LocalSettings`](super::LocalSettings).
@@ -241,15 +284,6 @@ fn read_listen(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
             text.parse::<SocketAddr>().ok()
         })
     };
-}
-
-fn read_networks(option: &mut OptionReader<'_, '_>) -> Vec<IpNet> {
-    let expected = "expected a network such as \"192.168.0.0/16\" or \"fd00::/8\", or one address";
-    let texts = option.texts();
-    parse_each(texts, option.reader(), expected, |text| {
-        let address = || text.parse::<IpAddr>().map(IpNet::from);
-        text.parse().or_else(|_| address()).ok()
-    })
 }
 
 /// A password file that cannot be read is an error; the node never starts without the password.

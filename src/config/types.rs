@@ -52,6 +52,14 @@ pub struct Config {
     pub password: Option<Secret>,
     /// The file that has the password.
     pub password_file: Option<PathBuf>,
+    /// Token for HTTP clients that cannot send the password.
+    pub token: Option<Secret>,
+    /// Reverse proxies whose `X-Forwarded-…` headers are read.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Path prefix of links (`/node`); empty without.
+    pub base_path: String,
+    /// Sites that may show pages in a frame, as in CSP.
+    pub frame_ancestors: Vec<String>,
     /// Additional allowed host names.
     pub hosts: Vec<String>,
     pub timezone: TimeZone,
@@ -69,8 +77,8 @@ pub struct Config {
     pub backup_keep: usize,
     /// Most records of all sources together.
     pub max_records: usize,
-    /// Whether CORS allows every origin (`Access-Control-Allow-Origin: *`).
-    pub cors_any: bool,
+    /// Origins whose pages may read (CORS); `*` is every one.
+    pub cors: Vec<String>,
     pub sources: Vec<SourceConfig>,
     /// By the names of their tables.
     pub accounts: BTreeMap<Arc<str>, Account>,
@@ -106,6 +114,10 @@ impl Config {
             secrets: Arc::default(),
             password: None,
             password_file: None,
+            token: None,
+            trusted_proxies: Vec::new(),
+            base_path: String::new(),
+            frame_ancestors: Vec::new(),
             hosts: Vec::new(),
             timezone: TimeZone::UTC,
             database: PathBuf::new(),
@@ -117,7 +129,7 @@ impl Config {
             backup_every: None,
             backup_keep: BACKUPS_KEPT,
             max_records: limits::RECORDS_TOTAL,
-            cors_any: false,
+            cors: Vec::new(),
             sources: Vec::new(),
             accounts: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -131,8 +143,14 @@ impl Config {
 
     /// URL of the node's page: `page`, else its mDNS name.
     pub fn page(&self) -> String {
+        let base = &self.base_path;
         if let Some(page) = &self.notifications.page {
-            return page.trim_end_matches('/').to_owned();
+            let page = page.trim_end_matches('/');
+            return match page.parse::<Uri>().map(|page| page.path().len()) {
+                // It names a path itself.
+                Ok(2..) => page.to_owned(),
+                _ => format!("{page}{base}"),
+            };
         }
         let host = if self.name.contains('.') {
             self.name.clone()
@@ -140,7 +158,7 @@ impl Config {
             format!("{}.local", self.name)
         };
         let port = self.listen.first().map_or(8000, SocketAddr::port);
-        format!("http://{host}:{port}")
+        format!("http://{host}:{port}{base}")
     }
 
     /// The files of `token_file`.

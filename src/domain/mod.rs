@@ -31,6 +31,7 @@ pub mod normalise;
 pub mod number_pattern;
 pub mod open_alert;
 pub mod outbox;
+pub mod path_prefix;
 pub mod percent;
 pub mod placeholder;
 pub mod plan;

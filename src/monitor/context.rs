@@ -15,6 +15,7 @@ use crate::domain::outbox::Incident;
 use crate::domain::plan::Plan;
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::monitor::http::basic_auth::Password;
+use crate::monitor::http::cors::CorsPolicy;
 use crate::monitor::http::stats::HttpStats;
 use crate::monitor::routes::published::Published;
 use crate::sys::budget::{Budget, Exceeded};
@@ -126,8 +127,12 @@ pub struct ViewSettings {
     pub is_example: bool,
     /// The sources are simulated: `main-node demo`.
     pub is_demo: bool,
-    /// The option `cors = "*"`.
-    pub cors_any: bool,
+    /// The option `cors`.
+    pub cors: CorsPolicy,
+    /// The option `base_path`; empty without.
+    pub base_path: String,
+    /// The option `frame_ancestors`.
+    pub frame_ancestors: Vec<String>,
 }
 
 /// A polling display: its address and its `User-Agent`.

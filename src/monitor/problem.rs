@@ -133,9 +133,15 @@ pub fn overloaded(limit: Overload) -> ProblemDetails {
         ),
         Overload::ConnectionsPerAddress(most) => (
             format!(
-                "All {most} connections for one address are in use; clients behind one router or proxy share them. Close unused ones, or send several requests over one."
+                "All {most} connections for one address are in use; clients behind one router share them, and those behind a reverse proxy that `trusted_proxies` does not name. Close unused ones, or send several requests over one."
             ),
             "CONNECTIONS_PER_ADDRESS",
+        ),
+        Overload::ConnectionsPerProxy(most) => (
+            format!(
+                "All {most} connections for one trusted proxy are in use: its share of all. Close unused ones, or let the proxy keep connections open and use them again."
+            ),
+            "PROXY_SHARE",
         ),
         Overload::EventStreams(most) => (
             format!(
@@ -268,7 +274,11 @@ mod tests {
             ),
             (
                 Overload::ConnectionsPerAddress(64),
-                "All 64 connections for one address are in use; clients behind one router or proxy share them. Close unused ones, or send several requests over one. The limit is fixed: CONNECTIONS_PER_ADDRESS in src/limits.rs.",
+                "All 64 connections for one address are in use; clients behind one router share them, and those behind a reverse proxy that `trusted_proxies` does not name. Close unused ones, or send several requests over one. The limit is fixed: CONNECTIONS_PER_ADDRESS in src/limits.rs.",
+            ),
+            (
+                Overload::ConnectionsPerProxy(128),
+                "All 128 connections for one trusted proxy are in use: its share of all. Close unused ones, or let the proxy keep connections open and use them again. The limit is fixed: PROXY_SHARE in src/limits.rs.",
             ),
             (
                 Overload::EventStreams(200),

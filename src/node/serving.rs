@@ -11,7 +11,9 @@ use crate::db::history::{HistoryError, HistoryReader};
 use crate::db::store::Store;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::SnapshotSubscriber;
+use crate::monitor::http::cors::CorsPolicy;
 use crate::monitor::http::event_log::{EventKind, EventLog, StreamEvent};
+use crate::monitor::http::forwarded::TrustedProxies;
 use crate::monitor::http::private_dir::PrivateDir;
 use crate::monitor::http::server::{HttpServer, HttpServerParts};
 use crate::monitor::http::server_limits::HttpLimits;
@@ -63,6 +65,7 @@ impl Serving {
         let http = HttpServer::start(HttpServerParts {
             listeners,
             allow: config.allow.clone(),
+            trusted_proxies: TrustedProxies::new(&config.trusted_proxies),
             handler: app.clone(),
             events: events.clone(),
             stats,
@@ -141,7 +144,8 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
         password: config
             .password
             .as_ref()
-            .map(|it| Password::new(it.reveal())),
+            .map(|it| Password::new(it.reveal()))
+            .map(|it| it.with_token(config.token.as_ref().map(|it| it.reveal()))),
         settings: view_settings(config, plan, clock),
     }
 }
@@ -165,7 +169,9 @@ fn view_settings(config: &Config, plan: &Plan, clock: &Arc<dyn Clock>) -> ViewSe
         started: clock.now(),
         is_example: plan.is_example,
         is_demo: config.is_demo,
-        cors_any: config.cors_any,
+        cors: CorsPolicy::new(&config.cors),
+        base_path: config.base_path.clone(),
+        frame_ancestors: config.frame_ancestors.clone(),
     }
 }
 

@@ -11,6 +11,29 @@ const CLIENT: &str = "[auth.google]\ngrant = \"client_credentials\"\ntoken_url =
 fn every_problem_has_a_location_and_a_fix() {
     let cases = [
         ("not TOML", "listen = \n"),
+        (
+            "a path prefix that is none",
+            &format!("base_path = \"/node/\"\n{METER}"),
+        ),
+        (
+            "a path prefix with a dot segment, proxies and origins that are none",
+            &format!(
+                "base_path = \"/a/../b\"\ntrusted_proxies = [\"nginx\", \"10.0.0.0/33\"]\ncors = [\"https://ha.example.com/\", \"off\"]\nframe_ancestors = [\"self\", \"https://a.example; script-src *\"]\n{METER}"
+            ),
+        ),
+        (
+            "a frame for nobody and for somebody",
+            &format!("frame_ancestors = [\"'none'\", \"'self'\"]\n{METER}"),
+        ),
+        ("a short token", &format!("token = \"hunter2\"\n{METER}")),
+        (
+            "a token that a URL has to escape",
+            &format!("token = \"q83vASNFZ4k=/hunter2\"\n{METER}"),
+        ),
+        (
+            "a token that is none",
+            &format!("token = 1234567890123456\n{METER}"),
+        ),
         ("unknown option", &format!("{METER}evry = \"5m\"\n")),
         (
             "a formula that is none",

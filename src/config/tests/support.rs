@@ -110,7 +110,9 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
 /// back as another one.
 pub fn reads_back(config: &Config, read: &dyn Fn(&str) -> Result<Config, Vec<Problem>>) {
     let printed = config.to_toml();
-    let again = match read(&printed) {
+    // The mask is shorter than a token may be.
+    let unmasked = printed.replace("\ntoken = \"***\"", "\ntoken = \"0123456789abcdef\"");
+    let again = match read(&unmasked) {
         Ok(again) => again,
         Err(problems) => panic!("{printed}\n{problems:?}"),
     };

@@ -10,10 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use smol::future::FutureExt as _;
 use smol::{Async, Timer};
 
+use super::admission::is_allowed;
 use super::connection;
 use super::connection_table::LimitReached;
 use super::listener::is_resource_exhaustion;
@@ -88,18 +88,22 @@ pub async fn accept_loop(listener: Async<TcpListener>, server: Rc<ServerState>) 
 /// Starts the task of a new connection, or rejects it.
 fn accept_connection(stream: TcpStream, peer: IpAddr, server: &Rc<ServerState>) {
     let peer = peer.to_canonical();
-    if !is_allowed(&server.allow, peer) {
+    let is_proxy = server.trusted_proxies.contains(peer);
+    // Whether the client of a proxy is allowed, its requests say.
+    if !is_proxy && !is_allowed(&server.allow, peer) {
         server
             .stats
             .record_rejection(Rejection::ForbiddenNetwork, peer);
         return reject(stream, server, ConnectionRejection::ForbiddenNetwork);
     }
-    let guard = match server.connections.admit(peer) {
+    let guard = match server.connections.admit(peer, is_proxy) {
         Ok(guard) => guard,
         Err(limit) => {
             let rejection = match limit {
                 LimitReached::Total => Rejection::TooManyConnections,
-                LimitReached::PerAddress => Rejection::ConnectionsPerAddress,
+                LimitReached::PerAddress | LimitReached::PerProxy => {
+                    Rejection::ConnectionsPerAddress
+                }
             };
             server.stats.record_rejection(rejection, peer);
             return reject(stream, server, ConnectionRejection::Limit(limit));
@@ -116,13 +120,6 @@ fn accept_connection(stream: TcpStream, peer: IpAddr, server: &Rc<ServerState>) 
         }
     };
     executor.spawn(caught).detach();
-}
-
-/// Whether the option `allow` admits this address. Loopback is always admitted: a user of
-/// this machine needs no network.
-pub fn is_allowed(allow: &[IpNet], peer: IpAddr) -> bool {
-    let is_named = || allow.iter().any(|network| network.contains(&peer));
-    allow.is_empty() || peer.is_loopback() || is_named()
 }
 
 /// Sends the rejection as far as the socket takes it without waiting.

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use smol::Async;
 
+use super::admission::admit_client;
 use super::connection_cache::CachedResponse;
 use super::connection_input::{self, ReceiveError};
 use super::connection_table::{ConnectionGuard, ConnectionPhase, ConnectionState, Interrupt};
@@ -113,9 +114,17 @@ impl Connection {
         }
     }
 
-    async fn serve_request(&self, head: RequestHead, buffer: &RequestBuffer) -> NextStep {
+    async fn serve_request(&self, mut head: RequestHead, buffer: &RequestBuffer) -> NextStep {
         let server = &*self.server;
-        let (route, dispatch) = guarded_handler::dispatch(server, &head);
+        guarded_handler::prepare(server, &mut head.request);
+        let (route, dispatch, _counted) =
+            match admit_client(server, self.state().peer, &head.request) {
+                Ok(counted) => {
+                    let (route, dispatch) = guarded_handler::dispatch(server, &head);
+                    (route, dispatch, counted)
+                }
+                Err(response) => ("refused", Dispatch::Immediate(response), None),
+            };
         let dispatch = match dispatch {
             Dispatch::Cacheable(response, generation)
                 if CachedResponse::is_cacheable(&head, &response)
@@ -311,11 +320,16 @@ impl Connection {
     }
 
     /// Responds to an invalid request, and ends.
-    async fn reject(&self, refusal: HeadError) -> Close {
+    async fn reject(&self, mut refusal: HeadError) -> Close {
         let server = &*self.server;
-        server
-            .stats
-            .record_rejection(refusal.rejection, self.state().peer);
+        if let Some(request) = &mut refusal.request {
+            guarded_handler::prepare(server, request);
+        }
+        let peer = refusal
+            .request
+            .as_ref()
+            .map_or(self.state().peer, |it| it.peer);
+        server.stats.record_rejection(refusal.rejection, peer);
         let reply = guarded_handler::rejection(server, refusal.status, refusal.request.as_ref());
         let framing = ResponseFraming {
             is_head: refusal.is_head,
@@ -358,7 +372,7 @@ impl Connection {
         sent: Result<(), SendError>,
     ) {
         self.server.stats.record_response(route, status);
-        // Only wrong passwords get 429 after dispatch.
+        // Only wrong passwords and tokens get 429 after dispatch.
         if status == 429 {
             self.server
                 .stats

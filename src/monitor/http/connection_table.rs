@@ -16,6 +16,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::deadline_timer::DeadlineTimer;
+use super::handler::Overload;
 use super::stats::{HttpStats, Rejection};
 use crate::limits;
 
@@ -48,6 +49,7 @@ pub enum Interrupt {
 pub enum LimitReached {
     Total,
     PerAddress,
+    PerProxy,
 }
 
 /// One connection, as the table sees it.
@@ -166,17 +168,28 @@ impl ConnectionTable {
         self.len() >= self.max_total
     }
 
-    /// How many connections there may be, and of one address.
-    pub fn limits(&self) -> (usize, usize) {
-        (self.max_total, self.max_per_address)
+    /// The limit as a response names it.
+    pub fn overload(&self, limit: LimitReached) -> Overload {
+        match limit {
+            LimitReached::Total => Overload::Connections(self.max_total),
+            LimitReached::PerAddress => Overload::ConnectionsPerAddress(self.max_per_address),
+            LimitReached::PerProxy => Overload::ConnectionsPerProxy(self.max_per_proxy()),
+        }
     }
 
-    /// Admits a connection, if no limit is reached.
-    pub fn admit(self: &Rc<Self>, peer: IpAddr) -> Result<ConnectionGuard, LimitReached> {
-        let from_address = self.per_address.borrow().get(&peer).copied().unwrap_or(0);
-        if from_address >= self.max_per_address {
-            return Err(LimitReached::PerAddress);
-        }
+    /// Admits a connection, if no limit is reached. `is_proxy`: it is of a trusted proxy, which has
+    /// a share of all connections.
+    pub fn admit(
+        self: &Rc<Self>,
+        peer: IpAddr,
+        is_proxy: bool,
+    ) -> Result<ConnectionGuard, LimitReached> {
+        let (most, limit) = if is_proxy {
+            (self.max_per_proxy(), LimitReached::PerProxy)
+        } else {
+            (self.max_per_address, LimitReached::PerAddress)
+        };
+        let counted = self.count_address(peer, most).ok_or(limit)?;
         if self.is_full() {
             return Err(LimitReached::Total);
         }
@@ -186,12 +199,38 @@ impl ConnectionTable {
         self.connections
             .borrow_mut()
             .insert(key, connection.clone());
-        *self.per_address.borrow_mut().entry(peer).or_insert(0) += 1;
         self.stats.connection_opened();
         Ok(ConnectionGuard {
             table: self.clone(),
             key,
             state: connection,
+            _counted: counted,
+        })
+    }
+
+    /// Counts a request that came through a trusted proxy as a connection of its client, for as
+    /// long as it takes.
+    pub fn admit_client(self: &Rc<Self>, client: IpAddr) -> Result<AddressGuard, LimitReached> {
+        let counted = self.count_address(client, self.max_per_address);
+        counted.ok_or(LimitReached::PerAddress)
+    }
+
+    /// How many connections one trusted proxy may have.
+    fn max_per_proxy(&self) -> usize {
+        (self.max_total / limits::PROXY_SHARE).max(self.max_per_address)
+    }
+
+    /// `None` if so many are counted already.
+    fn count_address(self: &Rc<Self>, address: IpAddr, most: usize) -> Option<AddressGuard> {
+        let mut per_address = self.per_address.borrow_mut();
+        let count = per_address.entry(address).or_insert(0);
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(AddressGuard {
+            table: self.clone(),
+            address,
         })
     }
 
@@ -268,18 +307,30 @@ pub struct ConnectionGuard {
     table: Rc<ConnectionTable>,
     key: u64,
     pub state: Rc<ConnectionState>,
+    _counted: AddressGuard,
+}
+
+/// One connection or request of an address; dropping it counts it out.
+pub struct AddressGuard {
+    table: Rc<ConnectionTable>,
+    address: IpAddr,
+}
+
+impl Drop for AddressGuard {
+    fn drop(&mut self) {
+        let mut per_address = self.table.per_address.borrow_mut();
+        if let Some(count) = per_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                per_address.remove(&self.address);
+            }
+        }
+    }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.table.connections.borrow_mut().remove(&self.key);
-        let mut of_address = self.table.per_address.borrow_mut();
-        if let Some(count) = of_address.get_mut(&self.state.peer) {
-            *count -= 1;
-            if *count == 0 {
-                of_address.remove(&self.state.peer);
-            }
-        }
         self.table.stats.connection_closed();
         if self.table.is_stopping() && self.table.len() == 0 {
             self.table.timer.wake();
@@ -298,91 +349,5 @@ impl Drop for EventStreamGuard {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::Ipv4Addr;
-
-    fn address(last: u8) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
-    }
-
-    fn table() -> Rc<ConnectionTable> {
-        Rc::new(ConnectionTable::new(
-            4,
-            2,
-            Arc::new(HttpStats::new()),
-            Rc::default(),
-        ))
-    }
-
-    #[test]
-    fn connections_are_limited_in_total_and_per_address() {
-        let table = table();
-        let first = table.admit(address(1)).ok();
-        let _second = table.admit(address(1)).ok();
-        assert_eq!(
-            table.admit(address(1)).err(),
-            Some(LimitReached::PerAddress)
-        );
-        let _others = (table.admit(address(2)).ok(), table.admit(address(3)).ok());
-        assert_eq!(table.admit(address(4)).err(), Some(LimitReached::Total));
-        drop(first);
-        assert!(table.admit(address(1)).is_ok());
-    }
-
-    #[test]
-    fn the_longest_idle_is_evicted_and_none_with_a_request_in_progress() {
-        let table = table();
-        let long = Duration::from_secs(60);
-        let answering = table.admit(address(1)).expect("admitted");
-        answering.state.enter(ConnectionPhase::Answering, long);
-        let head = table.admit(address(1)).expect("admitted");
-        head.state.enter(ConnectionPhase::Head, long);
-        let idle = table.admit(address(2)).expect("admitted");
-        idle.state.enter(ConnectionPhase::Idle, long);
-        let lingering = table.admit(address(2)).expect("admitted");
-        lingering.state.enter(ConnectionPhase::Lingering, long);
-        for next in [&lingering, &idle, &head] {
-            assert!(next.state.interrupt.get().is_none());
-            assert!(table.evict_idle(Duration::ZERO));
-            assert_eq!(next.state.interrupt.get(), Some(Interrupt::Evicted));
-        }
-        assert!(!table.evict_idle(Duration::ZERO));
-        assert!(answering.state.interrupt.get().is_none());
-    }
-
-    #[test]
-    fn a_recently_active_connection_is_not_evicted() {
-        let table = table();
-        let idle = table.admit(address(1)).expect("admitted");
-        idle.state
-            .enter(ConnectionPhase::Idle, Duration::from_secs(60));
-        assert!(!table.evict_idle(Duration::from_secs(1)));
-    }
-
-    #[test]
-    fn a_wait_times_out_and_the_next_phase_starts_anew() {
-        let table = table();
-        let guard = table.admit(address(1)).expect("admitted");
-        guard.state.enter(ConnectionPhase::Head, Duration::ZERO);
-        table.expire(Instant::now());
-        let waited = smol::block_on(guard.state.wait(std::future::pending::<()>()));
-        assert_eq!(waited, Err(Interrupt::TimedOut));
-        guard
-            .state
-            .enter(ConnectionPhase::Answering, Duration::from_secs(60));
-        assert_eq!(smol::block_on(guard.state.wait(async { 7 })), Ok(7));
-    }
-
-    #[test]
-    fn an_evicted_connection_stays_evicted_in_a_new_phase() {
-        let table = table();
-        let guard = table.admit(address(1)).expect("admitted");
-        table.stop();
-        guard
-            .state
-            .enter(ConnectionPhase::Idle, Duration::from_secs(60));
-        let waited = smol::block_on(guard.state.wait(std::future::pending::<()>()));
-        assert_eq!(waited, Err(Interrupt::Evicted));
-    }
-}
+#[path = "tests/connection_table.rs"]
+mod tests;

@@ -12,6 +12,12 @@ use super::server_state::ServerState;
 /// `Retry-After` of a 503: the load that caused it is usually over by then.
 pub const RETRY_AFTER_S: &str = "2";
 
+/// Gives a request its client, its path prefix and its token, before anything else sees it.
+pub fn prepare(server: &ServerState, request: &mut Request) {
+    server.trusted_proxies.apply(request);
+    catch_panic(server, || server.handler.prepare(request));
+}
+
 /// The route's name and how to serve the request.
 pub fn dispatch(server: &ServerState, head: &RequestHead) -> (&'static str, Dispatch) {
     let request = &head.request;
@@ -35,8 +41,17 @@ pub fn rejection(server: &ServerState, status: u16, request: Option<&Request>) -
 }
 
 pub fn overloaded(server: &ServerState, limit: Overload, request: &Request) -> EncodedResponse {
+    encode(overload_response(server, limit, request))
+}
+
+pub fn overload_response(server: &ServerState, limit: Overload, request: &Request) -> Response {
     let response = catch_panic(server, || server.handler.overloaded(limit, Some(request)));
-    encode(response.unwrap_or_else(|| empty_response(503)))
+    response.unwrap_or_else(|| empty_response(503))
+}
+
+/// The response to a client whose network is not allowed.
+pub fn forbidden(server: &ServerState, request: &Request) -> Response {
+    handler_rejection(server, 403, Some(request))
 }
 
 /// Encodes a response, with the fields that some statuses require.

@@ -20,7 +20,13 @@ pub struct Request {
     /// concerns one connection (`connection`, `te`, `expect` …) is left out. `host` is
     /// here at most once; where the target was absolute it is the target's.
     pub headers: Vec<(String, String)>,
+    /// The client: that of a trusted proxy's request is the address that the proxy names.
     pub peer: IpAddr,
+    /// Path prefix of links (`/node`), from a reverse proxy or the configuration; empty without.
+    /// The target is without it.
+    pub base: String,
+    /// The parameter `token`, which the target no longer has: so no log, list or page shows it.
+    pub token: Option<String>,
 }
 
 impl Response {
@@ -77,6 +83,8 @@ pub enum Dispatch {
 pub enum Overload {
     Connections(usize),
     ConnectionsPerAddress(usize),
+    /// Connections of one trusted proxy.
+    ConnectionsPerProxy(usize),
     EventStreams(usize),
     /// Bytes of large responses that clients have not read yet.
     BytesOutstanding(usize),
@@ -87,6 +95,10 @@ pub enum Overload {
 
 /// Responds to requests. Given by node, called by the server and its pool.
 pub trait Handler: Send + Sync + 'static {
+    /// Called first, for every request whose head could be parsed: takes the path prefix and the
+    /// token out of the target. Runs on the server's thread.
+    fn prepare(&self, _request: &mut Request) {}
+
     /// How to serve this request. Runs on the server's thread, which serves all clients: no disk,
     /// no lock that a writer holds long, nothing that grows with history. Access rules (`Host`,
     /// password, allowed networks) are decided here for every kind of dispatch, event streams

@@ -101,7 +101,11 @@ impl MicroCache {
 }
 
 fn is_same(one: &Request, other: &Request) -> bool {
-    one.target == other.target && one.is_head == other.is_head && one.headers == other.headers
+    one.target == other.target
+        && one.is_head == other.is_head
+        && one.base == other.base
+        && one.token == other.token
+        && one.headers == other.headers
 }
 
 #[cfg(test)]
@@ -136,6 +140,14 @@ mod tests {
             request("/web?", &[("authorization", "Basic a")]),
             Request {
                 is_head: true,
+                ..page.clone()
+            },
+            Request {
+                base: "/node".to_owned(),
+                ..page.clone()
+            },
+            Request {
+                token: Some("b".to_owned()),
                 ..page.clone()
             },
         ] {

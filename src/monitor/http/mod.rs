@@ -2,6 +2,7 @@
 //! worker pool behind it.
 
 mod accept;
+mod admission;
 pub mod basic_auth;
 mod connection;
 mod connection_cache;
@@ -11,6 +12,7 @@ pub mod cors;
 mod deadline_timer;
 pub mod event_log;
 mod event_stream;
+pub mod forwarded;
 mod guarded_handler;
 pub mod handler;
 pub mod host_check;

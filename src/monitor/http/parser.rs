@@ -200,6 +200,8 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<RequestHead, HeadError> {
         target: String::new(),
         headers: forwarded_headers(parsed.headers),
         peer,
+        base: String::new(),
+        token: None,
     };
     if let Err((status, rejection)) = check(&mut request, method, target, version, &framing) {
         return Err(HeadError {

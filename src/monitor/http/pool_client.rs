@@ -244,6 +244,12 @@ fn encode_request(request: &Request, slot: usize, request_id: u64) -> Vec<u8> {
     if request.is_head {
         field(worker_pool::HEAD_FIELD, "1");
     }
+    if !request.base.is_empty() {
+        field(worker_pool::BASE_FIELD, &worker_pool::escape(&request.base));
+    }
+    if let Some(token) = &request.token {
+        field(worker_pool::TOKEN_FIELD, &worker_pool::escape(token));
+    }
     for (name, value) in &request.headers {
         debug_assert!(
             !name.starts_with(PRIVATE_PREFIX),

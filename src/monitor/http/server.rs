@@ -21,6 +21,7 @@ use smol::{Async, LocalExecutor};
 
 use super::accept::accept_loop;
 use super::event_log::EventLog;
+use super::forwarded::TrustedProxies;
 use super::handler::Handler;
 use super::private_dir::PrivateDir;
 use super::server_limits::HttpLimits;
@@ -37,6 +38,8 @@ pub struct HttpServerParts {
     pub listeners: Vec<TcpListener>,
     /// Networks that may connect beside this machine itself; none is all.
     pub allow: Vec<IpNet>,
+    /// Reverse proxies whose `X-Forwarded-…` headers are read.
+    pub trusted_proxies: TrustedProxies,
     pub handler: Arc<dyn Handler>,
     pub events: Arc<EventLog>,
     pub stats: Arc<HttpStats>,
@@ -153,6 +156,7 @@ fn serve_until_stopped(
     let executor = Rc::new(LocalExecutor::new());
     let server = Rc::new(ServerState::new(
         parts.allow.clone(),
+        parts.trusted_proxies.clone(),
         parts.handler.clone(),
         parts.events.clone(),
         parts.stats.clone(),

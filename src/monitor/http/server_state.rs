@@ -14,7 +14,8 @@ use super::connection_table::{ConnectionTable, LimitReached};
 use super::deadline_timer::DeadlineTimer;
 use super::event_log::EventLog;
 use super::event_stream::WakerSet;
-use super::handler::{Handler, Overload};
+use super::forwarded::TrustedProxies;
+use super::handler::Handler;
 use super::parser::Version;
 use super::pool_client::PoolClient;
 use super::response_writer::{self, EncodedResponse, ResponseFraming};
@@ -27,6 +28,7 @@ use crate::limits;
 /// What all connections share.
 pub struct ServerState {
     pub allow: Vec<IpNet>,
+    pub trusted_proxies: TrustedProxies,
     pub handler: Arc<dyn Handler>,
     pub events: Arc<EventLog>,
     pub stats: Arc<HttpStats>,
@@ -59,6 +61,7 @@ pub enum ConnectionRejection {
 impl ServerState {
     pub fn new(
         allow: Vec<IpNet>,
+        trusted_proxies: TrustedProxies,
         handler: Arc<dyn Handler>,
         events: Arc<EventLog>,
         stats: Arc<HttpStats>,
@@ -88,6 +91,7 @@ impl ServerState {
         );
         ServerState {
             allow,
+            trusted_proxies,
             handler,
             events,
             stats,
@@ -139,14 +143,10 @@ impl ServerState {
     }
 
     fn encode_rejection(&self, reason: ConnectionRejection) -> Vec<u8> {
-        let (max_total, max_per_address) = self.connections.limits();
         let response = match reason {
             ConnectionRejection::ForbiddenNetwork => self.handler.rejection(403, None),
             ConnectionRejection::Limit(limit) => {
-                let overload = match limit {
-                    LimitReached::Total => Overload::Connections(max_total),
-                    LimitReached::PerAddress => Overload::ConnectionsPerAddress(max_per_address),
-                };
+                let overload = self.connections.overload(limit);
                 self.handler.overloaded(overload, None)
             }
         };

@@ -141,7 +141,9 @@ impl Rejection {
             }
             Rejection::SlowEventStream => "did not read an event in time; its stream was closed",
             Rejection::ForbiddenNetwork => "is not in a network of `allow`; answered 403",
-            Rejection::LoginThrottled => "sent too many wrong passwords; answered 429",
+            Rejection::LoginThrottled => {
+                "sent too many wrong passwords or tokens from one address; answered 429"
+            }
         }
     }
 }

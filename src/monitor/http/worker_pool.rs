@@ -29,6 +29,10 @@ use crate::sys::thread::{Thread, lower_priority, spawn};
 
 /// The peer address: a private header field between the server and the pool, as all below.
 pub const PEER_FIELD: &str = "x-pool-peer";
+/// The path prefix, where there is one.
+pub const BASE_FIELD: &str = "x-pool-base";
+/// The parameter `token`, where there is one.
+pub const TOKEN_FIELD: &str = "x-pool-token";
 /// Set if the client's method is HEAD; the pool gets only GET.
 pub const HEAD_FIELD: &str = "x-pool-head";
 /// Set if only the connection is to be tested.
@@ -293,6 +297,8 @@ fn decode(received: &tiny_http::Request) -> Option<PoolRequest> {
         target: received.url().to_owned(),
         headers: Vec::with_capacity(received.headers().len()),
         peer: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        base: String::new(),
+        token: None,
     };
     let (mut request_id, mut is_ping, mut has_peer) = (None, false, false);
     for header in received.headers() {
@@ -303,6 +309,8 @@ fn decode(received: &tiny_http::Request) -> Option<PoolRequest> {
                 request.peer = value.parse().ok()?;
                 has_peer = true;
             }
+            BASE_FIELD => request.base = unescape(value)?,
+            TOKEN_FIELD => request.token = Some(unescape(value)?),
             HEAD_FIELD => request.is_head = true,
             PING_FIELD => is_ping = true,
             REQUEST_ID_FIELD => request_id = Some(parse_request_id(value)?),

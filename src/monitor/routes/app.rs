@@ -15,7 +15,6 @@ use super::representation::Representation;
 use super::response::{NO_CACHE, html_response};
 use super::table;
 use crate::monitor::context::Context;
-use crate::monitor::http::cors;
 use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::http::host_check::{AllowedHosts, host_name};
 use crate::monitor::problem::{ProblemDetails, configured_keys, prefers_html, unknown_key_problem};
@@ -26,6 +25,8 @@ use crate::sys::semaphore::Semaphore;
 pub struct App {
     pub(super) context: Context,
     hosts: AllowedHosts,
+    /// `Content-Security-Policy` of pages.
+    pub(super) policy: String,
     /// Keys that the configuration names.
     configured_keys: HashSet<Arc<str>>,
     pub(super) displays: Displays,
@@ -60,6 +61,7 @@ impl App {
         let settings = &context.settings;
         App {
             hosts: AllowedHosts::new(&settings.host_name, &settings.hosts),
+            policy: web::content_security_policy(&settings.frame_ancestors),
             configured_keys: configured_keys(&context.plan).cloned().collect(),
             displays: Displays::default(),
             sparklines: web::Sparklines::default(),
@@ -99,17 +101,22 @@ impl App {
     }
 
     /// Header fields of the event stream's response.
-    pub(super) fn event_stream_headers(&self) -> Vec<(&'static str, Cow<'static, str>)> {
+    pub(super) fn event_stream_headers(
+        &self,
+        request: &Request,
+    ) -> Vec<(&'static str, Cow<'static, str>)> {
         let response = Response {
             status: 200,
             headers: vec![
                 ("Content-Type", "text/event-stream".into()),
                 ("Cache-Control", NO_CACHE.into()),
                 ("X-Content-Type-Options", "nosniff".into()),
+                // nginx keeps events back otherwise.
+                ("X-Accel-Buffering", "no".into()),
             ],
             body: Arc::new([]),
         };
-        self.with_cors(response).headers
+        self.with_cors(Some(request), response).headers
     }
 
     /// Records a display's poll and the ETag of its response.
@@ -134,7 +141,9 @@ impl App {
             if table::is_public(&request.target) {
                 return None;
             }
-            let error = self.context.password.as_ref()?.deny(request, now())?;
+            let password = self.context.password.as_ref()?;
+            let takes_token = table::takes_token(&request.target);
+            let error = password.deny(request, takes_token, now())?;
             let (name, value) = error.header();
             Some(ProblemDetails::new(error.status(), error.detail()).with(name, value))
         };
@@ -145,8 +154,10 @@ impl App {
     pub(super) fn admits(&self, request: &Request) -> bool {
         let now = || self.context.clock.now().mono;
         let password = self.context.password.as_ref();
-        let is_authorized =
-            || password.is_none_or(|password| password.is_authorized(request, now()));
+        let takes_token = || table::takes_token(&request.target);
+        let is_authorized = || {
+            password.is_none_or(|password| password.is_authorized(request, takes_token(), now()))
+        };
         self.wrong_host(request).is_none() && (table::is_public(&request.target) || is_authorized())
     }
 
@@ -170,7 +181,8 @@ impl App {
         let mut response = if prefers_html(request) {
             let mut page = html_response(
                 problem.status,
-                web::layout::error_page(&web::Links::default(), problem),
+                web::layout::error_page(&web::Links::below(&request.base), problem),
+                &self.policy,
             );
             page.headers.retain(|(name, _)| *name != "Cache-Control");
             page.headers.push(("Cache-Control", "no-store".into()));
@@ -183,10 +195,9 @@ impl App {
         response
     }
 
-    pub(super) fn with_cors(&self, mut response: Response) -> Response {
-        if self.context.settings.cors_any {
-            cors::open_to_any_origin(&mut response);
-        }
+    /// `request` where one was read.
+    pub(super) fn with_cors(&self, request: Option<&Request>, mut response: Response) -> Response {
+        self.context.settings.cors.apply(request, &mut response);
         response
     }
 }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::app::App;
+use super::prepare::prepare;
 use super::published::{Publication, TEXT};
 use super::response::{IMMUTABLE, NO_CACHE, ok_response, with_gzip};
 use super::table::{self, RequestTarget, Route, RowLimits, Serve, TargetError};
@@ -19,6 +20,10 @@ use crate::monitor::web::period::Period;
 use crate::sys::budget::Budget;
 
 impl Handler for App {
+    fn prepare(&self, request: &mut Request) {
+        prepare(request, &self.context.settings.base_path);
+    }
+
     fn dispatch(&self, request: &Request) -> Dispatch {
         // Before the response is made, so that what is published meanwhile ends it.
         let generation = self.generation();
@@ -39,7 +44,7 @@ impl Handler for App {
             // HEAD and rejected requests get their response from a worker.
             Serve::EventStream if !request.is_head && self.admits(request) => {
                 // The connection writes the media type and the caching itself.
-                let mut headers = self.event_stream_headers();
+                let mut headers = self.event_stream_headers(request);
                 headers.retain(|(name, _)| !matches!(*name, "Content-Type" | "Cache-Control"));
                 Dispatch::EventStream(headers)
             }
@@ -51,12 +56,13 @@ impl Handler for App {
     /// may read it.
     fn options(&self, request: &Request) -> Response {
         if let Some(problem) = self.wrong_host(request) {
-            return self.with_cors(self.error_page(request, &problem));
+            return self.with_cors(Some(request), self.error_page(request, &problem));
         }
-        self.with_cors(match table::allowed_methods(&request.target) {
-            Ok(methods) => cors::options(request, methods, self.context.settings.cors_any),
+        let response = match table::allowed_methods(&request.target) {
+            Ok(methods) => cors::options(request, methods, &self.context.settings.cors),
             Err(error) => self.error_page(request, &target_problem(request, &error)),
-        })
+        };
+        self.with_cors(Some(request), response)
     }
 
     fn generation(&self) -> u64 {
@@ -70,9 +76,10 @@ impl Handler for App {
     /// Responds to any request.
     fn render(&self, request: &Request) -> Response {
         if let Some(problem) = self.denied(request) {
-            return self.with_cors(self.error_page(request, &problem));
+            return self.with_cors(Some(request), self.error_page(request, &problem));
         }
-        let response = match RequestTarget::read(&request.target) {
+        let target = RequestTarget::read(&request.target);
+        let response = match target.map(|target| target.below(&request.base)) {
             Ok(target) => match target.row.serve {
                 Serve::Database(limits) => self.handle_with_database(request, &target, limits),
                 _ => {
@@ -82,7 +89,7 @@ impl Handler for App {
             },
             Err(error) => self.error_page(request, &target_problem(request, &error)),
         };
-        self.with_cors(with_gzip(request, response))
+        self.with_cors(Some(request), with_gzip(request, response))
     }
 
     fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Response {
@@ -124,7 +131,7 @@ impl App {
             Route::Snapshot => self.snapshot(request, target, current),
             Route::SnapshotKey => self.snapshot_key(request, target, current),
             Route::Healthz => Ok(self.healthz()),
-            Route::Home => Ok(redirect_to_overview()),
+            Route::Home => Ok(redirect_to_overview(&target.base)),
             Route::Status => Ok(self.status()),
             Route::Metrics => Ok(self.metrics(request)),
             Route::History => self.history(target, budget),
@@ -166,7 +173,7 @@ impl App {
             // The connection opens the stream itself; this is the response to HEAD.
             Route::Events => Ok(Response {
                 status: 200,
-                headers: self.event_stream_headers(),
+                headers: self.event_stream_headers(request),
                 body: Arc::new([]),
             }),
         };
@@ -176,14 +183,14 @@ impl App {
     /// Responds from memory, where that delays other polls by no more than they may wait.
     fn respond_from_memory(&self, request: &Request, target: &RequestTarget) -> Option<Response> {
         if let Some(problem) = self.denied(request) {
-            return Some(self.with_cors(problem.response()));
+            return Some(self.with_cors(Some(request), problem.response()));
         }
         let current = self.context.published.current();
         if !self.is_cheap(request, &current, target) {
             return None;
         }
         let response = self.handle(request, target, &current, &Budget::without_rows());
-        Some(self.with_cors(response))
+        Some(self.with_cors(Some(request), response))
     }
 
     /// Whether a response from memory may be repeated until the next publication. Where a
@@ -220,22 +227,24 @@ impl App {
     }
 
     fn problem_response(&self, problem: &ProblemDetails, request: Option<&Request>) -> Response {
-        self.with_cors(match request {
+        let response = match request {
             Some(request) => self.error_page(request, problem),
             None => problem.response(),
-        })
+        };
+        self.with_cors(request, response)
     }
 }
 
-fn redirect_to_overview() -> Response {
+fn redirect_to_overview(base: &str) -> Response {
+    let path = format!("{base}{}", table::OVERVIEW_PATH);
     Response {
         status: 302,
         headers: vec![
-            ("Location", table::OVERVIEW_PATH.into()),
+            ("Location", path.clone().into()),
             ("Content-Type", TEXT.into()),
             ("Cache-Control", NO_CACHE.into()),
         ],
-        body: format!("{}\n", table::OVERVIEW_PATH).into_bytes().into(),
+        body: format!("{path}\n").into_bytes().into(),
     }
 }
 

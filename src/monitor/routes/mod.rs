@@ -11,6 +11,7 @@ mod from_memory;
 mod history;
 mod metrics;
 mod openapi;
+mod prepare;
 pub mod published;
 mod rendered;
 pub mod representation;

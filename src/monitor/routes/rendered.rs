@@ -174,7 +174,7 @@ impl App {
             budget,
             sparklines: &self.sparklines,
             settings: &self.context.settings,
-            links: &web::Links::default(),
+            links: &web::Links::below(&target.base),
             now,
         };
         let page = make(&view)?;
@@ -184,6 +184,7 @@ impl App {
                 None => web::layout::document(&view, &page),
                 Some(name) => page.fragment(name)?,
             },
+            &self.policy,
         ))
     }
 

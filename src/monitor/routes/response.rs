@@ -5,7 +5,6 @@
 use super::representation::{accepts_gzip, gzip};
 use crate::limits;
 use crate::monitor::http::handler::{Request, Response};
-use crate::monitor::web;
 
 pub const NO_CACHE: &str = "no-cache";
 pub const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -26,7 +25,8 @@ pub fn ok_response(
     }
 }
 
-pub fn html_response(status: u16, markup: maud::Markup) -> Response {
+/// `policy`: [`crate::monitor::web::content_security_policy`].
+pub fn html_response(status: u16, markup: maud::Markup, policy: &str) -> Response {
     let mut response = ok_response(
         "text/html; charset=utf-8",
         NO_CACHE,
@@ -35,7 +35,7 @@ pub fn html_response(status: u16, markup: maud::Markup) -> Response {
     response.status = status;
     response
         .headers
-        .push(("Content-Security-Policy", web::POLICY.into()));
+        .push(("Content-Security-Policy", policy.to_owned().into()));
     response
         .headers
         .push(("Referrer-Policy", "no-referrer".into()));

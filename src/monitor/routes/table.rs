@@ -60,6 +60,8 @@ pub struct RowLimits {
 pub enum Access {
     Public,
     Password,
+    /// With the password or the token.
+    Token,
 }
 
 /// One row of the table.
@@ -91,16 +93,16 @@ const PAGE: Serve = Serve::Database(RowLimits {
 
 #[rustfmt::skip]
 pub static TABLE: [RouteRow; 21] = {
-    use Access::{Password, Public};
+    use Access::{Password, Public, Token};
     use Serve::{Cacheable, EventStream, Immediate, Worker};
     [
-        row(Route::Snapshot,    "/snapshot",          "snapshot",     Cacheable,   Password, &["keys", "format", "full"]),
-        row(Route::SnapshotKey, "/snapshot/{key}",    "snapshot_key", Cacheable,   Password, &["format", "full"]),
+        row(Route::Snapshot,    "/snapshot",          "snapshot",     Cacheable,   Token,    &["keys", "format", "full", "token"]),
+        row(Route::SnapshotKey, "/snapshot/{key}",    "snapshot_key", Cacheable,   Token,    &["format", "full", "token"]),
         row(Route::Status,      "/status",            "status",       Worker,      Password, &[]),
         row(Route::Healthz,     "/healthz",           "healthz",      Immediate,   Public,   &[]),
         row(Route::Metrics,     "/metrics",           "metrics",      Worker,      Password, &[]),
         row(Route::History,     "/history",           "history",      HISTORY,     Password, &["key", "from", "to", "points", "format"]),
-        row(Route::Events,      "/events",            "events",       EventStream, Password, &[]),
+        row(Route::Events,      "/events",            "events",       EventStream, Token,    &["token"]),
         row(Route::Home,        "/",                  "home",         Worker,      Password, &[]),
         row(Route::Home,        "/web/",              "home",         Worker,      Password, &[]),
         row(Route::Overview,    OVERVIEW_PATH,        "web",          PAGE,        Password, &["fragment"]),
@@ -152,6 +154,8 @@ pub struct RequestTarget {
     pub row: &'static RouteRow,
     /// The value of the template's `{…}`, decoded; empty where it has none.
     pub path_parameter: String,
+    /// What links begin with.
+    pub base: String,
     parameters: Vec<QueryParameter>,
 }
 
@@ -206,8 +210,17 @@ impl RequestTarget {
         Ok(RequestTarget {
             row,
             path_parameter: subject.into_owned(),
+            base: String::new(),
             parameters,
         })
+    }
+
+    /// The same with this path prefix in links.
+    pub fn below(self, base: &str) -> RequestTarget {
+        RequestTarget {
+            base: base.to_owned(),
+            ..self
+        }
     }
 
     /// A query parameter, decoded.
@@ -253,6 +266,12 @@ pub fn is_public(target: &str) -> bool {
     TABLE
         .iter()
         .any(|row| row.access == Access::Public && row.template == path)
+}
+
+/// Whether the token opens a target.
+pub fn takes_token(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    find(path).is_ok_and(|(row, _)| row.access == Access::Token)
 }
 
 /// The methods that a target's path takes; `*` is the server as a whole (RFC 9110, 9.3.7).
@@ -305,7 +324,7 @@ fn matches<'a>(template: &str, segments: &[Cow<'a, str>]) -> Option<Cow<'a, str>
 
 /// Percent-decoding; `None` for a bad escape, or what is not UTF-8 then. In a query, `+` is
 /// a blank.
-fn percent_decode(text: &str, in_query: bool) -> Option<Cow<'_, str>> {
+pub fn percent_decode(text: &str, in_query: bool) -> Option<Cow<'_, str>> {
     if in_query && text.contains('+') {
         let text = text.replace('+', " ");
         return percent::decode_strict(&text).map(|it| Cow::Owned(it.into_owned()));

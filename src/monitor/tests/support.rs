@@ -51,6 +51,8 @@ pub fn request(target: &str, headers: &[(&str, &str)]) -> Request {
         target: target.to_owned(),
         headers: headers.iter().map(owned).collect(),
         peer: "192.168.0.9".parse().expect("an address"),
+        base: String::new(),
+        token: None,
     }
 }
 
@@ -326,7 +328,9 @@ impl NodeFixture {
                 started: self.started,
                 is_example: self.is_example,
                 is_demo: self.is_demo,
-                cors_any: false,
+                cors: Default::default(),
+                base_path: String::new(),
+                frame_ancestors: Vec::new(),
             },
         })
     }

@@ -11,6 +11,12 @@ pub struct Links {
 }
 
 impl Links {
+    pub fn below(base: &str) -> Links {
+        Links {
+            base: base.to_owned(),
+        }
+    }
+
     /// The link to a path of this node, such as `/web/alerts`.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)

@@ -35,10 +35,18 @@ pub const SCRIPT: &str = include_str!("live.js");
 pub static STYLE_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/style.css.gz"));
 pub static SCRIPT_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/live.js.gz"));
 
-/// Content Security Policy: nothing from other origins, no inline script, no framing.
-pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
-    img-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
+/// Content Security Policy: nothing from other origins, no inline script, and no framing but by
+/// `ancestors`.
+pub fn content_security_policy(ancestors: &[String]) -> String {
+    let ancestors = match ancestors {
+        [] => "'none'".to_owned(),
+        sites => sites.join(" "),
+    };
+    format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+         connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
+    )
+}
 
 /// What pages are rendered from.
 pub struct PageContext<'a> {

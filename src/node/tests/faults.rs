@@ -83,7 +83,9 @@ impl TestNode {
                 started: clock.now(),
                 is_example: false,
                 is_demo: false,
-                cors_any: false,
+                cors: Default::default(),
+                base_path: String::new(),
+                frame_ancestors: Vec::new(),
             },
         });
         let ingest = Ingest {
@@ -146,6 +148,8 @@ impl TestNode {
             target: path.to_owned(),
             headers: Vec::new(),
             peer: "192.168.0.9".parse().expect("an address"),
+            base: String::new(),
+            token: None,
         });
         let body = serde_json::from_slice(&response.body).expect("JSON");
         (response.status, body)

@@ -21,9 +21,10 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use smol::Async;
 
-use super::accept::is_allowed;
+use super::admission::is_allowed;
 use super::connection;
 use super::event_log::{EventKind, EventLog, StreamEvent};
+use super::forwarded::TrustedProxies;
 use super::handler::{Dispatch, Handler, Overload, Request, Response};
 use super::listener::bind;
 use super::server::{HttpServer, HttpServerParts};
@@ -222,6 +223,7 @@ fn start_with(limits: HttpLimits, workers_heartbeat: impl Fn() + Send + 'static)
     };
     let server = HttpServer::start(HttpServerParts {
         allow: Vec::new(),
+        trusted_proxies: TrustedProxies::default(),
         listeners,
         handler: handler.clone(),
         events: events.clone(),

@@ -102,7 +102,7 @@ fn wrong_requests_get_an_error_that_names_the_right_form() {
         (
             "/snapshot?pretty=1",
             400,
-            "Unknown parameter \"pretty\": /snapshot takes keys, format, full.",
+            "Unknown parameter \"pretty\": /snapshot takes keys, format, full, token.",
         ),
         (
             "/status?x",
@@ -690,7 +690,7 @@ fn with_cors_a_page_of_another_origin_may_read_any_response() {
     let mut fixture = testing::healthy();
     fixture.password = Some("sesame");
     let mut monitor = fixture.app();
-    monitor.context.settings.cors_any = true;
+    monitor.context.settings.cors = cors::CorsPolicy::AnyOrigin;
     let known = ("authorization", "Basic OnNlc2FtZQ==");
     let wrong = ("authorization", "Basic d3Jvbmc6");
     let respond = |target: &str, headers: &[(&str, &str)]| {
@@ -747,7 +747,7 @@ fn with_cors_a_page_of_another_origin_may_read_any_response() {
     check(
         Response {
             status: 200,
-            headers: monitor.event_stream_headers(),
+            headers: monitor.event_stream_headers(&request("/events", &[])),
             body: Arc::new([]),
         },
         "/events",
