@@ -151,6 +151,10 @@ impl Node {
         self.serving.http.addresses()
     }
 
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
     /// Stops in the order of the data: sources, ingest, notifiers, store, HTTP server. What is
     /// known is served until the end, and everything received is committed. True if that
     /// succeeded and nothing was left behind.

@@ -1,9 +1,9 @@
-//! Demo API server (`main-node demo`): every compiled-in operation over loopback HTTP, with
-//! simulated values.
+//! Demo API server (`main-node demo`): every compiled-in operation and the devices of a simulated
+//! house over loopback HTTP.
 //!
 //! Owns one listener on 127.0.0.1 and the thread `demo-api`. Only this node's own fetchers
 //! connect to it, which is why plain tiny_http is enough. No configuration, no state:
-//! `simulate` makes each response from the request and the clock.
+//! `simulate` and the house make each response from the request and the clock.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,11 +14,15 @@ use serde_json::json;
 use tiny_http::{Header, Method, Request, Response, Server};
 
 use super::simulate::{Arguments, simulate};
+use super::simulated_house::House;
 use crate::domain::percent;
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::thread::{Thread, catch_panic, spawn};
 use openapi::operation::{Api, Location, Operation};
+
+/// How the host names of the house's devices end.
+const DEVICE_DOMAIN: &str = ".home.arpa";
 
 pub struct DemoServer {
     address: SocketAddr,
@@ -28,7 +32,11 @@ pub struct DemoServer {
 
 impl DemoServer {
     /// Listens on a free port of 127.0.0.1 and answers from then on.
-    pub fn start(apis: &'static [&'static Api], clock: Arc<dyn Clock>) -> io::Result<DemoServer> {
+    pub fn start(
+        apis: &'static [&'static Api],
+        house: Arc<House>,
+        clock: Arc<dyn Clock>,
+    ) -> io::Result<DemoServer> {
         let server = Arc::new(Server::http("127.0.0.1:0").map_err(io::Error::other)?);
         let address = server
             .server_addr()
@@ -37,7 +45,7 @@ impl DemoServer {
         let listening = server.clone();
         let thread = spawn("demo-api", move || {
             for request in listening.incoming_requests() {
-                catch_panic("the demo's API", || respond(request, apis, &*clock));
+                catch_panic("the demo's API", || respond(request, apis, &house, &*clock));
             }
         })?;
         Ok(DemoServer {
@@ -47,9 +55,10 @@ impl DemoServer {
         })
     }
 
-    /// Replaces the server URL of `api` (`Endpoint::base`).
-    pub fn base_url(&self, api: &str) -> String {
-        format!("http://{}/{api}", self.address)
+    /// Replaces the server URL of an API by its name (`Endpoint::base`), or that of a device by its
+    /// host.
+    pub fn base_url(&self, name: &str) -> String {
+        format!("http://{}/{name}", self.address)
     }
 
     /// Stops listening; waits for the current response.
@@ -71,14 +80,14 @@ impl Drop for DemoServer {
     }
 }
 
-fn respond(request: Request, apis: &[&'static Api], clock: &dyn Clock) {
+fn respond(request: Request, apis: &[&'static Api], house: &House, clock: &dyn Clock) {
     let method = match request.method() {
         Method::Get => Some(openapi::operation::Method::Get),
         Method::Post => Some(openapi::operation::Method::Post),
         _ => None,
     };
     let (status, body) = match method {
-        Some(method) => answer(method, request.url(), apis, clock),
+        Some(method) => answer(method, request.url(), (apis, house), clock),
         None => {
             let error = json!({"error": "only GET and POST are simulated"});
             (405, error.to_string())
@@ -113,11 +122,18 @@ fn respond(request: Request, apis: &[&'static Api], clock: &dyn Clock) {
 fn answer(
     method: openapi::operation::Method,
     target: &str,
-    apis: &[&'static Api],
+    (apis, house): (&[&'static Api], &House),
     clock: &dyn Clock,
 ) -> (u16, String) {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let path: Vec<String> = path.split('/').skip(1).map(decode).collect();
+    let wall = clock.now().wall;
+    let device = path
+        .first()
+        .and_then(|host| host.strip_suffix(DEVICE_DOMAIN));
+    if let Some((status, body)) = device.and_then(|device| house.answer(device, wall)) {
+        return (status, body.to_string());
+    }
     let found = apis.iter().find_map(|api| {
         let (first, rest) = path.split_first()?;
         if *first != api.name {
@@ -140,7 +156,8 @@ fn answer(
         let reason = format!("the parameter {missing} is needed");
         return (400, json!({"error": true, "reason": reason}).to_string());
     }
-    let body = simulate(operation, &arguments, clock.now().wall);
+    let known = |name: &str, wall| house.weather(name, wall);
+    let body = simulate(operation, &arguments, wall, &known);
     (200, body.to_string())
 }
 
@@ -223,7 +240,8 @@ mod tests {
             wall: Wall(1_795_435_200_000),
             trust: ClockTrust::Trusted,
         }));
-        let demo = DemoServer::start(&APIS, clock.clone()).expect("loopback");
+        let house = Arc::new(House::new(jiff::tz::TimeZone::UTC));
+        let demo = DemoServer::start(&APIS, house, clock.clone()).expect("loopback");
         let call = &CALLS[0];
         let text = |text: &str| Argument::Text(text.to_owned());
         let arguments = [

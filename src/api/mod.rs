@@ -62,6 +62,7 @@ mod response_head;
 mod response_parser;
 mod sent_request;
 mod simulate;
+pub mod simulated_house;
 pub mod source_request;
 mod status_errors;
 mod tcp;

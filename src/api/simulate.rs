@@ -24,12 +24,21 @@ const MAX_VALUES: usize = 5_000;
 /// What the path and the query of a request say; a list is in its parts.
 pub type Arguments = Vec<(String, Vec<String>)>;
 
+/// The value of a quantity at an instant, by its name; `None` for one that is not known.
+pub type KnownQuantity<'a> = &'a dyn Fn(&str, Wall) -> Option<f64>;
+
 /// The answer of `operation` at `wall`.
 ///
 /// A list parameter whose values are properties of the object of the same name selects
 /// them (`current=rain` keeps `rain` in `current`), and so in objects that are called
-/// after it (`current_units`); an object that nothing is selected for is left out.
-pub fn simulate(operation: &Operation, arguments: &Arguments, wall: Wall) -> Json {
+/// after it (`current_units`); an object that nothing is selected for is left out. `known` says
+/// what a number is whose property is called so.
+pub fn simulate(
+    operation: &Operation,
+    arguments: &Arguments,
+    wall: Wall,
+    known: KnownQuantity<'_>,
+) -> Json {
     let zone = find(arguments, "timezone")
         .and_then(|values| TimeZone::get(values.first()?).ok())
         .unwrap_or(TimeZone::UTC);
@@ -37,6 +46,7 @@ pub fn simulate(operation: &Operation, arguments: &Arguments, wall: Wall) -> Jso
         operation,
         arguments,
         wall,
+        known,
         zone,
         left: MAX_VALUES,
     };
@@ -52,6 +62,7 @@ struct Simulation<'a> {
     operation: &'a Operation,
     arguments: &'a Arguments,
     wall: Wall,
+    known: KnownQuantity<'a>,
     zone: TimeZone,
     left: usize,
 }
@@ -264,7 +275,8 @@ impl Simulation<'_> {
             (None, Some(span)) => span * 0.25,
             (None, None) => 5.0,
         };
-        let number = centre + swing * self.wave(pointer, now);
+        let wave = || centre + swing * self.wave(pointer, now);
+        let number = (self.known)(name, now).unwrap_or_else(wave);
         let number = number
             .max(low.unwrap_or(f64::MIN))
             .min(high.unwrap_or(f64::MAX));
@@ -432,7 +444,7 @@ mod tests {
                 ((*name).to_owned(), values)
             })
             .collect();
-        let answer = simulate(operation, &arguments, wall);
+        let answer = simulate(operation, &arguments, wall, &|_, _| None);
         assert_eq!(validate(operation.response(), &answer, 9), [], "{answer}");
         answer
     }
@@ -496,7 +508,7 @@ mod tests {
 {"types":"array","rules":[{"items":1}]}"#,
         );
         let tree = &TREES.read().expect("it is an API").operations[0];
-        let answer = simulate(tree, &Arguments::new(), NOON);
+        let answer = simulate(tree, &Arguments::new(), NOON, &|_, _| None);
         assert!(answer.to_string().len() < 200_000);
         assert_eq!(validate(tree.response(), &answer, 1), []);
     }

@@ -3,6 +3,7 @@
 
 mod backup;
 mod check;
+mod demo;
 mod explanation;
 mod export;
 mod fetch_results;
@@ -59,7 +60,7 @@ pub fn run(arguments: CommandLine) -> u8 {
         .unwrap_or(Command::Serve(ServeArguments::default()))
     {
         Command::Serve(it) => serve::serve(&overrides(it.config, it.listen, it.database)),
-        Command::Demo(it) => serve::demo(&overrides(None, it.listen, it.database)),
+        Command::Demo(it) => demo::demo(&overrides(None, it.listen, it.database)),
         Command::Once(it) => once::once(&overrides(it.config, None, None)),
         Command::Pick(it) => pick::pick(&overrides(it.config, None, None), &it.path, &it.source),
         Command::Check(it) => {

@@ -1,17 +1,13 @@
-//! `main-node serve` and `main-node demo`: the service, and the service without a network.
+//! `main-node serve`: the service.
 
 use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FAILED, USAGE_ERROR, load_config, print_problems};
-use crate::api::client::APIS;
-use crate::api::demo_server::DemoServer;
-use crate::config::{self, Config, Overrides, Severity};
+use super::{FAILED, USAGE_ERROR, load_config};
+use crate::config::{Config, Overrides, Severity};
 use crate::monitor::http::listener::bind;
-use crate::node::demo_history::{self, SteppedClock};
 use crate::node::{Node, StartError};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os_error::reason;
@@ -43,99 +39,61 @@ pub fn serve(overrides: &Overrides) -> u8 {
     run(&config, Arc::new(SystemClock::new()))
 }
 
-/// The service with simulated sources. Its data is deleted at the end, unless a file is named.
-pub fn demo(overrides: &Overrides) -> u8 {
-    logging::init();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::always_trusted());
-    let simulated = match DemoServer::start(&APIS, clock.clone()) {
-        Ok(simulated) => simulated,
-        Err(error) => {
-            eprintln!(
-                "the simulated API cannot be started on 127.0.0.1: {}",
-                reason(&error)
-            );
-            return FAILED;
-        }
+fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
+    let mut signals = match register_signals() {
+        Ok(signals) => signals,
+        Err(status) => return status,
     };
-    let database = match &overrides.database {
-        Some(file) => Ok(DemoDatabase::Named(file.clone())),
-        None => DemoDatabase::temporary(),
-    };
-    let database = match database {
-        Ok(database) => database,
-        Err(error) => {
-            eprintln!(
-                "the temporary directory for the demo's database cannot be created: {}. Name a file \
-                 with --database",
-                reason(&error)
-            );
-            return FAILED;
-        }
-    };
-    if let DemoDatabase::Temporary(_) = &database {
-        generate_history(database.file(), &*clock, overrides);
+    match start(config, &clock, &mut signals) {
+        Ok(node) => run_until_signalled(node, &mut signals, || ()),
+        Err(status) => status,
     }
-    let base = |api: &str| simulated.base_url(api);
-    let status = match config::demo(&base, database.file(), overrides, &APIS) {
-        Ok(config) => run(&config, clock),
-        Err(problems) => {
-            print_problems(&problems);
+}
+
+pub(super) fn register_signals() -> Result<Signals, u8> {
+    Signals::register().map_err(|error| {
+        eprintln!("signal handlers cannot be installed: {}", reason(&error));
+        FAILED
+    })
+}
+
+/// The running node, or the exit status where it does not run.
+pub(super) fn start(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    signals: &mut Signals,
+) -> Result<Node, u8> {
+    let listeners = listen(&config.listen, signals).ok_or(USAGE_ERROR)?;
+    let listeners = listeners.ok_or(0)?;
+    let node = Node::start(config, listeners, clock).map_err(|error| match error {
+        StartError::Misconfigured(message) => {
+            eprintln!("{message}");
             USAGE_ERROR
         }
-    };
-    simulated.stop();
-    status
-}
-
-/// Fills the temporary database with a day of readings. Without them only the charts are empty.
-fn generate_history(database: PathBuf, clock: &dyn Clock, overrides: &Overrides) {
-    let stepped = Arc::new(SteppedClock::a_day_before(clock.now()));
-    let Ok(simulated) = DemoServer::start(&APIS, stepped.clone()) else {
-        return;
-    };
-    let base = |api: &str| simulated.base_url(api);
-    if let Ok(config) = config::demo(&base, database, overrides, &APIS)
-        && let Err(error) = demo_history::generate(&config, &stepped)
-    {
-        log::warn!("demo history could not be generated: {error}");
-    }
-    simulated.stop();
-}
-
-fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
-    let mut signals = match Signals::register() {
-        Ok(signals) => signals,
-        Err(error) => {
-            eprintln!("signal handlers cannot be installed: {}", reason(&error));
-            return FAILED;
-        }
-    };
-    let Some(listeners) = listen(&config.listen, &mut signals) else {
-        return USAGE_ERROR;
-    };
-    let Some(listeners) = listeners else {
-        return 0;
-    };
-    let node = match Node::start(config, listeners, &clock) {
-        Ok(node) => node,
-        Err(StartError::Misconfigured(message)) => {
-            eprintln!("{message}");
-            return USAGE_ERROR;
-        }
-        Err(StartError::OutOfResources(message)) => {
+        StartError::OutOfResources(message) => {
             log::error!("{message}");
-            return FAILED;
+            FAILED
         }
-    };
+    })?;
     let page = config.page();
     log::info!(
         "{}",
         describe_addresses(node.addresses(), &page, default_route_address())
     );
     systemd::ready();
+    Ok(node)
+}
+
+/// Waits for a signal and stops the node, after `stop_others`; its exit status.
+pub(super) fn run_until_signalled(
+    node: Node,
+    signals: &mut Signals,
+    stop_others: impl FnOnce(),
+) -> u8 {
     if let Some(signal) = signals.wait() {
         log::info!("received {signal}, stopping");
     }
+    stop_others();
     if node.stop() { 0 } else { FAILED }
 }
 
@@ -209,47 +167,6 @@ fn default_route_address() -> Option<IpAddr> {
             socket.connect(far).ok()?;
             Some(socket.local_addr().ok()?.ip())
         })
-}
-
-/// The demo's database.
-enum DemoDatabase {
-    Named(PathBuf),
-    /// Removed at the end.
-    Temporary(PathBuf),
-}
-
-impl DemoDatabase {
-    fn temporary() -> std::io::Result<DemoDatabase> {
-        let name = format!("main-node-demo-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        std::fs::create_dir(&directory)?;
-        Ok(DemoDatabase::Temporary(directory))
-    }
-
-    fn file(&self) -> PathBuf {
-        match self {
-            DemoDatabase::Named(file) => file.clone(),
-            DemoDatabase::Temporary(directory) => directory.join("main-node.db"),
-        }
-    }
-}
-
-impl Drop for DemoDatabase {
-    fn drop(&mut self) {
-        if let DemoDatabase::Temporary(directory) = self {
-            remove(directory);
-        }
-    }
-}
-
-fn remove(directory: &Path) {
-    if let Err(error) = std::fs::remove_dir_all(directory) {
-        log::warn!(
-            "{} could not be removed: {}",
-            directory.display(),
-            reason(&error)
-        );
-    }
 }
 
 #[cfg(test)]

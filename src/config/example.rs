@@ -1,4 +1,4 @@
-//! Example configurations: the built-in one, and one for `demo` with the compiled-in APIs.
+//! Example configurations: the built-in one, the house of `demo`, and one for other compiled-in APIs.
 
 use super::example_body::body_skeleton;
 use openapi::operation::{Api, Argument, Operation, Parameter, fits};
@@ -8,15 +8,18 @@ use openapi::schema::{Literal, Types};
 pub const EXAMPLE: &str = include_str!("example.toml");
 const EXAMPLE_OPERATION: &str = "getForecast";
 
+/// The configuration of `demo`: a simulated house.
+pub const DEMO_HOUSE: &str = include_str!("demo.toml");
+
 /// Maximum sources of a demo for other APIs than the example's.
 const DEMO_SOURCES: usize = 6;
 
-/// The example if its operation is compiled in; else one source for each of the first
+/// The house, which needs the operation of the example; where that is not compiled in one source for each of the first
 /// operations whose required parameters have examples or defaults.
 pub fn demo_text(apis: &[&'static Api]) -> String {
     let operations = || apis.iter().flat_map(|api| api.operations.iter());
     if operations().any(|it| it.api == "open_meteo" && it.id == EXAMPLE_OPERATION) {
-        return EXAMPLE.to_owned();
+        return DEMO_HOUSE.to_owned();
     }
     let mut text = String::new();
     for operation in operations().filter(|it| has_values(it)).take(DEMO_SOURCES) {

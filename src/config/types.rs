@@ -26,6 +26,7 @@ use crate::domain::plan::{KeyPlan, PagesPlan, Plan, SourcePlan};
 use crate::domain::quota::Quota;
 use crate::domain::redact::Secrets;
 use crate::limits;
+use crate::sys::percent::SharedPercent;
 use crate::sys::tls::{ClientCertificateFiles, TrustSettings};
 use openapi::operation::{Argument, Operation};
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub remarks: Vec<Remark>,
     /// Whether the sources are simulated (`demo`).
     pub is_demo: bool,
+    /// How much of the demo's history is generated.
+    pub demo_history: Option<Arc<SharedPercent>>,
     /// Name of the node, for `via` and alerts.
     pub name: String,
     pub listen: Vec<SocketAddr>,
@@ -108,6 +111,7 @@ impl Config {
             file,
             remarks: Vec::new(),
             is_demo: false,
+            demo_history: None,
             name,
             listen: Vec::new(),
             allow: Vec::new(),
@@ -310,16 +314,24 @@ impl SourceConfig {
         }
     }
 
-    /// Redirects the source to the simulated API, with a short interval.
+    /// Redirects the source to the simulated API or device, with a short interval. `base_of` an
+    /// API's name or a device's host is the URL that its paths are below.
     pub fn simulate(&mut self, base_of: &dyn Fn(&str) -> String, every: Duration) {
-        if let SourceTarget::Operation {
-            operation, base, ..
-        } = &mut self.target
-        {
-            *base = Some(base_of(&operation.api));
+        match &mut self.target {
+            SourceTarget::Operation {
+                operation, base, ..
+            } => {
+                *base = Some(base_of(&operation.api));
+                self.plan.stale_after = None;
+            }
+            SourceTarget::Url { url, .. } => {
+                let behind_scheme = url.split_once("://").map_or("", |it| it.1);
+                let (host, path) = behind_scheme.split_once('/').unwrap_or((behind_scheme, ""));
+                *url = format!("{}/{path}", base_of(host));
+            }
+            SourceTarget::Follow { .. } => {}
         }
-        self.plan.every = every;
-        self.plan.stale_after = None;
+        self.plan.every = self.plan.every.min(every);
     }
 }
 

@@ -20,6 +20,7 @@ use crate::monitor::http::stats::HttpStats;
 use crate::monitor::routes::published::Published;
 use crate::sys::budget::{Budget, Exceeded};
 use crate::sys::clock::Clock;
+use crate::sys::percent::SharedPercent;
 
 /// What responses are made from; put together by `node`.
 pub struct Context {
@@ -127,6 +128,8 @@ pub struct ViewSettings {
     pub is_example: bool,
     /// The sources are simulated: `main-node demo`.
     pub is_demo: bool,
+    /// How much of the demo's history is generated.
+    pub demo_history: Option<Arc<SharedPercent>>,
     /// The option `cors`.
     pub cors: CorsPolicy,
     /// The option `base_path`; empty without.

@@ -169,6 +169,7 @@ fn view_settings(config: &Config, plan: &Plan, clock: &Arc<dyn Clock>) -> ViewSe
         started: clock.now(),
         is_example: plan.is_example,
         is_demo: config.is_demo,
+        demo_history: config.demo_history.clone(),
         cors: CorsPolicy::new(&config.cors),
         base_path: config.base_path.clone(),
         frame_ancestors: config.frame_ancestors.clone(),

@@ -58,3 +58,40 @@ fn the_readme_links_every_recipe() {
         headings.find(|it| !readme.contains(&format!("configuration.md#{})", anchor(it))));
     assert_eq!(missing, None);
 }
+
+#[test]
+fn the_house_of_the_demo_is_a_valid_configuration() {
+    let problems = problems_of_example(crate::config::example::DEMO_HOUSE);
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn the_demo_asks_only_its_own_server_and_at_short_intervals() {
+    let base = |name: &str| format!("http://127.0.0.1:9/{name}");
+    let apis = &crate::api::client::APIS;
+    let overrides = crate::config::Overrides::default();
+    let config = crate::config::demo(&base, "demo.db".into(), &overrides, apis);
+    let config = config.unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(config.sources.len() >= 9);
+    for source in &config.sources {
+        assert_eq!(
+            source.host().as_deref(),
+            Some("127.0.0.1"),
+            "{}",
+            source.plan.name
+        );
+        assert!(source.plan.every.as_secs() <= 5, "{}", source.plan.name);
+    }
+    let remarks: Vec<String> = config
+        .remarks
+        .iter()
+        .map(|it| it.problem.to_string())
+        .collect();
+    assert!(remarks.is_empty(), "{remarks:?}");
+    let mut urls = config.sources.iter().filter_map(|it| match &it.target {
+        crate::config::SourceTarget::Url { url, .. } => Some(url.as_str()),
+        _ => None,
+    });
+    let expected = "http://127.0.0.1:9/inverter.home.arpa/status";
+    assert_eq!(urls.find(|url| url.contains("inverter")), Some(expected));
+}

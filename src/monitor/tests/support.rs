@@ -22,6 +22,7 @@ use crate::monitor::http::handler::{Dispatch, Handler, Request, Response};
 use crate::monitor::status_text::{self, NodeStatus};
 use crate::sys::budget::Budget;
 use crate::sys::clock::ManualClock;
+use crate::sys::percent::SharedPercent;
 
 /// 2025-10-30T20:00:00Z.
 pub const NOW_MS: i64 = 1_761_854_400_000;
@@ -116,6 +117,7 @@ pub struct NodeFixture {
     pub plan: Plan,
     pub is_example: bool,
     pub is_demo: bool,
+    pub demo_history: Option<Arc<SharedPercent>>,
     pub channel: ChannelState,
     pub incidents: Vec<Incident>,
     pub stuck: Option<&'static str>,
@@ -140,6 +142,7 @@ impl Default for NodeFixture {
             plan: Plan::default(),
             is_example: false,
             is_demo: false,
+            demo_history: None,
             channel: ChannelState {
                 name: "mail".into(),
                 waiting: 0,
@@ -328,6 +331,7 @@ impl NodeFixture {
                 started: self.started,
                 is_example: self.is_example,
                 is_demo: self.is_demo,
+                demo_history: self.demo_history.clone(),
                 cors: Default::default(),
                 base_path: String::new(),
                 frame_ancestors: Vec::new(),

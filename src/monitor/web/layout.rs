@@ -88,6 +88,9 @@ pub fn status_section(view: &PageContext, page_title: &str) -> Part {
                 @if is_overview && view.settings.is_demo {
                     p class="notice" {
                         "Demo mode: all values are simulated, and nothing is fetched."
+                        @if let Some(percent) = unfinished_demo_history(view) {
+                            " The history is being generated: " (percent) " %."
+                        }
                     }
                 } @else if is_overview && view.settings.is_example {
                     p class="notice" {
@@ -102,6 +105,12 @@ pub fn status_section(view: &PageContext, page_title: &str) -> Part {
             }
         },
     }
+}
+
+/// How much of the demo's history is generated, in percent, while it is not all.
+fn unfinished_demo_history(view: &PageContext) -> Option<u8> {
+    let history = view.settings.demo_history.as_ref()?;
+    (!history.is_complete()).then(|| history.get())
 }
 
 /// The title contains the state too; on the overview as a sentence.

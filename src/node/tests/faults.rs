@@ -83,6 +83,7 @@ impl TestNode {
                 started: clock.now(),
                 is_example: false,
                 is_demo: false,
+                demo_history: None,
                 cors: Default::default(),
                 base_path: String::new(),
                 frame_ancestors: Vec::new(),
