@@ -109,7 +109,11 @@ fn pick<'a>(random: &mut fastrand::Rng, from: &[&'a str]) -> &'a str {
 }
 
 fn target(random: &mut fastrand::Rng) -> String {
-    let row = &TABLE[random.usize(..TABLE.len())];
+    // Only a snapshot is ever 304, however many routes there are.
+    let row = match random.u8(..8) {
+        0 => &TABLE[0],
+        _ => &TABLE[random.usize(..TABLE.len())],
+    };
     let mut target = row.template.to_owned();
     for parameter in row.parameters {
         if random.u8(..3) == 0 {
@@ -204,7 +208,8 @@ fn fuzz_the_router() {
     let mut met = BTreeSet::new();
     for seed in Budget::new(20_000).seeds() {
         let mut random = fastrand::Rng::with_seed(seed);
-        let request = any_request(&mut random, etag);
+        let mut request = any_request(&mut random, etag);
+        monitor.prepare(&mut request);
         let turn = catch_unwind(AssertUnwindSafe(|| check(&monitor, &request)));
         assert!(turn.is_ok(), "FUZZ_SEED={seed}: {request:?}");
         met.extend(turn);
