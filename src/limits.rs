@@ -685,6 +685,10 @@ pub const CHART_ROWS: usize = 24;
 /// Buckets of a chart: one for each pixel of a small screen. With less than 289 a day had buckets
 /// of ten minutes where there are those of five, with less than 241 a month buckets of six hours.
 pub const CHART_POINTS: usize = 300;
+/// Lines of one chart: colours and dashes that are told apart.
+pub const CHART_LINES: usize = 6;
+/// Values that the page of charts offers as links, 100 bytes each.
+pub const CHART_CHOICES: usize = 300;
 /// The least that a chart shows: an observation a second gives a line.
 pub const MIN_CHART_SPAN: Duration = Duration::from_secs(60);
 /// Buckets of a tile's sparkline.

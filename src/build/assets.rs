@@ -10,11 +10,14 @@ const STYLE: [&str; 4] = [
     "src/monitor/web/style/system.css",
 ];
 
+/// The parts of the script.
+const SCRIPT: [&str; 2] = ["src/monitor/web/live.js", "src/monitor/web/chart.js"];
+
 /// Files, each with the name of what is made of it.
 const FILES: [(&str, &[&str]); 3] = [
     ("openapi.json", &["src/monitor/openapi.json"]),
     ("style.css", &STYLE),
-    ("live.js", &["src/monitor/web/live.js"]),
+    ("live.js", &SCRIPT),
 ];
 
 /// Each becomes `<name>`, its parts one behind the other, and `<name>.gz`.

@@ -41,6 +41,7 @@ mod tests {
             ("history", 0),
             ("web", 0),
             ("web_key", 2),
+            ("web_chart", 0),
             ("web_alerts", 0),
         ];
         assert_eq!(cut_offs.counts(), expected);

@@ -16,6 +16,7 @@ use crate::monitor::http::cors;
 use crate::monitor::http::handler::{Dispatch, Handler, Overload, Request, Response};
 use crate::monitor::problem::{self, ProblemDetails};
 use crate::monitor::web;
+use crate::monitor::web::comparison::Comparison;
 use crate::monitor::web::period::Period;
 use crate::sys::budget::Budget;
 
@@ -138,7 +139,13 @@ impl App {
             Route::Overview => self.page(target, budget, |page| Ok(web::overview::page(page))),
             Route::Key => self.page(target, budget, |page| {
                 let period = Period::read(target, page.now.wall, &page.settings.timezone)?;
-                web::key::page(page, path_parameter, period)
+                web::key::page(page, path_parameter, period, Comparison::read(target)?)
+            }),
+            Route::Charts => self.page(target, budget, |page| {
+                let period = Period::read(target, page.now.wall, &page.settings.timezone)?;
+                let is_key = |key: &str| page.snapshot.record(key).is_some();
+                let keys = target.list("keys", is_key).unwrap_or_default();
+                web::charts::page(page, &keys, period)
             }),
             Route::Source => self.page(target, budget, |page| {
                 web::source::page(page, path_parameter)

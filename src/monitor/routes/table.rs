@@ -20,6 +20,7 @@ pub enum Route {
     Events,
     Overview,
     Key,
+    Charts,
     Source,
     Alerts,
     About,
@@ -92,7 +93,7 @@ const PAGE: Serve = Serve::Database(RowLimits {
 });
 
 #[rustfmt::skip]
-pub static TABLE: [RouteRow; 21] = {
+pub static TABLE: [RouteRow; 22] = {
     use Access::{Password, Public, Token};
     use Serve::{Cacheable, EventStream, Immediate, Worker};
     [
@@ -106,7 +107,8 @@ pub static TABLE: [RouteRow; 21] = {
         row(Route::Home,        "/",                  "home",         Worker,      Password, &[]),
         row(Route::Home,        "/web/",              "home",         Worker,      Password, &[]),
         row(Route::Overview,    OVERVIEW_PATH,        "web",          PAGE,        Password, &["fragment"]),
-        row(Route::Key,         "/web/key/{key}",     "web_key",      PAGE,        Password, &["fragment", "span", "at", "from", "to"]),
+        row(Route::Key,         "/web/key/{key}",     "web_key",      PAGE,        Password, &["fragment", "span", "at", "from", "to", "vs"]),
+        row(Route::Charts,      "/web/chart",         "web_chart",    PAGE,        Password, &["fragment", "keys", "span", "at", "from", "to"]),
         row(Route::Source,      "/web/source/{name}", "web_source",   Worker,      Password, &["fragment"]),
         row(Route::Alerts,      "/web/alerts",        "web_alerts",   PAGE,        Password, &["fragment"]),
         row(Route::About,       "/web/about",         "web_about",    Worker,      Password, &["fragment"]),

@@ -1,174 +1,69 @@
 //! Key page: value, history, and where the value comes from.
 
+mod headline;
 mod history;
-
-use maud::{Markup, html};
+mod origin;
 
 use super::PageContext;
-use super::layout::{self, Page, Part, key_name};
-use super::overview::{record_age, record_value};
+use super::comparison::Comparison;
+use super::key_history;
+use super::layout::{self, Page, Part};
 use super::period::Period;
-use crate::domain::plan::{Merge, RecordSelector, Selection, SourcePlan};
-use crate::domain::snapshot::{DerivedSnapshot, Record};
-use crate::domain::text::human_duration;
 use crate::monitor::context::HistoryFailure;
 use crate::monitor::problem::{ProblemDetails, history_unavailable, unknown_key_problem};
 
-pub fn page(view: &PageContext, key: &str, period: Period) -> Result<Page, ProblemDetails> {
+pub fn page(
+    view: &PageContext,
+    key: &str,
+    period: Period,
+    comparison: Option<Comparison>,
+) -> Result<Page, ProblemDetails> {
     let record = view.snapshot.record(key);
-    let origins = origins(view, key);
+    let origins = origin::selectors(view, key);
     let derived = view.snapshot.derived.iter().find(|it| *it.key == *key);
     let is_known = record.is_some() || !origins.is_empty() || derived.is_some();
-    let history_read = history::read(view, key, period);
-    match &history_read {
+    let read = key_history::read(view, key, period);
+    match &read {
         Err(HistoryFailure::NothingStored) if !is_known => {
             return Err(unknown_key_problem(key, view.snapshot, view.plan));
         }
         Err(HistoryFailure::Unavailable(_)) if !is_known => return Err(history_unavailable()),
         _ => {}
     }
+    let title = view.plan.full_label(key);
+    let chosen = history::Chosen {
+        key,
+        record,
+        period,
+        comparison,
+    };
     let mut parts = vec![
-        layout::status_section(view, key),
-        Part::live("value", current_value(view, key, record, is_known)),
-        Part::live(
-            "history",
-            history::section(view, key, record, period, history_read),
-        ),
+        layout::status_section(view, &title),
+        Part::live("value", headline::section(view, key, record, is_known)),
+        Part::live("history", history::section(view, &chosen, read)),
     ];
     if let Some(derived) = derived {
-        parts.push(Part::live("origin", derivation(view, derived, record)));
+        parts.push(Part::live(
+            "origin",
+            origin::derivation(view, derived, record),
+        ));
     } else if is_known {
-        parts.push(Part::live("origin", origin(view, key, record, &origins)));
+        parts.push(Part::live(
+            "origin",
+            origin::section(view, key, record, &origins),
+        ));
     }
     Ok(Page {
-        title: key.to_owned(),
+        title,
         parts,
         has_own_heading: true,
     })
 }
 
-fn current_value(view: &PageContext, key: &str, record: Option<&Record>, is_known: bool) -> Markup {
-    html! {
-        h1 { (key_name(key)) }
-        @match record {
-            Some(record) => {
-                p class=(if record.stale { "value stale" } else { "value" }) { (record_value(record)) }
-                p class="age" { (record_age(view, record)) }
-            }
-            None if is_known => p class="quiet" { "No reading yet." },
-            None => p class="quiet" {
-                "No source provides this key any more. Its history is kept."
-            },
-        }
-    }
-}
-
-/// Sources of the plan that name the key, with their selectors of it.
-fn origins<'a>(view: &PageContext<'a>, key: &str) -> Vec<(&'a str, &'a RecordSelector)> {
-    let pick = |source: &'a SourcePlan| match &source.selection {
-        Selection::Selectors(picks) => {
-            let pick = picks.iter().find(|pick| pick.selects_key(key))?;
-            Some((&*source.name, pick))
-        }
-        Selection::AllLeaves { .. } => None,
-    };
-    view.plan.sources.iter().filter_map(pick).collect()
-}
-
-fn origin(
-    view: &PageContext,
-    key: &str,
-    record: Option<&Record>,
-    origins: &[(&str, &RecordSelector)],
-) -> Markup {
-    let names = record
-        .map(|record| record.sources.as_slice())
-        .unwrap_or_default();
-    let merge = view.plan.keys.get(key).and_then(|key| key.merge);
-    let issues = view.snapshot.sources.iter().flat_map(|source| {
-        let issues = source.health.issues.iter();
-        let issues = issues.filter(|issue| issue.key.as_deref() == Some(key));
-        issues.map(|issue| (&source.name, issue))
-    });
-    let issues: Vec<_> = issues.collect();
-    html! {
-        h2 { "Origin" }
-        dl {
-            @for name in names {
-                dt { "Source" }
-                dd { a href=(view.links.source(name)) { (name) } }
-            }
-            @for (name, pick) in origins {
-                dt { "Read at" }
-                dd {
-                    code { (key_name(pick.at.as_str())) }
-                    @if let Some(each) = &pick.each { " in each of " code { (key_name(each.as_str())) } }
-                    " of " (name)
-                }
-            }
-            @if origins.is_empty() {
-                dt { "Read at" } dd { "its path in the response, which is the key" }
-            }
-            @if let Some(merge) = merge { dt { "Merged" } dd { (merge_text(merge)) } }
-            @if let Some(record) = record {
-                dt { "Time" }
-                dd {
-                    @if record.stamp.has_source_time { "reported by the source" } @else { "time of the fetch" }
-                }
-                dt { "Stale after" } dd { (human_duration(record.stale_after)) }
-            }
-        }
-        @if !issues.is_empty() {
-            h2 { "Issues" }
-            ul {
-                @for (name, issue) in issues {
-                    li { (name) ": " (issue) }
-                }
-            }
-        }
-    }
-}
-
-/// What a derived key is computed from.
-fn derivation(view: &PageContext, derived: &DerivedSnapshot, record: Option<&Record>) -> Markup {
-    let position = view.plan.derived.position(&derived.key);
-    let plan = position.and_then(|it| view.plan.derived.get(it));
-    html! {
-        h2 { "Origin" }
-        dl {
-            dt { "Computed" } dd { code { (derived.definition) } }
-            @for input in plan.iter().flat_map(|it| it.inputs()) {
-                dt { "From" }
-                dd { a href=(view.links.key(input)) { (key_name(input)) } }
-            }
-            @if let Some(record) = record {
-                @for name in &record.sources {
-                    dt { "Source" }
-                    dd { a href=(view.links.source(name)) { (name) } }
-                }
-                dt { "Time" } dd { "that of the newest input" }
-                dt { "Stale after" } dd { (human_duration(record.stale_after)) }
-            }
-        }
-        @if let Some(issue) = &derived.issue {
-            h2 { "Issues" }
-            ul { li { (issue) } }
-        }
-    }
-}
-
-fn merge_text(merge: Merge) -> &'static str {
-    match merge {
-        Merge::Priority => "the first fresh source",
-        Merge::Latest => "the newest value of its sources",
-        Merge::Mean => "the mean of its sources",
-        Merge::Median => "the median of its sources",
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{RecordSelector, Selection};
+    use crate::domain::plan::{Bounds, KeyPlan, RecordSelector, Selection};
+    use crate::domain::time::ClockTrust;
     use crate::monitor::http::handler::Handler as _;
     use crate::monitor::support::{self as testing, body, golden, request};
 
@@ -188,7 +83,7 @@ mod tests {
             (
                 "power",
                 Err("locked".to_owned()),
-                "The history cannot be read right now.",
+                "The history cannot be read right now: locked. See <a href=\"/web/system\">",
             ),
             ("voltage", Ok(Vec::new()), "No reading yet."),
         ] {
@@ -242,7 +137,67 @@ mod tests {
         let monitor = testing::healthy().app();
         for span in ["6h", "24h", "7d", "30d", "1y", "all"] {
             let response = monitor.render(&request(&format!("/web/key/power?span={span}"), &[]));
-            assert!(body(&response).contains("<svg class=\"chart\""), "{span}");
+            assert!(
+                body(&response).contains("<figure class=\"chart\""),
+                "{span}"
+            );
         }
+    }
+
+    #[test]
+    fn an_earlier_time_is_a_second_line() {
+        let monitor = testing::healthy().app();
+        let page = |query: &str| {
+            let target = format!("/web/key/temperature?{query}");
+            let response = monitor.render(&request(&target, &[]));
+            (response.status, body(&response).to_owned())
+        };
+        let (_, day) = page("at=2025-10-30&vs=day");
+        assert!(day.contains("class=\"line before\""), "{day}");
+        let (_, year) = page("vs=year");
+        assert!(!year.contains("line before"));
+        assert!(year.contains("Nothing is stored of the year before."));
+        let (status, wrong) = page("vs=month");
+        assert_eq!(status, 400);
+        assert!(wrong.contains("expected day, week or year."), "{wrong}");
+    }
+
+    #[test]
+    fn bounds_of_a_key_are_lines_in_its_chart() {
+        let mut fixture = testing::healthy();
+        let plan = KeyPlan {
+            bad: Bounds {
+                above: Some(22.0),
+                below: None,
+            },
+            warn: Bounds {
+                above: Some(1_000.0),
+                below: Some(8.0),
+            },
+            ..KeyPlan::default()
+        };
+        fixture.plan.keys.insert("temperature".into(), plan);
+        let response = fixture.app().render(&request("/web/key/temperature", &[]));
+        for (label, is_there) in [
+            ("bad above 22.0\u{a0}°C", true),
+            ("warn below 8.0\u{a0}°C", true),
+            // Far from all values: it would flatten the line.
+            ("warn above 1", false),
+        ] {
+            assert_eq!(
+                body(&response).contains(label),
+                is_there,
+                "{label}: {}",
+                body(&response)
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_clock_the_age_is_that_since_the_fetch() {
+        let fixture = testing::healthy().trust(ClockTrust::Untrusted);
+        let response = fixture.app().render(&request("/web/key/temperature", &[]));
+        let expected = ">20:55</time>, and this clock is not set";
+        assert!(body(&response).contains(expected), "{}", body(&response));
     }
 }

@@ -6,13 +6,18 @@
 pub mod about;
 pub mod alerts;
 pub mod chart;
+pub mod charts;
+pub mod comparison;
+mod history_table;
 pub mod key;
+mod key_history;
 pub mod layout;
 pub mod links;
 mod local_periods;
 pub mod manifest;
 pub mod overview;
 pub mod period;
+mod period_links;
 pub mod source;
 mod sparkline;
 
@@ -31,7 +36,7 @@ pub use links::Links;
 pub use sparkline::Sparklines;
 
 const STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/style.css"));
-pub const SCRIPT: &str = include_str!("live.js");
+pub const SCRIPT: &str = include_str!(concat!(env!("OUT_DIR"), "/live.js"));
 pub static STYLE_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/style.css.gz"));
 pub static SCRIPT_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/live.js.gz"));
 

@@ -102,6 +102,11 @@ impl Period {
         }
     }
 
+    /// The same span from another begin: of all there is, from the first that there is.
+    pub fn starting(self, from: Wall) -> Period {
+        Period { from, ..self }
+    }
+
     pub fn is_all(&self) -> bool {
         self.name == ALL
     }

@@ -161,7 +161,7 @@ fn an_unknown_key_is_404_and_new_or_forgotten_keys_have_their_history() {
             continue;
         }
         assert_eq!(lines(&table), rows + 1, "{key}");
-        let has_chart = body(&page).contains("<svg class=\"chart\"");
+        let has_chart = body(&page).contains("<figure class=\"chart\"");
         assert_eq!(has_chart, rows > 0, "{key}");
         let is_young = body(&page).contains("No history yet.");
         assert_eq!(is_young, rows == 0, "{key}");
@@ -238,6 +238,6 @@ fn a_forecast_follows_what_was_observed_only_where_the_span_is_ahead() {
     assert!(lines[1].ends_with(",0"), "{}", lines[1]);
     assert_eq!(lines[2], "2025-10-30T21:00:00Z,3600,1,9.5,9.5,9.5,9.5,1");
     let page = monitor.render(&request("/web/key/temperature", &[]));
-    assert!(body(&page).contains("class=\"line forecast\""));
-    assert!(body(&page).contains("; forecast from 9.5 to 9.5 °C"));
+    assert!(body(&page).contains("class=\"line forecast s1\""));
+    assert!(body(&page).contains("; forecast from 9.5 to 9.5\u{a0}°C"));
 }

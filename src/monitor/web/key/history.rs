@@ -1,323 +1,261 @@
-//! History of a key on its page: time spans, chart, extremes, table, downloads.
+//! History of a key on its page: periods, chart, extremes, table, downloads.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use jiff::civil::Date;
 use maud::{Markup, html};
 
-use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::history::Bucket;
 use crate::domain::percent;
-use crate::domain::reading::{Value, round_computed};
+use crate::domain::plan::{Bounds, ChartKind, KeyPlan};
 use crate::domain::snapshot::Record;
-use crate::domain::time::Wall;
-use crate::limits;
 use crate::monitor::context::HistoryFailure;
-use crate::monitor::format::to_zoned;
+use crate::monitor::format::sanitize;
 use crate::monitor::web::PageContext;
-use crate::monitor::web::chart::{self, ChartData};
-use crate::monitor::web::overview::record_value;
-use crate::monitor::web::period::{self, Period};
+use crate::monitor::web::chart::{
+    self, Chart, ChartLine, Extent, LineStyle, Plot, Threshold, ThresholdLevel,
+};
+use crate::monitor::web::comparison::Comparison;
+use crate::monitor::web::history_table;
+use crate::monitor::web::key_history::{self, KeyHistory};
+use crate::monitor::web::period::Period;
+use crate::monitor::web::period_links::{self, ChartPage};
+
+/// What the page shows.
+pub struct Chosen<'a> {
+    pub key: &'a str,
+    pub record: Option<&'a Record>,
+    pub period: Period,
+    pub comparison: Option<Comparison>,
+}
 
 /// The chart of a key with its extremes and its table.
 pub fn section(
     view: &PageContext,
-    key: &str,
-    record: Option<&Record>,
-    period: Period,
+    chosen: &Chosen,
     read: Result<KeyHistory, HistoryFailure>,
 ) -> Markup {
-    let stale_after = record.map_or(Duration::ZERO, |record| record.stale_after);
-    let unit = record
-        .and_then(|record| record.unit.as_deref())
-        .unwrap_or_default();
+    let page = ChartPage {
+        url: view.links.key(chosen.key),
+        period: chosen.period,
+        comparison: Some(chosen.comparison),
+    };
+    let add = format!(
+        "/web/chart?keys={}&{}",
+        percent::encode(chosen.key),
+        chosen.period.query()
+    );
+    let more = html! { " " a href=(view.url(&add)) { "+ another value" } };
     html! {
-        h2 { "History" }
-        (navigation(view, key, period))
+        h2 class="unseen" { "History" }
+        (period_links::navigation(view, &page, &more))
         @match read {
-            Err(HistoryFailure::NothingStored) => p class="quiet" {
-                @if record.is_some_and(|record| record.value.text().is_some()) {
+            Err(failure) => (unreadable(view, chosen.record, &failure)),
+            Ok(read) if read.is_empty() => {
+                p class="quiet" {
+                    @if is_text(chosen.record) {
+                        "Text values have no chart."
+                    } @else {
+                        "No data in this time span. A day of data makes the chart."
+                    }
+                }
+            }
+            Ok(read) => (chart_with_table(view, chosen, &page, &read)),
+        }
+    }
+}
+
+fn is_text(record: Option<&Record>) -> bool {
+    record.is_some_and(|record| record.value.text().is_some())
+}
+
+/// Why there is no chart, and where to look.
+fn unreadable(view: &PageContext, record: Option<&Record>, failure: &HistoryFailure) -> Markup {
+    html! {
+        @match failure {
+            HistoryFailure::NothingStored => p class="quiet" {
+                @if is_text(record) {
                     "Text values have no chart."
                 } @else {
-                    "No history yet. Readings are stored every minute, or every commit_every."
+                    "No history yet. Readings are stored every minute, or every commit_every. \
+                     A day of data makes the chart."
                 }
             },
-            Err(HistoryFailure::Unavailable(_)) => p class="notice" {
-                "The history cannot be read right now."
+            HistoryFailure::Unavailable(detail) => p class="notice" {
+                "The history cannot be read right now: " (sanitize(detail)) ". See "
+                a href=(view.url("/web/system")) { "storage on the system page" } "."
             },
-            Err(HistoryFailure::Exceeded(limit)) => p class="notice" {
+            HistoryFailure::Exceeded(limit) => p class="notice" {
                 "The history of this time span was cut off at the limit of one page: " (limit)
                 ". Choose a shorter span."
             },
-            Ok(read) if read.observed.is_empty() && read.forecast.is_empty() => {
-                p class="quiet" {
-                    @if record.is_some_and(|record| record.value.text().is_some()) {
-                        "Text values have no chart."
-                    } @else {
-                        "No data in this time span."
-                    }
-                }
-            }
-            Ok(read) => {
-                (chart::chart(
-                    &read.chart_data(stale_after), &view.settings.timezone,
-                    &chart_label(key, &read, unit, &period_title(view, period)),
-                ))
-                @if !read.observed.is_empty() {
-                    (extremes(&read.observed, record, unit))
-                    (table(view, &read))
-                }
-                p {
-                    "Download as " (download_link(view, key, &read, "csv", "CSV")) " or "
-                    (download_link(view, key, &read, "json", "JSON")) "."
-                }
-            }
         }
     }
 }
 
-/// What a key's chart shows.
-pub struct KeyHistory {
+fn chart_with_table(
+    view: &PageContext,
+    chosen: &Chosen,
+    page: &ChartPage,
+    read: &KeyHistory,
+) -> Markup {
+    let line = line(view, chosen, read);
+    let has_chart = key_history::kind(view, chosen.key, chosen.record) != ChartKind::None;
+    let label = chart_label(view, chosen, &line);
+    let sentence = extremes(view, &line);
+    let table = history_table::table(view, page, std::slice::from_ref(&line));
+    let before = chosen.comparison.map(|comparison| {
+        let read = key_history::read_before(view, chosen.key, &read.period, comparison);
+        (comparison, read)
+    });
+    let failure = match &before {
+        Some((_, Err(failure))) => Some(failure.clone()),
+        _ => None,
+    };
+    let has_no_before = matches!(&before, Some((_, Ok(before))) if before.is_empty());
+    let mut lines = vec![line];
+    if let Some((comparison, Ok(observed))) = before
+        && !observed.is_empty()
+    {
+        lines.push(earlier_line(chosen, &lines[0], comparison, observed));
+    }
+    let plot = Plot {
+        thresholds: thresholds(view, chosen.key, &lines[0]),
+        range: range(view, chosen.key, &lines[0]),
+        lines,
+    };
+    let chart = Chart {
+        plots: vec![plot],
+        from: read.period.from,
+        to: read.shown_to(),
+        now: view.now.wall,
+        label,
+    };
+    html! {
+        @if has_chart { (chart::figure(&chart, &view.settings.timezone, view.plan.pages.locale)) }
+        @if let Some(failure) = failure { (unreadable(view, chosen.record, &failure)) }
+        @if has_no_before {
+            p class="quiet" {
+                "Nothing is stored of "
+                (chosen.comparison.map_or("that time", Comparison::label)) "."
+            }
+        }
+        (sentence)
+        (table)
+        (history_table::downloads(view, &[chosen.key], &read.period, read.shown_to()))
+    }
+}
+
+fn line(view: &PageContext, chosen: &Chosen, read: &KeyHistory) -> ChartLine {
+    let shape = key_history::shape(view, chosen.key, chosen.record);
+    let series = read.series(shape, chosen.record);
+    let format = key_history::format(view, chosen.key, chosen.record, &series);
+    ChartLine {
+        name: period_links::title(view, &chosen.period),
+        series: series.scaled(format.factor),
+        format,
+        style: LineStyle::Number(1),
+    }
+}
+
+fn earlier_line(
+    chosen: &Chosen,
+    line: &ChartLine,
+    comparison: Comparison,
     observed: Vec<Bucket>,
-    forecast: Vec<Bucket>,
-    from: Wall,
-    to: Wall,
+) -> ChartLine {
+    let read = KeyHistory {
+        observed,
+        forecast: Vec::new(),
+        period: chosen.period,
+    };
+    ChartLine {
+        name: comparison.label().to_owned(),
+        series: read
+            .series(line.series.shape, chosen.record)
+            .scaled(line.format.factor),
+        format: line.format.clone(),
+        style: LineStyle::Before,
+    }
 }
 
-impl KeyHistory {
-    /// The chart goes on to where the last element of the forecast ends.
-    fn chart_data(&self, stale_after: Duration) -> ChartData<'_> {
-        let ends = self.forecast.iter();
-        let ends = ends.map(|it| it.from.after(Duration::from_secs(it.seconds)));
-        ChartData {
-            observed: &self.observed,
-            forecast: &self.forecast,
-            from: self.from,
-            to: ends.chain([self.to]).max().unwrap_or(self.to),
-            stale_after,
+/// What the axis shows at least.
+fn range(view: &PageContext, key: &str, line: &ChartLine) -> Option<Extent> {
+    let (low, high) = view.plan.key_setting(key, |key| key.range)?;
+    Extent::of([low, high].map(|it| it * line.format.factor).into_iter())
+}
+
+/// The bounds of a key that pages mark, and those of its alerts.
+fn thresholds(view: &PageContext, key: &str, line: &ChartLine) -> Vec<Threshold> {
+    let setting = |bounds: fn(&KeyPlan) -> Bounds| {
+        let found = view.plan.key_setting(key, |plan| {
+            let bounds = bounds(plan);
+            (!bounds.is_empty()).then_some(bounds)
+        });
+        found.unwrap_or_default()
+    };
+    let mut found: Vec<Threshold> = Vec::new();
+    let alerts = view.plan.key_alerts.iter().filter(|it| *it.key == *key);
+    let alerts = alerts.map(|it| (ThresholdLevel::Alert, "alert", it.bounds));
+    let marks = [
+        (ThresholdLevel::Bad, "bad", setting(|plan| plan.bad)),
+        (ThresholdLevel::Warn, "warn", setting(|plan| plan.warn)),
+    ];
+    for (level, name, bounds) in alerts.chain(marks) {
+        for (bound, word) in [(bounds.above, "above"), (bounds.below, "below")] {
+            let Some(bound) = bound else { continue };
+            let threshold = Threshold {
+                at: bound * line.format.factor,
+                // A factor below zero turns the plot upside down.
+                is_upper: (word == "above") == (line.format.factor > 0.0),
+                level,
+                label: format!("{name} {word} {}", line.format.with_unit(bound)),
+            };
+            if !found.iter().any(|it| it.at == threshold.at) {
+                found.push(threshold);
+            }
         }
     }
-}
-
-/// The buckets of a span and its bounds; for all there is, from the first bucket. Ahead of now it
-/// reaches as far as back.
-pub fn read(view: &PageContext, key: &str, period: Period) -> Result<KeyHistory, HistoryFailure> {
-    let key: Arc<str> = key.into();
-    let to = period.to;
-    let read = |from: Wall, points| {
-        let query = HistoryQuery {
-            key: key.clone(),
-            from,
-            to,
-            points,
-        };
-        let failed = |failure: &HistoryFailure| log::debug!("history of {key:?}: {failure}");
-        (view.history)(&query, view.budget).inspect_err(failed)
-    };
-    let from = match period.is_all() {
-        false => period.from,
-        true => match read(period.from, limits::HISTORY_POINTS)?.first() {
-            Some(first) => first.from,
-            None => to.before(Duration::from_secs(86_400)),
-        },
-    };
-    let mut observed = read(from, limits::CHART_POINTS)?;
-    // A span that ends now goes on as far ahead.
-    let ahead_to = if period.is_live() {
-        to.after(to.since(from))
-    } else {
-        to
-    };
-    let ahead = HistoryQuery {
-        key: key.clone(),
-        from: from.max(view.now.wall),
-        to: ahead_to.max(from),
-        points: limits::CHART_POINTS,
-    };
-    let mut forecast = (view.forecast)(&ahead, view.now.wall, view.budget)?;
-    // Never stored, but a chart must not break on it.
-    for buckets in [&mut observed, &mut forecast] {
-        buckets.retain(|b| b.min.is_finite() && b.mean.is_finite() && b.max.is_finite());
-    }
-    Ok(KeyHistory {
-        observed,
-        forecast,
-        from,
-        to,
-    })
+    found
 }
 
 /// The accessible name of the chart.
-fn chart_label(key: &str, read: &KeyHistory, unit: &str, period: &str) -> String {
+fn chart_label(view: &PageContext, chosen: &Chosen, line: &ChartLine) -> String {
     let range = |buckets: &[Bucket]| {
-        let (low, _, high) = low_mean_high(buckets);
-        let (low, high) = (Value::Number(low), Value::Number(high));
-        let range = format!("from {low} to {high} {unit}");
-        range.trim_end().to_owned()
+        let all = buckets.iter().flat_map(|bucket| [bucket.min, bucket.max]);
+        let extent = Extent::of(all)?;
+        let (low, high) = (line.number(extent.low), line.with_unit(extent.high));
+        Some(format!("from {low} to {high}"))
     };
-    let observed = (!read.observed.is_empty()).then(|| range(&read.observed));
-    let forecast = (!read.forecast.is_empty()).then(|| range(&read.forecast));
-    let forecast = forecast.map(|range| format!("forecast {range}"));
-    let parts: Vec<String> = observed.into_iter().chain(forecast).collect();
-    format!("{key}, {period}: {}", parts.join("; "))
+    let forecast = range(&line.series.forecast).map(|range| format!("forecast {range}"));
+    let parts: Vec<String> = range(&line.series.observed)
+        .into_iter()
+        .chain(forecast)
+        .collect();
+    let name = view.plan.full_label(chosen.key);
+    format!("{name}, {}: {}", line.name, parts.join("; "))
 }
 
-fn low_mean_high(buckets: &[Bucket]) -> (f64, f64, f64) {
-    let low = buckets
-        .iter()
-        .map(|bucket| bucket.min)
-        .fold(f64::INFINITY, f64::min);
-    let high = buckets
-        .iter()
-        .map(|bucket| bucket.max)
-        .fold(f64::NEG_INFINITY, f64::max);
-    let count: u64 = buckets.iter().map(|bucket| bucket.count).sum();
-    let weight = |bucket: &Bucket| bucket.count as f64 / count.max(1) as f64;
-    let mean = buckets
-        .iter()
-        .map(|bucket| bucket.mean * weight(bucket))
-        .sum();
-    (low, mean, high)
-}
-
-fn extremes(buckets: &[Bucket], record: Option<&Record>, unit: &str) -> Markup {
-    let (low, mean, high) = low_mean_high(buckets);
-    html! {
-        dl class="extremes" {
-            @if let Some(record) = record {
-                dt { "Now" } dd { (record_value(record)) }
-            }
-            @for (name, number) in [("Lowest", low), ("Mean", mean), ("Highest", high)] {
-                dt { (name) }
-                dd { span class="number" { (format_rounded(number)) } " " span class="unit" { (unit) } }
-            }
-        }
-    }
-}
-
-/// A computed number, rounded to a readable number of digits.
-fn format_rounded(number: f64) -> String {
-    let digits = format!("{number:.4e}").parse().unwrap_or(number);
-    Value::Number(round_computed(digits)).to_string()
-}
-
-/// The chart as a table: neighbouring buckets merged.
-fn table(view: &PageContext, read: &KeyHistory) -> Markup {
-    let buckets = &read.observed;
-    let together = buckets.len().div_ceil(limits::CHART_ROWS).max(1);
-    let format = match read.to.since(read.from).as_secs() {
-        0..=172_800 => "%a %H:%M",
-        172_801..=864_000 => "%a %-d %b %H:%M",
-        _ => "%-d %b %Y",
+/// The lowest, the mean and the highest in one line.
+fn extremes(view: &PageContext, line: &ChartLine) -> Markup {
+    let observed = &line.series.observed;
+    let Some((low, mean, high)) = history_table::low_mean_high(observed) else {
+        return html! {};
+    };
+    let time = |of: fn(&Bucket) -> f64, value: f64| {
+        let bucket = observed.iter().find(|it| of(it) == value)?;
+        Some(history_table::time_name(view, bucket.from, observed))
     };
     html! {
-        details {
-            summary { "Show as table" }
-            table {
-                thead {
-                    tr {
-                        th scope="col" { "From" }
-                        th scope="col" class="figure" { "Lowest" }
-                        th scope="col" class="figure" { "Mean" }
-                        th scope="col" class="figure" { "Highest" }
-                    }
-                }
-                tbody {
-                    @for group in buckets.chunks(together) {
-                        @let (low, mean, high) = low_mean_high(group);
-                        tr {
-                            th scope="row" {
-                                (to_zoned(group[0].from, &view.settings.timezone).strftime(format))
-                            }
-                            td data-label="Lowest" class="figure" { (format_rounded(low)) }
-                            td data-label="Mean" class="figure" { (format_rounded(mean)) }
-                            td data-label="Highest" class="figure" { (format_rounded(high)) }
-                        }
-                    }
-                }
+        p class="extremes" {
+            span {
+                "Lowest " strong { (line.with_unit(low)) }
+                @if let Some(at) = time(|it| it.min, low) { " (" (at) ")" }
+            }
+            " · "
+            span { "mean " strong { (line.with_unit(mean)) } }
+            " · "
+            span {
+                "highest " strong { (line.with_unit(high)) }
+                @if let Some(at) = time(|it| it.max, high) { " (" (at) ")" }
             }
         }
-    }
-}
-
-fn download_link(
-    view: &PageContext,
-    key: &str,
-    read: &KeyHistory,
-    format: &str,
-    name: &str,
-) -> Markup {
-    let points = limits::HISTORY_POINTS;
-    let key = percent::encode(key);
-    let (from, to) = (read.from, read.to);
-    let path = format!("/history?key={key}&from={from}&to={to}&points={points}&format={format}");
-    html! {
-        a href=(view.url(&path)) { (name) }
-    }
-}
-
-/// The periods before and after, and other spans.
-fn navigation(view: &PageContext, key: &str, period: Period) -> Markup {
-    let zone = &view.settings.timezone;
-    let url = |query: &str| format!("{}?{query}", view.links.key(key));
-    let next = period.next(zone).filter(|next| next.from <= view.now.wall);
-    html! {
-        nav class="spans" aria-label="Time span" {
-            span class="days" {
-                @if let Some(previous) = period.previous(zone) {
-                    a href=(url(&previous.query())) rel="prev" { "‹ " (period_title(view, previous)) }
-                    " "
-                }
-                strong { (period_title(view, period)) }
-                @if let Some(next) = next {
-                    " " a href=(url(&next.query())) rel="next" { (period_title(view, next)) " ›" }
-                }
-            }
-            " "
-            @for name in period::SPANS {
-                a href=(url(&period.with_span(name)))
-                    aria-current=[(name == period.name).then_some("true")] { (spaced(name)) }
-                " "
-            }
-        }
-    }
-}
-
-/// `24h` as people read it: `24 h`.
-fn spaced(name: &str) -> String {
-    match name.find(|c: char| !c.is_ascii_digit()) {
-        None | Some(0) => name.to_owned(),
-        Some(at) => format!("{}\u{a0}{}", &name[..at], &name[at..]),
-    }
-}
-
-/// What a period is called: `Fri 27 Nov`, `last 7 days`, `1 Nov – 30 Nov 2026`.
-fn period_title(view: &PageContext, period: Period) -> String {
-    let zone = &view.settings.timezone;
-    if period.is_live() {
-        return match period.name {
-            "6h" => "last 6 hours",
-            "24h" => "last 24 hours",
-            "7d" => "last 7 days",
-            "30d" => "last 30 days",
-            "1y" => "last year",
-            _ => "all time",
-        }
-        .to_owned();
-    }
-    let (first, last) = period.days(zone);
-    let this_year = to_zoned(view.now.wall, zone).date().year();
-    let day = |date: Date| match date.year() == this_year {
-        true => date.strftime("%a %-d %b").to_string(),
-        false => date.strftime("%a %-d %b %Y").to_string(),
-    };
-    if period.length() < Duration::from_secs(82_800) {
-        let clock = |wall: Wall| to_zoned(wall, zone).strftime("%H:%M").to_string();
-        let (from, to) = (clock(period.from), clock(period.to));
-        return format!("{} {from}–{to}", day(first));
-    }
-    match first == last {
-        true => day(first),
-        false => format!("{} – {}", day(first), day(last)),
     }
 }
