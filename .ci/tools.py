@@ -47,6 +47,7 @@ UNPACKED = {
         "usr/sbin/avahi-daemon",
         ["libavahi-core7", "libavahi-common3", "libdaemon0", "libdbus-1-3", "libexpat1", "libcap2"],
     ),
+    "caddy": ("caddy", "usr/bin/caddy", []),
     "promtool": ("prometheus", "usr/bin/promtool", []),
     "prometheus": ("prometheus", "usr/bin/prometheus", []),
     "netdata": (

@@ -175,7 +175,7 @@ impl App {
                 Ok(ok_response(TEXT, NO_CACHE, text.to_vec()))
             }
             Route::Favicon => self.favicon(target),
-            Route::Manifest => Ok(self.manifest()),
+            Route::Manifest => Ok(self.manifest(target)),
             Route::Icon => self.icon(request, path_parameter),
             // The connection opens the stream itself; this is the response to HEAD.
             Route::Events => Ok(Response {

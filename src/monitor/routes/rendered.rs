@@ -188,10 +188,10 @@ impl App {
         ))
     }
 
-    pub(super) fn manifest(&self) -> Response {
+    pub(super) fn manifest(&self, target: &RequestTarget) -> Response {
         let title = self.context.plan.pages.title.as_deref();
         let title = title.unwrap_or(&self.context.settings.node_name);
-        let body = web::manifest::render(title, &web::Links::default());
+        let body = web::manifest::render(title, &web::Links::below(&target.base));
         ok_response("application/manifest+json", NO_CACHE, body)
     }
 
