@@ -680,6 +680,16 @@ pub const RECENT_FETCHES: usize = 48;
 /// Values shown on the overview; the rest is on the sources' pages. 120 tiles are about
 /// 20 kB compressed.
 pub const TILES: usize = 120;
+/// A group of more values than this is cut, where the configuration makes no groups.
+pub const GROUP_UNFOLDED: usize = 12;
+/// Values of such a group that stand open.
+pub const GROUP_OPEN: usize = 6;
+/// Values that the overview holds folded, of all groups: a line each.
+pub const FOLDED_VALUES: usize = 200;
+/// Characters of a text that fit a tile, in two lines.
+pub const TILE_TEXT_CHARS: usize = 24;
+/// Sentences of the state that stand open on the overview; more are folded.
+pub const STATE_SENTENCES: usize = 4;
 /// Rows of the table beside a chart.
 pub const CHART_ROWS: usize = 24;
 /// Buckets of a chart: one for each pixel of a small screen. With less than 289 a day had buckets

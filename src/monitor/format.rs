@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::domain::locale::Locale;
 use crate::domain::text::human_duration;
 use crate::domain::time::{Moment, Wall};
 
@@ -33,6 +34,20 @@ pub fn corrected_wall(moment: Moment, now: Moment) -> Wall {
         moment.wall
     } else {
         now.wall_at(moment.mono)
+    }
+}
+
+/// An earlier local time as `since` needs it: `22:14`, on an earlier day `Fri 22:14`, before the
+/// last six days `27 Nov`.
+pub fn format_since(wall: Wall, now: Wall, zone: &TimeZone, locale: Locale) -> String {
+    let (then, today) = (to_zoned(wall, zone), to_zoned(now, zone).date());
+    let (date, time) = (then.date(), then.strftime("%H:%M"));
+    let days = today.since(date).map_or(i32::MAX, |span| span.get_days());
+    match days {
+        0 => time.to_string(),
+        1..=6 => format!("{} {time}", locale.weekday(date)),
+        _ if date.year() == today.year() => locale.day_and_month(date),
+        _ => locale.date(date),
     }
 }
 
@@ -84,6 +99,24 @@ mod tests {
             ("a\nb", "a b"),
         ] {
             assert_eq!(sanitize(detail), expected);
+        }
+    }
+
+    #[test]
+    fn since_when_is_told_as_far_back_as_it_was() {
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        // Fri 2025-10-31 00:30 in this zone.
+        let now = Wall(1_761_867_000_000);
+        for (hours, expected) in [
+            (0, "00:30"),
+            (1, "Thu 23:30"),
+            (6 * 24, "Sat 00:30"),
+            (7 * 24, "24 Oct"),
+            (400 * 24, "26 Sep 2024"),
+        ] {
+            let then = now.before(Duration::from_secs(hours * 3_600));
+            let since = format_since(then, now, &zone, Locale::default());
+            assert_eq!(since, expected, "{hours} h ago");
         }
     }
 

@@ -79,6 +79,14 @@ impl Bounds {
             || self.below.is_some_and(|bound| value < bound)
     }
 
+    /// The limit that a value is beyond, else that which it can be beyond, and on which side.
+    pub fn nearest(&self, value: f64) -> Option<(&'static str, f64)> {
+        let below = self.below.map(|limit| ("below", limit));
+        let above = self.above.map(|limit| ("above", limit));
+        let is_below = self.below.is_some_and(|limit| value < limit);
+        if is_below { below } else { above.or(below) }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.above.is_none() && self.below.is_none()
     }

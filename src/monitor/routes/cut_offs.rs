@@ -42,7 +42,9 @@ mod tests {
             ("web", 0),
             ("web_key", 2),
             ("web_chart", 0),
+            ("web_source", 0),
             ("web_alerts", 0),
+            ("web_group", 0),
         ];
         assert_eq!(cut_offs.counts(), expected);
     }

@@ -154,7 +154,10 @@ impl App {
                 let incidents = (self.context.incidents)(limits::INCIDENTS_SHOWN);
                 Ok(web::alerts::page(page, &incidents))
             }),
-            Route::About => self.page(target, budget, |page| Ok(web::about::page(page))),
+            Route::Group => self.page(target, budget, |page| {
+                web::group::page(page, path_parameter)
+            }),
+            Route::System => self.page(target, budget, |page| Ok(web::system::page(page))),
             Route::Style => {
                 if *path_parameter == web::style_name() {
                     Ok(assets.style.respond(request, IMMUTABLE))

@@ -14,7 +14,7 @@ use crate::domain::time::{Moment, Wall};
 use crate::monitor::context::HistoryFailure;
 use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::problem::{ProblemDetails, history_unavailable};
-use crate::monitor::status_text::{self, NodeStatus};
+use crate::monitor::status_text::{self, NodeStatus, StateFacts};
 use crate::monitor::web::layout::Page;
 use crate::monitor::web::{self, PageContext};
 use crate::sys::budget::{Budget, Exceeded};
@@ -23,13 +23,15 @@ use crate::sys::thread::panics;
 
 impl App {
     fn node_status(&self, current: &Publication, storage: &Storage, now: Moment) -> NodeStatus {
-        status_text::node_status(
-            &current.snapshot,
+        status_text::node_status(&StateFacts {
+            snapshot: &current.snapshot,
+            plan: &self.context.plan,
             storage,
-            &(self.context.channels)(),
+            channels: &(self.context.channels)(),
             now,
-            self.context.settings.started,
-        )
+            started: self.context.settings.started,
+            timezone: &self.context.settings.timezone,
+        })
     }
 
     /// The node's state in one sentence.
@@ -182,7 +184,7 @@ impl App {
             200,
             match target.parameter("fragment") {
                 None => web::layout::document(&view, &page),
-                Some(name) => page.fragment(name)?,
+                Some(name) => web::layout::fragment(&view, &page, name)?,
             },
             &self.policy,
         ))

@@ -38,7 +38,8 @@ pub struct StatusInput<'a> {
 struct StatusBody<'a> {
     status: &'static str,
     summary: &'a str,
-    troubles: &'a [String],
+    troubles: Vec<String>,
+    totals: &'a str,
     node: &'a str,
     version: &'a str,
     build: &'a str,
@@ -186,7 +187,8 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
     let status = StatusBody {
         status: facts.state.verdict.name(),
         summary: &facts.state.headline,
-        troubles: &facts.state.details,
+        troubles: facts.state.details(),
+        totals: &facts.state.totals,
         node: facts.node,
         version: facts.version,
         build: facts.build,

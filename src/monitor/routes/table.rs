@@ -23,7 +23,8 @@ pub enum Route {
     Charts,
     Source,
     Alerts,
-    About,
+    Group,
+    System,
     Style,
     Script,
     OpenApi,
@@ -93,7 +94,7 @@ const PAGE: Serve = Serve::Database(RowLimits {
 });
 
 #[rustfmt::skip]
-pub static TABLE: [RouteRow; 22] = {
+pub static TABLE: [RouteRow; 24] = {
     use Access::{Password, Public, Token};
     use Serve::{Cacheable, EventStream, Immediate, Worker};
     [
@@ -109,9 +110,11 @@ pub static TABLE: [RouteRow; 22] = {
         row(Route::Overview,    OVERVIEW_PATH,        "web",          PAGE,        Password, &["fragment"]),
         row(Route::Key,         "/web/key/{key}",     "web_key",      PAGE,        Password, &["fragment", "span", "at", "from", "to", "vs"]),
         row(Route::Charts,      "/web/chart",         "web_chart",    PAGE,        Password, &["fragment", "keys", "span", "at", "from", "to"]),
-        row(Route::Source,      "/web/source/{name}", "web_source",   Worker,      Password, &["fragment"]),
+        row(Route::Source,      "/web/source/{name}", "web_source",   PAGE,        Password, &["fragment"]),
         row(Route::Alerts,      "/web/alerts",        "web_alerts",   PAGE,        Password, &["fragment"]),
-        row(Route::About,       "/web/about",         "web_about",    Worker,      Password, &["fragment"]),
+        row(Route::Group,       "/web/group/{name}",  "web_group",    PAGE,        Password, &["fragment"]),
+        row(Route::System,      "/web/system",        "web_system",   Worker,      Password, &["fragment"]),
+        row(Route::System,      "/web/about",         "web_about",    Worker,      Password, &["fragment"]),
         row(Route::Style,       "/web/style/{file}",  "asset",        Worker,      Password, &[]),
         row(Route::Script,      "/web/script/{file}", "asset",        Worker,      Password, &[]),
         row(Route::OpenApi,     "/openapi.json",      "openapi",      Worker,      Password, &[]),

@@ -1,6 +1,8 @@
 use super::*;
 use std::time::Duration;
 
+use crate::domain::time::ClockTrust;
+use crate::monitor::context::PING;
 use crate::monitor::support::{self as testing, NodeFixture};
 
 /// Name of the case, the fixture, the verdict, the sentence.
@@ -61,7 +63,7 @@ fn the_headline_is_the_worst_problem() {
             "one value is stale",
             testing::healthy().stale(&["humidity"]),
             Warn,
-            "humidity is stale, 8 s old.",
+            "Humidity is stale, 8 s old.",
         ),
         (
             "several are",
@@ -132,11 +134,12 @@ fn the_other_problems_are_the_details() {
         .failing("weather", Cause::Dns, 1_380)
         .stale(&["temperature", "humidity", "power"])
         .storage_trouble("the disk is full");
+    // What a failing source explains is in the totals alone.
     let expected = [
-        "3 of 4 values are stale, the oldest 5 min old.",
+        "Power is stale, 8 s old.",
         "Readings cannot be stored: the disk is full. 12 readings wait in memory.",
     ];
-    assert_eq!(fixture.status().details, expected);
+    assert_eq!(fixture.status().details(), expected);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, Value};
 use crate::domain::snapshot::{DerivedSnapshot, Record, Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::monitor::http::handler::{Dispatch, Handler, Request, Response};
-use crate::monitor::status_text::{self, NodeStatus};
+use crate::monitor::status_text::{self, NodeStatus, StateFacts};
 use crate::sys::budget::Budget;
 use crate::sys::clock::ManualClock;
 use crate::sys::percent::SharedPercent;
@@ -168,13 +168,15 @@ impl Default for NodeFixture {
 
 impl NodeFixture {
     pub fn status(&self) -> NodeStatus {
-        status_text::node_status(
-            &self.snapshot,
-            &self.storage,
-            std::slice::from_ref(&self.channel),
-            self.now,
-            self.started,
-        )
+        status_text::node_status(&StateFacts {
+            snapshot: &self.snapshot,
+            plan: &self.plan,
+            storage: &self.storage,
+            channels: std::slice::from_ref(&self.channel),
+            now: self.now,
+            started: self.started,
+            timezone: &jiff::tz::TimeZone::fixed(jiff::tz::offset(1)),
+        })
     }
 
     pub fn failing(mut self, source: &str, cause: Cause, for_s: u64) -> NodeFixture {

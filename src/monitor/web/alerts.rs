@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::PageContext;
 use super::layout::{self, Page, Part, key_name};
+use crate::domain::open_alert::OpenAlert;
 use crate::domain::outbox::{DeliveryRecord, Incident, WaitingEvent};
 use crate::domain::text::{capitalised, human_duration};
 use crate::domain::time::Wall;
@@ -15,7 +16,7 @@ pub fn page(view: &PageContext, incidents: &Result<Vec<Incident>, String>) -> Pa
         title: "Alerts".to_owned(),
         parts: vec![
             layout::status_section(view, "Alerts"),
-            Part::live("open", open_alerts(view)),
+            Part::live("open", open_alerts(view, incidents)),
             Part::live("channels", channels(view)),
             Part::live("past", alert_history(view, incidents)),
         ],
@@ -23,36 +24,78 @@ pub fn page(view: &PageContext, incidents: &Result<Vec<Incident>, String>) -> Pa
     }
 }
 
-fn open_alerts(view: &PageContext) -> Markup {
+/// The open alerts, each with what was sent about it.
+fn open_alerts(view: &PageContext, incidents: &Result<Vec<Incident>, String>) -> Markup {
+    let incidents = incidents.as_deref().unwrap_or_default();
+    let incident = |alert: &OpenAlert| {
+        let mut of_alert = incidents.iter();
+        of_alert.find(|it| it.ended.is_none() && *it.alert == *alert.name)
+    };
     html! {
         h2 { "Open alerts" }
         @if view.snapshot.alerts.is_empty() {
             p { "No open alerts." }
         } @else {
             table {
-                    thead {
-                        tr {
-                            th scope="col" { "Alert" }
-                            th scope="col" { "Since" }
-                            th scope="col" { "Message" }
-                        }
+                thead {
+                    tr {
+                        th scope="col" { "Alert" }
+                        th scope="col" { "Since" }
+                        th scope="col" { "Message" }
+                        th scope="col" { "Delivered" }
                     }
-                    tbody {
-                        @for alert in &view.snapshot.alerts {
-                            tr {
-                                th scope="row" { (key_name(&alert.name)) }
-                                td data-label="Since" {
-                                    (format_since(view, alert.since, alert.since_is_trusted))
-                                }
-                                td data-label="Message" {
-                                    (capitalised(&sanitize(&alert.message)))
-                                    @if alert.is_recovering { " It is recovering." }
+                }
+                tbody {
+                    @for alert in &view.snapshot.alerts {
+                        tr {
+                            th scope="row" { (alert_link(view, &alert.name)) }
+                            td data-label="Since" {
+                                (format_since(view, alert.since, alert.since_is_trusted))
+                            }
+                            td data-label="Message" {
+                                (capitalised(&sanitize(&alert.message)))
+                                @if alert.is_recovering { " It is recovering." }
+                            }
+                            td data-label="Delivered" {
+                                @match incident(alert) {
+                                    Some(incident) => (deliveries(view, incident)),
+                                    None => (nothing_delivered(view)),
                                 }
                             }
                         }
                     }
+                }
             }
         }
+    }
+}
+
+/// What an alert is about, as the link to its page: the chart of its value, its source.
+fn alert_link(view: &PageContext, name: &str) -> Markup {
+    let mut of_keys = view.plan.key_alerts.iter();
+    let key = of_keys
+        .find(|rule| *rule.name == *name)
+        .map(|rule| &rule.key);
+    let source = name
+        .strip_prefix("source:")
+        .or_else(|| name.strip_prefix("schema:"))
+        .filter(|name| view.snapshot.sources.iter().any(|it| *it.name == **name));
+    html! {
+        @match (key, source) {
+            (Some(key), _) => a href=(view.links.key(key)) title=(name) {
+                (view.plan.full_label(key))
+            },
+            (None, Some(source)) => a href=(view.links.source(source)) title=(name) { (source) },
+            (None, None) => (key_name(name)),
+        }
+    }
+}
+
+fn nothing_delivered(view: &PageContext) -> &'static str {
+    if view.channels.is_empty() {
+        "no channel configured"
+    } else {
+        "pending"
     }
 }
 
@@ -109,25 +152,34 @@ fn delivery_problem(channel: &ChannelState) -> Option<&str> {
     (channel.refusal.as_deref() != Some(trouble)).then_some(trouble)
 }
 
+/// What is over.
 fn alert_history(view: &PageContext, incidents: &Result<Vec<Incident>, String>) -> Markup {
+    let is_open = |incident: &&Incident| {
+        let mut open = view.snapshot.alerts.iter();
+        incident.ended.is_none() && open.any(|alert| *alert.name == *incident.alert)
+    };
     html! {
         h2 { "Alert history" }
         @match incidents {
             Err(_) => p class="notice" { "The history cannot be read right now." },
-            Ok(incidents) if incidents.is_empty() => p { "No alerts yet." },
+            Ok(incidents) if incidents.iter().all(|it| is_open(&it)) => p { "No earlier alerts." },
             Ok(incidents) => {
-                    table {
-                        thead {
-                            tr {
-                                th scope="col" { "Alert" }
-                                th scope="col" { "Started" }
-                                th scope="col" { "Duration" }
-                                th scope="col" { "Message" }
-                                th scope="col" { "Delivered" }
-                            }
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "Alert" }
+                            th scope="col" { "Started" }
+                            th scope="col" { "Duration" }
+                            th scope="col" { "Message" }
+                            th scope="col" { "Delivered" }
                         }
-                        tbody { @for incident in incidents { (incident_row(view, incident)) } }
                     }
+                    tbody {
+                        @for incident in incidents.iter().filter(|it| !is_open(it)) {
+                            (incident_row(view, incident))
+                        }
+                    }
+                }
             }
         }
     }
@@ -136,8 +188,10 @@ fn alert_history(view: &PageContext, incidents: &Result<Vec<Incident>, String>) 
 fn incident_row(view: &PageContext, incident: &Incident) -> Markup {
     html! {
         tr {
-            th scope="row" { (key_name(&incident.alert)) }
-            td data-label="Started" { (format_since(view, incident.since, incident.since_is_trusted)) }
+            th scope="row" { (alert_link(view, &incident.alert)) }
+            td data-label="Started" {
+                (format_since(view, incident.since, incident.since_is_trusted))
+            }
             td data-label="Duration" class="short" {
                 @match incident.ended {
                     Some(ended) => (human_duration(ended.since(incident.since))),
@@ -148,19 +202,23 @@ fn incident_row(view: &PageContext, incident: &Incident) -> Markup {
                 (capitalised(&sanitize(&incident.text)))
                 @if incident.flaps { " It was flapping." }
             }
-            td data-label="Delivered" {
-                @if incident.deliveries.is_empty() && incident.waiting.is_empty() {
-                    "pending, or no channel configured"
-                }
-                @for (index, delivery) in incident.deliveries.iter().enumerate() {
-                    @if index > 0 { br; }
-                    (delivery_text(view, delivery))
-                }
-                @for (index, waiting) in incident.waiting.iter().enumerate() {
-                    @if index > 0 || !incident.deliveries.is_empty() { br; }
-                    (waiting_text(waiting))
-                }
-            }
+            td data-label="Delivered" { (deliveries(view, incident)) }
+        }
+    }
+}
+
+fn deliveries(view: &PageContext, incident: &Incident) -> Markup {
+    html! {
+        @if incident.deliveries.is_empty() && incident.waiting.is_empty() {
+            (nothing_delivered(view))
+        }
+        @for (index, delivery) in incident.deliveries.iter().enumerate() {
+            @if index > 0 { br; }
+            (delivery_text(view, delivery))
+        }
+        @for (index, waiting) in incident.waiting.iter().enumerate() {
+            @if index > 0 || !incident.deliveries.is_empty() { br; }
+            (waiting_text(waiting))
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::locale::Locale;
 use crate::domain::time::Wall;
 
 pub use self::plot::{ChartLine, LineStyle, Plot, Threshold, ThresholdLevel, TimeAxis};
-pub use self::scale::{Extent, Scale};
+pub use self::scale::Extent;
 pub use self::series::{ChartSeries, Shape, end, runs};
 
 /// Plots above each other with one time axis.

@@ -108,7 +108,7 @@ mod tests {
             "<dt>Computed</dt><dd><code>power + voltage</code></dd>",
             "<dt>From</dt><dd><a href=\"/web/key/voltage\">voltage</a></dd>",
             "found a division by zero: 1 / 0",
-            "house cannot be computed: a division by zero: 1 / 0.",
+            ">House</a> cannot be computed: a division by zero: 1 / 0.",
         ] {
             assert!(
                 body(&response).contains(expected),

@@ -5,9 +5,11 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::{Links, PageContext, manifest};
 use crate::domain::snapshot::DataStatus;
-use crate::domain::time::{Moment, Wall};
+use crate::domain::time::{ClockTrust, Moment, Wall};
+use crate::limits;
 use crate::monitor::format::{format_age, format_local};
 use crate::monitor::problem::{ProblemDetails, reason_phrase};
+use crate::monitor::status_text::{StatusPage, StatusSentence};
 
 pub const OVERVIEW: &str = "Overview";
 
@@ -47,60 +49,49 @@ impl Part {
     }
 }
 
-impl Page {
-    /// One part; `all` is all that the script swaps.
-    pub fn fragment(&self, name: &str) -> Result<Markup, ProblemDetails> {
-        let parts: Vec<&Part> = self
-            .parts
-            .iter()
-            .filter(|part| part.name == name || (name == "all" && part.is_live))
-            .collect();
-        if parts.is_empty() {
-            let names: Vec<&str> = self.parts.iter().map(|part| part.name).collect();
-            let names = names.join(", ");
-            let detail = format!("This page has no fragment {name:?}; it has: all, {names}.");
-            return Err(ProblemDetails::new(404, detail));
-        }
-        Ok(html! { @for part in parts { (part.markup) } })
+/// One part of a page; `all` is all that the script swaps.
+pub fn fragment(view: &PageContext, page: &Page, name: &str) -> Result<Markup, ProblemDetails> {
+    let is_wanted = |part: &&Part| part.name == name || (name == "all" && part.is_live);
+    let parts: Vec<&Part> = page.parts.iter().filter(is_wanted).collect();
+    if parts.is_empty() {
+        let names: Vec<&str> = page.parts.iter().map(|part| part.name).collect();
+        let names = names.join(", ");
+        let detail = format!("This page has no fragment {name:?}; it has: all, {names}.");
+        return Err(ProblemDetails::new(404, detail));
     }
+    Ok(html! {
+        @if name == "all" { (navigation(view, &page.title)) }
+        @for part in parts { (part.markup) }
+    })
 }
 
-/// The part that every page begins with: the state in one sentence, on the overview with all
-/// that is wrong besides.
+/// The part that every page begins with: on the overview all that is wrong, a sentence each; on
+/// other pages the worst of it in a line.
 pub fn status_section(view: &PageContext, page_title: &str) -> Part {
     let state = view.state;
     let is_overview = page_title == OVERVIEW;
     let icon = favicon_url(view);
+    let size = if is_overview { "state" } else { "state brief" };
     Part {
         name: "state",
         is_live: true,
         markup: html! {
             section id="state" data-live data-title=(title_of(view, page_title)) data-icon=(icon)
-                class=(format!("state {}", state.verdict.name())) {
+                class=(format!("{size} {}", state.verdict.name())) {
                 p id="sentence" role="status" {
-                    span class="sign" { (verdict_mark(state.verdict)) } " " (state.headline)
-                }
-                @if is_overview && !state.details.is_empty() {
-                    ul {
-                        @for sentence in &state.details { li { (sentence) } }
+                    @match state.problems.first() {
+                        Some(worst) => (sentence(view, worst)),
+                        None => { (mark(verdict_mark(state.verdict))) " " (state.headline) },
                     }
-                }
-                @if is_overview && view.settings.is_demo {
-                    p class="notice" {
-                        "Demo mode: all values are simulated, and nothing is fetched."
-                        @if let Some(percent) = unfinished_demo_history(view) {
-                            " The history is being generated: " (percent) " %."
+                    @if !is_overview && state.problems.len() > 1 {
+                        " " a href=(view.url("/web")) {
+                            "and " (state.problems.len() - 1) " more"
                         }
                     }
-                } @else if is_overview && view.settings.is_example {
-                    p class="notice" {
-                        "Nothing is configured yet: these are example values of a weather API. \
-                         Add your sources to "
-                        code { "main-node.toml" }
-                        "; "
-                        code { "main-node operations" }
-                        " lists the available operations, ready to paste."
-                    }
+                }
+                @if is_overview {
+                    (other_problems(view))
+                    (notice(view))
                 }
             }
         },
@@ -111,6 +102,62 @@ pub fn status_section(view: &PageContext, page_title: &str) -> Part {
 fn unfinished_demo_history(view: &PageContext) -> Option<u8> {
     let history = view.settings.demo_history.as_ref()?;
     (!history.is_complete()).then(|| history.get())
+}
+
+/// The sentences behind the first, and how many sources and values are well.
+fn other_problems(view: &PageContext) -> Markup {
+    let problems = &view.state.problems;
+    let open = problems.len().min(limits::STATE_SENTENCES);
+    let (open, folded) = problems.split_at(open);
+    let list = |problems: &[StatusSentence]| {
+        html! { ul { @for problem in problems { li { (sentence(view, problem)) } } } }
+    };
+    html! {
+        @if open.len() > 1 { (list(&open[1..])) }
+        @if !folded.is_empty() {
+            details { summary { "and " (folded.len()) " more" } (list(folded)) }
+        }
+        @if !problems.is_empty() { p class="totals" { (view.state.totals) } }
+    }
+}
+
+fn sentence(view: &PageContext, problem: &StatusSentence) -> Markup {
+    let url = match &problem.page {
+        StatusPage::Key(key) => view.links.key(key),
+        StatusPage::Source(name) => view.links.source(name),
+        StatusPage::Alerts => view.url("/web/alerts"),
+        StatusPage::System => view.url("/web/system"),
+    };
+    html! {
+        (mark(if problem.is_failure { "✕" } else { "▲" })) " "
+        a href=(url) { (problem.subject) } (problem.rest)
+    }
+}
+
+fn mark(sign: &str) -> Markup {
+    html! { span class="sign" { (sign) } }
+}
+
+fn notice(view: &PageContext) -> Markup {
+    html! {
+        @if view.settings.is_demo {
+            p class="notice" {
+                "Demo mode: all values are simulated, and nothing is fetched."
+                @if let Some(percent) = unfinished_demo_history(view) {
+                    " The history is being generated: " (percent) " %."
+                }
+            }
+        } @else if view.settings.is_example {
+            p class="notice" {
+                "Nothing is configured yet: these are example values of a weather API. \
+                 Add your sources to "
+                code { "main-node.toml" }
+                "; "
+                code { "main-node operations" }
+                " lists the available operations, ready to paste."
+            }
+        }
+    }
 }
 
 /// The title contains the state too; on the overview as a sentence.
@@ -160,13 +207,7 @@ pub fn document(view: &PageContext, page: &Page) -> Markup {
                 header {
                     a class="name" href=(view.url("/web")) { (view.title()) }
                     " "
-                    nav aria-label="Pages" {
-                        (nav_link(&view.url("/web"), "Overview", page.title == OVERVIEW))
-                        " "
-                        (nav_link(&view.url("/web/alerts"), "Alerts", page.title == "Alerts"))
-                        " "
-                        (nav_link(&view.url("/web/about"), "About", page.title == "About"))
-                    }
+                    (navigation(view, &page.title))
                 }
                 main id="main" {
                     @if !page.has_own_heading { h1 class="unseen" { (page.title) } }
@@ -177,7 +218,7 @@ pub fn document(view: &PageContext, page: &Page) -> Markup {
                 footer {
                     @for credit in credits { p { (credit) } }
                     p {
-                        "Times are in " (zone_name(view)) ". "
+                        (times(view)) " "
                         a href=(view.url("/snapshot")) { "Snapshot" } ", "
                         a href=(view.url("/status")) { "status" } ", "
                         a href=(view.url("/metrics")) { "metrics" } ", "
@@ -186,6 +227,40 @@ pub fn document(view: &PageContext, page: &Page) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// The links to the main pages; the script keeps the number of alerts up to date.
+fn navigation(view: &PageContext, title: &str) -> Markup {
+    let alerts = view.snapshot.alerts.len();
+    let link = |path: &str, name: &str, count: usize| {
+        let is_current = (title == name).then_some("page");
+        html! {
+            a href=(view.url(path)) aria-current=[is_current] {
+                (name)
+                @if count > 0 { " " span class="count" { (count) } }
+            }
+            " "
+        }
+    };
+    html! {
+        nav id="pages" data-live aria-label="Pages" {
+            (link("/web", OVERVIEW, 0))
+            (link("/web/chart", "Charts", 0))
+            (link("/web/alerts", "Alerts", alerts))
+            (link("/web/system", "System", 0))
+        }
+    }
+}
+
+/// What the times of the page are worth.
+fn times(view: &PageContext) -> String {
+    match view.now.trust {
+        ClockTrust::Untrusted => {
+            "Ages count from when a value came; times of day are unknown until the clock is set."
+                .to_owned()
+        }
+        _ => format!("Times are in {}.", zone_name(view)),
     }
 }
 
@@ -216,10 +291,6 @@ fn head(links: &Links, title: &str, icon: &str) -> Markup {
     }
 }
 
-fn nav_link(href: &str, text: &str, is_current: bool) -> Markup {
-    html! { a href=(href) aria-current=[is_current.then_some("page")] { (text) } }
-}
-
 /// An error page.
 pub fn error_page(links: &Links, problem: &ProblemDetails) -> Markup {
     let title = reason_phrase(problem.status);
@@ -239,9 +310,12 @@ pub fn error_page(links: &Links, problem: &ProblemDetails) -> Markup {
     }
 }
 
-/// An age; the exact local time is in its title.
+/// An age; the exact local time is in its title, where there is a clock that knows it.
 pub fn time_element(view: &PageContext, wall: Wall, age: Option<std::time::Duration>) -> Markup {
     let text = age.map_or_else(|| "age unknown".to_owned(), format_age);
+    if view.now.trust == ClockTrust::Untrusted {
+        return html! { span title="the clock is not set" { (text) } };
+    }
     html! {
         time datetime=(wall.to_string()) title=(format_local(wall, &view.settings.timezone)) { (text) }
     }

@@ -3,11 +3,12 @@
 //! Pages are functions from a [`PageContext`] to parts; nothing in here keeps state but the
 //! sparklines read last. Everything that came from an API is text (maud escapes it).
 
-pub mod about;
 pub mod alerts;
 pub mod chart;
 pub mod charts;
 pub mod comparison;
+pub mod group;
+mod grouping;
 mod history_table;
 pub mod key;
 mod key_history;
@@ -18,8 +19,10 @@ pub mod manifest;
 pub mod overview;
 pub mod period;
 mod period_links;
+mod severity;
 pub mod source;
 mod sparkline;
+pub mod system;
 
 use crate::domain::health::Storage;
 use crate::domain::plan::Plan;

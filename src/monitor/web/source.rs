@@ -3,10 +3,13 @@
 use maud::{Markup, html};
 
 use super::PageContext;
+use super::grouping;
 use super::layout::{self, Page, Part, key_name, past_time};
-use super::overview::{next_fetch, record_age, record_value, source_state, success_rate};
+use super::overview::{record_age, record_value, value_table};
+use super::severity::severity;
+use super::system::{next_fetch, source_state, success_rate};
 use crate::domain::health::{AttemptResult, FetchAttempt};
-use crate::domain::snapshot::SourceSnapshot;
+use crate::domain::snapshot::{Record, SourceSnapshot};
 use crate::domain::text::{count_noun, format_bytes, human_duration};
 use crate::limits;
 use crate::monitor::format::{corrected_wall, format_local, sanitize};
@@ -25,52 +28,72 @@ pub fn page(view: &PageContext, name: &str) -> Result<Page, ProblemDetails> {
         title: name.to_owned(),
         parts: vec![
             layout::status_section(view, name),
-            Part::live("source", details(view, source)),
-            Part::live("fetches", fetches(view, source)),
+            Part::live("source", summary(view, source)),
             Part::live("issues", issues(source)),
             Part::live("values", values(view, source)),
+            Part::live("fetches", fetches(view, source)),
+            Part::live("facts", facts(source)),
         ],
         has_own_heading: true,
     })
 }
 
-fn details(view: &PageContext, source: &SourceSnapshot) -> Markup {
+/// How it is doing, in a few lines.
+fn summary(view: &PageContext, source: &SourceSnapshot) -> Markup {
     let health = &source.health;
     html! {
         h1 { (source.name) }
-        dl {
-            dt { "State" } dd { (source_state(source)) }
-            @if let Some(failure) = health.current_failure() {
-                dt { "Cause" } dd { code { (failure.cause.name()) } ": " (sanitize(&failure.detail)) }
+        p class="summary" {
+            (source_state(source)) " "
+            span {
+                "last success "
+                @match health.last_success { Some(at) => (past_time(view, at)), None => "never" }
             }
-            @if let Some(since) = health.failing_since {
-                dt { "Failing since" } dd { (past_time(view, since)) }
+            " " span { "next fetch " (next_fetch(view, source)) }
+            " " span { "every " (human_duration(source.every)) }
+            @if health.attempts > 0 { " " span { (success_rate(source)) " successful" } }
+        }
+        @if let Some(failure) = health.current_failure() {
+            p {
+                "Cause: " code { (failure.cause.name()) } ": " (sanitize(&failure.detail))
+                @if let Some(since) = health.failing_since {
+                    " (failing since " (past_time(view, since)) ")"
+                }
             }
-            @if let Some(late) = &health.late_notice {
-                dt { "Late" } dd { (sanitize(late)) }
-            }
-            dt { "Last success" }
-            dd { @match health.last_success { Some(at) => (past_time(view, at)), None => "never" } }
-            dt { "Next fetch" } dd { (next_fetch(view, source)) }
-            dt { "Interval" } dd { "every " (human_duration(source.every)) }
-            dt { "Success rate" } dd { (success_rate(source)) }
-            dt { "Fetches" }
-            dd {
-                code { (source.target) }
-                @if !source.summary.is_empty() { ": " (source.summary) }
-            }
-            @if let Some(description) = description(&source.description) {
-                dt { "Description" } dd { (description) }
-            }
-            @if health.recent.back().is_some_and(|it| it.result == AttemptResult::Empty) {
-                dt { "Last response" } dd { "empty" }
-            }
-            @if health.attempts > 0 {
-                dt { "Last fetch" }
-                dd { (format_bytes(health.last_bytes)) " in " (health.last_duration.as_millis()) " ms" }
-            }
-            @if let Some(attribution) = &source.attribution {
-                dt { "Attribution" } dd { (attribution) }
+        }
+        @if let Some(late) = &health.late_notice { p { (sanitize(late)) } }
+    }
+}
+
+/// What it is, folded below what one comes for.
+fn facts(source: &SourceSnapshot) -> Markup {
+    let health = &source.health;
+    html! {
+        details {
+            summary { "About this source" }
+            dl {
+                dt { "Fetches" }
+                dd {
+                    code { (source.target) }
+                    @if !source.summary.is_empty() { ": " (source.summary) }
+                }
+                @if let Some(description) = description(&source.description) {
+                    dt { "Description" } dd { (description) }
+                }
+                dt { "Interval" } dd { "every " (human_duration(source.every)) }
+                @if health.recent.back().is_some_and(|it| it.result == AttemptResult::Empty) {
+                    dt { "Last response" } dd { "empty" }
+                }
+                @if health.attempts > 0 {
+                    dt { "Last fetch" }
+                    dd {
+                        (format_bytes(health.last_bytes)) " in "
+                        (health.last_duration.as_millis()) " ms"
+                    }
+                }
+                @if let Some(attribution) = &source.attribution {
+                    dt { "Attribution" } dd { (attribution) }
+                }
             }
         }
     }
@@ -195,10 +218,8 @@ fn fetch_title(view: &PageContext, fetch: &FetchAttempt) -> String {
 fn issues(source: &SourceSnapshot) -> Markup {
     let issues = &source.health.issues;
     html! {
-        h2 { "Issues of the last response" }
-        @if issues.is_empty() {
-            p class="quiet" { "None." }
-        } @else {
+        @if !issues.is_empty() {
+            h2 { "Issues of the last response" }
             table {
                 thead {
                     tr {
@@ -223,37 +244,45 @@ fn issues(source: &SourceSnapshot) -> Markup {
     }
 }
 
+/// Its values: a table of rows and columns where templates make one, then a row each.
 fn values(view: &PageContext, source: &SourceSnapshot) -> Markup {
-    let records: Vec<_> = view
-        .snapshot
-        .records
-        .iter()
-        .filter(|record| record.sources.contains(&source.name))
-        .collect();
+    let (table, records) = grouping::source_values(view.plan, view.snapshot, &source.name);
     html! {
         h2 { "Values" }
-        @if records.is_empty() {
+        @if let Some(table) = &table { (value_table(view, table, table.rows.len())) }
+        @if !records.is_empty() {
+            (value_rows(view, &records))
+        } @else if table.is_none() {
             p class="quiet" { "No values right now." }
-        } @else {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { "Key" }
-                        th scope="col" class="figure" { "Value" }
-                        th scope="col" { "Observed" }
-                    }
+        }
+    }
+}
+
+fn value_rows(view: &PageContext, records: &[&Record]) -> Markup {
+    html! {
+        table {
+            thead {
+                tr {
+                    th scope="col" { "Value" }
+                    th scope="col" class="figure" { "Now" }
+                    th scope="col" { "Observed" }
+                    th scope="col" { "Key" }
                 }
-                tbody {
-                    @for record in records {
-                        tr class=[record.stale.then_some("stale")] {
-                            th scope="row" {
-                                a href=(view.links.key(&record.key)) {
-                                    (key_name(&record.key))
-                                }
+            }
+            tbody {
+                @for record in records {
+                    @let severity = severity(view, record);
+                    tr class=[Some(severity.class()).filter(|class| !class.is_empty())] {
+                        th scope="row" {
+                            a href=(view.links.key(&record.key)) {
+                                (view.plan.full_label(&record.key))
                             }
-                            td data-label="Value" class="figure" { (record_value(record)) }
-                            td data-label="Observed" { (record_age(view, record)) }
                         }
+                        td data-label="Now" class="figure" {
+                            (severity.mark()) (record_value(view, record))
+                        }
+                        td data-label="Observed" { (record_age(view, record)) }
+                        td data-label="Key" { code { (key_name(&record.key)) } }
                     }
                 }
             }

@@ -130,7 +130,7 @@ fn wrong_requests_get_an_error_that_names_the_right_form() {
         (
             "/web?fragment=x",
             404,
-            "This page has no fragment \"x\"; it has: all, state, values, sources, displays.",
+            "This page has no fragment \"x\"; it has: all, state, values.",
         ),
         (
             "/favicon.svg?state=blue",

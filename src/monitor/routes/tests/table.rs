@@ -10,7 +10,7 @@ fn every_target_names_a_route_or_an_error() {
         })
     };
     type Expected<'a> = Result<(Route, &'a str), TargetError>;
-    let rows: [(&str, Expected); 47] = [
+    let rows: [(&str, Expected); 49] = [
         ("/", Ok((Route::Home, ""))),
         ("/?", Ok((Route::Home, ""))),
         ("/web/", Ok((Route::Home, ""))),
@@ -20,7 +20,12 @@ fn every_target_names_a_route_or_an_error() {
         ("/web/key/a%2Fb%20c?span=7d", Ok((Route::Key, "a/b c"))),
         ("/web/source/weather", Ok((Route::Source, "weather"))),
         ("/web/alerts", Ok((Route::Alerts, ""))),
-        ("/web/about", Ok((Route::About, ""))),
+        ("/web/about", Ok((Route::System, ""))),
+        ("/web/system", Ok((Route::System, ""))),
+        (
+            "/web/group/Rooms%20upstairs",
+            Ok((Route::Group, "Rooms upstairs")),
+        ),
         ("/web/style/1.css", Ok((Route::Style, "1.css"))),
         ("/web/script/1.js", Ok((Route::Script, "1.js"))),
         ("/snapshot", Ok((Route::Snapshot, ""))),

@@ -1,29 +1,15 @@
-//! About page: version, time, storage and machine.
+//! The node itself: version, time, storage and machine.
 
 use maud::{Markup, html};
 
-use super::PageContext;
-use super::layout::{self, Page, Part, past_time};
 use crate::domain::text::{format_bytes, human_duration};
 use crate::domain::time::ClockTrust;
 use crate::monitor::format::{format_local, sanitize};
+use crate::monitor::web::PageContext;
+use crate::monitor::web::layout::past_time;
 use crate::sys::process;
 
-pub fn page(view: &PageContext) -> Page {
-    Page {
-        title: "About".to_owned(),
-        parts: vec![
-            layout::status_section(view, "About"),
-            Part::live("node", node(view)),
-            Part::live("storage", storage(view)),
-            Part::live("machine", machine()),
-            Part::still("links", links(view)),
-        ],
-        has_own_heading: false,
-    }
-}
-
-fn node(view: &PageContext) -> Markup {
+pub fn node(view: &PageContext) -> Markup {
     let settings = view.settings;
     let uptime = view.now.mono.since(settings.started.mono);
     html! {
@@ -47,7 +33,7 @@ fn node(view: &PageContext) -> Markup {
     }
 }
 
-fn storage(view: &PageContext) -> Markup {
+pub fn storage(view: &PageContext) -> Markup {
     let storage = view.storage;
     html! {
         h2 { "Storage" }
@@ -79,7 +65,7 @@ fn storage(view: &PageContext) -> Markup {
     }
 }
 
-fn machine() -> Markup {
+pub fn machine() -> Markup {
     let (process, machine) = (process::process_info(), process::machine_info());
     html! {
         h2 { "Machine" }
@@ -101,7 +87,7 @@ fn machine() -> Markup {
     }
 }
 
-fn links(view: &PageContext) -> Markup {
+pub fn links(view: &PageContext) -> Markup {
     html! {
         h2 { "Endpoints" }
         ul {
@@ -110,25 +96,5 @@ fn links(view: &PageContext) -> Markup {
             li { a href=(view.url("/metrics")) { "/metrics" } ": for Prometheus" }
             li { a href=(view.url("/openapi.json")) { "/openapi.json" } ": the OpenAPI description" }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::monitor::http::handler::Handler as _;
-    use crate::monitor::support::{self as testing, body, golden, request};
-
-    #[test]
-    fn shows_the_node_and_its_storage() {
-        let monitor = testing::healthy().app();
-        let mut all = String::new();
-        // The machine's part differs from machine to machine.
-        for part in ["node", "storage", "links"] {
-            let response = monitor.render(&request(&format!("/web/about?fragment={part}"), &[]));
-            all += body(&response);
-        }
-        golden("about.html", &all);
-        let whole = monitor.render(&request("/web/about", &[]));
-        assert!(body(&whole).contains("Memory used by main-node"));
     }
 }

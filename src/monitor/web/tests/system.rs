@@ -1,0 +1,24 @@
+use crate::domain::failure::Cause;
+use crate::monitor::http::handler::Handler as _;
+use crate::monitor::support::{self as testing, body, golden, request};
+
+#[test]
+fn shows_sources_displays_storage_and_the_node() {
+    let monitor = testing::healthy()
+        .failing("weather", Cause::Dns, 1_380)
+        .app();
+    let display = [("user-agent", "matrix/1"), ("x-display-name", "Kitchen")];
+    testing::from_memory(&monitor, &request("/snapshot", &display)).expect("it is in memory");
+    let mut all = String::new();
+    // The machine's part differs from machine to machine.
+    for part in ["sources", "displays", "storage", "node", "links"] {
+        let response = monitor.render(&request(&format!("/web/system?fragment={part}"), &[]));
+        all += body(&response);
+    }
+    golden("system.html", &all);
+    // The page's name in 0.1.
+    for path in ["/web/system", "/web/about"] {
+        let whole = monitor.render(&request(path, &[]));
+        assert!(body(&whole).contains("Memory used by main-node"), "{path}");
+    }
+}
