@@ -273,10 +273,11 @@ fn configuration(port: u16) -> String {
         quoted("password of [auth.NAME]")
     );
     format!(
-        "name = \"node\"\nlisten = \"127.0.0.1:0\"\ndatabase = \"records.db\"\npassword_file = \"pages\"\n\n\
+        "name = \"node\"\nlisten = \"127.0.0.1:0\"\ndatabase = \"records.db\"\npassword_file = \"pages\"\ntoken = {}\n\n\
          {sources}{accounts}\n[alert]\nwebhook = \"{}\"\nping = \"{}\"\n\n\
          [mail]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"implicit\"\nuser = \"me\"\npassword_file = \"mail\"\n\
          to = \"you@example.org\"\n",
+        quoted("token of the pages"),
         url(&format!("hook/x?token={}", percent(&named("webhook URL")))),
         url(&format!("ping/{}", percent(&named("ping URL")))),
     )
@@ -432,6 +433,8 @@ fn search_service(program: &Program, sources: &[&str], search: &mut Search) {
         "/openapi.json",
     ];
     let mut paths: Vec<String> = fixed.map(str::to_owned).to_vec();
+    let token = named("token of the pages");
+    paths.insert(0, format!("/snapshot?token={token}"));
     paths.extend(sources.iter().map(|name| format!("/web/source/{name}")));
     // One page for each kind of a key.
     for key in keys.iter().filter(|key| !key.contains("text")).take(4) {

@@ -14,15 +14,15 @@ pub struct Place {
 }
 
 /// Places of the first test and of the one about authentication.
-pub const CONFIGURED: Range<usize> = 0..25;
-pub const AUTHENTICATION: Range<usize> = 25..PLACES.len();
+pub const CONFIGURED: Range<usize> = 0..26;
+pub const AUTHENTICATION: Range<usize> = 26..PLACES.len();
 
 /// No output may have any of them. What may have some:
 /// - a request has its own: the address of the webhook and of the ping is not an output;
 /// - readings (values, units) have those below 8 bytes, which may be a measured word;
 /// - keys have those that may be the name of a field (`Secrets::for_keys`);
 /// - messages have those below 4 characters, or 6 digits, unless they are the whole text.
-pub const PLACES: [Place; 50] = [
+pub const PLACES: [Place; 51] = [
     place("auth token"),
     place("auth password"),
     place("auth user without a password"),
@@ -41,6 +41,7 @@ pub const PLACES: [Place; 50] = [
     place("webhook URL"),
     place("ping URL"),
     place("password of the pages"),
+    plain("token of the pages"),
     place("password in an Authorization header"),
     place("table body"),
     place("form body"),

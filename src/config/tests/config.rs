@@ -278,3 +278,27 @@ fn a_dollar_of_a_json_path_is_a_plain_one() {
         assert_eq!(selectors[0].at.as_str(), read);
     }
 }
+
+#[test]
+fn links_in_messages_begin_with_the_path_prefix() {
+    for (options, expected) in [
+        ("base_path = \"/node\"\n", "http://attic.local:8000/node"),
+        (
+            "base_path = \"/node\"\n[alert]\npage = \"https://home.example.org/\"\n",
+            "https://home.example.org/node",
+        ),
+        // It names the path itself.
+        (
+            "base_path = \"/node\"\n[alert]\npage = \"https://home.example.org/node\"\n",
+            "https://home.example.org/node",
+        ),
+        (
+            "[alert]\npage = \"https://home.example.org\"\n",
+            "https://home.example.org",
+        ),
+    ] {
+        let text = format!("name = \"attic\"\n{options}{METER}");
+        let config = load_text(&text, &[]).expect("it is valid");
+        assert_eq!(config.page(), expected, "{options}");
+    }
+}

@@ -780,6 +780,10 @@ fn remarks_on_a_valid_configuration() {
             format!("{METER}max_records = 3000\n"),
         ),
         (
+            "everybody as a proxy, and a token beside no password",
+            format!("trusted_proxies = [\"0.0.0.0/0\"]\ntoken = \"0123456789abcdef\"\n{METER}"),
+        ),
+        (
             "headers that say where the body ends",
             format!(
                 "{METER}headers = {{ Content-Length = \"5\", transfer-encoding = \"chunked\" }}\n"

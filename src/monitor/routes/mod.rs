@@ -21,6 +21,9 @@ mod status;
 pub mod table;
 
 #[cfg(test)]
+#[path = "tests/behind_proxies.rs"]
+mod behind_proxies;
+#[cfg(test)]
 #[path = "tests/contract.rs"]
 mod contract;
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod connection_cache;
 mod event_stream;
 mod idle_cost;
 mod shutdown;
+mod trusted_proxies;
 mod worker_pool;
 
 use std::fs::File;
@@ -211,6 +212,16 @@ fn start(limits: HttpLimits) -> Running {
 
 /// `workers_heartbeat` is called as in [`HttpServerParts`].
 fn start_with(limits: HttpLimits, workers_heartbeat: impl Fn() + Send + 'static) -> Running {
+    let proxies = TrustedProxies::default();
+    start_for(Vec::new(), proxies, limits, workers_heartbeat)
+}
+
+fn start_for(
+    allow: Vec<IpNet>,
+    trusted_proxies: TrustedProxies,
+    limits: HttpLimits,
+    workers_heartbeat: impl Fn() + Send + 'static,
+) -> Running {
     let handler = TestHandler::new();
     let listeners = bind(&[SocketAddr::from(([127, 0, 0, 1], 0))]).expect("a free port");
     let (stats, events) = (Arc::new(HttpStats::new()), Arc::new(EventLog::new()));
@@ -222,8 +233,8 @@ fn start_with(limits: HttpLimits, workers_heartbeat: impl Fn() + Send + 'static)
         })
     };
     let server = HttpServer::start(HttpServerParts {
-        allow: Vec::new(),
-        trusted_proxies: TrustedProxies::default(),
+        allow,
+        trusted_proxies,
         listeners,
         handler: handler.clone(),
         events: events.clone(),
