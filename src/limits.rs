@@ -49,8 +49,12 @@ pub const MAPPED_TEXT_CHARS: usize = 24;
 pub const KEY_PATTERNS: usize = 64;
 /// Entries of the `keys` of a group or wall: each is compared with every record of a page.
 pub const GROUP_KEYS: usize = 200;
+/// Keys whose week `check` reads hour by hour to see whether they are meters: 168 hours of each.
+pub const METER_CANDIDATES: usize = 100;
 /// Characters of a label and of a word for a value: a line on a tile.
 pub const LABEL_CHARS: usize = 60;
+/// Digits behind the decimal mark that an owner may ask for.
+pub const DECIMALS: u8 = 9;
 /// Bytes of a unit that a response names.
 pub const UNIT_BYTES: usize = 32;
 /// Characters of a unit in a text behind its number: as long as the longest that is in use.

@@ -104,6 +104,13 @@ fn mask_upstream(upstream: &mut UpstreamNode, secrets: &Secrets, of_keys: &Secre
             *name = masked.into();
         }
     }
+    for label in upstream.labels.values_mut() {
+        if let Some(text) = &mut label.label
+            && let Cow::Owned(masked) = secrets.mask_data(text)
+        {
+            *text = masked.into();
+        }
+    }
     let is_masked = |key: &Arc<str>| matches!(of_keys.mask_data(key), Cow::Owned(_));
     if upstream.records.keys().any(is_masked) {
         let records = std::mem::take(&mut upstream.records);

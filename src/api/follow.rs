@@ -11,8 +11,10 @@ use serde_json::Value as Json;
 
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::{Normalised, OmittedRecords, RecordLimit, read_time, sample};
-use crate::domain::reading::{Issue, Reading, Reason, UpstreamNode, UpstreamRecord, Value};
-use crate::domain::text::shorten;
+use crate::domain::reading::{
+    Issue, Reading, Reason, UpstreamLabel, UpstreamNode, UpstreamRecord, Value,
+};
+use crate::domain::text::{is_invisible, shorten};
 use crate::limits;
 
 /// Parses the snapshot of the node at `host`, of which `max_records` are taken; `own` is this node's
@@ -51,6 +53,7 @@ pub fn parse_snapshot(
     }
     let mut normalised = Normalised::default();
     let mut upstream_records = BTreeMap::new();
+    let mut labels = BTreeMap::new();
     let mut omitted = OmittedRecords::default();
     for (index, record) in records.iter().enumerate() {
         if normalised.readings.len() >= max_records {
@@ -61,6 +64,7 @@ pub fn parse_snapshot(
         match parse_record(record) {
             Ok((reading, upstream_record)) => {
                 upstream_records.insert(reading.key.clone(), upstream_record);
+                labels.extend(read_label(record).map(|label| (reading.key.clone(), label)));
                 normalised.readings.push(reading);
             }
             Err((field, expected, found)) => {
@@ -84,6 +88,7 @@ pub fn parse_snapshot(
         via,
         alert: body.get("alert").and_then(name),
         records: upstream_records,
+        labels,
     };
     Ok((normalised, upstream))
 }
@@ -123,6 +128,26 @@ fn parse_record(record: &Json) -> Result<(Reading, UpstreamRecord), RecordError>
         stale: record.get("stale").and_then(Json::as_bool).unwrap_or(true),
     };
     Ok((reading, upstream_record))
+}
+
+/// How the node shows a record; what it says in another form than this version is left out.
+fn read_label(record: &Json) -> Option<UpstreamLabel> {
+    let label = record.get("label").and_then(Json::as_str);
+    let label = label.map(|label| line_of(label.trim(), limits::LABEL_CHARS));
+    let decimals = record.get("decimals").and_then(Json::as_u64);
+    let decimals = decimals.and_then(|decimals| u8::try_from(decimals).ok());
+    let label = UpstreamLabel {
+        label: label.filter(|it| !it.is_empty()).map(Into::into),
+        decimals: decimals.filter(|decimals| *decimals <= limits::DECIMALS),
+        is_shared: false,
+    };
+    (label != UpstreamLabel::default()).then_some(label)
+}
+
+/// At most `chars` characters, without those that would change the text around them.
+fn line_of(text: &str, chars: usize) -> String {
+    let is_plain = |c: &char| !c.is_control() && !is_invisible(*c);
+    text.chars().filter(is_plain).take(chars).collect()
 }
 
 fn shorten_line(text: &str) -> String {
@@ -189,6 +214,33 @@ mod tests {
         );
         assert_eq!(followed.alert.as_deref(), Some("cellar is cold"));
         assert_eq!(followed.via, ["cellar".into(), "attic".into()]);
+    }
+
+    #[test]
+    fn labels_and_digits_are_taken_over_where_they_are_in_order() {
+        for (fields, label, decimals) in [
+            (
+                json!({"label": "Hall", "decimals": 1}),
+                Some("Hall"),
+                Some(1),
+            ),
+            (json!({"label": null, "decimals": null}), None, None),
+            (json!({"label": " a\nb\u{202e} "}), Some("ab"), None),
+            (json!({"label": "\u{200b}"}), None, None),
+            (json!({"label": 5, "decimals": 10}), None, None),
+            (json!({"decimals": -1}), None, None),
+            (json!({"decimals": 9}), None, Some(9)),
+        ] {
+            let mut record = json!({"key": "t", "value": 1, "observed": "2025-10-30T20:00:00Z"});
+            let object = record.as_object_mut().expect("an object");
+            object.extend(fields.as_object().expect("an object").clone());
+            let body = snapshot("attic", &[], json!([record]));
+            let (taken, followed) = parse_snapshot(&body, "hall", "HOST", 256).expect("a node");
+            let found = followed.labels.get("t").cloned().unwrap_or_default();
+            assert_eq!(found.label.as_deref(), label, "{fields}");
+            assert_eq!(found.decimals, decimals, "{fields}");
+            assert_eq!(taken.issues, [], "{fields}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod local_names;
 mod machine;
+mod meters;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -74,6 +75,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     findings.extend(token_file(&config));
     findings.extend(config.listen.iter().map(|address| listen_address(*address)));
     findings.push(routes(&config));
+    findings.extend(meters::findings(&config));
     findings.extend(records_memory(&config));
     findings.extend(dated_requests(&config));
     findings.extend(dated_paths(&config));

@@ -72,7 +72,11 @@ pub static OPTIONS: [KeyOption; 13] = [
         "none (as many as the value has)",
         "1",
         "Digits behind the decimal point for people; `/snapshot?full=1` has the number. Data are not rounded.",
-        |plan, option| plan.decimals = option.integer(0..=9).map(|decimals| decimals as u8),
+        |plan, option| {
+            plan.decimals = option
+                .integer(0..=limits::DECIMALS.into())
+                .map(|decimals| decimals as u8)
+        },
         |plan| plain(plan.decimals?),
     ),
     KeyOption::new(

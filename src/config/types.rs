@@ -203,6 +203,7 @@ impl Config {
                 .collect(),
             keys: self.keys.clone(),
             key_patterns: self.key_patterns.clone(),
+            upstream_labels: Arc::default(),
             max_records: self.max_records,
             derived: self.derived.clone(),
             alert_keys: {

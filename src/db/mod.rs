@@ -11,7 +11,7 @@
 //!   [`quota`] keep alerts and quotas, [`store`] is the thread that drives them in small steps
 //!   ([`progress`]);
 //! - derived keys: [`derived_windows`] saves, restores and rebuilds their windows;
-//! - reading: [`last_run`] and [`last_values`] at start, [`history`], [`export`];
+//! - reading: [`last_run`] and [`last_values`] at start, [`history`], [`export`], [`meters`];
 //! - copies and repair: [`backup`], [`restore`] and [`replace`]; [`file_change`] and [`detached`]
 //!   for files that were replaced while open; [`salvage`] for damage. [`retry_request`] is how a
 //!   command asks the service to send refused alerts again.
@@ -36,6 +36,7 @@ pub mod history;
 mod kill;
 pub mod last_run;
 pub mod last_values;
+pub mod meters;
 pub mod open;
 pub mod open_files;
 pub mod outbox;

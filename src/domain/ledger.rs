@@ -15,6 +15,7 @@ mod restore;
 mod saved_absences;
 mod series;
 mod snapshot;
+mod upstream_labels;
 mod validation;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -46,6 +47,8 @@ use crate::limits;
 /// The state of all sources.
 pub struct Ledger {
     plan: Arc<Plan>,
+    /// The same with the labels that followed nodes give.
+    labelled_plan: Arc<Plan>,
     sources: Vec<SourceLedger>,
     /// Which sources have a value of a key: their indices, in the configuration's order.
     providers: HashMap<Arc<str>, Vec<usize>>,
@@ -134,6 +137,7 @@ impl Ledger {
         Ledger {
             sources: sources.collect(),
             derived: plan.derived.iter().map(DerivedValue::new).collect(),
+            labelled_plan: plan.clone(),
             plan,
             providers: HashMap::new(),
             stored: BTreeMap::new(),
@@ -147,8 +151,9 @@ impl Ledger {
         }
     }
 
+    /// The plan, with the labels that followed nodes give.
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        &self.labelled_plan
     }
 
     /// A wait that a server ordered in an earlier run and that is not over.
@@ -193,6 +198,7 @@ impl Ledger {
                 issues,
             } => {
                 source.upstream = observation.upstream.clone();
+                self.update_upstream_labels();
                 let readings = std::mem::take(readings);
                 let series = std::mem::take(series);
                 self.mark_provided(index, &readings, &series, issues);

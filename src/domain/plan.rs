@@ -22,7 +22,7 @@ pub use self::response_format::ResponseFormat;
 use super::derived_key::DerivedKeys;
 use super::key_pattern::KeyPattern;
 use super::placeholder::PlaceholderTime;
-use super::reading::ShownElement;
+use super::reading::{ShownElement, UpstreamLabels};
 use super::time::Wall;
 use super::value_path::ValuePath;
 use crate::limits;
@@ -40,6 +40,8 @@ pub struct Plan {
     /// Alerts of single keys.
     pub key_alerts: Vec<KeyAlert>,
     pub pages: PagesPlan,
+    /// What followed nodes say of their keys, for those that this configuration says nothing of.
+    pub upstream_labels: Arc<UpstreamLabels>,
     /// Most records of all sources together.
     pub max_records: usize,
     /// Whether anybody configured this, or it is the built-in example.
@@ -113,6 +115,17 @@ impl Plan {
         })
     }
 
+    /// The plan with what followed nodes say of their keys now.
+    pub fn with_upstream_labels(&self, labels: &Arc<UpstreamLabels>) -> Cow<'_, Plan> {
+        if labels.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Plan {
+            upstream_labels: labels.clone(),
+            ..self.clone()
+        })
+    }
+
     /// Keys that the configuration names, so that a source must provide them.
     pub fn expected_keys(&self) -> BTreeSet<&Arc<str>> {
         let named = self.alert_keys.iter().chain(self.keys.keys());
@@ -149,6 +162,7 @@ impl Default for Plan {
             alert_keys: BTreeSet::new(),
             key_alerts: Vec::new(),
             pages: PagesPlan::default(),
+            upstream_labels: Arc::default(),
             max_records: limits::RECORDS_TOTAL,
             is_example: false,
         }

@@ -77,6 +77,14 @@ impl Plan {
         own()
             .or_else(|| self.cell_label(key, said))
             .or_else(|| self.qualified_label(key, said))
+            .or_else(|| self.upstream_label(key))
+    }
+
+    /// The label that a followed node gives the key.
+    fn upstream_label(&self, key: &str) -> Option<String> {
+        let there = self.upstream_labels.get(key)?;
+        let label = there.label.as_ref().filter(|_| !there.is_shared);
+        label.map(|label| label.to_string())
     }
 
     fn own_label(&self, key: &str) -> Option<&str> {
@@ -169,7 +177,9 @@ impl Plan {
                 .key_setting(key, |plan| plan.unit.clone())
                 .or_else(|| unit.map(Arc::from)),
             show: self.key_setting(key, |plan| plan.show.clone()),
-            decimals: self.key_setting(key, |plan| plan.decimals),
+            decimals: self
+                .key_setting(key, |plan| plan.decimals)
+                .or_else(|| self.upstream_labels.get(key)?.decimals),
             words: words.unwrap_or_default(),
             locale: self.pages.locale,
         }

@@ -243,6 +243,19 @@ pub struct UpstreamNode {
     /// A short text while an alert is open there.
     pub alert: Option<Arc<str>>,
     pub records: BTreeMap<Arc<str>, UpstreamRecord>,
+    /// Of the keys that it says anything of.
+    pub labels: UpstreamLabels,
+}
+
+pub type UpstreamLabels = BTreeMap<Arc<str>, UpstreamLabel>;
+
+/// How an upstream node shows one key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpstreamLabel {
+    pub label: Option<Arc<str>>,
+    pub decimals: Option<u8>,
+    /// Whether another key there has the label too, so that it names neither.
+    pub is_shared: bool,
 }
 
 /// What an upstream node reports about one record.

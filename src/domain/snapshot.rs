@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::day_range::DayRange;
 use super::health::{SourceHealth, SourceState};
 use super::open_alert::OpenAlert;
-use super::reading::{Issue, Reason, Value, round_computed};
+use super::reading::{Issue, Reason, UpstreamLabels, Value, round_computed};
 use super::time::{Moment, Mono, Wall};
 use super::{freshness::Stamp, merge::mean};
 
@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub alert: Option<Arc<str>>,
     /// Other main-nodes that some of the data came through.
     pub via: Vec<Arc<str>>,
+    /// What the followed nodes say of their keys.
+    pub upstream_labels: Arc<UpstreamLabels>,
     /// Keys that were records until lately, and that their sources give no more.
     pub forgotten: Arc<BTreeSet<Arc<str>>>,
     /// Records that were left out because there are too many.
@@ -134,6 +136,7 @@ impl Snapshot {
             alerts: Vec::new(),
             alert: None,
             via: Vec::new(),
+            upstream_labels: Arc::default(),
             forgotten: Arc::default(),
             omitted: 0,
             omitted_by_total_limit: 0,

@@ -61,6 +61,7 @@ impl Ledger {
             alerts: Vec::new(),
             alert: self.upstream_nodes().find_map(|it| it.alert.clone()),
             via: self.via(),
+            upstream_labels: self.labelled_plan.upstream_labels.clone(),
             forgotten: self.forgotten.clone(),
             omitted: sum(|it| it.over_source_limit.count + it.over_total_limit.count),
             omitted_by_total_limit: sum(|it| it.over_total_limit.count),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::plan::{KeyPlan, RecordSelector, test_plan};
-use crate::domain::reading::{Reading, Reason, UpstreamRecord};
+use crate::domain::reading::{Reading, Reason, UpstreamLabel, UpstreamRecord};
 use crate::domain::snapshot::{Record, Snapshot};
 use crate::domain::time::{ClockTrust, Mono, Wall};
 
@@ -423,11 +423,31 @@ fn a_followed_nodes_word_on_time_staleness_and_alerts_stands() {
             ("b".into(), told(95, true)),
         ]
         .into(),
+        labels: [
+            ("a", Some("Pump")),
+            ("b", Some("Valve")),
+            ("c", Some("Valve")),
+        ]
+        .map(|(key, label)| {
+            let label = UpstreamLabel {
+                label: label.map(Into::into),
+                decimals: Some(2),
+                is_shared: false,
+            };
+            (key.into(), label)
+        })
+        .into(),
     }));
     let rows = ledger.apply(followed);
     assert_eq!(rows[0].stamp.observed, Wall::from_second(T0 - 9000));
     let snapshot = ledger.snapshot(at(100));
     assert_eq!(values(&snapshot), ["a 1", "b 2 stale"]);
+    // A label that several keys have names none of them.
+    let labels: Vec<String> = ["a", "b", "c"]
+        .map(|key| ledger.plan().full_label(key))
+        .into();
+    assert_eq!(labels, ["Pump", "B", "C"]);
+    assert_eq!(ledger.plan().shown_value(&snapshot.records[0]), "1.00");
     assert_eq!(snapshot.alert.as_deref(), Some("pump: no data"));
     assert_eq!(snapshot.via, ["cellar".into()]);
     ledger.apply(observation(0, 200, FetchOutcome::Unchanged));

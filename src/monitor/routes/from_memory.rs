@@ -107,7 +107,7 @@ impl App {
             (true, _) => weakly_tagged(TEXT, published::text(&[record])),
             (_, true) => Representation::uncompressed(
                 JSON,
-                published::full_json_record(record, &self.context.plan).into(),
+                published::full_json_record(&current.snapshot, record, &self.context.plan).into(),
             ),
             _ => weakly_tagged(JSON, published::json_record(record)),
         };

@@ -211,11 +211,12 @@ pub fn without_timestamp(json: &[u8]) -> &[u8] {
 
 /// The same with `?full=1`.
 pub fn full(snapshot: &Snapshot, records: &[&Record], node: &str, plan: &Plan) -> String {
+    let plan = plan.with_upstream_labels(&snapshot.upstream_labels);
     wire::WireFullSnapshot {
         timestamp: timestamp(records),
         records: records
             .iter()
-            .map(|record| full_record(record, plan))
+            .map(|record| full_record(record, &plan))
             .collect(),
         summary: summary(records),
         stale: is_all_stale(records),
@@ -231,8 +232,12 @@ pub fn json_record(record: &Record) -> String {
     wire_record(record).serialize_json()
 }
 
-pub fn full_json_record(record: &Record, plan: &Plan) -> String {
-    full_record(record, plan).serialize_json()
+pub fn full_json_record(snapshot: &Snapshot, record: &Record, plan: &Plan) -> String {
+    full_record(
+        record,
+        &plan.with_upstream_labels(&snapshot.upstream_labels),
+    )
+    .serialize_json()
 }
 
 /// `key value` lines. The first blank ends the key: blanks inside one are escaped.
@@ -272,6 +277,10 @@ fn full_record(record: &Record, plan: &Plan) -> wire::WireFullRecord {
     let label = plan.key_setting(&record.key, |key| {
         key.label.as_ref().map(ToString::to_string)
     });
+    let upstream = plan.upstream_labels.get(&record.key);
+    let label = label.or_else(|| Some(upstream?.label.as_ref()?.to_string()));
+    let decimals = plan.key_setting(&record.key, |key| key.decimals);
+    let decimals = decimals.or_else(|| upstream?.decimals);
     wire::WireFullRecord {
         key: record.key.to_string(),
         value: WireNumber(record.value.number()),
@@ -281,7 +290,7 @@ fn full_record(record: &Record, plan: &Plan) -> wire::WireFullRecord {
         stale: record.stale,
         sources: record.sources.iter().map(|name| name.to_string()).collect(),
         label,
-        decimals: plan.key_setting(&record.key, |key| key.decimals.map(u64::from)),
+        decimals: decimals.map(u64::from),
         boolean: record.is_boolean.then_some(true),
     }
 }

@@ -162,13 +162,15 @@ impl App {
     ) -> Result<Response, ProblemDetails> {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let now = self.context.clock.now();
+        let labels = &current.snapshot.upstream_labels;
+        let plan = self.context.plan.with_upstream_labels(labels);
         let view = PageContext {
             state: &self.node_status(&current, &storage, now),
             snapshot: &current.snapshot,
             storage: &storage,
             displays: &self.displays.list(),
             channels: &(self.context.channels)(),
-            plan: &self.context.plan,
+            plan: &plan,
             history: &*self.context.history,
             forecast: &*self.context.forecast,
             periods: &*self.context.periods,

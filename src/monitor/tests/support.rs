@@ -469,6 +469,7 @@ fn plan() -> Plan {
         ..KeyPlan::default()
     };
     Plan {
+        upstream_labels: Arc::default(),
         max_records: 2_000,
         derived: DerivedKeys::default(),
         sources: vec![
