@@ -705,6 +705,16 @@ pub const CHART_LINES: usize = 6;
 pub const CHART_CHOICES: usize = 300;
 /// The least that a chart shows: an observation a second gives a line.
 pub const MIN_CHART_SPAN: Duration = Duration::from_secs(60);
+/// Days of a counter that one chart sums up: eleven years.
+pub const COUNTER_DAYS: usize = 4_000;
+/// Days before a chart of a counter that say whether it begins again every day, and what it was.
+pub const COUNTER_DAYS_BEFORE: usize = 14;
+/// Segments of a strip of states: more are narrower than a pixel of a small screen.
+pub const STRIP_SEGMENTS: usize = 300;
+/// Rows of the table of states.
+pub const STATE_CHANGES: usize = 50;
+/// When a state that no source gives any more is taken as unknown.
+pub const STATE_GAP: Duration = Duration::from_secs(3_600);
 /// Buckets of a tile's sparkline.
 pub const SPARKLINE_POINTS: usize = 48;
 /// How long a sparkline is kept before its history is read again: it is 24 h wide and a

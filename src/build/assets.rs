@@ -3,10 +3,11 @@
 use std::path::Path;
 
 /// The parts of the stylesheet, in the order in which they hold.
-const STYLE: [&str; 4] = [
+const STYLE: [&str; 5] = [
     "src/monitor/web/style/base.css",
     "src/monitor/web/style/overview.css",
     "src/monitor/web/style/chart.css",
+    "src/monitor/web/style/bars.css",
     "src/monitor/web/style/system.css",
 ];
 

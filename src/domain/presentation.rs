@@ -13,8 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use self::label_text::{label_text, strip_context};
-use self::number_format::{FormatOptions, SeenNumbers};
-pub use self::number_format::{NumberFormat, ShownValue};
+pub use self::number_format::{FormatOptions, NumberFormat, SeenNumbers, ShownValue};
 pub use self::transliteration::transliterate;
 use super::plan::{GroupPlan, MatrixPlan, Plan};
 use super::snapshot::Record;

@@ -2,10 +2,12 @@
 //!
 //! Pure. Everything works without the script, which adds the readout and the zoom.
 
+pub mod bars;
 mod plot;
 pub mod readout;
 mod scale;
 mod series;
+pub mod states;
 pub mod ticks;
 pub mod year;
 

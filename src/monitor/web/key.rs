@@ -1,8 +1,12 @@
 //! Key page: value, history, and where the value comes from.
 
+mod amounts;
+mod bars;
 mod headline;
 mod history;
 mod origin;
+mod states;
+mod year;
 
 use super::PageContext;
 use super::comparison::Comparison;
@@ -41,6 +45,7 @@ pub fn page(
         layout::status_section(view, &title),
         Part::live("value", headline::section(view, key, record, is_known)),
         Part::live("history", history::section(view, &chosen, read)),
+        Part::live("year", year::section(view, key, record)),
     ];
     if let Some(derived) = derived {
         parts.push(Part::live(
@@ -78,7 +83,7 @@ mod tests {
     fn shows_why_there_is_no_chart() {
         let mut fixture = testing::healthy();
         for (key, history, expected) in [
-            ("sky", Ok(Vec::new()), "Text values have no chart."),
+            ("sky", Ok(Vec::new()), "No data in this time span."),
             ("power", Ok(Vec::new()), "No data in this time span."),
             (
                 "power",
@@ -201,3 +206,7 @@ mod tests {
         assert!(body(&response).contains(expected), "{}", body(&response));
     }
 }
+
+#[cfg(test)]
+#[path = "key/tests/charts.rs"]
+mod chart_tests;

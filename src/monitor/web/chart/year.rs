@@ -35,7 +35,7 @@ pub fn first_day(last: Date) -> Date {
 }
 
 pub fn year_map(year: &YearMap) -> Markup {
-    let (low, high) = extent(year.days);
+    let ColourRange { low, high, .. } = colour_range(year.days);
     let height = MONTHS + 7 * ROW;
     html! {
         svg class="year" role="img" aria-label=(year.label) width="100%" height=(height)
@@ -70,19 +70,53 @@ pub fn legend(low: &str, high: &str) -> Markup {
     }
 }
 
-/// Least and greatest day.
-pub fn extent(days: &[Option<f64>]) -> (f64, f64) {
-    let values = days.iter().flatten().filter(|value| value.is_finite());
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-        (low.min(*value), high.max(*value))
-    })
+/// The values between which the colours are shared out, and whether some lie outside.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ColourRange {
+    pub low: f64,
+    pub high: f64,
+    pub has_lower: bool,
+    pub has_higher: bool,
+}
+
+/// From the least to the greatest day. Where a few days are so far off that the others would be of
+/// one colour, without them.
+pub fn colour_range(days: &[Option<f64>]) -> ColourRange {
+    /// The share of days on each side that may be far off, and how far.
+    const FEW: usize = 50;
+    const FAR: f64 = 2.0;
+    let range = |low, high| ColourRange {
+        low,
+        high,
+        has_lower: false,
+        has_higher: false,
+    };
+    let finite = days.iter().flatten().filter(|value| value.is_finite());
+    let mut values: Vec<f64> = finite.copied().collect();
+    values.sort_by(f64::total_cmp);
+    let few = values.len() / FEW;
+    let (Some(first), Some(last)) = (values.first(), values.last()) else {
+        return range(0.0, 1.0);
+    };
+    let (low, high) = (values[few], values[values.len() - 1 - few]);
+    let is_far = (last / 2.0 - first / 2.0) > FAR * (high / 2.0 - low / 2.0);
+    if is_far && low < high {
+        ColourRange {
+            low,
+            high,
+            has_lower: *first < low,
+            has_higher: *last > high,
+        }
+    } else {
+        range(*first, *last)
+    }
 }
 
 /// 0 to 5: six equal parts between both ends.
 fn colour(value: f64, low: f64, high: f64) -> usize {
     let share = (value / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0);
     if share.is_finite() {
-        // From 0 to 5 by the clamp.
+        // A negative number becomes 0.
         ((share * COLOURS as f64) as usize).min(COLOURS - 1)
     } else {
         COLOURS / 2
@@ -148,9 +182,26 @@ mod tests {
             (22.0, -2.0, 22.0, 5),
             (5.0, 5.0, 5.0, 3),
             (f64::MAX, f64::MIN, f64::MAX, 5),
+            (-30.0, -2.0, 22.0, 0),
+            (99.0, -2.0, 22.0, 5),
         ] {
             assert_eq!(colour(value, low, high), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn a_few_days_far_off_do_not_make_the_others_one_colour() {
+        let range = |far: f64, count: usize| {
+            let usual = (0..300).map(|day| Some(f64::from(day % 10)));
+            let days: Vec<_> = usual.chain(vec![Some(far); count]).collect();
+            let range = colour_range(&days);
+            (range.low, range.high, range.has_lower, range.has_higher)
+        };
+        assert_eq!(range(12.0, 1), (0.0, 12.0, false, false));
+        assert_eq!(range(1_000.0, 1), (0.0, 9.0, false, true));
+        assert_eq!(range(-1_000.0, 2), (0.0, 9.0, true, false));
+        // A month is not a few days.
+        assert_eq!(range(1_000.0, 30), (0.0, 1_000.0, false, false));
     }
 
     #[test]

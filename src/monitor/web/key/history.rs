@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::{bars, states};
 use crate::domain::history::Bucket;
 use crate::domain::percent;
 use crate::domain::plan::{Bounds, ChartKind, KeyPlan};
@@ -32,10 +33,12 @@ pub fn section(
     chosen: &Chosen,
     read: Result<KeyHistory, HistoryFailure>,
 ) -> Markup {
+    let kind = key_history::kind(view, chosen.key, chosen.record);
+    let has_lines = !matches!(kind, ChartKind::Bars | ChartKind::State);
     let page = ChartPage {
         url: view.links.key(chosen.key),
         period: chosen.period,
-        comparison: Some(chosen.comparison),
+        comparison: has_lines.then_some(chosen.comparison),
     };
     let add = format!(
         "/web/chart?keys={}&{}",
@@ -47,6 +50,11 @@ pub fn section(
         h2 class="unseen" { "History" }
         (period_links::navigation(view, &page, &more))
         @match read {
+            // The numbers of a text are never stored.
+            Ok(_) | Err(HistoryFailure::NothingStored) if kind == ChartKind::State => {
+                (without_lines(view, chosen, states::section, &read))
+            }
+            Ok(_) if kind == ChartKind::Bars => (without_lines(view, chosen, bars::section, &read)),
             Err(failure) => (unreadable(view, chosen.record, &failure)),
             Ok(read) if read.is_empty() => {
                 p class="quiet" {
@@ -59,6 +67,25 @@ pub fn section(
             }
             Ok(read) => (chart_with_table(view, chosen, &page, &read)),
         }
+    }
+}
+
+type Section = fn(&PageContext, &str, Option<&Record>, &Period) -> Result<Markup, HistoryFailure>;
+
+/// A chart that is not made of lines.
+fn without_lines(
+    view: &PageContext,
+    chosen: &Chosen,
+    section: Section,
+    read: &Result<KeyHistory, HistoryFailure>,
+) -> Markup {
+    let period = read.as_ref().map_or(chosen.period, |read| read.period);
+    html! {
+        @match section(view, chosen.key, chosen.record, &period) {
+            Ok(chart) => (chart),
+            Err(failure) => (unreadable(view, chosen.record, &failure)),
+        }
+        (history_table::downloads(view, &[chosen.key], &period, period.to))
     }
 }
 
