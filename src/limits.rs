@@ -601,6 +601,9 @@ pub const HISTORY_POINTS: usize = 2_000;
 
 /// Periods of one query: the days of a year and its weeks, or 33 years of months.
 pub const PERIODS: usize = 400;
+/// Hours that such a query reads, newest first: local days of 400 days. Days before them are those
+/// of UTC.
+pub const PERIOD_HOURS: i64 = 9_600;
 /// Rows that such a query reads where a bound lies within an hour, newest first: some 4 ms on a
 /// PC. Other such hours count as a whole.
 pub const PERIOD_BOUND_ROWS: i64 = 30_000;

@@ -6,6 +6,7 @@
 mod ahead;
 mod buckets;
 mod key_reader;
+mod local_days;
 mod periods;
 mod query;
 mod states;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::tz::TimeZone;
 use rusqlite::{Connection, ErrorCode};
 
 use self::ahead::forecast;
@@ -75,6 +77,8 @@ impl From<Exceeded> for HistoryError {
 /// Answers history queries. Shared by all workers; one asks at a time.
 pub struct HistoryReader {
     path: PathBuf,
+    /// Whose days buckets of a day or longer are.
+    zone: TimeZone,
     open: Arc<open_files::ReaderSlot>,
     /// When the database was last locked by another program, and the error.
     locked: Mutex<Option<(Instant, HistoryError)>>,
@@ -89,8 +93,14 @@ impl HistoryReader {
         HistoryReader {
             open: open_files::reader_slot(&path),
             locked: Mutex::default(),
+            zone: TimeZone::UTC,
             path,
         }
+    }
+
+    /// With buckets of local days, where they are a day or longer.
+    pub fn in_zone(self, zone: TimeZone) -> HistoryReader {
+        HistoryReader { zone, ..self }
     }
 
     /// The buckets of a query, oldest first; those without a number are left out. Their
@@ -105,7 +115,7 @@ impl HistoryReader {
         self.with_connection(|connection| {
             // Others may have had the connection for long.
             budget.spend(0)?;
-            history(connection, query, budget)
+            history(connection, query, &self.zone, budget)
         })
     }
 
@@ -118,7 +128,7 @@ impl HistoryReader {
     ) -> Result<Vec<Bucket>, HistoryError> {
         self.with_connection(|connection| {
             budget.spend(0)?;
-            forecast(connection, query, now, budget)
+            forecast(connection, query, &self.zone, now, budget)
         })
     }
 

@@ -115,7 +115,8 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
         published,
         channels,
     } = dependencies;
-    let reader = Arc::new(HistoryReader::new(&config.database));
+    let reader = HistoryReader::new(&config.database).in_zone(config.timezone.clone());
+    let reader = Arc::new(reader);
     let (forecasts, periods, states) = (reader.clone(), reader.clone(), reader.clone());
     let (store, incidents) = (store.clone(), store.clone());
     let (heartbeats, heartbeats_clock) = (heartbeats.clone(), clock.clone());

@@ -4,10 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
 use super::HistoryError;
 use super::buckets::{Grid, grid};
+use super::local_days::local_bounds;
 use super::query::bounds;
 use crate::db::forecast;
 use crate::db::rollup::{self, Aggregate};
@@ -22,6 +24,7 @@ use crate::sys::thread::yield_cpu;
 pub fn forecast(
     connection: &Connection,
     query: &HistoryQuery,
+    zone: &TimeZone,
     now: Wall,
     budget: &Budget,
 ) -> Result<Vec<Bucket>, HistoryError> {
@@ -34,20 +37,36 @@ pub fn forecast(
     let elements = forecast::read_between(connection, &query.key, first, end)?;
     budget.spend(elements.len() as u64)?;
     yield_cpu();
-    Ok(buckets(&elements, grid(from, to, query.points)))
+    Ok(match local_bounds(from, to, query.points, zone) {
+        Some(bounds) => buckets(&elements, |at| local_bucket(&bounds, at)),
+        None => {
+            let Grid { origin, width } = grid(from, to, query.points);
+            buckets(&elements, |at| {
+                let begin = origin + (at - origin).div_euclid(width) * width;
+                (begin, begin + width)
+            })
+        }
+    })
 }
 
-fn buckets(elements: &[TimedValue], grid: Grid) -> Vec<Bucket> {
+/// The bucket of an instant within the bounds.
+fn local_bucket(bounds: &[i64], at: i64) -> (i64, i64) {
+    let end = bounds.partition_point(|bound| *bound <= at);
+    let bound = |index: usize| bounds.get(index).copied().unwrap_or(at);
+    (bound(end.saturating_sub(1)), bound(end))
+}
+
+/// Elements summed up by the buckets that `bucket_of` says for a second: begin and end.
+fn buckets(elements: &[TimedValue], bucket_of: impl Fn(i64) -> (i64, i64)) -> Vec<Bucket> {
     let mut sums: BTreeMap<i64, (i64, Option<Aggregate>)> = BTreeMap::new();
     for element in elements {
         let Some(number) = element.value.number() else {
             continue;
         };
         let start = element.start.second();
-        let place = (start - grid.origin).div_euclid(grid.width) * grid.width;
-        let begin = grid.origin + place;
+        let (begin, bucket_end) = bucket_of(start);
         let end = element.end.map_or(start, Wall::second);
-        let (until, sum) = sums.entry(begin).or_insert((begin + grid.width, None));
+        let (until, sum) = sums.entry(begin).or_insert((bucket_end, None));
         *until = (*until).max(end);
         rollup::add(sum, &Aggregate::of(number, start));
     }

@@ -83,6 +83,15 @@ impl<'a> KeyReader<'a> {
         }
     }
 
+    /// The hour behind the last one that any key has.
+    pub fn end_of_hours(self) -> Result<i64, HistoryError> {
+        let mut last = self
+            .connection
+            .prepare_cached("SELECT hour FROM hourly ORDER BY hour DESC LIMIT 1")?;
+        let last: Option<i64> = last.query_row([], |row| row.get(0)).optional()?;
+        Ok(last.map_or(0, |hour| hour.saturating_add(1)))
+    }
+
     pub fn hour(self, hour: i64) -> Result<Option<HourRollup>, HistoryError> {
         self.budget.spend(1)?;
         let found = error::readable(rollup::read_hour(self.connection, hour, self.key_id))?;

@@ -30,17 +30,38 @@ pub fn periods(
     budget: &Budget,
 ) -> Result<Vec<Bucket>, HistoryError> {
     let reader = KeyReader::find(connection, &query.key, budget)?;
-    let mut sums = PeriodSums::new(query);
-    let tiers = Tiers::read(connection)?;
-    let summed_up = tiers.daily_until.unwrap_or(i64::MIN / DAY);
-    let without_hours = summed_up.min(tiers.hourly_from.div_euclid(HOURS_PER_DAY));
+    let bounds = query.bounds.iter().map(|at| seconds_within_years(*at));
+    let bounds: BTreeSet<i64> = bounds.collect();
+    let too_many = bounds.len().saturating_sub(limits::PERIODS + 1);
+    statistics(reader, bounds.into_iter().skip(too_many).collect())
+}
+
+/// The same for bounds in seconds since 1970, in their order.
+pub(super) fn statistics(
+    reader: KeyReader<'_>,
+    bounds: Vec<i64>,
+) -> Result<Vec<Bucket>, HistoryError> {
+    let mut sums = PeriodSums {
+        sums: vec![None; bounds.len().saturating_sub(1)],
+        bounds,
+    };
     let Some((from, to)) = sums.span() else {
         return Ok(Vec::new());
     };
+    let tiers = Tiers::read(reader.connection)?;
+    let summed_up = tiers.daily_until.unwrap_or(i64::MIN / DAY);
+    let mut without_hours = summed_up.min(tiers.hourly_from.div_euclid(HOURS_PER_DAY));
+    let mut parts = sums.whole_parts(without_hours, summed_up);
+    if parts.iter().map(WholePart::hours).sum::<i64>() > limits::PERIOD_HOURS {
+        let end = reader.end_of_hours()?.min(to.div_euclid(HOUR));
+        let newest = (end - limits::PERIOD_HOURS).div_euclid(HOURS_PER_DAY);
+        without_hours = newest.min(summed_up).max(without_hours);
+        parts = sums.whole_parts(without_hours, summed_up);
+    }
     reader.for_each_day(from.div_euclid(DAY)..without_hours, |day, summary| {
         sums.add(day * DAY + DAY / 2, summary);
     })?;
-    for part in sums.whole_parts(without_hours, summed_up) {
+    for part in parts {
         match part {
             WholePart::Days(days) => {
                 reader.for_each_day(days, |day, summary| sums.add(day * DAY, summary))?;
@@ -53,8 +74,22 @@ pub fn periods(
             }
         }
     }
+    add_split_hours(&mut sums, reader, &tiers, without_hours)?;
+    Ok(sums.finish())
+}
+
+/// Adds the hours that a bound lies within. The newest first: of those that are too many the hour
+/// counts as a whole.
+fn add_split_hours(
+    sums: &mut PeriodSums,
+    reader: KeyReader<'_>,
+    tiers: &Tiers,
+    without_hours: i64,
+) -> Result<(), HistoryError> {
+    let Some((from, to)) = sums.span() else {
+        return Ok(());
+    };
     let mut rows_left = limits::PERIOD_BOUND_ROWS;
-    // The newest first: of those that are too many the hour counts as a whole.
     for hour in sums.split_hours().into_iter().rev() {
         if hour >= without_hours.saturating_mul(HOURS_PER_DAY)
             && let Some(found) = reader.hour(hour)?
@@ -64,16 +99,25 @@ pub fn periods(
                 found: &found,
                 between: from.max(hour * HOUR)..to.min((hour + 1) * HOUR),
             };
-            split.add_to(&mut sums, reader, &tiers, &mut rows_left)?;
+            split.add_to(sums, reader, tiers, &mut rows_left)?;
         }
     }
-    Ok(sums.finish())
+    Ok(())
 }
 
 /// Days or hours that lie within one period as a whole.
 enum WholePart {
     Days(Range<i64>),
     Hours(Range<i64>),
+}
+
+impl WholePart {
+    fn hours(&self) -> i64 {
+        match self {
+            WholePart::Days(_) => 0,
+            WholePart::Hours(hours) => (hours.end - hours.start).max(0),
+        }
+    }
 }
 
 /// The periods as they fill.
@@ -83,17 +127,6 @@ struct PeriodSums {
 }
 
 impl PeriodSums {
-    fn new(query: &PeriodQuery) -> PeriodSums {
-        let bounds = query.bounds.iter().map(|at| seconds_within_years(*at));
-        let bounds: BTreeSet<i64> = bounds.collect();
-        let too_many = bounds.len().saturating_sub(limits::PERIODS + 1);
-        let bounds: Vec<i64> = bounds.into_iter().skip(too_many).collect();
-        PeriodSums {
-            sums: vec![None; bounds.len().saturating_sub(1)],
-            bounds,
-        }
-    }
-
     /// First and last bound, unless there is no period.
     fn span(&self) -> Option<(i64, i64)> {
         let (first, last) = (self.bounds.first()?, self.bounds.last()?);

@@ -4,11 +4,14 @@
 
 use std::ops::Range;
 
+use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
 use super::HistoryError;
 use super::buckets::{Buckets, Grid, grid};
 use super::key_reader::KeyReader;
+use super::local_days::local_bounds;
+use super::periods::statistics;
 use crate::db::periods::{DAY, FIVE_MINUTES, HOUR};
 use crate::db::rollup::{Aggregate, HourRollup, five_minute};
 use crate::db::tiers::Tiers;
@@ -20,12 +23,16 @@ use crate::sys::budget::Budget;
 pub fn history(
     connection: &Connection,
     query: &HistoryQuery,
+    zone: &TimeZone,
     budget: &Budget,
 ) -> Result<Vec<Bucket>, HistoryError> {
     let reader = KeyReader::find(connection, &query.key, budget)?;
     let [from, to] = bounds(query);
     if from >= to {
         return Ok(Vec::new());
+    }
+    if let Some(bounds) = local_bounds(from, to, query.points, zone) {
+        return statistics(reader, bounds);
     }
     let span = KeySpan { reader, from, to };
     let Grid { origin, width } = grid(from, to, query.points);

@@ -21,7 +21,7 @@ use super::test_support::{Dice, Directory, database, entries, row, trusted};
 use crate::domain::derived::{
     CalendarPeriod, SavedWindow, Window, WindowFunction, WindowRule, WindowSample, WindowSpan,
 };
-use crate::domain::history::HistoryQuery;
+use crate::domain::history::{HistoryQuery, PeriodQuery, StateQuery};
 use crate::domain::ledger::RecordRow;
 use crate::domain::time::{Moment, Wall};
 use crate::limits;
@@ -37,9 +37,15 @@ fn names() -> Vec<String> {
         .collect()
 }
 
-/// Readings such as a weather API gives: one decimal, wandering.
+/// A switch, on for three quarters of an hour in turns.
+const SWITCH: usize = 18;
+
+/// Readings such as a weather API gives: one decimal, wandering; one of them is a switch.
 fn fetch(names: &[String], second: i64, dice: &mut Dice) -> Vec<RecordRow> {
-    let value = |key: usize, dice: &mut Dice| key as f64 + (dice.below(300) as f64) / 10.0;
+    let value = |key: usize, dice: &mut Dice| match key {
+        SWITCH => second.div_euclid(2_700).rem_euclid(2) as f64,
+        _ => key as f64 + (dice.below(300) as f64) / 10.0,
+    };
     let rows = names.iter().enumerate();
     rows.map(|(key, name)| row(name, second, value(key, dice)))
         .collect()
@@ -329,6 +335,8 @@ fn asking_a_large_database() {
             });
             say(question, ms, found);
         }
+        ask_for_periods(&reader, end, &say);
+        ask_for_states(&reader, end, &say);
         let connection = connection::open_read_only(&path).expect("it opens");
         let count = |sql: &str| {
             let mut statement = connection.prepare(sql).expect("it can be asked");
@@ -357,6 +365,60 @@ fn asking_a_large_database() {
         say("naive, (key, timestamp): latest (once)", ms, found);
         let ms = median(|| found = count(month));
         say("naive, (key, timestamp): 30 days", ms, found);
+    }
+}
+
+fn ask_for_periods(reader: &HistoryReader, end: i64, say: &dyn Fn(&str, Time, usize)) {
+    use CalendarPeriod::{Day, Month};
+    for (question, zone, period, days) in [
+        ("30 local days, Berlin", "Europe/Berlin", Day, 30),
+        ("30 local days, Kolkata", "Asia/Kolkata", Day, 30),
+        ("a year of days, UTC", "UTC", Day, 365),
+        ("a year of days, Berlin", "Europe/Berlin", Day, 365),
+        ("a year of days, Kolkata", "Asia/Kolkata", Day, 365),
+        ("a year of months, Berlin", "Europe/Berlin", Month, 365),
+    ] {
+        let zone = jiff::tz::TimeZone::get(zone).expect("it is known");
+        let next = |at: &i64| (*at < end).then(|| period.bounds(*at, &zone).1);
+        let bounds = std::iter::successors(Some(end - days * DAY), next);
+        let query = PeriodQuery {
+            key: Arc::from("current.sensor_17"),
+            bounds: bounds.map(Wall::from_second).collect(),
+        };
+        let mut found = 0;
+        let ms = median(|| {
+            let budget = Budget::new(limits::PAGE_ROWS, limits::QUERY_TIMEOUT);
+            found = reader.periods(&query, &budget).expect("it answers").len();
+        });
+        say(question, ms, found);
+    }
+}
+
+fn ask_for_states(reader: &HistoryReader, end: i64, say: &dyn Fn(&str, Time, usize)) {
+    for (question, key, span) in [
+        ("states of a switch, 1 day", "current.sensor_18", DAY),
+        ("states of a switch, 7 days", "current.sensor_18", 7 * DAY),
+        ("states of a switch, 30 days", "current.sensor_18", 30 * DAY),
+        (
+            "states of what always changes",
+            "current.sensor_17",
+            7 * DAY,
+        ),
+    ] {
+        let query = StateQuery {
+            key: Arc::from(key),
+            from: Wall::from_second(end - span),
+            to: Wall::from_second(end),
+            runs: limits::STATE_RUNS,
+            gap: std::time::Duration::from_secs(600),
+        };
+        let mut found = 0;
+        let ms = median(|| {
+            let budget = Budget::new(limits::PAGE_ROWS, limits::QUERY_TIMEOUT);
+            let answer = reader.states(&query, &budget).expect("it answers");
+            found = answer.runs.len();
+        });
+        say(question, ms, found);
     }
 }
 

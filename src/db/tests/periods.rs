@@ -13,7 +13,7 @@ use crate::db::periods::{DAY, HOUR};
 use crate::db::progress::Progress;
 use crate::db::retention::policy::{RetentionPolicy, RetentionTimes, step};
 use crate::db::test_support::{Dice, Directory, database, entries, row, row_of};
-use crate::domain::history::{Bucket, PeriodQuery};
+use crate::domain::history::{Bucket, HistoryQuery, PeriodQuery};
 use crate::domain::reading::Value;
 use crate::domain::time::Wall;
 use crate::limits;
@@ -208,4 +208,88 @@ fn odd_queries_are_answered() {
         bounds: Vec::new(),
     };
     assert!(reader.periods(&unknown, &budget()).is_err());
+}
+
+#[test]
+fn history_has_local_days_where_buckets_last_a_day_or_longer() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let mut database = database(&path);
+    let zone = TimeZone::get("Europe/Berlin").expect("it is known");
+    let bounds = midnights("Europe/Berlin", date(2026, 3, 20), 20);
+    let begin = bounds[0];
+    let hours = (0..21 * 24).map(|hour| begin - 1_800 + hour * HOUR);
+    let mut model = BTreeMap::new();
+    for at in hours {
+        let value = ((at - begin) / 700 % 97) as f64;
+        model.insert(at, value);
+        let batch = entries([row("t", at, value)]);
+        database.commit(&batch, i64::MIN).expect("it is committed");
+    }
+    keep_up(&mut database, &RetentionPolicy::default(), begin + 21 * DAY);
+    let reader = HistoryReader::new(&path).in_zone(zone);
+    let ask = |points| {
+        let query = HistoryQuery {
+            key: Arc::from("t"),
+            from: Wall::from_second(begin),
+            to: Wall::from_second(bounds[20]),
+            points,
+        };
+        found(&reader.history(&query, &budget()).expect("it answers"))
+    };
+    assert_eq!(ask(20), expected(&model, &bounds));
+    // Half the points: every second day, by the number of the date since 1970.
+    let two_days: Vec<i64> = bounds.iter().copied().step_by(2).collect();
+    assert_eq!(ask(10), expected(&model, &two_days));
+    // Hours are those of UTC.
+    assert!(
+        ask(500)
+            .iter()
+            .all(|bucket| bucket.1 <= HOUR.unsigned_abs())
+    );
+}
+
+#[test]
+fn of_many_years_the_newest_days_are_local_ones() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let mut database = database(&path);
+    let days = 500;
+    let bounds = midnights("Europe/Berlin", date(2025, 6, 1), days);
+    // One value an hour before each local midnight, one just behind it.
+    let rows = bounds[1..].iter().enumerate().flat_map(|(day, bound)| {
+        let day = day as f64;
+        [row("t", bound - HOUR, day), row("t", *bound, -day)]
+    });
+    let rows: Vec<_> = rows.collect();
+    database
+        .commit(&entries(rows), i64::MIN)
+        .expect("it is committed");
+    let policy = RetentionPolicy {
+        hourly: Duration::from_secs(1_000 * DAY.unsigned_abs()),
+        ..RetentionPolicy::default()
+    };
+    keep_up(&mut database, &policy, bounds[days] + DAY);
+    let reader = HistoryReader::new(&path).in_zone(TimeZone::get("Europe/Berlin").expect("known"));
+    let query = HistoryQuery {
+        key: Arc::from("t"),
+        from: Wall::from_second(bounds[0]),
+        to: Wall::from_second(bounds[days]),
+        points: days,
+    };
+    let answer = reader.history(&query, &budget()).expect("it answers");
+    let counted: u64 = answer.iter().map(|bucket| bucket.count).sum();
+    // The last value is of the next day.
+    assert_eq!(counted, 2 * days as u64 - 1);
+    for bucket in &answer[110..] {
+        let index = bounds
+            .iter()
+            .position(|bound| *bound == bucket.from.second());
+        let index = index.expect("it begins at midnight") as f64;
+        assert_eq!(
+            (bucket.min, bucket.max),
+            (-(index - 1.0), index),
+            "{bucket:?}"
+        );
+    }
 }
