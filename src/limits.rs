@@ -610,6 +610,8 @@ pub const PERIOD_BOUND_ROWS: i64 = 30_000;
 /// Rows that a query of states looks at, newest first, some 7 ms on a PC; hours in which a number
 /// never changed need none.
 pub const STATE_ROWS: i64 = 60_000;
+/// As many of them count for a search of a part of an hour, which takes as long.
+pub const STATE_SEARCH_ROWS: i64 = 250;
 /// Runs of one value in an answer: more are narrower than a pixel.
 pub const STATE_RUNS: usize = 1_000;
 

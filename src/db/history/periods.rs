@@ -67,9 +67,9 @@ pub(super) fn statistics(
                 reader.for_each_day(days, |day, summary| sums.add(day * DAY, summary))?;
             }
             WholePart::Hours(hours) => {
-                let mut walk = reader.walk(hours);
-                while let Some((hour, found)) = walk.next()? {
-                    sums.add_hour(hour, hour * HOUR, &found);
+                let begin = hours.start.saturating_mul(HOUR);
+                if let Some(sum) = reader.sum_of_hours(hours)? {
+                    sums.add(begin, &sum);
                 }
             }
         }

@@ -152,29 +152,16 @@ impl HourStates<'_> {
         if has_fives && let Some(summary) = found.aggregate {
             return self.of_five_minutes(hour, found, &summary);
         }
-        let whole = hour * HOUR..(hour + 1) * HOUR;
-        match (
-            found.aggregate.as_ref().and_then(constant),
-            self.take_rows(found.id_count()),
-        ) {
-            (_, true) => Ok(Some(self.of_rows(
-                hour,
-                found.first_id,
-                found.last_id,
-                whole,
-            )?)),
-            (Some(value), false) => {
-                let last = found
-                    .aggregate
-                    .map_or(whole.start, |it| whole.start + it.last_at);
-                Ok(Some(
-                    self.within_span(whole.start, last, value)
-                        .into_iter()
-                        .collect(),
-                ))
-            }
-            (None, false) => Ok(None),
+        if let Some(states) = self.of_whole_hour(hour, found)? {
+            return Ok(Some(states));
         }
+        let summary = found.aggregate;
+        let state = summary.and_then(|it| Some((it.last_at, constant(&it)?)));
+        Ok(state.map(|(last_at, value)| {
+            let begin = hour * HOUR;
+            let state = self.within_span(begin, begin + last_at, value);
+            state.into_iter().collect()
+        }))
     }
 
     /// Whether as many rows may be read yet, which are taken off then.
@@ -203,6 +190,13 @@ impl HourStates<'_> {
             let state = value.and_then(|it| self.within_span(begin, begin + summary.last_at, it));
             return Ok(value.map(|_| state.into_iter().collect()));
         }
+        let changing = fives.iter().flatten().filter(|it| constant(it).is_none());
+        let cost =
+            (found.id_count() / (HOUR / FIVE_MINUTES)).saturating_add(limits::STATE_SEARCH_ROWS);
+        if cost.saturating_mul(changing.count() as i64) >= found.id_count() {
+            // As much to read as all of it.
+            return self.of_whole_hour(hour, found);
+        }
         let mut states = Vec::new();
         for (part, five) in (0..).zip(fives) {
             let span = begin + part * FIVE_MINUTES..begin + (part + 1) * FIVE_MINUTES;
@@ -222,6 +216,19 @@ impl HourStates<'_> {
         Ok(Some(states))
     }
 
+    fn of_whole_hour(
+        &mut self,
+        hour: i64,
+        found: &HourRollup,
+    ) -> Result<Option<Vec<ObservedState>>, HistoryError> {
+        if !self.take_rows(found.id_count()) {
+            return Ok(None);
+        }
+        let whole = hour * HOUR..(hour + 1) * HOUR;
+        let rows = self.of_rows(hour, found.first_id, found.last_id, whole)?;
+        Ok(Some(rows))
+    }
+
     /// Rows of a part of an hour. Ids grow with arrival, so that those of the part lie between two
     /// that a search by time finds; where they do not, all rows of the hour are read.
     fn of_changing_part(
@@ -233,7 +240,8 @@ impl HourStates<'_> {
     ) -> Result<Option<Vec<ObservedState>>, HistoryError> {
         let first = self.first_id_at(found, part.start)?;
         let last = self.first_id_at(found, part.end)?.saturating_sub(1);
-        if !self.take_rows(last.saturating_sub(first)) {
+        let rows = last.saturating_sub(first).saturating_add(1);
+        if !self.take_rows(rows.saturating_add(limits::STATE_SEARCH_ROWS)) {
             return Ok(None);
         }
         let (from, to) = (self.from, self.to);
