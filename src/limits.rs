@@ -699,6 +699,15 @@ pub const FOLDED_VALUES: usize = 200;
 pub const TILE_TEXT_CHARS: usize = 24;
 /// Sentences of the state that stand open on the overview; more are folded.
 pub const STATE_SENTENCES: usize = 4;
+/// Names that an error page offers for a wrong one, where all there are are offered.
+pub const NAMES_SUGGESTED: usize = 12;
+/// Names that an error page offers because they are similar to a wrong one.
+pub const SIMILAR_SUGGESTED: usize = 5;
+/// Cells of a wall page: more cannot be read from afar.
+pub const WALL_CELLS: usize = 24;
+/// Cells of a wall page that nobody configured: of the first group, and of single values.
+pub const WALL_DEFAULT_CELLS: usize = 12;
+pub const WALL_FIRST_VALUES: usize = 9;
 /// Rows of the table beside a chart.
 pub const CHART_ROWS: usize = 24;
 /// Buckets of a chart: one for each pixel of a small screen. With less than 289 a day had buckets

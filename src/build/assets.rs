@@ -15,10 +15,12 @@ const STYLE: [&str; 5] = [
 const SCRIPT: [&str; 2] = ["src/monitor/web/live.js", "src/monitor/web/chart.js"];
 
 /// Files, each with the name of what is made of it.
-const FILES: [(&str, &[&str]); 3] = [
+const FILES: [(&str, &[&str]); 5] = [
     ("openapi.json", &["src/monitor/openapi.json"]),
     ("style.css", &STYLE),
     ("live.js", &SCRIPT),
+    ("wall.css", &["src/monitor/web/wall.css"]),
+    ("wall.js", &["src/monitor/web/wall.js"]),
 ];
 
 /// Each becomes `<name>`, its parts one behind the other, and `<name>.gz`.

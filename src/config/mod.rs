@@ -94,6 +94,12 @@ pub fn file(overrides: &Overrides) -> Option<PathBuf> {
     }
 }
 
+/// Where the configuration file is searched while no flag names it, as absolute paths.
+pub fn searched_paths() -> Vec<PathBuf> {
+    let absolute = |path: &&str| std::path::absolute(path).unwrap_or_else(|_| path.into());
+    DEFAULT_PATHS.iter().map(absolute).collect()
+}
+
 /// The configuration's text and file.
 fn find(overrides: &Overrides) -> Result<(String, Option<PathBuf>), Vec<Problem>> {
     let file = file(overrides);

@@ -3,7 +3,8 @@
 //! Put together by `node`; values and closures, no thread of its own.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,6 +127,7 @@ pub struct ViewSettings {
     pub started: Moment,
     /// Nothing is configured: the built-in example runs.
     pub is_example: bool,
+    pub installation: Installation,
     /// The sources are simulated: `main-node demo`.
     pub is_demo: bool,
     /// How much of the demo's history is generated.
@@ -136,6 +138,16 @@ pub struct ViewSettings {
     pub base_path: String,
     /// The option `frame_ancestors`.
     pub frame_ancestors: Vec<String>,
+}
+
+/// Where this node looks for its configuration, keeps its data and listens: for whoever sets it
+/// up.
+#[derive(Debug, Clone, Default)]
+pub struct Installation {
+    /// Paths of the configuration file, in the order of the search.
+    pub config_paths: Vec<PathBuf>,
+    pub database: PathBuf,
+    pub listen: Vec<SocketAddr>,
 }
 
 /// A polling display: its address and its `User-Agent`.

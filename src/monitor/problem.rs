@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::domain::percent;
 use crate::domain::plan::{Plan, Selection};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::format_bytes;
@@ -20,6 +21,16 @@ pub struct ProblemDetails {
     /// What was expected, what was found, what to change.
     pub detail: String,
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// What was perhaps meant: links of the error page.
+    pub suggestions: Vec<SuggestedPage>,
+}
+
+/// A page of this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuggestedPage {
+    pub text: String,
+    /// Without what a reverse proxy puts in front of it.
+    pub path: String,
 }
 
 #[derive(Serialize)]
@@ -36,6 +47,7 @@ impl ProblemDetails {
             status,
             detail: detail.into(),
             headers: Vec::new(),
+            suggestions: Vec::new(),
         }
     }
 
@@ -179,10 +191,55 @@ pub fn overloaded(limit: Overload) -> ProblemDetails {
 pub fn unknown_key_problem(key: &str, snapshot: &Snapshot, plan: &Plan) -> ProblemDetails {
     let shown = snapshot.records.iter().map(|record| &record.key);
     let known = shown.chain(configured_keys(plan)).map(|key| &**key);
-    ProblemDetails::new(
-        404,
-        format!("There is no record {key:?}.{}", suggestion(key, known)),
-    )
+    let similar = similar(key, known);
+    let detail = format!("There is no record {key:?}.{}", did_you_mean(&similar));
+    let mut problem = ProblemDetails::new(404, detail);
+    problem.suggestions = similar
+        .iter()
+        .map(|(_, key)| SuggestedPage {
+            text: match plan.full_label(key) {
+                label if label == **key => label,
+                label => format!("{label} ({key})"),
+            },
+            path: format!("/web/key/{}", percent::encode(key)),
+        })
+        .collect();
+    problem
+}
+
+/// 404 for a name of a few, such as a source: names the similar ones, or all.
+pub fn unknown_name_problem<'a>(
+    kind: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+    path: impl Fn(&str) -> String,
+) -> ProblemDetails {
+    let known: Vec<&str> = known.collect();
+    let similar = similar(name, known.iter().copied());
+    let hint = match (did_you_mean(&similar), known.as_slice()) {
+        (hint, _) if !hint.is_empty() => hint,
+        (_, []) => " There is none.".to_owned(),
+        (_, [only]) => format!(" There is {only:?}."),
+        (_, known) => {
+            let quoted: Vec<String> = known.iter().map(|name| format!("{name:?}")).collect();
+            let shown = quoted.len().min(limits::NAMES_SUGGESTED);
+            let more = if shown < quoted.len() { " …" } else { "" };
+            format!(" There are {}{more}.", quoted[..shown].join(", "))
+        }
+    };
+    let mut problem = ProblemDetails::new(404, format!("There is no {kind} {name:?}.{hint}"));
+    let offered = match similar.is_empty() {
+        true => known,
+        false => similar.iter().map(|(_, name)| *name).collect(),
+    };
+    let offered = offered.iter().take(limits::NAMES_SUGGESTED);
+    problem.suggestions = offered
+        .map(|name| SuggestedPage {
+            text: (*name).to_owned(),
+            path: path(name),
+        })
+        .collect();
+    problem
 }
 
 /// 503 where the database cannot be read.
@@ -207,15 +264,24 @@ pub fn configured_keys(plan: &Plan) -> impl Iterator<Item = &Arc<str>> {
     picks.flatten().map(|pick| &pick.key).chain(derived)
 }
 
-/// ` Did you mean "temperature"?`, if a known key is similar enough.
-fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
+/// The known names that are most similar, with their likeness, the best first.
+fn similar<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Vec<(f64, &'a str)> {
     // The length of a key is bounded; that of a request only by its head.
     let wrong: String = wrong.chars().take(limits::KEY_BYTES).collect();
-    known
-        .map(|key| (strsim::jaro_winkler(&wrong, key), key))
+    let mut similar: Vec<(f64, &str)> = known
+        .map(|name| (strsim::jaro_winkler(&wrong, name), name))
         .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, key)| format!(" Did you mean {key:?}?"))
+        .collect();
+    similar.sort_by(|a, b| b.0.total_cmp(&a.0));
+    similar.dedup_by_key(|(_, name)| *name);
+    similar.truncate(limits::SIMILAR_SUGGESTED);
+    similar
+}
+
+/// ` Did you mean "temperature"?`, if a known name is similar enough.
+fn did_you_mean(similar: &[(f64, &str)]) -> String {
+    let best = similar.first();
+    best.map(|(_, name)| format!(" Did you mean {name:?}?"))
         .unwrap_or_default()
 }
 
@@ -237,6 +303,31 @@ pub fn prefers_html(request: &Request) -> bool {
 mod tests {
     use super::*;
     use crate::monitor::support::{header, request};
+
+    #[test]
+    fn an_unknown_name_brings_the_similar_ones_or_all() {
+        let known = ["weather", "solar", "weather_station"];
+        for (name, detail, links) in [
+            (
+                "wether",
+                "There is no source \"wether\". Did you mean \"weather\"?",
+                vec!["/weather", "/weather_station"],
+            ),
+            (
+                "fridge",
+                "There is no source \"fridge\". There are \"weather\", \"solar\", \"weather_station\".",
+                vec!["/weather", "/solar", "/weather_station"],
+            ),
+        ] {
+            let path = |name: &str| format!("/{name}");
+            let problem = unknown_name_problem("source", name, known.into_iter(), path);
+            assert_eq!((problem.status, &*problem.detail), (404, detail));
+            let found: Vec<&str> = problem.suggestions.iter().map(|it| &*it.path).collect();
+            assert_eq!(found, links);
+        }
+        let none = unknown_name_problem("group", "a", std::iter::empty(), str::to_owned);
+        assert_eq!(none.detail, "There is no group \"a\". There is none.");
+    }
 
     #[test]
     fn browsers_get_a_page_and_programs_json() {

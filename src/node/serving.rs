@@ -19,7 +19,7 @@ use crate::monitor::http::server::{HttpServer, HttpServerParts};
 use crate::monitor::http::server_limits::HttpLimits;
 use crate::monitor::http::stats::HttpStats;
 use crate::monitor::{
-    App, ChannelState, Context, HistoryFailure, Password, Published, ViewSettings,
+    App, ChannelState, Context, HistoryFailure, Installation, Password, Published, ViewSettings,
 };
 use crate::sys::build_id;
 use crate::sys::clock::Clock;
@@ -169,6 +169,11 @@ fn view_settings(config: &Config, plan: &Plan, clock: &Arc<dyn Clock>) -> ViewSe
         build: build_id::build,
         started: clock.now(),
         is_example: plan.is_example,
+        installation: Installation {
+            config_paths: crate::config::searched_paths(),
+            database: config.database.clone(),
+            listen: config.listen.clone(),
+        },
         is_demo: config.is_demo,
         demo_history: config.demo_history.clone(),
         cors: CorsPolicy::new(&config.cors),

@@ -14,6 +14,7 @@ pub mod log;
 pub mod mdns;
 pub mod name_lookup;
 pub mod os_error;
+pub mod own_address;
 pub mod percent;
 pub mod private_file;
 pub mod privileges;

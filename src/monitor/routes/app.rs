@@ -39,11 +39,20 @@ pub struct App {
 
 /// The settings, which never change while the node runs.
 pub(super) struct Assets {
-    pub(super) style: Representation,
-    pub(super) script: Representation,
+    /// Stylesheets and scripts, by their names.
+    pub(super) styles: [(String, Representation); 2],
+    pub(super) scripts: [(String, Representation); 2],
     pub(super) openapi: Representation,
     /// By their file names.
     pub(super) icons: Vec<(&'static str, Representation)>,
+}
+
+fn style(gzipped: &'static [u8]) -> Representation {
+    Representation::from_gzip("text/css; charset=utf-8", gzipped)
+}
+
+fn script(gzipped: &'static [u8]) -> Representation {
+    Representation::from_gzip("text/javascript; charset=utf-8", gzipped)
 }
 
 fn icons() -> Vec<(&'static str, Representation)> {
@@ -68,11 +77,14 @@ impl App {
             cut_offs: CutOffs::default(),
             database_permits: Semaphore::leaving_one_cpu(),
             assets: Assets {
-                style: Representation::from_gzip("text/css; charset=utf-8", web::STYLE_GZIPPED),
-                script: Representation::from_gzip(
-                    "text/javascript; charset=utf-8",
-                    web::SCRIPT_GZIPPED,
-                ),
+                styles: [
+                    (web::style_name(), style(web::STYLE_GZIPPED)),
+                    (web::wall_style_name(), style(web::WALL_STYLE_GZIPPED)),
+                ],
+                scripts: [
+                    (web::script_name(), script(web::SCRIPT_GZIPPED)),
+                    (web::wall_script_name(), script(web::WALL_SCRIPT_GZIPPED)),
+                ],
                 openapi: Representation::from_gzip(JSON, openapi::GZIPPED),
                 icons: icons(),
             },

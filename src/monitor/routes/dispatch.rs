@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::app::App;
 use super::prepare::prepare;
 use super::published::{Publication, TEXT};
+use super::representation::Representation;
 use super::response::{IMMUTABLE, NO_CACHE, ok_response, with_gzip};
 use super::table::{self, RequestTarget, Route, RowLimits, Serve, TargetError};
 use crate::limits;
@@ -158,20 +159,9 @@ impl App {
                 web::group::page(page, path_parameter)
             }),
             Route::System => self.page(target, budget, |page| Ok(web::system::page(page))),
-            Route::Style => {
-                if *path_parameter == web::style_name() {
-                    Ok(assets.style.respond(request, IMMUTABLE))
-                } else {
-                    Err(outdated_asset())
-                }
-            }
-            Route::Script => {
-                if *path_parameter == web::script_name() {
-                    Ok(assets.script.respond(request, IMMUTABLE))
-                } else {
-                    Err(outdated_asset())
-                }
-            }
+            Route::Style => asset(request, &assets.styles, path_parameter),
+            Route::Script => asset(request, &assets.scripts, path_parameter),
+            Route::Wall => self.wall(target),
             Route::OpenApi => Ok(assets.openapi.respond(request, NO_CACHE)),
             Route::Robots => {
                 let text = b"User-agent: *\nDisallow: /\n";
@@ -258,11 +248,20 @@ fn redirect_to_overview(base: &str) -> Response {
     }
 }
 
-fn outdated_asset() -> ProblemDetails {
-    ProblemDetails::new(
-        404,
-        "This file belongs to another version of main-node; reload the page.",
-    )
+/// A stylesheet or script, whose name changes with its contents.
+fn asset(
+    request: &Request,
+    files: &[(String, Representation)],
+    name: &str,
+) -> Result<Response, ProblemDetails> {
+    let file = files.iter().find(|(known, _)| known == name);
+    file.map(|(_, file)| file.respond(request, IMMUTABLE))
+        .ok_or_else(|| {
+            ProblemDetails::new(
+                404,
+                "This file belongs to another version of main-node; reload the page.",
+            )
+        })
 }
 
 fn target_problem(request: &Request, error: &TargetError) -> ProblemDetails {

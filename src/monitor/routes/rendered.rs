@@ -2,6 +2,8 @@
 //!
 //! Runs on the pool's workers; reading history may wait for the database.
 
+use maud::Markup;
+
 use super::app::App;
 use super::published::{JSON, Publication};
 use super::representation::quality_values;
@@ -160,6 +162,39 @@ impl App {
         budget: &Budget,
         make: impl Fn(&PageContext) -> Result<Page, ProblemDetails>,
     ) -> Result<Response, ProblemDetails> {
+        self.markup(target, budget, |view| {
+            let page = make(view)?;
+            match target.parameter("fragment") {
+                None => Ok(web::layout::document(view, &page)),
+                Some(name) => web::layout::fragment(view, &page, name),
+            }
+        })
+    }
+
+    /// Renders a wall page, or what its script swaps.
+    pub(super) fn wall(&self, target: &RequestTarget) -> Result<Response, ProblemDetails> {
+        let name = Some(&*target.path_parameter).filter(|name| !name.is_empty());
+        let wall = web::wall::find(&self.context.plan, name)?;
+        let theme = web::wall::Theme::parse(target.parameter("theme"))?;
+        self.markup(target, &Budget::without_rows(), |view| {
+            match target.parameter("fragment") {
+                None => Ok(web::wall::document(view, &wall, theme)),
+                Some(web::wall::PART) => Ok(web::wall::part(view, &wall, theme)),
+                Some(other) => {
+                    let detail = format!("This page has no fragment {other:?}; it has: wall.");
+                    Err(ProblemDetails::new(404, detail))
+                }
+            }
+        })
+    }
+
+    /// Responds with markup that is made from what the node is now.
+    fn markup(
+        &self,
+        target: &RequestTarget,
+        budget: &Budget,
+        make: impl Fn(&PageContext) -> Result<Markup, ProblemDetails>,
+    ) -> Result<Response, ProblemDetails> {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let now = self.context.clock.now();
         let labels = &current.snapshot.upstream_labels;
@@ -181,15 +216,7 @@ impl App {
             links: &web::Links::below(&target.base),
             now,
         };
-        let page = make(&view)?;
-        Ok(html_response(
-            200,
-            match target.parameter("fragment") {
-                None => web::layout::document(&view, &page),
-                Some(name) => web::layout::fragment(&view, &page, name)?,
-            },
-            &self.policy,
-        ))
+        Ok(html_response(200, make(&view)?, &self.policy))
     }
 
     pub(super) fn manifest(&self, target: &RequestTarget) -> Response {

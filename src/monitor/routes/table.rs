@@ -31,6 +31,7 @@ pub enum Route {
     Robots,
     Favicon,
     Manifest,
+    Wall,
     Icon,
 }
 
@@ -94,7 +95,7 @@ const PAGE: Serve = Serve::Database(RowLimits {
 });
 
 #[rustfmt::skip]
-pub static TABLE: [RouteRow; 24] = {
+pub static TABLE: [RouteRow; 26] = {
     use Access::{Password, Public, Token};
     use Serve::{Cacheable, EventStream, Immediate, Worker};
     [
@@ -120,6 +121,8 @@ pub static TABLE: [RouteRow; 24] = {
         row(Route::OpenApi,     "/openapi.json",      "openapi",      Worker,      Password, &[]),
         row(Route::Robots,      "/robots.txt",        "robots",       Worker,      Password, &[]),
         row(Route::Favicon,     "/favicon.svg",       "favicon",      Worker,      Password, &["state"]),
+        row(Route::Wall,        "/wall",              "wall",         Worker,      Password, &["fragment", "theme"]),
+        row(Route::Wall,        "/wall/{name}",       "wall",         Worker,      Password, &["fragment", "theme"]),
         row(Route::Icon,        "/web/icon/{file}",   "asset",        Worker,      Password, &[]),
         row(Route::Manifest,    MANIFEST_PATH,        "asset",        Worker,      Password, &[]),
     ]

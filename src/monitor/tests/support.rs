@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{App, ChannelState, Context, HistoryFailure, Password, Published, ViewSettings};
+use super::{
+    App, ChannelState, Context, HistoryFailure, Installation, Password, Published, ViewSettings,
+};
 use crate::domain::derived_key::{DerivedKey, DerivedKeys, DerivedRule};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::formula::Formula;
@@ -335,6 +337,11 @@ impl NodeFixture {
                 build: || "0123456789ab",
                 started: self.started,
                 is_example: self.is_example,
+                installation: Installation {
+                    config_paths: vec!["/nowhere/main-node.toml".into()],
+                    database: "/var/lib/main-node/main-node.db".into(),
+                    listen: vec!["127.0.0.1:8000".parse().expect("an address")],
+                },
                 is_demo: self.is_demo,
                 demo_history: self.demo_history.clone(),
                 cors: Default::default(),

@@ -4,13 +4,19 @@ use super::PageContext;
 use super::grouping;
 use super::layout::{self, Page, Part};
 use super::overview::{PageSpace, group_age, group_values};
-use crate::monitor::problem::ProblemDetails;
+use crate::domain::percent;
+use crate::monitor::problem::{ProblemDetails, unknown_name_problem};
 use maud::html;
 
 pub fn page(view: &PageContext, name: &str) -> Result<Page, ProblemDetails> {
     let group = grouping::group(view.plan, view.snapshot, name);
-    let group =
-        group.ok_or_else(|| ProblemDetails::new(404, format!("There is no group {name:?}.")))?;
+    let group = group.ok_or_else(|| {
+        let arranged = grouping::arrange(view.plan, view.snapshot);
+        let names = arranged.groups.iter().map(|group| &*group.name);
+        unknown_name_problem("group", name, names, |name| {
+            format!("/web/group/{}", percent::encode(name))
+        })
+    })?;
     let mut space = PageSpace {
         tiles: usize::MAX,
         lines: usize::MAX,

@@ -161,7 +161,7 @@ fn notice(view: &PageContext) -> Markup {
 }
 
 /// The title contains the state too; on the overview as a sentence.
-fn title_of(view: &PageContext, page_title: &str) -> String {
+pub fn title_of(view: &PageContext, page_title: &str) -> String {
     let subject = match page_title {
         OVERVIEW => &view.state.headline,
         other => other,
@@ -171,7 +171,7 @@ fn title_of(view: &PageContext, page_title: &str) -> String {
 }
 
 /// The icon that shows the state.
-fn favicon_url(view: &PageContext) -> String {
+pub fn favicon_url(view: &PageContext) -> String {
     view.url(&format!("/favicon.svg?state={}", view.state.verdict.name()))
 }
 
@@ -303,6 +303,13 @@ pub fn error_page(links: &Links, problem: &ProblemDetails) -> Markup {
                 main id="main" {
                     h1 { (title) }
                     p { (problem.detail) }
+                    @if !problem.suggestions.is_empty() {
+                        ul {
+                            @for page in &problem.suggestions {
+                                li { a href=(links.url(&page.path)) { (page.text) } }
+                            }
+                        }
+                    }
                     p { a href=(links.url("/web")) { "Back to the overview" } }
                 }
             }

@@ -23,6 +23,8 @@ mod severity;
 pub mod source;
 mod sparkline;
 pub mod system;
+pub mod wall;
+pub mod welcome;
 
 use crate::domain::health::Storage;
 use crate::domain::plan::Plan;
@@ -55,6 +57,10 @@ pub fn content_security_policy(ancestors: &[String]) -> String {
          connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
     )
 }
+const WALL_STYLE: &str = include_str!("wall.css");
+const WALL_SCRIPT: &str = include_str!("wall.js");
+pub static WALL_STYLE_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/wall.css.gz"));
+pub static WALL_SCRIPT_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/wall.js.gz"));
 
 /// What pages are rendered from.
 pub struct PageContext<'a> {
@@ -98,6 +104,16 @@ pub fn style_name() -> String {
 
 pub fn script_name() -> String {
     const HASH: u64 = hash(SCRIPT.as_bytes());
+    format!("{HASH:016x}.js")
+}
+
+pub fn wall_style_name() -> String {
+    const HASH: u64 = hash(WALL_STYLE.as_bytes());
+    format!("{HASH:016x}.css")
+}
+
+pub fn wall_script_name() -> String {
+    const HASH: u64 = hash(WALL_SCRIPT.as_bytes());
     format!("{HASH:016x}.js")
 }
 

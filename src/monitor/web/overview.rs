@@ -9,9 +9,9 @@ use maud::{Markup, html};
 pub use self::lines::value_lines;
 pub use self::table::value_table;
 pub use self::tile::{record_age, record_value};
-use super::PageContext;
 use super::grouping::{self, Arrangement, ValueGroup};
 use super::layout::{self, Page, Part};
+use super::{PageContext, welcome};
 use crate::domain::text::count_noun;
 use crate::limits;
 
@@ -19,7 +19,7 @@ pub fn page(view: &PageContext) -> Page {
     Page {
         title: layout::OVERVIEW.to_owned(),
         parts: vec![
-            layout::status_section(view, layout::OVERVIEW),
+            welcome::part(view).unwrap_or_else(|| layout::status_section(view, layout::OVERVIEW)),
             Part::live("values", values(view)),
         ],
         has_own_heading: false,

@@ -9,11 +9,12 @@ use super::overview::{record_age, record_value, value_table};
 use super::severity::severity;
 use super::system::{next_fetch, source_state, success_rate};
 use crate::domain::health::{AttemptResult, FetchAttempt};
+use crate::domain::percent;
 use crate::domain::snapshot::{Record, SourceSnapshot};
 use crate::domain::text::{count_noun, format_bytes, human_duration};
 use crate::limits;
 use crate::monitor::format::{corrected_wall, format_local, sanitize};
-use crate::monitor::problem::ProblemDetails;
+use crate::monitor::problem::{ProblemDetails, unknown_name_problem};
 use crate::monitor::status_text::cause_text;
 
 pub fn page(view: &PageContext, name: &str) -> Result<Page, ProblemDetails> {
@@ -22,8 +23,12 @@ pub fn page(view: &PageContext, name: &str) -> Result<Page, ProblemDetails> {
         .sources
         .iter()
         .find(|source| &*source.name == name);
-    let source =
-        source.ok_or_else(|| ProblemDetails::new(404, format!("There is no source {name:?}.")))?;
+    let source = source.ok_or_else(|| {
+        let names = view.snapshot.sources.iter().map(|source| &*source.name);
+        unknown_name_problem("source", name, names, |name| {
+            format!("/web/source/{}", percent::encode(name))
+        })
+    })?;
     Ok(Page {
         title: name.to_owned(),
         parts: vec![

@@ -30,7 +30,7 @@ use crate::golden;
 use crate::ingest::{Ingest, WindowUpkeep};
 use crate::monitor::http::handler::Handler as _;
 use crate::monitor::http::handler::Request;
-use crate::monitor::{App, Context, Published, ViewSettings};
+use crate::monitor::{App, Context, Installation, Published, ViewSettings};
 use crate::sys::clock::{Clock as _, ManualClock};
 use crate::sys::heartbeat::Heartbeat;
 
@@ -82,6 +82,7 @@ impl TestNode {
                 build: || "0",
                 started: clock.now(),
                 is_example: false,
+                installation: Installation::default(),
                 is_demo: false,
                 demo_history: None,
                 cors: Default::default(),

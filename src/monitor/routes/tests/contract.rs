@@ -228,6 +228,9 @@ fn responses_match_the_contract() {
             ("/robots.txt", "/robots.txt"),
             ("/favicon.svg", "/favicon.svg"),
             ("/manifest.webmanifest", "/manifest.webmanifest"),
+            ("/wall", "/wall"),
+            ("/wall?theme=blue", "/wall"),
+            ("/wall/none", "/wall/{name}"),
             ("/web/icon/192.png", "/web/icon/{file}"),
             ("/web/icon/1.png", "/web/icon/{file}"),
         ] {

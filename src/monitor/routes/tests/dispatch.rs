@@ -126,7 +126,11 @@ fn wrong_requests_get_an_error_that_names_the_right_form() {
             400,
             "`span` is \"2h\"; expected 6h, 24h, 7d, 30d, 1y or all.",
         ),
-        ("/web/source/nobody", 404, "There is no source \"nobody\"."),
+        (
+            "/web/source/nobody",
+            404,
+            "There is no source \"nobody\". There are \"weather\", \"meter\".",
+        ),
         (
             "/web?fragment=x",
             404,

@@ -10,7 +10,7 @@ fn every_target_names_a_route_or_an_error() {
         })
     };
     type Expected<'a> = Result<(Route, &'a str), TargetError>;
-    let rows: [(&str, Expected); 49] = [
+    let rows: [(&str, Expected); 51] = [
         ("/", Ok((Route::Home, ""))),
         ("/?", Ok((Route::Home, ""))),
         ("/web/", Ok((Route::Home, ""))),
@@ -45,6 +45,8 @@ fn every_target_names_a_route_or_an_error() {
         ("/openapi.json", Ok((Route::OpenApi, ""))),
         ("/robots.txt", Ok((Route::Robots, ""))),
         ("/favicon.svg?state=warn", Ok((Route::Favicon, ""))),
+        ("/wall?theme=dark", Ok((Route::Wall, ""))),
+        ("/wall/kitchen", Ok((Route::Wall, "kitchen"))),
         ("/manifest.webmanifest", Ok((Route::Manifest, ""))),
         ("/web/icon/192.png", Ok((Route::Icon, "192.png"))),
         ("/snapshot/", Err(NotFound)),
