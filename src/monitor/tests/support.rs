@@ -22,6 +22,7 @@ use crate::domain::snapshot::{DerivedSnapshot, Record, Snapshot, SourceSnapshot}
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::monitor::http::handler::{Dispatch, Handler, Request, Response};
 use crate::monitor::status_text::{self, NodeStatus, StateFacts};
+use crate::monitor::web;
 use crate::sys::budget::Budget;
 use crate::sys::clock::ManualClock;
 use crate::sys::percent::SharedPercent;
@@ -92,6 +93,8 @@ pub fn golden(name: &str, found: &str) {
     let found = &if name.ends_with(".html") {
         let found = found.replace(&crate::monitor::web::style_name(), "STYLE.css");
         let found = found.replace(&crate::monitor::web::script_name(), "SCRIPT.js");
+        let found = found.replace(&web::style_name(), "STYLE.css");
+        let found = found.replace(&web::script_name(), "SCRIPT.js");
         found.replace("><", ">\n<") + "\n"
     } else {
         found.to_owned()

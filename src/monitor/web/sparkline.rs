@@ -73,6 +73,9 @@ impl Sparklines {
 
 impl Sparkline {
     fn new(buckets: &[Bucket], query: &HistoryQuery, record: &Record) -> Sparkline {
+        // The first may begin before the day.
+        let inside = buckets.iter().position(|bucket| bucket.from >= query.from);
+        let buckets = inside.map_or(&[][..], |first| &buckets[first..]);
         let means = buckets.iter().map(|bucket| bucket.mean);
         let low = means.clone().fold(f64::INFINITY, f64::min);
         let high = means.fold(f64::NEG_INFINITY, f64::max);

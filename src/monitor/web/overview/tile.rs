@@ -31,10 +31,10 @@ fn value_tile(view: &PageContext, record: &Record, context: &str) -> Markup {
         li class=(class.trim_end()) {
             a href=(view.links.key(&record.key)) { (view.plan.label(&record.key, context)) }
             p class="value" { (severity.mark()) (figure(view, record)) }
+            // Kept free where there is no line, so that figures stand beside each other.
             @match &line {
                 Some(line) => (line.line()),
-                None if record.value.number().is_some() => div class="spark" {},
-                None => {}
+                None => div class="spark" {},
             }
             p class="foot" { (foot(view, record, severity, line.as_ref())) }
         }
