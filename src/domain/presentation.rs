@@ -12,7 +12,7 @@ mod unit_scale;
 use std::ops::Range;
 use std::sync::Arc;
 
-use self::label_text::{label_text, strip_context};
+use self::label_text::{label_text, strip_context, words};
 pub use self::number_format::{FormatOptions, NumberFormat, SeenNumbers, ShownValue};
 pub use self::transliteration::transliterate;
 use super::plan::{GroupPlan, MatrixPlan, Plan};
@@ -128,17 +128,19 @@ impl Plan {
         })
     }
 
-    /// The label of a pattern is that of several keys: the part in which they differ is put in
-    /// front of it, unless it is among the first `said` bytes of the key.
+    /// The label of a pattern is that of several keys: the words in which they differ stand around
+    /// it as they do in the key, unless they are among the first `said` bytes of it.
     fn qualified_label(&self, key: &str, said: usize) -> Option<String> {
         let (captures, label) = self.pattern_label(key)?;
-        let is_part = |part: &&str| !part.is_empty() && !part.contains(['.', ':', '/']);
-        let differs = captures.into_iter().filter(|it| it.start >= said);
-        let parts: Vec<&str> = differs.map(|it| &key[it]).filter(is_part).collect();
-        Some(match parts.is_empty() {
-            true => label.to_owned(),
-            false => format!("{} {label}", label_text(&parts.join("."))),
-        })
+        let is_word = |it: &Range<usize>| it.start >= said && is_whole_word(key, it);
+        let (behind, before): (Vec<_>, Vec<_>) = captures
+            .into_iter()
+            .filter(is_word)
+            .partition(|it| it.end == key.len() && it.start > 0);
+        let before = before.into_iter().map(|it| label_text(&key[it]));
+        let behind = behind.into_iter().map(|it| words(&key[it]));
+        let parts = before.chain([label.to_owned()]).chain(behind);
+        Some(parts.collect::<Vec<_>>().join(" "))
     }
 
     /// How numbers of this key are written, all of a page.
@@ -183,6 +185,19 @@ impl Plan {
             locale: self.pages.locale,
         }
     }
+}
+
+/// Whether a part of a key is one or more of its words, and no more than one segment.
+fn is_whole_word(key: &str, part: &Range<usize>) -> bool {
+    let is_separator = |c: char| matches!(c, '.' | ':' | '/' | '_');
+    let text = &key[part.clone()];
+    !text.is_empty()
+        && !text.contains(['.', ':', '/'])
+        && key[..part.start]
+            .chars()
+            .next_back()
+            .is_none_or(is_separator)
+        && key[part.end..].chars().next().is_none_or(is_separator)
 }
 
 fn name_of(names: &[(String, String)], part: &str) -> Option<String> {

@@ -11,6 +11,16 @@ const SEPARATORS: [char; 4] = ['_', '.', ':', '/'];
 
 /// The words of a key, or of a part of one. The key itself where it has none.
 pub fn label_text(key: &str) -> String {
+    let text = words(key);
+    let first = text.split(' ').next().unwrap_or_default();
+    match spelling(first).is_some() || has_capital_second(first) {
+        true => text,
+        false => capitalised(&text),
+    }
+}
+
+/// The same inside of a text: the first letter stays small.
+pub fn words(key: &str) -> String {
     let decoded = percent::decode_lossy(key);
     let parts = split_parts(&decoded);
     let is_shouted = is_shouted(&parts);
@@ -26,12 +36,6 @@ pub fn label_text(key: &str) -> String {
     }
     // `temperature.temperature` says it twice; `0.0` are two indices.
     words.dedup_by(|a, b| a == b && a.chars().any(char::is_alphabetic));
-    if let Some(first) = words.first_mut()
-        && spelling(first).is_none()
-        && !has_capital_second(first)
-    {
-        *first = capitalised(first);
-    }
     match words.is_empty() {
         true => key.to_owned(),
         false => words.join(" "),
@@ -168,5 +172,5 @@ fn word(word: &str, is_shouted: bool) -> String {
 }
 
 #[cfg(test)]
-#[path = "../tests/label_text.rs"]
+#[path = "tests/label_text.rs"]
 mod tests;

@@ -289,5 +289,5 @@ fn default_decimals(seen: &SeenNumbers, factor: f64, finest: u8) -> Option<u8> {
 }
 
 #[cfg(test)]
-#[path = "../tests/number_format.rs"]
+#[path = "tests/number_format.rs"]
 mod tests;

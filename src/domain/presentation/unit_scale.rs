@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 /// The next larger unit: shown is value × factor.
-struct Step {
+struct UnitStep {
     unit: &'static str,
     /// Taken from this magnitude on.
     from: f64,
@@ -14,8 +14,8 @@ struct Step {
     factor: f64,
 }
 
-const fn step(unit: &'static str, from: f64, larger: &'static str) -> Step {
-    Step {
+const fn step(unit: &'static str, from: f64, larger: &'static str) -> UnitStep {
+    UnitStep {
         unit,
         from,
         larger,
@@ -25,7 +25,7 @@ const fn step(unit: &'static str, from: f64, larger: &'static str) -> Step {
 
 /// A meter that counts kilowatt-hours stays in them. Sizes grow from 1,000 on, as people are used
 /// to it, other units from 10,000 on.
-static STEPS: [Step; 20] = [
+static STEPS: [UnitStep; 20] = [
     step("B", 1e3, "kB"),
     step("kB", 1e3, "MB"),
     step("MB", 1e3, "GB"),
@@ -44,13 +44,13 @@ static STEPS: [Step; 20] = [
     step("kHz", 1e4, "MHz"),
     step("MHz", 1e4, "GHz"),
     step("Wh", 1e4, "kWh"),
-    Step {
+    UnitStep {
         unit: "s",
         from: 1e4,
         larger: "h",
         factor: 1.0 / 3600.0,
     },
-    Step {
+    UnitStep {
         unit: "h",
         from: 72.0,
         larger: "d",

@@ -54,6 +54,8 @@ fn house() -> Plan {
         key_patterns: vec![
             pattern("fridge.*.total", "Fridge energy"),
             pattern("plug.*.power", "Power"),
+            pattern("garden_*", "Garden"),
+            pattern("temp*", "Attic"),
             pattern("room.*.co2", "CO₂"),
         ],
         ..Plan::default()
@@ -115,6 +117,15 @@ fn labels_of_a_house() {
             "Fridge energy",
             "Fridge energy",
         ),
+        (
+            "garden_soil_moisture",
+            "",
+            "Garden soil moisture",
+            "Garden soil moisture",
+        ),
+        ("garden_co2", "", "Garden CO₂", "Garden CO₂"),
+        ("temperature", "", "Attic", "Attic"),
+        ("temp_2", "", "Attic", "Attic"),
         ("unknown_key", "", "Unknown key", "Unknown key"),
     ] {
         assert_eq!(house().label(key, context), label, "{key} in {context}");
