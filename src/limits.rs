@@ -713,6 +713,8 @@ pub const CHART_ROWS: usize = 24;
 /// Buckets of a chart: one for each pixel of a small screen. With less than 289 a day had buckets
 /// of ten minutes where there are those of five, with less than 241 a month buckets of six hours.
 pub const CHART_POINTS: usize = 300;
+/// The same for each line of several, so that six of them are a page of 8 kB.
+pub const CHART_POINTS_OF_SEVERAL: usize = 150;
 /// Lines of one chart: colours and dashes that are told apart.
 pub const CHART_LINES: usize = 6;
 /// Values that the page of charts offers as links, 100 bytes each.

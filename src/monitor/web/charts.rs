@@ -6,7 +6,7 @@ use std::sync::Arc;
 use maud::{Markup, html};
 
 use super::PageContext;
-use super::chart::{self, Chart, ChartLine, ChartSeries, LineStyle, Plot};
+use super::chart::{self, Chart, ChartLine, ChartSeries, LineStyle, Plot, Shape};
 use super::history_table;
 use super::key_history::{self, KeyHistory};
 use super::layout::{self, Page, Part};
@@ -22,9 +22,13 @@ use crate::monitor::problem::{ProblemDetails, unknown_key_problem};
 
 pub fn page(view: &PageContext, keys: &[String], period: Period) -> Result<Page, ProblemDetails> {
     let keys = distinct(keys)?;
+    let points = match keys.len() {
+        1 => limits::CHART_POINTS,
+        _ => limits::CHART_POINTS_OF_SEVERAL,
+    };
     let mut histories = Vec::new();
     for key in &keys {
-        let read = key_history::read(view, key, period);
+        let read = key_history::read(view, key, period, points);
         if matches!(read, Err(HistoryFailure::NothingStored)) && view.snapshot.record(key).is_none()
         {
             return Err(unknown_key_problem(key, view.snapshot, view.plan));
@@ -193,7 +197,12 @@ fn line(
     format: Option<&NumberFormat>,
 ) -> ChartLine {
     let record = view.snapshot.record(key);
-    let series: ChartSeries = history.series(key_history::shape(view, key, record), record);
+    let shape = match key_history::shape(view, key, record) {
+        // It would cover the other lines.
+        Shape::Area => Shape::Line,
+        shape => shape,
+    };
+    let series: ChartSeries = history.series(shape, record);
     let format = format
         .cloned()
         .unwrap_or_else(|| key_history::format(view, key, record, &series));
@@ -239,18 +248,32 @@ fn choice(address: &Address, keys: &[&str]) -> Markup {
 }
 
 fn offers(address: &Address, keys: &[&str]) -> Markup {
-    let groups = groups(address.view, keys);
+    let (grouped, others) = groups(address.view, keys);
     html! {
-        @if groups.is_empty() { p class="quiet" { "There is no other value with numbers." } }
-        @for (name, records) in groups {
-            h3 { (name) }
-            ul class="choice" {
-                @for record in records {
-                    @let with: Vec<&str> = keys.iter().copied().chain([&*record.key]).collect();
-                    li {
-                        a href=(address.with_period(&with)) {
-                            (address.view.plan.full_label(&record.key))
-                        }
+        @if grouped.is_empty() && others.is_empty() {
+            p class="quiet" { "There is no other value with numbers." }
+        }
+        @for (name, records) in &grouped { (offer(address, keys, name, records)) }
+        @if !grouped.is_empty() && !others.is_empty() {
+            details {
+                summary { "Not in a group" }
+                @for (name, records) in &others { (offer(address, keys, name, records)) }
+            }
+        } @else {
+            @for (name, records) in &others { (offer(address, keys, name, records)) }
+        }
+    }
+}
+
+fn offer(address: &Address, keys: &[&str], name: &str, records: &[&Record]) -> Markup {
+    html! {
+        h3 { (name) }
+        ul class="choice" {
+            @for record in records {
+                @let with: Vec<&str> = keys.iter().copied().chain([&*record.key]).collect();
+                li {
+                    a href=(address.with_period(&with)) {
+                        (address.view.plan.full_label(&record.key))
                     }
                 }
             }
@@ -258,8 +281,11 @@ fn offers(address: &Address, keys: &[&str]) -> Markup {
     }
 }
 
-/// Records with numbers that may be added, by group, then by source; a bounded number.
-fn groups<'a>(view: &PageContext<'a>, keys: &[&str]) -> Vec<(&'a str, Vec<&'a Record>)> {
+/// Records below a heading.
+type RecordGroups<'a> = Vec<(&'a str, Vec<&'a Record>)>;
+
+/// Records with numbers that may be added, by group, and the others by source; a bounded number.
+fn groups<'a>(view: &PageContext<'a>, keys: &[&str]) -> (RecordGroups<'a>, RecordGroups<'a>) {
     let mut used: BTreeSet<&str> = keys.iter().copied().collect();
     let is_hidden =
         |record: &Record| view.plan.key_setting(&record.key, |key| key.hide) == Some(true);
@@ -270,8 +296,8 @@ fn groups<'a>(view: &PageContext<'a>, keys: &[&str]) -> Vec<(&'a str, Vec<&'a Re
         .filter(|record| record.value.number().is_some() && !is_hidden(record))
         .collect();
     let mut left = limits::CHART_CHOICES;
-    let mut groups = Vec::new();
-    let mut add = |name: &'a str, belongs: &dyn Fn(&Record) -> bool| {
+    let (mut grouped, mut others) = (Vec::new(), Vec::new());
+    let mut add = |groups: &mut RecordGroups<'a>, name, belongs: &dyn Fn(&Record) -> bool| {
         let mut inside = Vec::new();
         for record in &records {
             if left > 0 && belongs(record) && used.insert(&record.key) {
@@ -284,7 +310,7 @@ fn groups<'a>(view: &PageContext<'a>, keys: &[&str]) -> Vec<(&'a str, Vec<&'a Re
         }
     };
     for group in &view.plan.pages.groups {
-        add(&group.name, &|record| {
+        add(&mut grouped, &*group.name, &|record| {
             let matrix = group.matrix.as_ref();
             let is_cell = matrix.is_some_and(|it| it.place(&record.key).is_some());
             is_cell
@@ -295,12 +321,14 @@ fn groups<'a>(view: &PageContext<'a>, keys: &[&str]) -> Vec<(&'a str, Vec<&'a Re
         });
     }
     for source in &view.snapshot.sources {
-        add(&source.name, &|record| {
+        add(&mut others, &*source.name, &|record| {
             record.sources.first() == Some(&source.name)
         });
     }
-    add("Computed", &|record| view.snapshot.is_derived(&record.key));
-    groups
+    add(&mut others, "Computed", &|record| {
+        view.snapshot.is_derived(&record.key)
+    });
+    (grouped, others)
 }
 
 #[cfg(test)]

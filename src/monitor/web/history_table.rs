@@ -148,12 +148,14 @@ pub fn downloads(view: &PageContext, keys: &[&str], period: &Period, to: Wall) -
         ))
     };
     html! {
-        @for key in keys {
-            p class="downloads" {
-                "Download "
+        p class="downloads" {
+            "Download "
+            @for (at, key) in keys.iter().enumerate() {
+                @if at > 0 { "; " }
                 @if keys.len() > 1 { (view.plan.full_label(key)) " " }
-                "as " a href=(url(key, "csv")) { "CSV" } " or " a href=(url(key, "json")) { "JSON" } "."
+                "as " a href=(url(key, "csv")) { "CSV" } " or " a href=(url(key, "json")) { "JSON" }
             }
+            "."
         }
     }
 }

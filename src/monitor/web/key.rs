@@ -13,6 +13,7 @@ use super::comparison::Comparison;
 use super::key_history;
 use super::layout::{self, Page, Part};
 use super::period::Period;
+use crate::limits;
 use crate::monitor::context::HistoryFailure;
 use crate::monitor::problem::{ProblemDetails, history_unavailable, unknown_key_problem};
 
@@ -26,7 +27,7 @@ pub fn page(
     let origins = origin::selectors(view, key);
     let derived = view.snapshot.derived.iter().find(|it| *it.key == *key);
     let is_known = record.is_some() || !origins.is_empty() || derived.is_some();
-    let read = key_history::read(view, key, period);
+    let read = key_history::read(view, key, period, limits::CHART_POINTS);
     match &read {
         Err(HistoryFailure::NothingStored) if !is_known => {
             return Err(unknown_key_problem(key, view.snapshot, view.plan));
@@ -190,7 +191,7 @@ mod tests {
             ("warn above 1", false),
         ] {
             assert_eq!(
-                body(&response).contains(label),
+                body(&response).contains(&format!("<title>{label}")),
                 is_there,
                 "{label}: {}",
                 body(&response)

@@ -26,10 +26,15 @@ pub struct KeyHistory {
 }
 
 /// The buckets of a period. One that ends now reaches as far ahead of it as back.
-pub fn read(view: &PageContext, key: &str, period: Period) -> Result<KeyHistory, HistoryFailure> {
+pub fn read(
+    view: &PageContext,
+    key: &str,
+    period: Period,
+    points: usize,
+) -> Result<KeyHistory, HistoryFailure> {
     let key: Arc<str> = key.into();
     let period = resolve(view, &key, period)?;
-    let mut observed = buckets(view, &key, period.from, period.to, limits::CHART_POINTS)?;
+    let mut observed = buckets(view, &key, period.from, period.to, points)?;
     let ahead_to = if period.is_live() {
         period.to.after(period.length())
     } else {
@@ -42,7 +47,7 @@ pub fn read(view: &PageContext, key: &str, period: Period) -> Result<KeyHistory,
             key,
             from: period.from.max(now),
             to: ahead_to,
-            points: limits::CHART_POINTS,
+            points,
         };
         forecast = (view.forecast)(&query, now, view.budget)?;
     }
@@ -104,7 +109,7 @@ pub fn read_before(
     };
     let earlier = |wall: Wall| Wall(wall.0.saturating_sub(offset));
     let (from, to) = (earlier(period.from), earlier(period.to));
-    let mut before = buckets(view, &key.into(), from, to, limits::CHART_POINTS)?;
+    let mut before = buckets(view, &key.into(), from, to, limits::CHART_POINTS_OF_SEVERAL)?;
     before.retain(|bucket| bucket.mean.is_finite());
     for bucket in &mut before {
         bucket.from = Wall(bucket.from.0.saturating_add(offset));
@@ -158,22 +163,15 @@ pub fn shape(view: &PageContext, key: &str, record: Option<&Record>) -> Shape {
     }
 }
 
-/// The chart of a key: as configured, else by what it is.
+/// The chart of a key: as configured, else by what it is now.
 pub fn kind(view: &PageContext, key: &str, record: Option<&Record>) -> ChartKind {
-    let configured = view.plan.key_setting(key, |key| key.chart);
-    configured.unwrap_or_else(|| {
-        let is_counter = view.plan.key_setting(key, |key| key.counter);
-        let has_words = view
-            .plan
-            .key_setting(key, |key| (!key.words.is_empty()).then_some(()));
-        let is_text = record.is_some_and(|record| record.value.text().is_some());
-        let is_boolean = record.is_some_and(|record| record.is_boolean);
-        match () {
-            () if is_counter == Some(true) => ChartKind::Bars,
-            () if has_words.is_some() || is_text || is_boolean => ChartKind::State,
-            () => ChartKind::Line,
+    match record {
+        Some(record) => view.plan.chart_kind(record),
+        None => {
+            let configured = view.plan.key_setting(key, |key| key.chart);
+            configured.unwrap_or(ChartKind::Line)
         }
-    })
+    }
 }
 
 /// How the numbers of a key are written: of the value now, else of the largest in its history.

@@ -8,10 +8,12 @@
   const swap = (fresh) => {
     const old = document.getElementById(fresh.id);
     if (!old || old.isEqualNode(fresh)) return;
+    // What is below the pointer stays while it is read.
+    if (old.querySelector('.lines:hover')) return;
     const open = [...old.querySelectorAll('details')].map((d) => d.open);
     fresh.querySelectorAll('details').forEach((d, i) => { d.open = open[i]; });
     const focus = old.contains(document.activeElement) && document.activeElement;
-    const at = focus && [...old.querySelectorAll('a,summary')].indexOf(focus);
+    const at = focus && [...old.querySelectorAll('a,summary,[tabindex]')].indexOf(focus);
     const said = old.querySelector('[role=status]');
     const says = fresh.querySelector('[role=status]');
     if (said && says) {
@@ -24,7 +26,7 @@
       document.querySelector('link[rel=icon]').href = fresh.dataset.icon;
     } else {
       old.replaceWith(fresh);
-      if (at >= 0 && focus) fresh.querySelectorAll('a,summary')[at]?.focus();
+      if (at >= 0 && focus) fresh.querySelectorAll('a,summary,[tabindex]')[at]?.focus();
     }
   };
 
@@ -39,6 +41,7 @@
       if (!answer.ok) throw new Error(answer.status);
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
       page.querySelectorAll('[data-live]').forEach(swap);
+      document.dispatchEvent(new Event('swapped'));
       note.hidden = true;
     } catch {
       note.textContent = 'main-node is not reachable. Showing the last known values.';

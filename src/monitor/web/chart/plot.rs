@@ -227,7 +227,7 @@ pub fn lines(plot: &Plot, axis: &TimeAxis, label: &str, has_times: bool) -> Mark
             svg x="0" y=(TOP) width="100%" height=(HEIGHT)
                 viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) preserveAspectRatio="none" {
                 // What was before lies below.
-                @for line in plot.lines.iter().rev() { (paths(line, &scale)) }
+                @for line in plot.lines.iter().rev() { (paths(line, &scale, single.is_some())) }
             }
             (bounds(plot, &scale))
             @if let Some(line) = single { (extremes(line, &scale)) }
@@ -241,11 +241,12 @@ pub fn lines(plot: &Plot, axis: &TimeAxis, label: &str, has_times: bool) -> Mark
     }
 }
 
-fn paths(line: &ChartLine, scale: &Scale) -> Markup {
-    let paths = line.series.paths(scale);
+fn paths(line: &ChartLine, scale: &Scale, has_band: bool) -> Markup {
+    let has_band = has_band && line.style != LineStyle::Before;
+    let paths = line.series.paths(scale, has_band);
     let class = line.style.class();
     html! {
-        @if !paths.band.is_empty() && line.style != LineStyle::Before {
+        @if !paths.band.is_empty() {
             path class=(format!("band {class}")) d=(paths.band) {}
         }
         @if !paths.area.is_empty() { path class=(format!("area {class}")) d=(paths.area) {} }
@@ -282,8 +283,16 @@ fn bounds(plot: &Plot, scale: &Scale) -> Markup {
     // A label on another one cannot be read: the more severe one is kept.
     let mut used: Vec<f64> = Vec::new();
     let observed = plot.lines.first().map(|line| &*line.series.observed);
-    let distance = |bucket: Option<&Bucket>, y: f64| {
-        bucket.map_or(f64::INFINITY, |it| (scale.y(it.mean) - y).abs())
+    // How far the label would be from what is drawn on that side.
+    let distance = |is_left: bool, y: f64| {
+        let share = |bucket: &Bucket| scale.x(series::middle(bucket)) / WIDTH;
+        let is_near = |bucket: &&Bucket| match is_left {
+            true => share(bucket) < 0.25,
+            false => share(bucket) > 0.75,
+        };
+        let near = observed.iter().flat_map(|all| all.iter()).filter(is_near);
+        near.map(|it| (scale.y(it.max) - y + LINE / 2.0).abs())
+            .fold(f64::INFINITY, f64::min)
     };
     html! {
         @for bound in inside {
@@ -294,9 +303,8 @@ fn bounds(plot: &Plot, scale: &Scale) -> Markup {
                 title { (bound.label) }
             }
             @if used.iter().all(|other| (other - y).abs() > LINE) {
-                @let is_left = distance(observed.and_then(|it| it.first()), y)
-                    > distance(observed.and_then(|it| it.last()), y);
-                text class=(format!("bound {class} {}", if is_left { "start" } else { "end" }))
+                @let is_left = distance(true, y) >= distance(false, y);
+                text class=(format!("wide bound {class} {}", if is_left { "start" } else { "end" }))
                     x=(if is_left { "4" } else { "100%" }) dx=[(!is_left).then_some("-4")]
                     y=(pixel(TOP + y - 4.0)) { (bound.label) }
                 @let () = used.push(y);
@@ -366,9 +374,14 @@ fn gaps(line: &ChartLine, axis: &TimeAxis, scale: &Scale) -> Markup {
             @let word = format!("no data {}", human_duration(rounded_span(from, to)));
             rect class="gap" fill="url(#hatch)" x=(format!("{left:.2}%"))
                 width=(format!("{width:.2}%")) y=(TOP) height=(HEIGHT) { title { (word) } }
+            @let x = format!("{:.2}%", left + width / 2.0);
+            @let y = TOP + HEIGHT / 2.0;
             @if width > 9.0 {
-                text class=(if width > 36.0 { "middle" } else { "middle wide" })
-                    x=(format!("{:.2}%", left + width / 2.0)) y=(TOP + HEIGHT / 2.0) { (word) }
+                text class=(if width > 36.0 { "middle" } else { "middle wide" }) x=(x) y=(y) { (word) }
+            } @else if width > 3.6 {
+                text class="middle wide" x=(x) y=(y) {
+                    "no data" tspan x=(x) dy=(LINE) { (word.trim_start_matches("no data ")) }
+                }
             }
         }
     }

@@ -57,20 +57,27 @@ pub fn points(
         .filter(|it| it.style != LineStyle::Before)
         .count()
         == 1;
-    let mut by_time: BTreeMap<Wall, (Bucket, Vec<String>)> = BTreeMap::new();
-    for (at, line) in lines.iter().enumerate() {
-        for bucket in line.series.observed.iter().chain(&line.series.forecast) {
-            let entry = by_time.entry(bucket.from);
-            let (_, values) = entry.or_insert_with(|| (*bucket, vec![String::new(); lines.len()]));
-            values[at] = value_text(line, bucket, is_single);
+    let all = lines.iter().map(|line| &line.series);
+    let all = all.flat_map(|series| series.observed.iter().chain(&series.forecast));
+    // The narrowest bucket of each time.
+    let mut by_time: BTreeMap<Wall, &Bucket> = BTreeMap::new();
+    for bucket in all {
+        let known = by_time.entry(bucket.from).or_insert(bucket);
+        if bucket.seconds < known.seconds {
+            *known = bucket;
         }
     }
     let length = axis.to.since(axis.from).as_millis().max(1) as f64;
     let mut day = None;
     by_time
         .into_values()
-        .map(|(bucket, values)| {
-            let middle = series::middle(&bucket).since(axis.from).as_millis() as f64;
+        .map(|bucket| {
+            let middle = series::middle(bucket).since(axis.from).as_millis() as f64;
+            let value = |line: &&ChartLine| {
+                let covering = line.series.at(series::middle(bucket));
+                covering.map_or_else(String::new, |it| value_text(line, it, is_single))
+            };
+            let values = lines.iter().map(value).collect();
             let begin = to_zoned(bucket.from, zone);
             let is_new_day = day.replace(begin.date()) != Some(begin.date());
             let (day, clock) = (begin.date(), begin.strftime("%H:%M"));

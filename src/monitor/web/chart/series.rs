@@ -83,6 +83,17 @@ impl ChartSeries {
         self.observed.is_empty() && self.forecast.is_empty()
     }
 
+    /// The bucket that covers an instant.
+    pub fn at(&self, wall: Wall) -> Option<&Bucket> {
+        [&self.observed, &self.forecast]
+            .into_iter()
+            .find_map(|buckets| {
+                let behind = buckets.partition_point(|bucket| bucket.from <= wall);
+                let bucket = buckets.get(behind.checked_sub(1)?)?;
+                (wall < end(bucket)).then_some(bucket)
+            })
+    }
+
     pub fn extent(&self) -> Option<Extent> {
         let all = self.observed.iter().chain(&self.forecast);
         Extent::of(all.flat_map(|bucket| [bucket.min, bucket.max]))
@@ -125,29 +136,33 @@ impl ChartSeries {
         gaps
     }
 
-    pub fn paths(&self, scale: &Scale) -> Paths {
+    /// `has_band`: with the band of the extremes.
+    pub fn paths(&self, scale: &Scale, has_band: bool) -> Paths {
         let mut paths = Paths::default();
         let bounds = scale.bounds();
         let base = scale.y(0.0_f64.clamp(bounds.low, bounds.high));
         for run in runs(&self.observed, self.stale_after) {
-            let line = self.outline(run, scale, |bucket| bucket.mean);
-            if self.shape != Shape::Steps && run.iter().any(|it| it.min < it.max) {
-                paths.band += &self.outline(run, scale, |bucket| bucket.max);
-                for bucket in run.iter().rev() {
-                    // Writing to a String cannot fail.
-                    let (x, y) = (scale.x(middle(bucket)), scale.y(bucket.min));
-                    let _ = write!(paths.band, "L{x:.1} {y:.1}");
+            let line = self.outline(run, scale);
+            let is_wide = run.iter().any(|it| it.min < it.max);
+            if has_band && self.shape != Shape::Steps && is_wide {
+                let mut band = SvgPath::default();
+                for bucket in run {
+                    band.to(scale.x(middle(bucket)), scale.y(bucket.max));
                 }
+                for bucket in run.iter().rev() {
+                    band.to(scale.x(middle(bucket)), scale.y(bucket.min));
+                }
+                paths.band += &band.text;
                 paths.band.push('Z');
             }
             if let (Shape::Area, [first, .., last]) = (self.shape, run) {
-                let (first, last) = (scale.x(middle(first)), scale.x(middle(last)));
-                let _ = write!(
-                    paths.area,
-                    "{line}L{last:.1} {base:.1}L{first:.1} {base:.1}Z"
-                );
+                let mut area = self.outline(run, scale);
+                area.to(scale.x(middle(last)), base);
+                area.to(scale.x(middle(first)), base);
+                paths.area += &area.text;
+                paths.area.push('Z');
             }
-            paths.line += &line;
+            paths.line += &line.text;
             if run.len() == 1 {
                 // A lone point has no length; its round cap makes it a dot.
                 paths.line.push_str("h0");
@@ -158,27 +173,74 @@ impl ChartSeries {
             let last = self.observed.last();
             let ahead: Vec<Bucket> = last.into_iter().chain(&self.forecast).copied().collect();
             for run in runs(&ahead, self.stale_after) {
-                paths.forecast += &self.outline(run, scale, |bucket| bucket.mean);
+                paths.forecast += &self.outline(run, scale).text;
             }
         }
         paths
     }
 
-    fn outline(&self, run: &[Bucket], scale: &Scale, value: impl Fn(&Bucket) -> f64) -> String {
-        let mut path = String::new();
+    fn outline(&self, run: &[Bucket], scale: &Scale) -> SvgPath {
+        let mut path = SvgPath::default();
         for (at, bucket) in run.iter().enumerate() {
-            let command = if at == 0 { 'M' } else { 'L' };
-            let y = scale.y(value(bucket));
-            // Writing to a String cannot fail.
-            let _ = if self.shape == Shape::Steps {
+            let y = scale.y(bucket.mean);
+            if self.shape == Shape::Steps {
                 let until = run.get(at + 1).map_or(end(bucket), |next| next.from);
-                let (x, until) = (scale.x(bucket.from), scale.x(until));
-                write!(path, "{command}{x:.1} {y:.1}H{until:.1}")
+                path.to(scale.x(bucket.from), y);
+                path.to(scale.x(until), y);
             } else {
-                write!(path, "{command}{:.1} {y:.1}", scale.x(middle(bucket)))
-            };
+                path.to(scale.x(middle(bucket)), y);
+            }
         }
         path
+    }
+}
+
+/// A path in tenths, each point relative to the one before: half as many bytes.
+#[derive(Debug, Default)]
+struct SvgPath {
+    text: String,
+    /// The last point, in tenths.
+    last: Option<(i64, i64)>,
+}
+
+impl SvgPath {
+    fn to(&mut self, x: f64, y: f64) {
+        let point = ((x * 10.0).round() as i64, (y * 10.0).round() as i64);
+        let (command, (x, y)) = match self.last.replace(point) {
+            None => ('M', point),
+            Some((before_x, before_y)) => ('l', (point.0 - before_x, point.1 - before_y)),
+        };
+        match (command, x, y) {
+            ('l', 0, 0) => {}
+            ('l', x, 0) => {
+                self.text.push('h');
+                self.push_tenths(x);
+            }
+            ('l', 0, y) => {
+                self.text.push('v');
+                self.push_tenths(y);
+            }
+            (command, x, y) => {
+                self.text.push(command);
+                self.push_tenths(x);
+                if y >= 0 {
+                    self.text.push(' ');
+                }
+                self.push_tenths(y);
+            }
+        }
+    }
+
+    /// `-0.4` as `-.4`, `12.0` as `12`.
+    fn push_tenths(&mut self, tenths: i64) {
+        let (whole, rest) = (tenths.unsigned_abs() / 10, tenths.unsigned_abs() % 10);
+        let sign = if tenths < 0 { "-" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = match (whole, rest) {
+            (_, 0) => write!(self.text, "{sign}{whole}"),
+            (0, _) => write!(self.text, "{sign}.{rest}"),
+            _ => write!(self.text, "{sign}{whole}.{rest}"),
+        };
     }
 }
 
@@ -251,6 +313,20 @@ mod tests {
     }
 
     #[test]
+    fn points_of_a_path_are_relative_and_do_not_drift() {
+        let mut path = SvgPath::default();
+        for at in 0..=30 {
+            path.to(f64::from(at) / 3.0, 0.6 - f64::from(at % 2));
+        }
+        assert!(
+            path.text.starts_with("M0 .6l.3-1l.4 1l.3-1l.3 1"),
+            "{}",
+            path.text
+        );
+        assert_eq!(path.last, Some((100, 6)));
+    }
+
+    #[test]
     fn shapes_are_lines_areas_and_steps() {
         let extent = Extent {
             low: 0.0,
@@ -258,15 +334,12 @@ mod tests {
         };
         let scale = Scale::bounded(Wall(0), Wall(10 * HOUR), extent, 100.0, 100.0);
         let hours = [(0, 5.0), (1, 10.0), (9, 0.0)];
-        let line = series(&hours, Shape::Line).paths(&scale);
-        assert_eq!(line.line, "M5.0 50.0L15.0 0.0M95.0 100.0h0");
+        let line = series(&hours, Shape::Line).paths(&scale, true);
+        assert_eq!(line.line, "M5 50l10-50M95 100h0");
         assert_eq!((&*line.area, &*line.band), ("", ""));
-        let area = series(&hours, Shape::Area).paths(&scale);
-        assert_eq!(area.area, "M5.0 50.0L15.0 0.0L15.0 100.0L5.0 100.0Z");
-        let steps = series(&hours, Shape::Steps).paths(&scale);
-        assert_eq!(
-            steps.line,
-            "M0.0 50.0H10.0L10.0 0.0H20.0M90.0 100.0H100.0h0"
-        );
+        let area = series(&hours, Shape::Area).paths(&scale, true);
+        assert_eq!(area.area, "M5 50l10-50v100h-10Z");
+        let steps = series(&hours, Shape::Steps).paths(&scale, true);
+        assert_eq!(steps.line, "M0 50h10v-50h10M90 100h10h0");
     }
 }

@@ -9,6 +9,7 @@ use crate::monitor::format::{format_age, format_local, to_zoned};
 use crate::monitor::web::PageContext;
 use crate::monitor::web::key_history;
 use crate::monitor::web::layout::{key_name, time_element};
+use crate::monitor::web::severity;
 
 pub fn section(view: &PageContext, key: &str, record: Option<&Record>, is_known: bool) -> Markup {
     let label = view.plan.full_label(key);
@@ -19,7 +20,10 @@ pub fn section(view: &PageContext, key: &str, record: Option<&Record>, is_known:
         div class="headline" {
             h1 { @if label == key { (key_name(key)) } @else { (label) } }
             @if let Some(record) = record {
-                p class=(if record.stale { "value stale" } else { "value" }) { (value(view, record)) }
+                @let severity = severity::severity(view, record);
+                p class=(format!("value {}", severity.class()).trim_end()) {
+                    (severity.mark()) (value(view, record))
+                }
                 (today(view, key, record))
             }
         }

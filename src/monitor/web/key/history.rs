@@ -45,7 +45,9 @@ pub fn section(
         percent::encode(chosen.key),
         chosen.period.query()
     );
-    let more = html! { " " a href=(view.url(&add)) { "+ another value" } };
+    let more = html! {
+        @if !is_text(chosen.record) { " " a href=(view.url(&add)) { "+ another value" } }
+    };
     html! {
         h2 class="unseen" { "History" }
         (period_links::navigation(view, &page, &more))
@@ -126,7 +128,8 @@ fn chart_with_table(
     let line = line(view, chosen, read);
     let has_chart = key_history::kind(view, chosen.key, chosen.record) != ChartKind::None;
     let label = chart_label(view, chosen, &line);
-    let sentence = extremes(view, &line);
+    let thresholds = thresholds(view, chosen.key, &line);
+    let sentence = extremes(view, &line, &thresholds);
     let table = history_table::table(view, page, std::slice::from_ref(&line));
     let before = chosen.comparison.map(|comparison| {
         let read = key_history::read_before(view, chosen.key, &read.period, comparison);
@@ -144,7 +147,7 @@ fn chart_with_table(
         lines.push(earlier_line(chosen, &lines[0], comparison, observed));
     }
     let plot = Plot {
-        thresholds: thresholds(view, chosen.key, &lines[0]),
+        thresholds,
         range: range(view, chosen.key, &lines[0]),
         lines,
     };
@@ -260,8 +263,8 @@ fn chart_label(view: &PageContext, chosen: &Chosen, line: &ChartLine) -> String 
     format!("{name}, {}: {}", line.name, parts.join("; "))
 }
 
-/// The lowest, the mean and the highest in one line.
-fn extremes(view: &PageContext, line: &ChartLine) -> Markup {
+/// The lowest, the mean and the highest in one line, and the bounds.
+fn extremes(view: &PageContext, line: &ChartLine, thresholds: &[Threshold]) -> Markup {
     let observed = &line.series.observed;
     let Some((low, mean, high)) = history_table::low_mean_high(observed) else {
         return html! {};
@@ -283,6 +286,7 @@ fn extremes(view: &PageContext, line: &ChartLine) -> Markup {
                 "highest " strong { (line.with_unit(high)) }
                 @if let Some(at) = time(|it| it.max, high) { " (" (at) ")" }
             }
+            @for threshold in thresholds { " · " span { (threshold.label) } }
         }
     }
 }
