@@ -18,8 +18,8 @@ from harness import (
 FAILING = "plug-washing-machine"
 # Has one key of each group, and a heading.
 GROUPS = {
-    "Energy": "solar.power", "Outside": "temperature", "Rooms": "room.kitchen.co2", "Heating": "heatpump.flow",
-    "Coming up": "departure.next", "Plugs and meters": "plug-fridge.power",
+    "Energy": "solar.power", "Outside": "temperature", "Rooms": "room.kitchen.co2", "Heating and appliances": "heatpump.flow",
+    "Coming up": "departure.next", "Meters": "plug-fridge.energy",
 }
 
 
