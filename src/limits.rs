@@ -721,12 +721,17 @@ pub const CHART_LINES: usize = 6;
 pub const CHART_CHOICES: usize = 300;
 /// The least that a chart shows: an observation a second gives a line.
 pub const MIN_CHART_SPAN: Duration = Duration::from_secs(60);
+/// Years of days that are kept in memory, of 12 kB each: those of the keys that are looked at.
+pub const YEARS: usize = 8;
+/// How long a year is kept before it is read again: reading one takes thousands of hours, and only
+/// its newest day changes.
+pub const YEAR_TTL: Duration = Duration::from_secs(900);
 /// Days of a counter that one chart sums up: eleven years.
 pub const COUNTER_DAYS: usize = 4_000;
 /// Days before a chart of a counter that say whether it begins again every day, and what it was.
 pub const COUNTER_DAYS_BEFORE: usize = 14;
 /// Segments of a strip of states: more are narrower than a pixel of a small screen.
-pub const STRIP_SEGMENTS: usize = 300;
+pub const STRIP_SEGMENTS: usize = 240;
 /// Rows of the table of states.
 pub const STATE_CHANGES: usize = 50;
 /// When a state that no source gives any more is taken as unknown.

@@ -168,7 +168,9 @@ pub static OPTIONS: [KeyOption; 13] = [
         "true or false",
         "none (no counter)",
         "true",
-        "The value only rises, as that of a meter does: its chart shows how much was added in each hour, day or month.",
+        "The value only rises, as that of a meter does: its chart shows how much was added in each hour, day or month. \
+         A fall by more than a tenth means that the meter was changed or reset: then its new value counts. A counter that \
+         falls at nearly every midnight is taken as one of the day. What was counted while data are missing is one bar.",
         |plan, option| plan.counter = option.boolean(),
         |plan| plain(plan.counter?),
     ),

@@ -31,6 +31,7 @@ pub struct App {
     configured_keys: HashSet<Arc<str>>,
     pub(super) displays: Displays,
     pub(super) sparklines: web::Sparklines,
+    pub(super) years: web::YearCache,
     pub(super) assets: Assets,
     pub(super) cut_offs: CutOffs,
     /// Held while rendering what reads the database, so that a processor stays free for displays.
@@ -74,6 +75,7 @@ impl App {
             configured_keys: configured_keys(&context.plan).cloned().collect(),
             displays: Displays::default(),
             sparklines: web::Sparklines::default(),
+            years: web::YearCache::default(),
             cut_offs: CutOffs::default(),
             database_permits: Semaphore::leaving_one_cpu(),
             assets: Assets {

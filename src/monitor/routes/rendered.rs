@@ -212,6 +212,7 @@ impl App {
             states: &*self.context.states,
             budget,
             sparklines: &self.sparklines,
+            years: &self.years,
             settings: &self.context.settings,
             links: &web::Links::below(&target.base),
             now,

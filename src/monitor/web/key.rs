@@ -8,6 +8,7 @@ mod origin;
 mod states;
 mod year;
 
+pub use self::year::YearCache;
 use super::PageContext;
 use super::comparison::Comparison;
 use super::key_history;

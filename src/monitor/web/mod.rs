@@ -1,7 +1,7 @@
 //! Web pages (dashboard): plain HTML, rendered on demand by a worker.
 //!
 //! Pages are functions from a [`PageContext`] to parts; nothing in here keeps state but the
-//! sparklines read last. Everything that came from an API is text (maud escapes it).
+//! sparklines and the years read last. Everything that came from an API is text (maud escapes it).
 
 pub mod alerts;
 pub mod chart;
@@ -37,6 +37,7 @@ use crate::monitor::routes::representation::hash;
 use crate::monitor::status_text::NodeStatus;
 use crate::sys::budget::Budget;
 
+pub use key::YearCache;
 pub use links::Links;
 pub use sparkline::Sparklines;
 
@@ -77,6 +78,7 @@ pub struct PageContext<'a> {
     /// The work limit that is left for reading history for this page.
     pub budget: &'a Budget,
     pub sparklines: &'a Sparklines,
+    pub years: &'a YearCache,
     pub settings: &'a ViewSettings,
     /// What links of the page begin with.
     pub links: &'a Links,

@@ -92,6 +92,9 @@ struct StateTime {
     starts: usize,
 }
 
+/// The share of a strip from which on a run is not narrow.
+const NARROW_RUN: f64 = 0.01;
+
 /// What the strip shows.
 struct KeyStates {
     /// Oldest first, each with the place of its state.
@@ -239,7 +242,8 @@ impl KeyStates {
         self.gaps.iter().map(|(from, to)| to.since(*from)).sum()
     }
 
-    /// Two for each run, just within both of its ends, so that the nearest is its own.
+    /// Two for each run, just within both of its ends, so that the nearest is its own; one where
+    /// it is narrow.
     fn points(&self, view: &PageContext) -> Vec<ReadoutPoint> {
         let length = self.to.0.saturating_sub(self.from.0).max(1) as f64;
         let share = |at: Wall| at.0.saturating_sub(self.from.0) as f64 / length;
@@ -251,7 +255,7 @@ impl KeyStates {
                 values: vec![word.clone()],
             };
             let (first, last) = (share(run.from) + 0.0006, share(run.to) - 0.0006);
-            if first < last {
+            if last - first > NARROW_RUN {
                 points.extend([point(first), point(last)]);
             } else {
                 points.push(point(f64::midpoint(first, last)));

@@ -1,5 +1,6 @@
 //! A year of a key on its page, day by day: what each day had, its records, and months as a table.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::ToSpan;
@@ -12,12 +13,14 @@ use crate::domain::history::Bucket;
 use crate::domain::plan::ChartKind;
 use crate::domain::presentation::NumberFormat;
 use crate::domain::snapshot::Record;
-use crate::domain::time::Wall;
+use crate::domain::time::{Mono, Wall};
+use crate::limits;
 use crate::monitor::context::HistoryFailure;
 use crate::monitor::format::to_zoned;
 use crate::monitor::web::PageContext;
 use crate::monitor::web::chart::year::{DAYS, YearMap, colour_range, first_day, legend, year_map};
 use crate::monitor::web::local_periods::PeriodLength;
+use crate::sys::sync::Mutex;
 
 /// With fewer days there is no pattern to see.
 const LEAST_DAYS: usize = 7;
@@ -40,6 +43,44 @@ impl DayNumbers {
     }
 }
 
+/// The years read last, by key. The mutex is never held while reading.
+#[derive(Default)]
+pub struct YearCache(Mutex<BTreeMap<Arc<str>, CachedYear>>);
+
+struct CachedYear {
+    read: Mono,
+    measure: Measure,
+    today: Date,
+    days: Arc<[Option<DayNumbers>]>,
+}
+
+impl YearCache {
+    fn get(
+        &self,
+        key: &str,
+        measure: Measure,
+        today: Date,
+        now: Mono,
+    ) -> Option<Arc<[Option<DayNumbers>]>> {
+        let years = self.0.lock();
+        let year = years.get(key)?;
+        let is_current = year.measure == measure
+            && year.today == today
+            && now.since(year.read) < limits::YEAR_TTL;
+        is_current.then(|| year.days.clone())
+    }
+
+    fn insert(&self, key: &Arc<str>, year: CachedYear) {
+        let mut years = self.0.lock();
+        if years.len() >= limits::YEARS && !years.contains_key(key) {
+            let oldest = years.iter().min_by_key(|(_, year)| year.read);
+            let oldest = oldest.map(|(key, _)| key.clone());
+            oldest.and_then(|key| years.remove(&key));
+        }
+        years.insert(key.clone(), year);
+    }
+}
+
 /// The year until now; nothing where there are too few days, or no numbers.
 pub fn section(view: &PageContext, key: &str, record: Option<&Record>) -> Markup {
     let setting = view.plan.key_setting(key, |it| it.chart);
@@ -47,7 +88,7 @@ pub fn section(view: &PageContext, key: &str, record: Option<&Record>) -> Markup
     let Some(measure) = measure else {
         return html! {};
     };
-    match KeyYear::read(view, &key.into(), record, measure) {
+    match KeyYear::of(view, &key.into(), record, measure) {
         Ok(year) if year.days.iter().flatten().count() >= LEAST_DAYS => year.section(view, key),
         Ok(_) => html! {},
         Err(failure) => {
@@ -60,51 +101,34 @@ pub fn section(view: &PageContext, key: &str, record: Option<&Record>) -> Markup
 struct KeyYear {
     measure: Measure,
     first: Date,
-    days: Vec<Option<DayNumbers>>,
+    days: Arc<[Option<DayNumbers>]>,
     format: NumberFormat,
 }
 
 impl KeyYear {
-    fn read(
+    fn of(
         view: &PageContext,
         key: &Arc<str>,
         record: Option<&Record>,
         measure: Measure,
     ) -> Result<KeyYear, HistoryFailure> {
-        let zone = &view.settings.timezone;
-        let today = to_zoned(view.now.wall, zone).date();
-        let first = first_day(today);
-        let begin = PeriodLength::Day.begin(view.now.wall, zone);
-        let days_before = first.until(today).map_or(0, |span| span.get_days());
-        let from = (0..days_before).fold(begin, |at, _| PeriodLength::Day.previous(at, zone));
-        let mut days = vec![None; DAYS];
-        let mut set = |from: Wall, numbers: DayNumbers| {
-            let date = to_zoned(from, zone).date();
-            let place = first.until(date).map_or(-1, |span| span.get_days());
-            let place = usize::try_from(place).ok();
-            if let Some(day) = place.and_then(|place| days.get_mut(place)) {
-                *day = Some(numbers);
+        let today = to_zoned(view.now.wall, &view.settings.timezone).date();
+        let days = match view.years.get(key, measure, today, view.now.mono) {
+            Some(days) => days,
+            None => {
+                let days: Arc<[_]> = read_days(view, key, measure)?.into();
+                view.years.insert(
+                    key,
+                    CachedYear {
+                        read: view.now.mono,
+                        measure,
+                        today,
+                        days: days.clone(),
+                    },
+                );
+                days
             }
         };
-        // A day that is not over has a mean, but no sum.
-        let to = match measure {
-            Measure::Mean => view.now.wall,
-            Measure::Added | Measure::TimeOn => begin,
-        };
-        if measure == Measure::Mean {
-            let bounds = PeriodLength::Day.bounds(from, to, zone, DAYS);
-            let read = PeriodBuckets::read(view, key, bounds)?;
-            for (begin, bucket) in read.bounds.iter().zip(&read.buckets) {
-                if let Some(bucket) = bucket {
-                    set(*begin, day_numbers(bucket));
-                }
-            }
-        } else {
-            let amounts = amounts::read(view, key, measure, PeriodLength::Day, (from, to))?;
-            for it in amounts.iter().filter(|it| !it.has_gap && !it.is_partial) {
-                set(it.from, DayNumbers::one(it.amount));
-            }
-        }
         let mut numbers = days.iter().flatten().map(|day| day.value);
         let format = match record.filter(|_| measure == Measure::Mean) {
             Some(record) => view.plan.number_format(record),
@@ -112,7 +136,7 @@ impl KeyYear {
         };
         Ok(KeyYear {
             measure,
-            first,
+            first: first_day(today),
             days,
             format,
         })
@@ -271,6 +295,49 @@ impl KeyYear {
     }
 }
 
+/// The days from `first_day` on, as far as they have numbers.
+fn read_days(
+    view: &PageContext,
+    key: &Arc<str>,
+    measure: Measure,
+) -> Result<Vec<Option<DayNumbers>>, HistoryFailure> {
+    let zone = &view.settings.timezone;
+    let today = to_zoned(view.now.wall, zone).date();
+    let first = first_day(today);
+    let begin = PeriodLength::Day.begin(view.now.wall, zone);
+    let days_before = first.until(today).map_or(0, |span| span.get_days());
+    let from = (0..days_before).fold(begin, |at, _| PeriodLength::Day.previous(at, zone));
+    let mut days = vec![None; DAYS];
+    let mut set = |from: Wall, numbers: DayNumbers| {
+        let date = to_zoned(from, zone).date();
+        let place = first.until(date).map_or(-1, |span| span.get_days());
+        let place = usize::try_from(place).ok();
+        if let Some(day) = place.and_then(|place| days.get_mut(place)) {
+            *day = Some(numbers);
+        }
+    };
+    // A day that is not over has a mean, but no sum.
+    let to = match measure {
+        Measure::Mean => view.now.wall,
+        Measure::Added | Measure::TimeOn => begin,
+    };
+    if measure == Measure::Mean {
+        let bounds = PeriodLength::Day.bounds(from, to, zone, DAYS);
+        let read = PeriodBuckets::read(view, key, bounds)?;
+        for (begin, bucket) in read.bounds.iter().zip(&read.buckets) {
+            if let Some(bucket) = bucket {
+                set(*begin, day_numbers(bucket));
+            }
+        }
+    } else {
+        let amounts = amounts::read(view, key, measure, PeriodLength::Day, (from, to))?;
+        for it in amounts.iter().filter(|it| !it.has_gap && !it.is_partial) {
+            set(it.from, DayNumbers::one(it.amount));
+        }
+    }
+    Ok(days)
+}
+
 /// The days of a month together: where its extremes were, and what they are.
 struct MonthNumbers {
     begin: Date,
@@ -285,5 +352,43 @@ fn day_numbers(bucket: &Bucket) -> DayNumbers {
         low: bucket.min,
         value: bucket.mean,
         high: bucket.max,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_year_is_kept_for_a_while_and_few_of_them() {
+        let today = jiff::civil::date(2026, 11, 29);
+        let cache = YearCache::default();
+        let minute = |count: u64| Mono(count * 60_000);
+        let insert = |key: &str, at: u64| {
+            let year = CachedYear {
+                read: minute(at),
+                measure: Measure::Mean,
+                today,
+                days: Arc::new([]),
+            };
+            cache.insert(&key.into(), year);
+        };
+        insert("power", 0);
+        let has = |key: &str, measure, day, at| cache.get(key, measure, day, minute(at)).is_some();
+        assert!(has("power", Measure::Mean, today, 14));
+        assert!(!has("power", Measure::Mean, today, 15));
+        assert!(!has("power", Measure::Added, today, 1));
+        assert!(!has(
+            "power",
+            Measure::Mean,
+            today.saturating_add(1.day()),
+            1
+        ));
+        assert!(!has("voltage", Measure::Mean, today, 1));
+        for at in 1..=limits::YEARS {
+            insert(&at.to_string(), u64::try_from(at).expect("few"));
+        }
+        assert!(!has("power", Measure::Mean, today, 1), "the oldest goes");
+        assert!(has("2", Measure::Mean, today, 3));
     }
 }
