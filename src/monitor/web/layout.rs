@@ -233,10 +233,11 @@ pub fn document(view: &PageContext, page: &Page) -> Markup {
 /// The links to the main pages; the script keeps the number of alerts up to date.
 fn navigation(view: &PageContext, title: &str) -> Markup {
     let alerts = view.snapshot.alerts.len();
-    let link = |path: &str, name: &str, count: usize| {
+    let wall = view.plan.pages.walls.first();
+    let link = |url: String, name: &str, count: usize| {
         let is_current = (title == name).then_some("page");
         html! {
-            a href=(view.url(path)) aria-current=[is_current] {
+            a href=(url) aria-current=[is_current] {
                 (name)
                 @if count > 0 { " " span class="count" { (count) } }
             }
@@ -245,10 +246,11 @@ fn navigation(view: &PageContext, title: &str) -> Markup {
     };
     html! {
         nav id="pages" data-live aria-label="Pages" {
-            (link("/web", OVERVIEW, 0))
-            (link("/web/chart", "Charts", 0))
-            (link("/web/alerts", "Alerts", alerts))
-            (link("/web/system", "System", 0))
+            (link(view.url("/web"), OVERVIEW, 0))
+            (link(view.url("/web/chart"), "Charts", 0))
+            (link(view.url("/web/alerts"), "Alerts", alerts))
+            (link(view.url("/web/system"), "System", 0))
+            @if let Some(wall) = wall { (link(view.links.wall(wall.name.as_deref()), "Wall", 0)) }
         }
     }
 }

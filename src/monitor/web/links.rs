@@ -30,6 +30,14 @@ impl Links {
         self.url(&format!("/web/source/{}", percent::encode(name)))
     }
 
+    /// A wall page; `/wall` itself has no name.
+    pub fn wall(&self, name: Option<&str>) -> String {
+        match name {
+            Some(name) => self.url(&format!("/wall/{}", percent::encode(name))),
+            None => self.url("/wall"),
+        }
+    }
+
     pub fn group(&self, name: &str) -> String {
         self.url(&format!("/web/group/{}", percent::encode(name)))
     }
