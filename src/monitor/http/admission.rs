@@ -15,8 +15,17 @@ use super::stats::Rejection;
 /// Whether the option `allow` admits this address. Loopback is always admitted: a user of
 /// this machine needs no network.
 pub fn is_allowed(allow: &[IpNet], peer: IpAddr) -> bool {
-    let is_named = || allow.iter().any(|network| network.contains(&peer));
-    allow.is_empty() || peer.is_loopback() || is_named()
+    peer.is_loopback() || is_in(allow, peer)
+}
+
+/// Whether the option `allow` names this address.
+fn is_in(allow: &[IpNet], peer: IpAddr) -> bool {
+    allow.is_empty() || allow.iter().any(|network| network.contains(&peer))
+}
+
+/// The same for the client of a proxy: the loopback of another machine is not this machine.
+pub fn is_client_allowed(allow: &[IpNet], proxy: IpAddr, client: IpAddr) -> bool {
+    is_in(allow, client) || (client.is_loopback() && proxy.is_loopback())
 }
 
 /// Counts the client of a trusted proxy as one that connects itself, for as long as the guard
@@ -30,7 +39,7 @@ pub fn admit_client(
         return Ok(None);
     }
     let client = request.peer;
-    if !is_allowed(&server.allow, client) {
+    if !is_client_allowed(&server.allow, proxy, client) {
         let stats = &server.stats;
         stats.record_rejection(Rejection::ForbiddenNetwork, client);
         return Err(guarded_handler::forbidden(server, request));

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use smol::Async;
 
-use super::admission::is_allowed;
+use super::admission::{is_allowed, is_client_allowed};
 use super::connection;
 use super::event_log::{EventKind, EventLog, StreamEvent};
 use super::forwarded::TrustedProxies;

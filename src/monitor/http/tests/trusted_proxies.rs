@@ -14,6 +14,25 @@ fn forwarded(path: &str, client: &str) -> Vec<u8> {
 }
 
 #[test]
+fn loopback_is_this_machine_only_where_the_proxy_is_on_it() {
+    let address = |text: &str| text.parse().expect("an address");
+    let lan = ["192.168.0.0/16".parse().expect("a network")];
+    for (allow, proxy, client, expected) in [
+        (&[][..], "192.168.0.5", "203.0.113.7", true),
+        (&lan, "192.168.0.5", "192.168.0.9", true),
+        (&lan, "192.168.0.5", "203.0.113.7", false),
+        (&lan, "192.168.0.5", "127.0.0.1", false),
+        (&lan, "172.17.0.2", "172.17.0.2", false),
+        (&lan, "127.0.0.1", "127.0.0.1", true),
+        (&lan, "::1", "127.0.0.1", true),
+        (&lan, "127.0.0.1", "203.0.113.7", false),
+    ] {
+        let found = is_client_allowed(allow, address(proxy), address(client));
+        assert_eq!(found, expected, "{client} by {proxy}");
+    }
+}
+
+#[test]
 fn a_client_of_a_proxy_that_is_not_allowed_gets_403_and_others_their_response() {
     let running = behind_a_proxy(test_limits());
     let mut reader = BufReader::new(running.connect_from(2));
