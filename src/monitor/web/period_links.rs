@@ -94,20 +94,25 @@ pub fn title(view: &PageContext, period: &Period) -> String {
     let (first, last) = period.days(zone);
     let this_year = to_zoned(view.now.wall, zone).date().year();
     let locale = view.plan.pages.locale;
-    let day = |date: Date| match date.year() == this_year {
-        true => locale.weekday_and_date(date),
-        false => format!("{} {}", locale.weekday(date), locale.date(date)),
+    let day = |date: Date| {
+        if date.year() == this_year {
+            locale.weekday_and_date(date)
+        } else {
+            format!("{} {}", locale.weekday(date), locale.date(date))
+        }
     };
     let clock = |wall: Wall| to_zoned(wall, zone).strftime("%H:%M").to_string();
     if period.length() < Duration::from_secs(82_800) {
         let (from, to) = (clock(period.from), clock(period.to));
-        return match first == last {
-            true => format!("{} {from}–{to}", day(first)),
-            false => format!("{} {from} – {} {to}", day(first), day(last)),
+        return if first == last {
+            format!("{} {from}–{to}", day(first))
+        } else {
+            format!("{} {from} – {} {to}", day(first), day(last))
         };
     }
-    match first == last {
-        true => day(first),
-        false => format!("{} – {}", day(first), day(last)),
+    if first == last {
+        day(first)
+    } else {
+        format!("{} – {}", day(first), day(last))
     }
 }

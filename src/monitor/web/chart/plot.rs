@@ -279,16 +279,16 @@ fn bounds(plot: &Plot, scale: &Scale) -> Markup {
         .iter()
         .filter(|it| it.at > shown.low && it.at < shown.high)
         .collect();
-    inside.sort_by(|one, other| other.level.cmp(&one.level));
+    inside.sort_by_key(|it| std::cmp::Reverse(it.level));
     // A label on another one cannot be read: the more severe one is kept.
     let mut used: Vec<f64> = Vec::new();
     let observed = plot.lines.first().map(|line| &*line.series.observed);
     // How far the label would be from what is drawn on that side.
     let distance = |is_left: bool, y: f64| {
         let share = |bucket: &Bucket| scale.x(series::middle(bucket)) / WIDTH;
-        let is_near = |bucket: &&Bucket| match is_left {
-            true => share(bucket) < 0.25,
-            false => share(bucket) > 0.75,
+        let is_near = |bucket: &&Bucket| {
+            let share = share(bucket);
+            if is_left { share < 0.25 } else { share > 0.75 }
         };
         let near = observed.iter().flat_map(|all| all.iter()).filter(is_near);
         near.map(|it| (scale.y(it.max) - y + LINE / 2.0).abs())

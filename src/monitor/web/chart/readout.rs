@@ -98,9 +98,10 @@ pub fn points(
 fn value_text(line: &ChartLine, bucket: &Bucket, has_extremes: bool) -> String {
     let mean = line.with_unit(bucket.mean);
     let (low, high) = (line.number(bucket.min), line.number(bucket.max));
-    match has_extremes && low != high && line.style != LineStyle::Before {
-        true => format!("{mean} ({low} … {high})"),
-        false => mean,
+    if has_extremes && low != high && line.style != LineStyle::Before {
+        format!("{mean} ({low} … {high})")
+    } else {
+        mean
     }
 }
 
