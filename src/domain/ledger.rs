@@ -397,6 +397,9 @@ impl Ledger {
 }
 
 #[cfg(test)]
+#[path = "tests/ledger_day_ranges.rs"]
+mod day_range_tests;
+#[cfg(test)]
 #[path = "tests/ledger_derived.rs"]
 mod derived_tests;
 #[cfg(test)]
