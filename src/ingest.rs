@@ -149,7 +149,7 @@ impl Ingest {
     fn snapshot(&mut self, now: Moment, started: Mono) -> Snapshot {
         let data = self.ledger.snapshot(now);
         let facts = AlertFacts {
-            plan: self.ledger.plan(),
+            plan: self.ledger.labelled_plan(),
             snapshot: &data,
             started,
             node: &(self.node)(),

@@ -377,9 +377,10 @@ impl MessageWriter<'_> {
         let observed = Wall(good.observed_ms);
         let age = human_duration(at.wall().since(observed));
         // An older version stored neither label nor value as people read them.
-        let (name, value) = match good.label.is_empty() {
-            true => (&good.key, format!("{} {}", good.value, good.unit)),
-            false => (&good.label, good.shown.clone()),
+        let (name, value) = if good.label.is_empty() {
+            (&good.key, format!("{} {}", good.value, good.unit))
+        } else {
+            (&good.label, good.shown.clone())
         };
         [
             name.clone(),

@@ -152,7 +152,7 @@ impl Ledger {
     }
 
     /// The plan, with the labels that followed nodes give.
-    pub fn plan(&self) -> &Plan {
+    pub fn labelled_plan(&self) -> &Plan {
         &self.labelled_plan
     }
 

@@ -114,9 +114,10 @@ impl Plan {
         let (matrix, (row, column)) = cells.next()?;
         let column = self.column_label(matrix, column, key);
         let before = matrix.template.split("{row}").next().unwrap_or_default();
-        Some(match before.len() < said {
-            true => column,
-            false => format!("{} {column}", self.row_label(matrix, row)),
+        Some(if before.len() < said {
+            column
+        } else {
+            format!("{} {column}", self.row_label(matrix, row))
         })
     }
 

@@ -13,9 +13,10 @@ const SEPARATORS: [char; 4] = ['_', '.', ':', '/'];
 pub fn label_text(key: &str) -> String {
     let text = words(key);
     let first = text.split(' ').next().unwrap_or_default();
-    match spelling(first).is_some() || has_capital_second(first) {
-        true => text,
-        false => capitalised(&text),
+    if spelling(first).is_some() || has_capital_second(first) {
+        text
+    } else {
+        capitalised(&text)
     }
 }
 
@@ -36,9 +37,10 @@ pub fn words(key: &str) -> String {
     }
     // `temperature.temperature` says it twice; `0.0` are two indices.
     words.dedup_by(|a, b| a == b && a.chars().any(char::is_alphabetic));
-    match words.is_empty() {
-        true => key.to_owned(),
-        false => words.join(" "),
+    if words.is_empty() {
+        key.to_owned()
+    } else {
+        words.join(" ")
     }
 }
 

@@ -133,9 +133,8 @@ impl NumberFormat {
     pub fn telling_apart(&self, value: f64, limit: f64) -> NumberFormat {
         /// Doubles have no more.
         const MOST: u8 = 12;
-        let fewest = match self.decimals {
-            Some(decimals) => decimals,
-            None => return self.clone(),
+        let Some(fewest) = self.decimals else {
+            return self.clone();
         };
         let candidates = (fewest..=MOST).map(|decimals| NumberFormat {
             decimals: Some(decimals),
@@ -206,9 +205,10 @@ impl NumberFormat {
     pub fn difference(&self, stored: f64) -> String {
         let text = self.number(stored);
         let is_zero = !text.chars().any(|c| ('1'..='9').contains(&c));
-        match text.starts_with(MINUS) || is_zero {
-            true => text,
-            false => format!("+{text}"),
+        if text.starts_with(MINUS) || is_zero {
+            text
+        } else {
+            format!("+{text}")
         }
     }
 

@@ -444,10 +444,13 @@ fn a_followed_nodes_word_on_time_staleness_and_alerts_stands() {
     assert_eq!(values(&snapshot), ["a 1", "b 2 stale"]);
     // A label that several keys have names none of them.
     let labels: Vec<String> = ["a", "b", "c"]
-        .map(|key| ledger.plan().full_label(key))
+        .map(|key| ledger.labelled_plan().full_label(key))
         .into();
     assert_eq!(labels, ["Pump", "B", "C"]);
-    assert_eq!(ledger.plan().shown_value(&snapshot.records[0]), "1.00");
+    assert_eq!(
+        ledger.labelled_plan().shown_value(&snapshot.records[0]),
+        "1.00"
+    );
     assert_eq!(snapshot.alert.as_deref(), Some("pump: no data"));
     assert_eq!(snapshot.via, ["cellar".into()]);
     ledger.apply(observation(0, 200, FetchOutcome::Unchanged));
