@@ -43,9 +43,10 @@ impl StateStyle {
 
     /// The attributes `class` and `fill`. A stylesheet cannot name a pattern of the page.
     fn class_and_fill(self) -> (Option<String>, Option<String>) {
-        match self.has_pattern() {
-            true => (None, Some(format!("url(#p-{})", self.name()))),
-            false => (Some(self.name()), None),
+        if self.has_pattern() {
+            (None, Some(format!("url(#p-{})", self.name())))
+        } else {
+            (Some(self.name()), None)
         }
     }
 }

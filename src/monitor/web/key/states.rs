@@ -429,10 +429,12 @@ fn instant_name(view: &PageContext, at: Wall) -> String {
 fn span_name(view: &PageContext, from: Wall, to: Wall) -> String {
     let zone = &view.settings.timezone;
     let (begin, end) = (to_zoned(from, zone), to_zoned(to, zone));
-    match begin.date() == end.date() {
-        true => format!("{} – {}", instant_name(view, from), end.strftime("%H:%M")),
-        false => format!("{} – {}", instant_name(view, from), instant_name(view, to)),
-    }
+    let until = if begin.date() == end.date() {
+        end.strftime("%H:%M").to_string()
+    } else {
+        instant_name(view, to)
+    };
+    format!("{} – {until}", instant_name(view, from))
 }
 
 #[cfg(test)]

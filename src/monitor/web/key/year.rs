@@ -223,9 +223,10 @@ impl KeyYear {
     /// The months with their days, as links.
     fn table(&self, view: &PageContext, key: &str) -> Markup {
         let is_mean = self.measure == Measure::Mean;
-        let headings = match is_mean {
-            true => ["Lowest", "Mean", "Highest"],
-            false => ["Least day", "Sum", "Most in a day"],
+        let headings = if is_mean {
+            ["Lowest", "Mean", "Highest"]
+        } else {
+            ["Least day", "Sum", "Most in a day"]
         };
         html! {
             details {
