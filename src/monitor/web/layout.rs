@@ -162,6 +162,9 @@ fn notice(view: &PageContext) -> Markup {
 
 /// The title contains the state too; on the overview as a sentence.
 pub fn title_of(view: &PageContext, page_title: &str) -> String {
+    if view.is_unconfigured() && page_title == OVERVIEW {
+        return format!("Welcome – {}", view.title());
+    }
     let subject = match page_title {
         OVERVIEW => &view.state.headline,
         other => other,
@@ -172,7 +175,12 @@ pub fn title_of(view: &PageContext, page_title: &str) -> String {
 
 /// The icon that shows the state.
 pub fn favicon_url(view: &PageContext) -> String {
-    view.url(&format!("/favicon.svg?state={}", view.state.verdict.name()))
+    let verdict = if view.is_unconfigured() {
+        DataStatus::Pass
+    } else {
+        view.state.verdict
+    };
+    view.url(&format!("/favicon.svg?state={}", verdict.name()))
 }
 
 /// The mark of a verdict, so that colour is not the only sign.

@@ -91,6 +91,11 @@ impl PageContext<'_> {
         self.links.url(path)
     }
 
+    /// Whether the built-in example runs: nobody asked for its values, so they are no alarm.
+    pub fn is_unconfigured(&self) -> bool {
+        self.settings.is_example && !self.settings.is_demo
+    }
+
     /// The title of all pages.
     pub fn title(&self) -> &str {
         let title = self.plan.pages.title.as_deref();

@@ -14,10 +14,8 @@ use crate::sys::own_address::lan_address;
 /// What the overview begins with, instead of its state, while the built-in example runs: nobody
 /// asked for its values, so that they are no alarm.
 pub fn part(view: &PageContext) -> Option<Part> {
-    let settings = view.settings;
-    let is_new = settings.is_example && !settings.is_demo;
-    let installation = &settings.installation;
-    is_new.then(|| Part {
+    let installation = &view.settings.installation;
+    view.is_unconfigured().then(|| Part {
         name: "state",
         is_live: true,
         markup: html! {
@@ -37,10 +35,12 @@ pub fn part(view: &PageContext) -> Option<Part> {
 }
 
 fn steps(installation: &Installation) -> Markup {
+    let database = &installation.database;
+    let database = std::path::absolute(database).unwrap_or_else(|_| database.clone());
     html! {
         p {
             "This node runs and keeps its data in "
-            code { (installation.database.display()) } ". It shows the weather of Berlin until you tell it what to ask."
+            code { (database.display()) } ". It shows the weather of Berlin until you tell it what to ask."
         }
         ol {
             li {

@@ -27,7 +27,7 @@ from harness import (  # noqa: E402
 SIZES = {"phone": (360, 740), "touch": (800, 480), "desktop": (1280, 900)}
 SCHEMES = ("light", "dark")
 # Pinned, so that an update is a commit.
-NPM_PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1"}
+NPM_PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1", "acorn": "8.19.0"}
 README_SCREENSHOT = ROOT / "systemd" / "overview.png"
 MARKUP = "<script>alert(1)</script>"
 MAX_GZIP_BYTES = 30_000
@@ -40,6 +40,7 @@ def pages():
         pages_are_small_and_gzipped(demo, faults)
         text_browser(faults)
         markup_is_escaped(faults)
+        wall_script_is_es5()
         with browser_driver(directory, browser_task(demo, faults)) as browser:
             renders_in_a_browser(browser)
             works_without_scripts(browser)
@@ -135,7 +136,7 @@ def shows_all_faults(faults):
 
 # ---- Without a browser -------------------------------------------------------------------
 
-PAGES = ("/web", "/web/alerts", "/web/system")
+PAGES = ("/wall", "/web", "/web/alerts", "/web/system")
 
 
 def pages_are_small_and_gzipped(demo, faults):
@@ -160,6 +161,14 @@ def text_browser(faults):
     expect(code == 0, "w3m shows the overview", err)
     for wanted in ("dead", "connection refused or closed", "Power", "230.5", "hPa", "stale", "by mail wait", "Overview Charts Alerts", "System"):
         expect(wanted in text, f"w3m shows {wanted!r}", text)
+
+
+def wall_script_is_es5():
+    """Tablets on walls have old browsers."""
+    acorn = npm_packages() / "acorn" / "bin" / "acorn"
+    script = ROOT / "src" / "monitor" / "web" / "wall.js"
+    code, _, err = run(["node", acorn, "--ecma5", "--silent", script], 15)
+    expect(code == 0, "wall.js is ES5", err)
 
 
 def markup_is_escaped(faults):
@@ -193,8 +202,8 @@ def browser_task(demo, faults):
     screenshots.mkdir(parents=True, exist_ok=True)
     views = []
     for node, address, paths in (
-        ("demo", demo, {"overview": "/web", "key": "/web/key/temperature", "source": "/web/source/weather", "alerts": "/web/alerts", "system": "/web/system"}),
-        ("faults", faults.address, {"overview": "/web", "key": "/web/key/power", "source": "/web/source/dead", "alerts": "/web/alerts", "system": "/web/system", "issues": "/web/source/meter"}),
+        ("demo", demo, {"overview": "/web", "key": "/web/key/temperature", "source": "/web/source/weather", "alerts": "/web/alerts", "wall": "/wall", "system": "/web/system"}),
+        ("faults", faults.address, {"overview": "/web", "key": "/web/key/power", "source": "/web/source/dead", "alerts": "/web/alerts", "wall": "/wall", "system": "/web/system", "issues": "/web/source/meter"}),
     ):
         for page, path in paths.items():
             for size, (width, height) in SIZES.items():

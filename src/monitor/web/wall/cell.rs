@@ -109,7 +109,7 @@ impl CellLayout {
             5 => 56.0,
             _ => 46.0,
         };
-        let label_lines = cells.iter().map(|it| label(it, width).len()).max();
+        let label_lines = cells.iter().map(|it| label(it, width).1.len()).max();
         // Longer values are written smaller than the others.
         let figures = cells.iter().map(|it| figure_size(it, width));
         let common = figures.filter(|size| *size >= width * FIGURE.1);
@@ -127,7 +127,7 @@ impl CellLayout {
         let above_figure = LABEL_LINE * self.count(self.label_lines);
         let words_line = if self.has_words { WORDS_LINE } else { 0.0 };
         let height = above_figure + self.figure * 1.15 + words_line;
-        let label = label(content, self.width);
+        let (size, label) = label(content, self.width);
         // A short label stands at its value.
         let first = self.label_lines.saturating_sub(label.len());
         let view_box = format!("0 0 {:.0} {height:.1}", self.width);
@@ -136,7 +136,7 @@ impl CellLayout {
                 svg role="img" aria-label=(spoken(content)) viewBox=(view_box)
                     preserveAspectRatio="xMinYMid meet" {
                     @for (at, line) in (first..).zip(&label) {
-                        (text("label", LABEL_LINE * self.count(at) + 8.5, LABEL_SIZE, line))
+                        (text("label", LABEL_LINE * self.count(at) + 8.5, size, line))
                     }
                     (self.figure(content, above_figure))
                     @if let Some(words) = &content.words {
@@ -183,8 +183,16 @@ impl CellLayout {
     }
 }
 
-fn label(content: &CellContent, width: f64) -> Vec<String> {
-    wrap(&content.label, Weight::Regular, width / LABEL_SIZE, 2)
+/// The lines of the label and their size, smaller where it is long.
+fn label(content: &CellContent, width: f64) -> (f64, Vec<String>) {
+    let lines = |size: f64| wrap(&content.label, Weight::Regular, width / size, 2);
+    let is_cut = |lines: &[String]| lines.iter().any(|line| line.ends_with('…'));
+    let (usual, small) = (lines(LABEL_SIZE), LABEL_SIZE * 0.8);
+    if is_cut(&usual) {
+        (small, lines(small))
+    } else {
+        (LABEL_SIZE, usual)
+    }
 }
 
 /// The size in which the value and its unit, at its smallest, fit the cell.
