@@ -116,8 +116,8 @@ impl Scale {
         Scale {
             from: from.0,
             to: to.0.max(from.0.saturating_add(1)),
-            low: bounds.low.max(f64::MIN / 2.0),
-            high: bounds.high.min(f64::MAX / 2.0),
+            low: bounds.low.clamp(f64::MIN, f64::MAX),
+            high: bounds.high.clamp(f64::MIN, f64::MAX),
             step: round_step(bounds.half() / AXIS_VALUES * 2.0),
             width,
             height,
@@ -133,7 +133,10 @@ impl Scale {
 
     /// 0 at the top edge, `height` at the bottom.
     pub fn y(&self, value: f64) -> f64 {
-        let share = (value - self.low) / (self.high - self.low);
+        let share = match self.high - self.low {
+            span if span.is_finite() => (value - self.low) / span,
+            _ => (value / 2.0 - self.low / 2.0) / self.bounds().half(),
+        };
         (1.0 - share.clamp(0.0, 1.0)) * self.height
     }
 
@@ -191,13 +194,20 @@ mod tests {
             vec![0.0],
             vec![21.4, 21.4],
             vec![f64::MIN, f64::MAX],
+            vec![f64::MIN],
+            vec![f64::MAX],
+            vec![-1.7e308, -1.6e308],
             vec![1e300, 2e300],
+            vec![5e-324],
+            vec![0.0, 5e-324],
             vec![f64::NAN, 1.0],
             vec![1e-300, -1e-300],
         ] {
             let extent = Extent::of(values.iter().copied());
             let scale = Scale::rounded(Wall(0), Wall(1), extent, 1000.0, 220.0);
             assert!(scale.values().len() <= 8);
+            let bounds = scale.bounds();
+            assert!(bounds.low < bounds.high, "{values:?} gave {bounds:?}");
             for value in values.iter().filter(|value| value.is_finite()) {
                 let y = scale.y(*value);
                 assert!((0.0..=220.0).contains(&y), "{values:?} gave {y}");
