@@ -154,6 +154,15 @@ pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// A text without what turns the direction of all that follows it: Unicode's embeddings,
+/// overrides and isolates. Marks and joiners, which languages and emoji need, stay.
+pub fn strip_directions(text: &str) -> String {
+    text.replace(
+        |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'),
+        "",
+    )
+}
+
 /// A text from elsewhere on one line, its control and invisible characters escaped: `\n`, `\u{200b}`.
 pub fn escape_controls(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

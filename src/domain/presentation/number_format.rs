@@ -9,7 +9,7 @@ use super::unit_scale::scale;
 use crate::domain::locale::{Locale, MINUS};
 use crate::domain::plan::DisplayUnit;
 use crate::domain::reading::{Value, round_computed};
-use crate::domain::text::format_number;
+use crate::domain::text::{format_number, strip_directions};
 
 /// Between a number and its unit; no line breaks at it.
 pub const NO_BREAK_SPACE: char = '\u{a0}';
@@ -164,7 +164,7 @@ impl NumberFormat {
     /// A value: its word, its text, or its number.
     pub fn value(&self, value: &Value) -> ShownValue {
         let (text, is_word) = match value {
-            Value::Text(text) => (text.to_string(), true),
+            Value::Text(text) => (strip_directions(text), true),
             Value::Number(number) => match self.word(*number) {
                 Some(word) => (word.to_string(), true),
                 None => (self.number(*number), false),
