@@ -33,7 +33,7 @@ pub static GROUP_OPTIONS: [ConfigOption<GroupDraft, GroupPlan>; 6] = [
         "\"Energy\"",
         "Heading of the group.",
         |draft: &mut GroupDraft, option| {
-            draft.name = option.entry().and_then(|it| super::key::read_label(&it));
+            draft.name = option.entry().and_then(|it| read_page_name(&it));
         },
         |group: &GroupPlan| text(&group.name),
     ),
@@ -92,7 +92,7 @@ pub static WALL_OPTIONS: [ConfigOption<WallPlan>; 5] = [
         "\"kitchen\"",
         "Name of the page: `/wall/kitchen`. One `[[wall]]` may do without.",
         |wall: &mut WallPlan, option| {
-            let name = option.entry().and_then(|it| super::key::read_label(&it));
+            let name = option.entry().and_then(|it| read_page_name(&it));
             wall.name = name.map(Into::into);
         },
         |wall: &WallPlan| text(wall.name.as_deref()?),
@@ -206,6 +206,16 @@ pub fn read_walls(root: &mut TableReader<'_>, directory: &Path) -> Vec<WallPlan>
         walls.push(wall);
     }
     walls
+}
+
+/// A name that is part of the page's address: browsers take `.` and `..` there as steps.
+fn read_page_name(entry: &TableEntry<'_>) -> Option<String> {
+    let name = super::key::read_label(entry)?;
+    let is_step = matches!(name.as_str(), "." | "..");
+    if is_step {
+        entry.expected("a name that an address can have; . and .. lead to other pages");
+    }
+    Some(name).filter(|_| !is_step)
 }
 
 fn read_selectors(option: &mut OptionReader<'_, '_>) -> Vec<KeySelector> {

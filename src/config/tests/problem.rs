@@ -292,7 +292,8 @@ fn every_problem_has_a_location_and_a_fix() {
             "groups and walls",
             &format!(
                 "{METER}[[group]]\nname = \"a\"\nrows = {{ a = \"A\" }}\n[[group]]\nkeys = [\"\"]\n[[group]]\nname = \"a\"\nmatrix = \"{{row}}{{column}}\"\n\
-                 [[wall]]\ndim = \"22\"\n[[wall]]\nkeys = [\"a\"]\nfold = true\n"
+                 [[wall]]\ndim = \"22\"\n[[wall]]\nkeys = [\"a\"]\nfold = true\n\
+                 [[group]]\nname = \"..\"\nkeys = [\"a\"]\n[[wall]]\nname = \".\"\nkeys = [\"a\"]\n"
             ),
         ),
         ("an unknown locale", &format!("locale = \"tlh\"\n{METER}")),
