@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use crate::domain::failure::Cause;
 use crate::domain::health::{SourceState, Storage};
 use crate::domain::plan::Plan;
-use crate::domain::snapshot::{DataStatus, Snapshot};
+use crate::domain::snapshot::{DataStatus, Snapshot, SourceSnapshot};
 use crate::domain::text::capitalised;
 use crate::domain::time::Moment;
 use crate::monitor::context::ChannelState;
@@ -144,14 +144,15 @@ fn totals(snapshot: &Snapshot) -> String {
         .iter()
         .filter(|it| it.health.state() == SourceState::Up);
     let fresh = records.iter().filter(|record| !record.stale).count();
-    let of = |count: usize, all: usize, what: &str| match all {
-        1 => format!("{count} of 1 {what}"),
-        all if all == count => format!("all {all} {what}s"),
-        all => format!("{count} of {all} {what}s"),
+    let of = |count: usize, all: usize, what: &str, verb: (&str, &str)| match all {
+        0 => format!("no {what} {}", verb.0),
+        1 => format!("{count} of 1 {what} {}", verb.0),
+        all if all == count => format!("all {all} {what}s {}", verb.1),
+        all => format!("{count} of {all} {what}s {}", verb.1),
     };
-    let sources = of(up.count(), sources.len(), "source");
-    let values = of(fresh, records.len(), "value");
-    capitalised(&format!("{sources} answer, {values} are fresh."))
+    let sources = of(up.count(), sources.len(), "source", ("answers", "answer"));
+    let values = of(fresh, records.len(), "value", ("is fresh", "are fresh"));
+    capitalised(&format!("{sources}, {values}."))
 }
 
 fn all_fresh(snapshot: &Snapshot) -> String {
@@ -164,8 +165,15 @@ fn all_fresh(snapshot: &Snapshot) -> String {
 }
 
 fn waiting_for_sources(snapshot: &Snapshot) -> String {
-    match snapshot.sources.as_slice() {
-        [] => "There are no sources: nothing is configured.".to_owned(),
+    let sources = snapshot.sources.iter();
+    let waiting: Vec<&SourceSnapshot> = sources
+        .filter(|source| source.health.state() == SourceState::Waiting)
+        .collect();
+    match waiting.as_slice() {
+        [] if snapshot.sources.is_empty() => {
+            "There are no sources: nothing is configured.".to_owned()
+        }
+        [] => "The sources answer, with no fresh value yet.".to_owned(),
         [only] => format!("Waiting for the first response from {}.", only.name),
         sources => format!(
             "Waiting for the first responses from {} sources.",

@@ -143,6 +143,40 @@ fn the_other_problems_are_the_details() {
 }
 
 #[test]
+fn the_start_names_the_sources_that_are_waited_for() {
+    let values = ["temperature", "humidity", "sky", "power"];
+    let mut meter_waits = testing::healthy().stale(&values[3..]);
+    meter_waits.source("meter").health = testing::just_started().source("meter").health.clone();
+    let both_wait = testing::just_started();
+    let mut nothing_selected = testing::healthy();
+    nothing_selected.snapshot.records.clear();
+    for (story, fixture, headline, totals) in [
+        (
+            "both wait",
+            both_wait,
+            "Waiting for the first responses from 2 sources.",
+            "0 of 2 sources answer, no value is fresh.",
+        ),
+        (
+            "one waits",
+            meter_waits,
+            "Waiting for the first response from meter.",
+            "1 of 2 sources answer, 3 of 4 values are fresh.",
+        ),
+        (
+            "nothing came",
+            nothing_selected,
+            "The sources answer, with no fresh value yet.",
+            "All 2 sources answer, no value is fresh.",
+        ),
+    ] {
+        let state = fixture.status();
+        assert_eq!(state.headline, headline, "{story}");
+        assert_eq!(state.totals, totals, "{story}");
+    }
+}
+
+#[test]
 fn an_unknown_clock_is_a_problem_only_when_no_source_sets_it_in_time() {
     let unknown = testing::healthy().trust(ClockTrust::Unknown);
     assert_eq!(unknown.status().verdict, DataStatus::Warn);

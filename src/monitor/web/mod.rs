@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod chart;
 pub mod charts;
 pub mod comparison;
+mod fitted_text;
 pub mod group;
 mod grouping;
 mod history_table;

@@ -4,15 +4,14 @@
 //! a browser without scripts reloads it.
 
 mod cell;
-mod fitted_text;
 
 use std::borrow::Cow;
 
 use maud::{DOCTYPE, Markup, html};
 
 use self::cell::{CellContent, CellLayout};
-use self::fitted_text::Weight;
 use super::PageContext;
+use super::fitted_text::{self, Weight};
 use super::manifest;
 use crate::domain::percent;
 use crate::domain::plan::{KeySelector, Plan, WallPlan};

@@ -191,8 +191,13 @@ def status_and_metrics(address):
     expect(health.status == 200, "/healthz is 200", health)
     status = get(address, "/status")
     expect(status.status == 200 and status.json["status"] in ("pass", "warn", "fail"), "/status is 200 with pass, warn or fail", status)
-    healthy = [it for it in status.json["sources"] if it["name"] != FAILING]
-    expect(all(it["state"] == "up" for it in healthy), "all sources are up, but the plug that fails now and then", status.text)
+
+    def are_up():
+        healthy = [it for it in get(address, "/status").json["sources"] if it["name"] != FAILING]
+        return all(it["state"] == "up" for it in healthy)
+
+    # The first page comes before the first responses.
+    wait_until(are_up, 20, "all sources are up, but the plug that fails now and then")
 
     metrics = get(address, "/metrics")
     expect(metrics["content-type"].startswith("text/plain; version=0.0.4"), "/metrics has the Content-Type of the text format", metrics.headers)

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::PageContext;
+use super::super::fitted_text::{Weight, width};
 use super::super::grouping::Tile;
 use super::super::layout::time_element;
 use super::super::severity::{ValueSeverity, reason, severity};
@@ -30,7 +31,7 @@ fn value_tile(view: &PageContext, record: &Record, context: &str) -> Markup {
     html! {
         li class=(class.trim_end()) {
             a href=(view.links.key(&record.key)) { (view.plan.label(&record.key, context)) }
-            p class="value" { (severity.mark()) (figure(view, record)) }
+            p class="value" { (severity.mark()) (figure(view, record, severity)) }
             // Kept free where there is no line, so that figures stand beside each other.
             @match &line {
                 Some(line) => (line.line()),
@@ -42,22 +43,38 @@ fn value_tile(view: &PageContext, record: &Record, context: &str) -> Markup {
 }
 
 /// The number in large figures, or the word.
-fn figure(view: &PageContext, record: &Record) -> Markup {
+fn figure(view: &PageContext, record: &Record, severity: ValueSeverity) -> Markup {
     let shown = view.plan.number_format(record).value(&record.value);
     if shown.is_word {
         return html! { (state_dot(record)) span class="text" { (shown.text) } };
     }
-    let unit_chars = shown.unit.as_ref().map_or(0, |unit| unit.chars().count());
-    let is_long = shown.text.chars().count() * 5 + unit_chars * 3 > LINE_UNITS;
+    let unit = shown.unit.as_deref().unwrap_or_default();
+    let is_long = !fits_large(&shown.text, unit, severity);
     html! {
         span class=(if is_long { "number long" } else { "number" }) { (shown.text) }
         @if let Some(unit) = &shown.unit { " " span class="unit" { (unit) } }
     }
 }
 
-/// What a line of the narrowest tile holds in large figures, a figure being 5 wide and a
-/// character of the unit 3.
-const LINE_UNITS: usize = 40;
+/// Whether mark, figure and unit fit beside each other in the narrowest tile.
+fn fits_large(figure: &str, unit: &str, severity: ValueSeverity) -> bool {
+    let mark = match severity {
+        ValueSeverity::Warn | ValueSeverity::Bad => MARK_REM,
+        ValueSeverity::None | ValueSeverity::Stale => 0.0,
+    };
+    let figure = width(figure, Weight::Bold) * FIGURE_REM;
+    let unit = match unit {
+        "" => 0.0,
+        unit => width(" ", Weight::Regular) * FIGURE_REM + width(unit, Weight::Regular) * UNIT_REM,
+    };
+    mark + figure + unit <= LINE_REM
+}
+
+// Sizes of overview.css: the room for a line in the narrowest tile, and what stands in it.
+const LINE_REM: f64 = 7.5;
+const FIGURE_REM: f64 = 1.55;
+const UNIT_REM: f64 = 0.8;
+const MARK_REM: f64 = 1.3;
 
 /// A disc, full while a boolean is true.
 fn state_dot(record: &Record) -> Markup {
@@ -120,5 +137,29 @@ pub fn record_age(view: &PageContext, record: &Record) -> Markup {
     html! {
         @if record.stale { strong class="label" { "stale" } " " }
         (time_element(view, record.stamp.observed, record.stamp.age(view.now)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_smaller_only_where_they_and_their_unit_do_not_fit() {
+        use ValueSeverity::{Bad, None};
+        for (figure, unit, severity, fits) in [
+            ("−12.5", "°C", None, true),
+            ("1\u{202f}284", "W", None, true),
+            ("30.2", "ct/kWh", None, true),
+            ("38\u{202f}812", "", None, true),
+            ("1\u{202f}284", "W", Bad, true),
+            // 86 px of figures and 28 px of unit, beside a space, in 121 px.
+            ("13\u{202f}802", "kWh", None, false),
+            ("30.2", "ct/kWh", Bad, false),
+            ("−1\u{202f}234.56", "", None, false),
+        ] {
+            let found = fits_large(figure, unit, severity);
+            assert_eq!(found, fits, "{figure} {unit} {severity:?}");
+        }
     }
 }

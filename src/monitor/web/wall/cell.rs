@@ -3,8 +3,8 @@
 
 use maud::{Markup, html};
 
+use super::super::fitted_text::{Weight, fitting_size, width, wrap};
 use super::ShownKey;
-use super::fitted_text::{Weight, fitting_size, width, wrap};
 use crate::domain::presentation::ShownValue;
 use crate::domain::snapshot::Record;
 use crate::domain::text::human_duration;
