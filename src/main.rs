@@ -51,8 +51,6 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout))]
 // A table of cases is as long as it has cases.
 #![cfg_attr(test, allow(clippy::too_many_lines))]
-// While the parts of the dashboard land one by one; removed with the last.
-#![allow(dead_code)]
 
 // In reading order: the domain, then input, storage and output, then what assembles them.
 mod domain;

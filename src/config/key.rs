@@ -75,7 +75,7 @@ pub static OPTIONS: [KeyOption; 13] = [
         |plan, option| {
             plan.decimals = option
                 .integer(0..=limits::DECIMALS.into())
-                .map(|decimals| decimals as u8)
+                .map(|decimals| decimals as u8);
         },
         |plan| plain(plan.decimals?),
     ),

@@ -133,6 +133,9 @@ mod tests {
         }
     }
 
+    /// Minimum and maximum of an hour, counted from the first.
+    type HourlyRange = dyn Fn(i64) -> Option<(f64, f64)>;
+
     #[test]
     fn a_meter_never_falls_and_rises_on_most_days() {
         let directory = Directory::new();
@@ -140,17 +143,12 @@ mod tests {
         let connection = database.connection();
         let rising = |hour: i64| Some((hour as f64, hour as f64 + 0.5));
         let by_day = |hour: i64| (hour / 24) as f64;
-        let cases: [(
-            &str,
-            &str,
-            Box<dyn Fn(i64) -> Option<(f64, f64)>>,
-            Option<usize>,
-        ); 11] = [
+        let cases: [(&str, &str, Box<HourlyRange>, Option<usize>); 11] = [
             ("meter", "kWh", Box::new(rising), Some(7)),
             (
                 "gas",
                 "m³",
-                Box::new(|hour| Some((by_day(hour), by_day(hour)))),
+                Box::new(move |hour| Some((by_day(hour), by_day(hour)))),
                 Some(6),
             ),
             (

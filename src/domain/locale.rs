@@ -63,10 +63,6 @@ impl Locale {
         self.0.tag
     }
 
-    pub fn decimal_mark(self) -> char {
-        self.0.decimal_mark
-    }
-
     /// The short name of a month, 1 to 12.
     pub fn month(self, month: i8) -> &'static str {
         let index = usize::try_from(month - 1).unwrap_or_default();

@@ -228,9 +228,10 @@ pub fn unknown_name_problem<'a>(
         }
     };
     let mut problem = ProblemDetails::new(404, format!("There is no {kind} {name:?}.{hint}"));
-    let offered = match similar.is_empty() {
-        true => known,
-        false => similar.iter().map(|(_, name)| *name).collect(),
+    let offered = if similar.is_empty() {
+        known
+    } else {
+        similar.iter().map(|(_, name)| *name).collect()
     };
     let offered = offered.iter().take(limits::NAMES_SUGGESTED);
     problem.suggestions = offered

@@ -13,7 +13,7 @@ use crate::domain::plan::Plan;
 use crate::domain::snapshot::SnapshotSubscriber;
 use crate::monitor::http::cors::CorsPolicy;
 use crate::monitor::http::event_log::{EventKind, EventLog, StreamEvent};
-use crate::monitor::http::forwarded::TrustedProxies;
+use crate::monitor::http::forwarded::{ClientNetworks, TrustedProxies};
 use crate::monitor::http::private_dir::PrivateDir;
 use crate::monitor::http::server::{HttpServer, HttpServerParts};
 use crate::monitor::http::server_limits::HttpLimits;
@@ -64,8 +64,10 @@ impl Serving {
         let app = Arc::new(App::new(context(config, dependencies, stats.clone())));
         let http = HttpServer::start(HttpServerParts {
             listeners,
-            allow: config.allow.clone(),
-            trusted_proxies: TrustedProxies::new(&config.trusted_proxies),
+            networks: ClientNetworks {
+                allow: config.allow.clone(),
+                trusted_proxies: TrustedProxies::new(&config.trusted_proxies),
+            },
             handler: app.clone(),
             events: events.clone(),
             stats,

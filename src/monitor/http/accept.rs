@@ -88,9 +88,9 @@ pub async fn accept_loop(listener: Async<TcpListener>, server: Rc<ServerState>) 
 /// Starts the task of a new connection, or rejects it.
 fn accept_connection(stream: TcpStream, peer: IpAddr, server: &Rc<ServerState>) {
     let peer = peer.to_canonical();
-    let is_proxy = server.trusted_proxies.contains(peer);
+    let is_proxy = server.networks.trusted_proxies.contains(peer);
     // Whether the client of a proxy is allowed, its requests say.
-    if !is_proxy && !is_allowed(&server.allow, peer) {
+    if !is_proxy && !is_allowed(&server.networks.allow, peer) {
         server
             .stats
             .record_rejection(Rejection::ForbiddenNetwork, peer);

@@ -35,11 +35,11 @@ pub fn admit_client(
     proxy: IpAddr,
     request: &Request,
 ) -> Result<Option<AddressGuard>, Response> {
-    if !server.trusted_proxies.contains(proxy) {
+    if !server.networks.trusted_proxies.contains(proxy) {
         return Ok(None);
     }
     let client = request.peer;
-    if !is_client_allowed(&server.allow, proxy, client) {
+    if !is_client_allowed(&server.networks.allow, proxy, client) {
         let stats = &server.stats;
         stats.record_rejection(Rejection::ForbiddenNetwork, client);
         return Err(guarded_handler::forbidden(server, request));

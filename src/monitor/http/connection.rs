@@ -330,7 +330,7 @@ impl Connection {
             .as_ref()
             .map_or(self.state().peer, |it| it.peer);
         server.stats.record_rejection(refusal.rejection, peer);
-        let reply = guarded_handler::rejection(server, refusal.status, refusal.request.as_ref());
+        let reply = guarded_handler::rejection(server, refusal.status, refusal.request.as_deref());
         let framing = ResponseFraming {
             is_head: refusal.is_head,
             version: Version::Http11,

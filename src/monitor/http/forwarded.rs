@@ -14,7 +14,15 @@ use crate::domain::path_prefix;
 const CLIENT: &str = "x-forwarded-for";
 const PREFIX: &str = "x-forwarded-prefix";
 
-/// The option `trusted_proxies`.
+/// The networks that clients come from.
+#[derive(Debug, Clone, Default)]
+pub struct ClientNetworks {
+    /// Those that may connect beside this machine itself; none is all.
+    pub allow: Vec<IpNet>,
+    pub trusted_proxies: TrustedProxies,
+}
+
+/// The option `trusted_proxies`: reverse proxies whose `X-Forwarded-…` headers are read.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 

@@ -14,7 +14,7 @@ pub const RETRY_AFTER_S: &str = "2";
 
 /// Gives a request its client, its path prefix and its token, before anything else sees it.
 pub fn prepare(server: &ServerState, request: &mut Request) {
-    server.trusted_proxies.apply(request);
+    server.networks.trusted_proxies.apply(request);
     catch_panic(server, || server.handler.prepare(request));
 }
 

@@ -40,7 +40,7 @@ pub struct HeadError {
     pub status: u16,
     pub rejection: Rejection,
     /// As far as it could be parsed, for a response in the client's media type.
-    pub request: Option<Request>,
+    pub request: Option<Box<Request>>,
     pub is_head: bool,
 }
 
@@ -208,7 +208,7 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<RequestHead, HeadError> {
             status,
             rejection,
             is_head: request.is_head,
-            request: Some(request),
+            request: Some(Box::new(request)),
         });
     }
     let keep_alive = match version {

@@ -16,12 +16,11 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use ipnet::IpNet;
 use smol::{Async, LocalExecutor};
 
 use super::accept::accept_loop;
 use super::event_log::EventLog;
-use super::forwarded::TrustedProxies;
+use super::forwarded::ClientNetworks;
 use super::handler::Handler;
 use super::private_dir::PrivateDir;
 use super::server_limits::HttpLimits;
@@ -36,10 +35,7 @@ use crate::sys::thread::{Thread, spawn};
 pub struct HttpServerParts {
     /// From [`super::listener::bind`].
     pub listeners: Vec<TcpListener>,
-    /// Networks that may connect beside this machine itself; none is all.
-    pub allow: Vec<IpNet>,
-    /// Reverse proxies whose `X-Forwarded-…` headers are read.
-    pub trusted_proxies: TrustedProxies,
+    pub networks: ClientNetworks,
     pub handler: Arc<dyn Handler>,
     pub events: Arc<EventLog>,
     pub stats: Arc<HttpStats>,
@@ -155,8 +151,7 @@ fn serve_until_stopped(
 ) -> io::Result<()> {
     let executor = Rc::new(LocalExecutor::new());
     let server = Rc::new(ServerState::new(
-        parts.allow.clone(),
-        parts.trusted_proxies.clone(),
+        parts.networks.clone(),
         parts.handler.clone(),
         parts.events.clone(),
         parts.stats.clone(),

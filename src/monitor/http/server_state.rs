@@ -7,14 +7,13 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ipnet::IpNet;
 use smol::LocalExecutor;
 
 use super::connection_table::{ConnectionTable, LimitReached};
 use super::deadline_timer::DeadlineTimer;
 use super::event_log::EventLog;
 use super::event_stream::WakerSet;
-use super::forwarded::TrustedProxies;
+use super::forwarded::ClientNetworks;
 use super::handler::Handler;
 use super::parser::Version;
 use super::pool_client::PoolClient;
@@ -27,8 +26,7 @@ use crate::limits;
 
 /// What all connections share.
 pub struct ServerState {
-    pub allow: Vec<IpNet>,
-    pub trusted_proxies: TrustedProxies,
+    pub networks: ClientNetworks,
     pub handler: Arc<dyn Handler>,
     pub events: Arc<EventLog>,
     pub stats: Arc<HttpStats>,
@@ -60,8 +58,7 @@ pub enum ConnectionRejection {
 
 impl ServerState {
     pub fn new(
-        allow: Vec<IpNet>,
-        trusted_proxies: TrustedProxies,
+        networks: ClientNetworks,
         handler: Arc<dyn Handler>,
         events: Arc<EventLog>,
         stats: Arc<HttpStats>,
@@ -90,8 +87,7 @@ impl ServerState {
             &limits,
         );
         ServerState {
-            allow,
-            trusted_proxies,
+            networks,
             handler,
             events,
             stats,

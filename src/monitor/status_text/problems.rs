@@ -56,9 +56,10 @@ pub fn other_alerts(facts: &StateFacts) -> Vec<StatusSentence> {
     let untold = alerts.filter(|alert| !is_explained(facts, alert));
     let sentence = |alert: &OpenAlert| {
         let message = capitalised(&sanitize(&alert.message));
-        let recovering = match alert.is_recovering {
-            true => " It is recovering.",
-            false => "",
+        let recovering = if alert.is_recovering {
+            " It is recovering."
+        } else {
+            ""
         };
         let at = message.find(": ").unwrap_or(message.len());
         let (subject, rest) = message.split_at(at);

@@ -12,7 +12,7 @@ pub fn page(view: &PageContext, name: &str) -> Result<Page, ProblemDetails> {
     let group = grouping::group(view.plan, view.snapshot, name);
     let group = group.ok_or_else(|| {
         let arranged = grouping::arrange(view.plan, view.snapshot);
-        let names = arranged.groups.iter().map(|group| &*group.name);
+        let names = arranged.groups.iter().map(|group| group.name);
         unknown_name_problem("group", name, names, |name| {
             format!("/web/group/{}", percent::encode(name))
         })

@@ -109,11 +109,11 @@ pub fn group_values(view: &PageContext, group: &ValueGroup, space: &mut PageSpac
     let is_cut = group.open < group.tiles.len() + group.lines.len() || !folded.is_empty();
     let more = folded.len() + group.lines.len();
     let rows = group.table.as_ref().map_or(0, |table| table.rows.len());
+    let columns = group.table.as_ref().map_or(1, |it| it.columns.len().max(1));
+    let rows_shown = rows.min(space.tiles / columns);
+    space.tiles -= rows_shown * columns;
     html! {
         @if let Some(table) = &group.table {
-            @let columns = table.columns.len().max(1);
-            @let rows_shown = rows.min(space.tiles / columns);
-            @let _ = space.tiles -= rows_shown * columns;
             (value_table(view, table, rows_shown))
             @if rows_shown < rows {
                 p class="quiet" {

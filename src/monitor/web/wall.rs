@@ -244,9 +244,10 @@ fn default_keys<'a>(view: &PageContext<'a>) -> Vec<&'a Record> {
             .take(limits::WALL_DEFAULT_CELLS)
             .collect()
     });
-    match of_group.is_empty() {
-        true => records().take(limits::WALL_FIRST_VALUES).collect(),
-        false => of_group,
+    if of_group.is_empty() {
+        records().take(limits::WALL_FIRST_VALUES).collect()
+    } else {
+        of_group
     }
 }
 

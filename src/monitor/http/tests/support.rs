@@ -25,7 +25,7 @@ use smol::Async;
 use super::admission::{is_allowed, is_client_allowed};
 use super::connection;
 use super::event_log::{EventKind, EventLog, StreamEvent};
-use super::forwarded::TrustedProxies;
+use super::forwarded::{ClientNetworks, TrustedProxies};
 use super::handler::{Dispatch, Handler, Overload, Request, Response};
 use super::listener::bind;
 use super::server::{HttpServer, HttpServerParts};
@@ -212,13 +212,11 @@ fn start(limits: HttpLimits) -> Running {
 
 /// `workers_heartbeat` is called as in [`HttpServerParts`].
 fn start_with(limits: HttpLimits, workers_heartbeat: impl Fn() + Send + 'static) -> Running {
-    let proxies = TrustedProxies::default();
-    start_for(Vec::new(), proxies, limits, workers_heartbeat)
+    start_for(ClientNetworks::default(), limits, workers_heartbeat)
 }
 
 fn start_for(
-    allow: Vec<IpNet>,
-    trusted_proxies: TrustedProxies,
+    networks: ClientNetworks,
     limits: HttpLimits,
     workers_heartbeat: impl Fn() + Send + 'static,
 ) -> Running {
@@ -233,8 +231,7 @@ fn start_for(
         })
     };
     let server = HttpServer::start(HttpServerParts {
-        allow,
-        trusted_proxies,
+        networks,
         listeners,
         handler: handler.clone(),
         events: events.clone(),

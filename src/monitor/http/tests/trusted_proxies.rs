@@ -5,8 +5,11 @@ use super::*;
 /// A server behind 127.0.0.2, for clients of 192.0.2.0/24.
 fn behind_a_proxy(limits: HttpLimits) -> Running {
     let network = |text: &str| text.parse::<IpNet>().expect("a network");
-    let proxies = TrustedProxies::new(&[network("127.0.0.2/32")]);
-    start_for(vec![network("192.0.2.0/24")], proxies, limits, || ())
+    let networks = ClientNetworks {
+        allow: vec![network("192.0.2.0/24")],
+        trusted_proxies: TrustedProxies::new(&[network("127.0.0.2/32")]),
+    };
+    start_for(networks, limits, || ())
 }
 
 fn forwarded(path: &str, client: &str) -> Vec<u8> {

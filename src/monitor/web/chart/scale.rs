@@ -2,7 +2,6 @@
 //!
 //! Pure.
 
-use crate::domain::history::Bucket;
 use crate::domain::reading::round_computed;
 use crate::domain::time::Wall;
 
@@ -56,18 +55,6 @@ const AXIS_VALUES: f64 = 5.0;
 const LABEL_SHARE: f64 = 0.09;
 
 impl Scale {
-    /// Fits the buckets' means into `width` × `height`, with a small margin.
-    pub fn new(from: Wall, to: Wall, buckets: &[Bucket], width: f64, height: f64) -> Scale {
-        let extent = Extent::of(buckets.iter().map(|bucket| bucket.mean));
-        let extent = extent.unwrap_or(Extent {
-            low: 0.0,
-            high: 1.0,
-        });
-        let air = air(extent);
-        let (low, high) = (extent.low - air, extent.high + air);
-        Scale::bounded(from, to, Extent { low, high }, width, height)
-    }
-
     /// Axis bounds at round values around what is shown, with room for labels of its extremes.
     pub fn rounded(from: Wall, to: Wall, shown: Option<Extent>, width: f64, height: f64) -> Scale {
         let shown = shown.unwrap_or(Extent {

@@ -79,10 +79,6 @@ impl ChartSeries {
         self
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.observed.is_empty() && self.forecast.is_empty()
-    }
-
     /// The bucket that covers an instant.
     pub fn at(&self, wall: Wall) -> Option<&Bucket> {
         [&self.observed, &self.forecast]

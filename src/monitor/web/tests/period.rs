@@ -14,7 +14,7 @@ fn wall(text: &str) -> Wall {
 
 fn read(query: &str) -> Result<Period, String> {
     let target = RequestTarget::read(&format!("/web/key/a?{query}")).expect("a target");
-    Period::read(&target, wall(NOW), &berlin()).map_err(|problem| problem.detail.to_string())
+    Period::read(&target, wall(NOW), &berlin()).map_err(|problem| problem.detail)
 }
 
 fn bounds(period: Period) -> String {
