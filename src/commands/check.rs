@@ -291,8 +291,12 @@ fn missing_keys(plan: &Plan, fetched: &[once::Fetched]) -> Vec<Finding> {
         return Vec::new();
     }
     let is_named = |key: &str| (0..plan.sources.len()).any(|source| plan.selects_key(source, key));
-    let expected = plan.expected_keys().into_iter();
-    let missing = expected.filter(|key| !found.contains(key) && !is_named(key));
+    let is_derived = |key: &&Arc<str>| plan.derived.iter().any(|it| it.key == **key);
+    let shown = plan.pages.keys().filter(|key| !is_derived(key));
+    let expected: BTreeSet<&Arc<str>> = plan.expected_keys().into_iter().chain(shown).collect();
+    let missing = expected
+        .into_iter()
+        .filter(|key| !found.contains(key) && !is_named(key));
     let finding = |key: &Arc<str>| {
         let near = nearest(key, found.iter().map(|key| &***key));
         let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));

@@ -181,7 +181,7 @@ pub fn read_derived(
 fn read_table(entry: &TableEntry<'_>, directory: &Path, zone: &TimeZone) -> Option<DerivedTable> {
     let name = entry.key();
     let mut table = entry.table(derived_table(name))?;
-    if entry.has_unquoted_key(&[], derived_table) {
+    if entry.has_unquoted_key(&[], &[], derived_table) {
         return None;
     }
     let is_key =

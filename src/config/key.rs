@@ -55,9 +55,9 @@ pub static OPTIONS: [KeyOption; 13] = [
     KeyOption::new(
         "label",
         "text",
-        "none (the key)",
+        "none (the words of the key)",
         "\"Living room\"",
-        "What people read instead of the key; `/snapshot?full=1` has it.",
+        "What people read instead of the key; `/snapshot?full=1` has it. In the table of a pattern the words for which `*` stands come with it: `[key.\"room.*.co2\"]` with `\"CO₂\"` gives \"Bedroom CO₂\".",
         |plan, option| {
             plan.label = option
                 .entry()
@@ -69,9 +69,9 @@ pub static OPTIONS: [KeyOption; 13] = [
     KeyOption::new(
         "decimals",
         "number, 0 to 9",
-        "none (as many as the value has)",
+        "none (by the values of the day)",
         "1",
-        "Digits behind the decimal point for people; `/snapshot?full=1` has the number. Data are not rounded.",
+        "Digits behind the decimal point for people; `/snapshot?full=1` has the number. Without it three or four digits in all, and a unit that fits: 1,234 W are 1.23 kW. With it the unit stays. Data are not rounded.",
         |plan, option| {
             plan.decimals = option
                 .integer(0..=limits::DECIMALS.into())
@@ -84,7 +84,7 @@ pub static OPTIONS: [KeyOption; 13] = [
         "text",
         "none (as it is stored)",
         "\"1e-3 kWh\"",
-        "Factor and unit in which people see the value: with `\"1e-3 kWh\"` 12500 Wh are 12.5 kWh. Data are not changed.",
+        "Factor and unit in which people see the value, always: with `\"1e-3 kWh\"` 12500 Wh are 12.5 kWh. It goes before `unit`. Data are not changed.",
         |plan, option| plan.show = option.entry().and_then(|it| read_display_unit(&it)),
         |plan| {
             let show = plan.show.as_ref()?;
@@ -96,7 +96,7 @@ pub static OPTIONS: [KeyOption; 13] = [
         "table",
         "none",
         "{ 0 = \"Off\", 1 = \"On\" }",
-        "Words that people see instead of numbers. Data are not changed.",
+        "Words that people see instead of numbers, before `show` and `decimals`; booleans are \"On\" and \"Off\" without it. Data are not changed.",
         |plan, option| plan.words = option.entry().map(|it| read_words(&it)).unwrap_or_default(),
         |plan| {
             let pair = |(number, word): &(String, String)| {
@@ -195,11 +195,13 @@ pub fn read_keys(
         let Some(mut table) = entry.table(key_table(&name)) else {
             continue;
         };
-        if entry.has_unquoted_key(&["words"], key_table) {
+        let options = OPTIONS.each_ref().map(|option| option.name);
+        if entry.has_unquoted_key(&["words"], &options, key_table) {
             continue;
         }
         let mut plan = KeyPlan::default();
         read_options(&OPTIONS, &mut table, directory, &mut plan);
+        check_bad_behind_warn(&mut table, &plan);
         let Some(pattern) = KeyPattern::new(&name) else {
             table.finish();
             keys.insert(name.into(), plan);
@@ -293,6 +295,13 @@ fn read_range(entry: &TableEntry<'_>) -> Option<(f64, f64)> {
     const WHAT: &str = "a list of two numbers, the lower one first, such as [0, 9000]";
     match entry.numbers().as_deref() {
         Some([low, high]) if low < high => Some((*low, *high)),
+        Some([high, low]) => {
+            let [high, low] = [high, low].map(|it| format_number(*it));
+            entry.problem(format!(
+                "range: expected the lower number first, found [{high}, {low}]"
+            ));
+            None
+        }
         _ => {
             entry.expected(WHAT);
             None
@@ -302,7 +311,10 @@ fn read_range(entry: &TableEntry<'_>) -> Option<(f64, f64)> {
 
 fn read_bounds(entry: &TableEntry<'_>) -> Bounds {
     let mut bounds = Bounds::default();
-    for (text, span) in entry.texts() {
+    for (text, span) in entry.texts_as(
+        "a text such as \">1000\" or \"<5\"",
+        "a text such as \">1000\", or two such as [\"<10\", \">1400\"]",
+    ) {
         let text = text.trim();
         let limit = |sign: char| {
             let number: f64 = text.strip_prefix(sign)?.trim().parse().ok()?;
@@ -313,7 +325,8 @@ fn read_bounds(entry: &TableEntry<'_>) -> Bounds {
             || (below.is_some() && bounds.below.is_some());
         if is_second || (above.is_none() && below.is_none()) {
             let message = format!(
-                "expected one limit above or below, or both, such as \">1000\" or [\"<10\", \">1400\"], found {}",
+                "{}: expected one limit above or below, or both, a sign and a number without its unit, such as \">1000\" or [\"<10\", \">1400\"], found {}",
+                entry.key(),
                 quoted(text)
             );
             entry.reader().problem(&span, message);
@@ -327,9 +340,36 @@ fn read_bounds(entry: &TableEntry<'_>) -> Bounds {
     } = bounds
         && above < below
     {
-        entry.problem("no value is within these limits: swap them");
+        let (below, above) = (format_number(below), format_number(above));
+        entry.problem(format!(
+            "{}: every value is below {below} or above {above}: write [\"<{above}\", \">{below}\"]",
+            entry.key()
+        ));
     }
     bounds
+}
+
+/// Values beyond `bad` are shown as bad, so `warn` has to begin before it.
+fn check_bad_behind_warn(table: &mut TableReader<'_>, plan: &KeyPlan) {
+    let (warn, bad) = (plan.warn, plan.bad);
+    let is_hidden = |is_beyond: bool, sign: char, warn: f64, bad: f64| {
+        let (warn, bad) = (format_number(warn), format_number(bad));
+        is_beyond.then(|| {
+            format!(
+                "warn = \"{sign}{warn}\" never shows: bad = \"{sign}{bad}\" begins there already"
+            )
+        })
+    };
+    let above = warn.above.zip(bad.above);
+    let below = warn.below.zip(bad.below);
+    let above = above.and_then(|(warn, bad)| is_hidden(bad <= warn, '>', warn, bad));
+    let below = below.and_then(|(warn, bad)| is_hidden(bad >= warn, '<', warn, bad));
+    let Some(entry) = table.get("warn") else {
+        return;
+    };
+    for message in above.into_iter().chain(below) {
+        entry.problem(message);
+    }
 }
 
 fn print_bounds(bounds: Bounds) -> Option<String> {

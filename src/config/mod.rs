@@ -16,6 +16,7 @@ mod key;
 mod mail;
 mod option;
 mod other_names;
+mod page_keys;
 mod pages;
 mod print;
 mod problem;
@@ -48,6 +49,7 @@ use self::derived::{check_derived_names, order_derived, read_derived, set_holds}
 use self::environment::Environment;
 use self::key::{check_shared_keys, read_keys};
 pub use self::mail::{MailConfig, MailTls, Mailbox};
+use self::page_keys::warn_page_keys;
 use self::pages::{read_groups, read_walls};
 pub use self::problem::{Problem, Remark, Severity};
 use self::reader::{ConfigReader, TableEntry, TableReader};
@@ -284,6 +286,7 @@ fn read_root(
     set_holds(&mut derived, &sources, |key| keys.get(key)?.stale_after);
     let names = KeyNames::new(&sources, &derived);
     warn_unknown_keys(reader, &names, &keys, &patterns, &alert);
+    warn_page_keys(reader, &names, &groups, &walls);
     warn_unknown_inputs(reader, &derived, &names);
     let derived = order_derived(reader, &derived);
     let timezone = &draft.config.timezone;

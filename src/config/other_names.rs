@@ -1,8 +1,10 @@
 //! Names of options in other programs, and what to write here instead.
 
 mod credentials;
+mod pages;
 
 use self::credentials::CREDENTIALS;
+use self::pages::PAGES;
 
 /// Names, an option of the table that is meant, and what to write.
 type Names = (&'static [&'static str], &'static str, &'static str);
@@ -296,7 +298,11 @@ pub fn advice(name: &str, known: &[&str]) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('-', "_");
     let is_meant =
         |(names, option, _): &&Names| names.contains(&name.as_str()) && known.contains(option);
-    let all = CREDENTIALS.into_iter().chain([NAMES]).flatten();
+    let all = [PAGES]
+        .into_iter()
+        .chain(CREDENTIALS)
+        .chain([NAMES])
+        .flatten();
     all.into_iter().find(is_meant).map(|(_, _, advice)| *advice)
 }
 
@@ -401,7 +407,24 @@ mod tests {
         ];
         let login = ["url", "body", "form", "token", "token_header", "lifetime"];
         let mail = ["host", "user", "password", "auth"];
-        let cases: [(&str, &[&str], Option<&str>); 29] = [
+        let key = ["label", "show", "chart", "counter"];
+        let group = ["name", "keys", "fold"];
+        let wall = ["name", "keys", "dim"];
+        let top = ["name", "title", "base_path", "auth"];
+        let cases: [(&str, &[&str], Option<&str>); 42] = [
+            ("friendly_name", &key, Some("label = ")),
+            ("name", &key, Some("label = ")),
+            ("suggested-display-precision", &key, Some("decimals = ")),
+            ("state_class", &key, Some("counter = true")),
+            ("formula", &key, Some("[derived.NAME]")),
+            ("title", &group, Some("name = ")),
+            ("entities", &group, Some("keys = ")),
+            ("collapsed", &group, Some("fold = true")),
+            ("theme", &wall, Some("dim = ")),
+            ("refresh", &wall, Some("by itself")),
+            ("serve_from_sub_path", &top, Some("base_path = ")),
+            ("use_x_forwarded_for", &top, Some("trusted_proxies = ")),
+            ("password", &top, Some("password_file = ")),
             ("decimals", &record, Some("[key.")),
             ("decimals", &derived, Some("[key.")),
             ("observed_at", &record, Some("option of the source")),

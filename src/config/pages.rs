@@ -166,7 +166,7 @@ fn read_group(entry: &TableEntry<'_>, directory: &Path) -> Option<GroupPlan> {
                 ));
             }
         }
-        if draft.keys.is_empty() && table.get("keys").is_none() && table.get("matrix").is_none() {
+        if has_no_keys(&mut table) && table.get("matrix").is_none() {
             table.problem("a [[group]] needs keys, such as keys = [\"solar.*\"], or a matrix");
         }
     }
@@ -193,7 +193,7 @@ pub fn read_walls(root: &mut TableReader<'_>, directory: &Path) -> Vec<WallPlan>
         };
         let mut wall = WallPlan::default();
         read_options(&WALL_OPTIONS, &mut table, directory, &mut wall);
-        if wall.keys.is_empty() && table.get("keys").is_none() {
+        if has_no_keys(&mut table) {
             table.problem("a [[wall]] needs keys, such as keys = [\"temperature\"]");
         }
         table.finish();
@@ -216,6 +216,12 @@ fn read_page_name(entry: &TableEntry<'_>) -> Option<String> {
         entry.expected("a name that an address can have; . and .. lead to other pages");
     }
     Some(name).filter(|_| !is_step)
+}
+
+/// Whether `keys` is missing or an empty list.
+fn has_no_keys(table: &mut TableReader<'_>) -> bool {
+    let keys = table.get("keys");
+    keys.is_none_or(|it| it.value().as_array().is_some_and(|keys| keys.is_empty()))
 }
 
 fn read_selectors(option: &mut OptionReader<'_, '_>) -> Vec<KeySelector> {

@@ -13,12 +13,9 @@ pub fn read_base_path(option: &mut OptionReader<'_, '_>) -> Option<String> {
     let named = option.one_text()?;
     let is_valid = path_prefix::is_valid(&named.text);
     if !is_valid {
-        let message = format!(
-            "expected a path such as \"/node\", with a slash before each part and none at the end, \
-             of letters, digits and - . _ ~ ({})",
-            path_prefix::PATTERN
-        );
-        named.problem(option.reader(), &message);
+        let message = "expected a path such as \"/node\", with a slash before each part and none at \
+                       the end, of letters, digits and - . _ ~ alone";
+        named.problem(option.reader(), message);
     }
     is_valid.then_some(named.text)
 }

@@ -11,7 +11,7 @@ use super::types::{KeySpans, SourceConfig};
 use crate::domain::alert::AlertRules;
 use crate::domain::derived_key::{DerivedKey, DerivedRule};
 use crate::domain::formula::{Formula, key_in_formula};
-use crate::domain::plan::{KeyPlan, RecordSelector, Selection};
+use crate::domain::plan::{KeyPlan, KeySelector, RecordSelector, Selection};
 use crate::domain::toml_text::{derived_table, key_table, quoted, quoted_value};
 use openapi::operation::nearest;
 
@@ -49,13 +49,29 @@ impl<'a> KeyNames<'a> {
     }
 
     /// Whether all sources declare their records: then no other key can come.
-    fn are_complete(&self) -> bool {
+    pub fn are_complete(&self) -> bool {
         self.selections().count() == self.sources.len()
     }
 
     /// Whether a record or a derived key is called so.
     fn is_given(&self, key: &str) -> bool {
         self.derived().any(|it| it == key) || self.selectors().any(|it| it.selects_key(key))
+    }
+
+    /// Whether a record or a derived key may be among those that are selected.
+    pub fn may_match(&self, selector: &KeySelector) -> bool {
+        let pattern = match selector {
+            KeySelector::Key(key) => return self.is_given(key),
+            KeySelector::Pattern(pattern) => pattern,
+        };
+        let is_among = |record: &RecordSelector| {
+            let template = record.key_pattern();
+            template.map_or_else(
+                || pattern.matches(&record.key),
+                |template| template.overlaps(pattern),
+            )
+        };
+        self.derived().any(|it| pattern.matches(it)) || self.selectors().any(is_among)
     }
 
     /// What is said of a key that nothing gives: a problem if every source declares its records,
@@ -71,7 +87,7 @@ impl<'a> KeyNames<'a> {
     }
 
     /// The nearest name, as the end of a sentence.
-    fn hint(&self, key: &str) -> String {
+    pub fn hint(&self, key: &str) -> String {
         let names = self.selectors().map(|it| &*it.key).chain(self.derived());
         let near = nearest(key, names);
         near.map_or_else(String::new, |near| {
@@ -113,9 +129,8 @@ pub fn warn_unknown_keys(
         reader.remark_at(severity, &location, message);
     }
     for table in patterns {
-        let is_used = |it: &RecordSelector| it.each.is_some() || table.pattern.matches(&it.key);
-        let is_derived = names.derived().any(|it| table.pattern.matches(it));
-        if names.are_complete() && !is_derived && !names.selectors().any(is_used) {
+        let selector = KeySelector::Pattern(table.pattern.clone());
+        if names.are_complete() && !names.may_match(&selector) {
             let message = "no source gives a key that matches this pattern";
             reader.remark_at(Severity::Problem, &key_table(&table.name), message);
         }

@@ -4,10 +4,7 @@
 
 use crate::limits;
 
-/// What a prefix looks like, for messages.
-pub const PATTERN: &str = "^(/[A-Za-z0-9._~-]+)+$";
-
-/// Whether a text matches [`PATTERN`], is short, and has no segment `.` or `..`: it needs no escape
+/// Whether a text matches `^(/[A-Za-z0-9._~-]+)+$`, is short, and has no segment `.` or `..`: it needs no escape
 /// in a URL, and cannot begin with `//`, which would name another host.
 pub fn is_valid(text: &str) -> bool {
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);

@@ -106,13 +106,24 @@ impl<'a> TableEntry<'a> {
     }
 
     /// Reports a table inside this one, where only options named in `tables` are tables: a key with a
-    /// dot lacks its quotes. `heading` spells the heading of the table of a key.
-    pub fn has_unquoted_key(&self, tables: &[&str], heading: fn(&str) -> String) -> bool {
+    /// dot lacks its quotes. `heading` spells the heading of the table of a key. One in braces that
+    /// has the name of an option is its value.
+    pub fn has_unquoted_key(
+        &self,
+        tables: &[&str],
+        options: &[&str],
+        heading: fn(&str) -> String,
+    ) -> bool {
+        let text = self.reader.text;
+        let is_in_braces = |span: Range<usize>| text[span.start..].starts_with('{');
         let (mut name, mut value) = (self.key.clone(), self.value());
         let mut first_span = None;
         while let DeValue::Table(inner) = value
             && let Some((part, below)) = inner.iter().find(|(part, below)| {
-                below.get_ref().is_table() && !tables.contains(&&**part.get_ref())
+                let part: &str = part.get_ref();
+                below.get_ref().is_table()
+                    && !tables.contains(&part)
+                    && !(options.contains(&part) && is_in_braces(below.span()))
             })
         {
             first_span.get_or_insert(part.span());
@@ -295,6 +306,11 @@ impl<'a> TableEntry<'a> {
 
     /// A text, or a list of texts, each with its location.
     pub fn texts(&self) -> Vec<(String, Range<usize>)> {
+        self.texts_as("a text", "a text or a list of texts")
+    }
+
+    /// The same, with what is expected of each and of all in messages.
+    pub fn texts_as(&self, each: &str, all: &str) -> Vec<(String, Range<usize>)> {
         match self.value.get_ref() {
             DeValue::Array(items) => items
                 .iter()
@@ -303,11 +319,11 @@ impl<'a> TableEntry<'a> {
                         value,
                         ..self.clone()
                     };
-                    Some((item.text()?, item.span()))
+                    Some((item.text_as(each)?, item.span()))
                 })
                 .collect(),
             _ => self
-                .text_as("a text or a list of texts")
+                .text_as(all)
                 .map(|text| (text, self.span()))
                 .into_iter()
                 .collect(),
@@ -341,6 +357,9 @@ impl<'a> TableEntry<'a> {
                 }
                 "map" => "a table such as { on = 1, off = 0 }",
                 "derived" => "tables [derived.NAME]",
+                "key" => "tables [key.\"NAME\"]",
+                "words" => "a table such as { 0 = \"Off\", 1 = \"On\" }",
+                "rows" | "columns" => "a table such as { living_room = \"Living room\" }",
                 _ => "a table such as { NAME = \"value\" }",
             });
             return Vec::new();

@@ -685,6 +685,47 @@ fn every_problem_has_a_location_and_a_fix() {
             &format!("{METER}[source.records]\nt = \"/t\"\nevery = \"5m\"\nredirects = 0\n"),
         ),
         (
+            "options of keys that have other names in other programs",
+            &format!(
+                "{METER}[key.a]\nfriendly_name = \"A\"\nname = \"A\"\nicon = \"mdi:a\"\nmin = 0\nthresholds = [1]\n\
+                 precision = 1\nstate_class = \"total_increasing\"\ngroup = \"Rooms\"\n"
+            ),
+        ),
+        (
+            "options of pages that have other names in other programs",
+            &format!(
+                "language = \"de\"\nserve_from_sub_path = true\nuse_x_forwarded_for = true\npassword = \"hush\"\n\
+                 allow_embedding = true\n{METER}[[group]]\ntitle = \"A\"\nentities = [\"a\"]\ncollapsed = true\n\
+                 [[wall]]\nkeys = [\"a\"]\ntheme = \"dark\"\nrefresh = \"5s\"\n"
+            ),
+        ),
+        (
+            "tables and numbers in place of texts and lists",
+            &format!(
+                "{METER}[key.a]\nwarn = {{ above = 1000 }}\nrange = {{ min = 0, max = 9 }}\nshow = {{ factor = 2, unit = \"W\" }}\n\
+                 [key.b]\nwarn = 1000\nbad = [10, 20]\nrange = [9, 0]\nwords = [\"Off\", \"On\"]\n\
+                 [key.c]\nwarn = \">1000 W\"\nbad = [\"<2000\", \">1000\"]\n\
+                 [[group]]\nname = \"A\"\nmatrix = \"a.{{row}}.{{column}}\"\nrows = [\"x\"]\n"
+            ),
+        ),
+        (
+            "a heading with the name of an option is a key without quotes",
+            &format!("{METER}[key.house.range]\nlabel = \"Range\"\n"),
+        ),
+        (
+            "bad values that hide those of warn",
+            &format!(
+                "{METER}[key.a]\nwarn = [\"<5\", \">10\"]\nbad = [\"<6\", \">10\"]\n\
+                 [key.b]\nwarn = [\"<5\", \">10\"]\nbad = [\"<4\", \">11\"]\n"
+            ),
+        ),
+        (
+            "groups and walls without keys, and keys as a list",
+            &format!(
+                "{METER}[[group]]\nname = \"A\"\nkeys = []\n[[wall]]\nkeys = []\n[[key]]\nname = \"a\"\n"
+            ),
+        ),
+        (
             "several at once",
             "lisen = \"x\"\n[[source]]\nname = 5\nurl = 7\nevery = 3\n",
         ),
@@ -774,6 +815,30 @@ fn remarks_on_a_valid_configuration() {
              auth = { token = \"hush\", param = \"key\" }\n\
              [[source]]\nname = \"c\"\nprefix = \"c.\"\nurl = \"http://nas.lan/a@b\"\nauth = { token = \"hush\" }\n"
                 .to_owned(),
+        ),
+        (
+            "keys of groups and walls that no source has",
+            format!(
+                "{METER}{records}[derived.sum]\nformula = \"temperature * 2\"\n\
+                 [[group]]\nname = \"A\"\nkeys = [\"temprature\", \"a.power\", \"a.*\", \"*.volts\", \"sum\"]\n\
+                 [[group]]\nname = \"B\"\nmatrix = \"b.{{row}}.{{column}}\"\n\
+                 [[group]]\nname = \"C\"\nmatrix = \"{{row}}.{{column}}\"\n\
+                 [[wall]]\nkeys = [\"sum\", \"c.*\"]\ntext = [\"Hello\"]\n[key.\"d.*\"]\nunit = \"W\"\n"
+            ),
+        ),
+        (
+            "keys of groups that a source may give",
+            format!(
+                "{METER}[[group]]\nname = \"A\"\nkeys = [\"a\", \"b.*\"]\n[[wall]]\nname = \"w\"\nkeys = [\"c\"]\n"
+            ),
+        ),
+        (
+            "keys of two groups, and a wall that follows none",
+            format!(
+                "{METER}{records}[[group]]\nname = \"A\"\nkeys = [\"temp*\"]\n\
+                 [[group]]\nname = \"B\"\nkeys = [\"temperature\", \"*.power\"]\n\
+                 [[wall]]\nkeys = [\"temperature\"]\nrotate = \"30s\"\n"
+            ),
         ),
         ("nothing", format!("{METER}{records}")),
         (

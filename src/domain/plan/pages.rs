@@ -17,6 +17,21 @@ pub struct PagesPlan {
     pub walls: Vec<WallPlan>,
 }
 
+impl PagesPlan {
+    /// The keys that groups and walls name without a pattern.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<str>> {
+        let of_groups = self.groups.iter().flat_map(|it| &it.keys);
+        let of_walls = self
+            .walls
+            .iter()
+            .flat_map(|it| it.keys.iter().chain(&it.text));
+        of_groups.chain(of_walls).filter_map(|it| match it {
+            KeySelector::Key(key) => Some(key),
+            KeySelector::Pattern(_) => None,
+        })
+    }
+}
+
 /// Keys under a heading (`[[group]]`).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct GroupPlan {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::element_options::ElementOptions;
+use crate::domain::key_pattern::KeyPattern;
 use crate::domain::number_pattern::NumberPattern;
 use crate::domain::value_path::ValuePath;
 
@@ -67,6 +68,15 @@ impl RecordSelector {
             }
             _ => key == template,
         }
+    }
+
+    /// Which keys elements make; `None` for one key.
+    pub fn key_pattern(&self) -> Option<KeyPattern> {
+        let template = &*self.key;
+        let (first, last) = (template.find('{')?, template.rfind('}')?);
+        let (before, after) = (template.get(..first)?, template.get(last + 1..)?);
+        self.each.as_ref()?;
+        KeyPattern::new(&format!("{before}*{after}"))
     }
 
     /// Whether elements make several keys.

@@ -1,0 +1,103 @@
+//! Keys that groups and walls name: those that nothing gives, and those that another group shows.
+
+use super::problem::Severity;
+use super::reader::ConfigReader;
+use super::unknown_keys::KeyNames;
+use crate::domain::plan::{GroupPlan, KeySelector, WallPlan};
+use crate::domain::text::{count_noun, truncate_list};
+use crate::domain::toml_text::quoted;
+use crate::limits;
+
+/// Reports keys of `[[group]]` and `[[wall]]` that show nothing.
+pub fn warn_page_keys(
+    reader: &ConfigReader<'_>,
+    names: &KeyNames<'_>,
+    groups: &[GroupPlan],
+    walls: &[WallPlan],
+) {
+    for (at, group) in groups.iter().enumerate() {
+        let table = format!("[[group]] {}", quoted(&group.name));
+        warn_unknown(reader, names, &table, group.keys.iter());
+        let template = group.matrix.as_ref().map(|it| &*it.template);
+        if let Some(template) = template
+            && !names.may_match(&pattern_of(template))
+        {
+            let message = format!("no source gives a key of the form {}", quoted(template));
+            reader.remark_at(Severity::Problem, &table, message);
+        }
+        warn_shown_before(reader, &table, group, &groups[..at]);
+    }
+    for wall in walls {
+        let name = wall.name.as_deref().map(|it| format!(" {}", quoted(it)));
+        let table = format!("[[wall]]{}", name.unwrap_or_default());
+        warn_unknown(reader, names, &table, wall.keys.iter().chain(&wall.text));
+        if wall.rotate.is_some() && walls.len() == 1 {
+            let message = "`rotate` needs another [[wall]] to follow";
+            reader.remark_at(Severity::Note, &table, message);
+        }
+    }
+}
+
+/// All keys of the form of a matrix.
+fn pattern_of(template: &str) -> KeySelector {
+    KeySelector::new(&template.replace("{row}", "*").replace("{column}", "*"))
+}
+
+fn warn_unknown<'k>(
+    reader: &ConfigReader<'_>,
+    names: &KeyNames<'_>,
+    table: &str,
+    selectors: impl Iterator<Item = &'k KeySelector>,
+) {
+    let unknown = selectors.filter(|it| !names.may_match(it));
+    if names.are_complete() {
+        for selector in unknown {
+            let message = match selector {
+                KeySelector::Key(key) => {
+                    format!("no source gives the key {}{}", quoted(key), names.hint(key))
+                }
+                KeySelector::Pattern(pattern) => {
+                    let pattern = quoted(&pattern.to_string());
+                    format!("no source gives a key that matches {pattern}")
+                }
+            };
+            reader.remark_at(Severity::Problem, table, message);
+        }
+        return;
+    }
+    // Only the responses can show it: one remark for all.
+    let unknown: Vec<String> = unknown.map(|it| quoted(&it.to_string())).collect();
+    if !unknown.is_empty() {
+        let keys = count_noun(unknown.len(), "key");
+        let listed = truncate_list(&unknown, limits::NAMES_SUGGESTED);
+        let message =
+            format!("whether a source gives its {keys} {listed}: no [source.records] names them");
+        reader.remark_at(Severity::NotChecked, table, message);
+    }
+}
+
+/// A key is shown once: in the first group that names it.
+fn warn_shown_before(
+    reader: &ConfigReader<'_>,
+    table: &str,
+    group: &GroupPlan,
+    before: &[GroupPlan],
+) {
+    for selector in &group.keys {
+        let KeySelector::Key(key) = selector else {
+            continue;
+        };
+        let shows = |other: &&GroupPlan| {
+            let matrix = other.matrix.as_ref();
+            other.keys.iter().any(|it| it.matches(key))
+                || matrix.is_some_and(|it| it.place(key).is_some())
+        };
+        if let Some(other) = before.iter().find(shows) {
+            let (key, other) = (quoted(key), quoted(&other.name));
+            let message = format!(
+                "the group {other} above it shows the key {key}: a key is shown once; move this group above that one, or name the key in one of them"
+            );
+            reader.remark_at(Severity::Note, table, message);
+        }
+    }
+}
