@@ -102,17 +102,20 @@ fn segment(strip: &StateStrip, from: Wall, to: Wall) -> Markup {
 /// The word in a segment, where it has room.
 fn word(strip: &StateStrip, part: &StateSegment) -> Markup {
     let (left, right) = (share(strip, part.from), share(strip, part.to));
-    let Some((word, _)) = strip.states.get(part.state) else {
+    let Some((word, style)) = strip.states.get(part.state) else {
         return html! {};
     };
     let letters = word.chars().count() as f64 + 1.0;
     let class = match right - left {
-        width if width >= letters * LETTER_NARROW => "word middle",
-        width if width >= letters * LETTER_WIDE => "word middle wide",
+        width if width >= letters * LETTER_NARROW => "word middle ",
+        width if width >= letters * LETTER_WIDE => "word middle wide ",
         _ => return html! {},
     };
+    // On a plain colour a word needs no outline.
+    let (plain, _) = style.class_and_fill();
+    let class = format!("{class}{}", plain.unwrap_or_default());
     let middle = percent(f64::midpoint(left, right));
-    html! { text class=(class) x=(middle) y="22" { (word) } }
+    html! { text class=(class.trim_end()) x=(middle) y="22" { (word) } }
 }
 
 /// The patterns of the states that are shown, and that of gaps.
@@ -217,7 +220,7 @@ mod tests {
             r#"<g class="s1"><rect x="0.00%" width="50.00%" height="34"></rect><rect x="60.00%""#,
             r#"<g class="rest"><rect x="50.00%" width="0.10%" height="34"></rect></g>"#,
             r#"<g fill="url(#p-no-data)"><rect x="50.10%" width="9.90%" height="34"></rect></g>"#,
-            r#"<text class="word middle" x="25.00%" y="22">On</text>"#,
+            r#"<text class="word middle s1" x="25.00%" y="22">On</text>"#,
             r#"<text class="middle" x="50.00%" y="54">12:00</text>"#,
             r#"<pattern id="p-no-data""#,
         ] {

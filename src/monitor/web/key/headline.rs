@@ -26,14 +26,14 @@ pub fn section(view: &PageContext, key: &str, record: Option<&Record>, is_known:
                 }
                 (today(view, key, record))
             }
-        }
-        p class="age" {
-            @match record {
-                Some(record) => (age(view, record)),
-                None if is_known => "No reading yet.",
-                None => "No source provides this key any more. Its history is kept.",
+            p class="age" {
+                @match record {
+                    Some(record) => (age(view, record)),
+                    None if is_known => "No reading yet.",
+                    None => "No source provides this key any more. Its history is kept.",
+                }
+                @if label != key { " " code { (key_name(key)) } }
             }
-            @if label != key { " " code { (key_name(key)) } }
         }
     }
 }

@@ -271,7 +271,7 @@ impl KeyStates {
         html! {
             details open[is_text] {
                 summary { "Show as table" }
-                table {
+                table class="compact" {
                     thead {
                         tr {
                             th scope="col" { "From" }

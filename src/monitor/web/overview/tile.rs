@@ -16,7 +16,7 @@ pub fn tile(view: &PageContext, tile: &Tile, context: &str) -> Markup {
         Tile::Value(record) => value_tile(view, record, context),
         Tile::Missing(key) => html! {
             li class="tile stale" {
-                a href=(view.links.key(key)) { (view.plan.label(key, context)) }
+                (link(view, key, context))
                 p class="value" { "–" }
                 p class="foot" { "no value yet" }
             }
@@ -30,7 +30,7 @@ fn value_tile(view: &PageContext, record: &Record, context: &str) -> Markup {
     let line = view.sparklines.of(view, record);
     html! {
         li class=(class.trim_end()) {
-            a href=(view.links.key(&record.key)) { (view.plan.label(&record.key, context)) }
+            (link(view, &record.key, context))
             p class="value" { (severity.mark()) (figure(view, record, severity)) }
             // Kept free where there is no line, so that figures stand beside each other.
             @match &line {
@@ -41,6 +41,18 @@ fn value_tile(view: &PageContext, record: &Record, context: &str) -> Markup {
         }
     }
 }
+
+/// The label; the stylesheet cuts it behind two lines, its title is the whole.
+fn link(view: &PageContext, key: &str, context: &str) -> Markup {
+    let label = view.plan.label(key, context);
+    let is_long = label.chars().count() > LABEL_CHARS;
+    html! {
+        a href=(view.links.key(key)) title=[is_long.then_some(&label)] { (label) }
+    }
+}
+
+/// What certainly fits on two lines of the narrowest tile.
+const LABEL_CHARS: usize = 24;
 
 /// The number in large figures, or the word.
 fn figure(view: &PageContext, record: &Record, severity: ValueSeverity) -> Markup {
