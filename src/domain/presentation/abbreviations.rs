@@ -5,7 +5,9 @@
 /// A word in small letters, and how it is written.
 static WORDS: &[(&str, &str)] = &[
     ("ac", "AC"),
+    ("aenergy", "energy"),
     ("api", "API"),
+    ("apower", "power"),
     ("aqi", "AQI"),
     ("bms", "BMS"),
     ("ch4", "CH₄"),
@@ -19,6 +21,7 @@ static WORDS: &[(&str, &str)] = &[
     ("dhw", "DHW"),
     ("dns", "DNS"),
     ("ev", "EV"),
+    ("freq", "frequency"),
     ("gps", "GPS"),
     ("gpu", "GPU"),
     ("h2o", "H₂O"),
@@ -50,6 +53,7 @@ static WORDS: &[(&str, &str)] = &[
     ("nvme", "NVMe"),
     ("o2", "O₂"),
     ("o3", "O₃"),
+    ("pf", "power factor"),
     ("ph", "pH"),
     ("pm1", "PM1"),
     ("pm10", "PM10"),

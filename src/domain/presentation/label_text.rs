@@ -9,6 +9,9 @@ use crate::domain::text::{capitalised, is_invisible};
 /// What separates the words of a key.
 const SEPARATORS: [char; 4] = ['_', '.', ':', '/'];
 
+/// Segments at the begin of a key around all that a response has to say.
+const WRAPPERS: [&str; 5] = ["body", "data", "payload", "response", "result"];
+
 /// The words of a key, or of a part of one. The key itself where it has none.
 pub fn label_text(key: &str) -> String {
     let text = words(key);
@@ -23,7 +26,7 @@ pub fn label_text(key: &str) -> String {
 /// The same inside of a text: the first letter stays small.
 pub fn words(key: &str) -> String {
     let decoded = percent::decode_lossy(key);
-    let parts = split_parts(&decoded);
+    let parts = split_parts(strip_wrappers(&decoded));
     let is_shouted = is_shouted(&parts);
     let mut words: Vec<String> = Vec::new();
     let mut index = 0;
@@ -41,6 +44,21 @@ pub fn words(key: &str) -> String {
         key.to_owned()
     } else {
         words.join(" ")
+    }
+}
+
+/// `Body.Data.PAC.Value` is about `PAC`.
+fn strip_wrappers(key: &str) -> &str {
+    let mut inner = key;
+    while let Some((first, rest)) = inner.split_once('.')
+        && WRAPPERS.iter().any(|it| first.eq_ignore_ascii_case(it))
+        && rest.starts_with(char::is_alphabetic)
+    {
+        inner = rest;
+    }
+    match inner.rsplit_once('.') {
+        Some((rest, last)) if last.eq_ignore_ascii_case("value") && !rest.is_empty() => rest,
+        _ => inner,
     }
 }
 
