@@ -131,7 +131,8 @@ pub fn range_of_today(
     }
     let today = record.today.filter(|_| format.words().next().is_none())?;
     let (low, high) = (format.number(today.min), format.number(today.max));
-    Some(format!("{low} … {high}"))
+    // A value that stood still all day says it already.
+    (low != high).then(|| format!("{low} … {high}"))
 }
 
 /// The value with its unit small beside it.
