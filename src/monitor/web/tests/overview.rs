@@ -36,6 +36,26 @@ fn an_example_or_a_demo_says_so() {
     }
 }
 
+/// The stylesheet cuts labels behind two lines.
+#[test]
+fn a_long_label_is_the_title_of_its_tile_too() {
+    let long = "Warmwasserspeichertemperatur oben";
+    for (label, expected) in [
+        ("Hot water", ">Hot water</a>".to_owned()),
+        (long, format!(" title=\"{long}\">{long}</a>")),
+    ] {
+        let mut fixture = testing::healthy();
+        let plan = KeyPlan {
+            label: Some(label.into()),
+            ..KeyPlan::default()
+        };
+        fixture.plan.keys.insert("temperature".into(), plan);
+        let page = values(fixture);
+        let link = format!("<a href=\"/web/key/temperature\"{expected}");
+        assert!(page.contains(&link), "{link}: {page}");
+    }
+}
+
 /// A value of `temperature` and its limits, the class of its tile, and what it says.
 #[test]
 fn a_tile_shows_that_its_value_needs_a_look() {
