@@ -23,6 +23,10 @@
 //! - window: the span of time of which a derived key takes the rows of its input;
 //! - record: the current value of a key, merged of the readings of its sources;
 //! - snapshot: all records, the health of the sources and the open alerts at one moment;
+//! - label: what people read instead of a key; data keep the key;
+//! - group: a heading of the overview and its keys (`[[group]]`; without one, each source);
+//! - wall: a page for a tablet on the wall, without links (`[[wall]]`);
+//! - period: a span of time of a page, and the hours, days or months that history is cut into;
 //! - stale: older than `stale_after`, or of unknown age;
 //! - upstream node: another main-node that is a source (`follow`);
 //! - ledger: the last values of all sources, and which of them are stored;

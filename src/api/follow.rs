@@ -25,8 +25,7 @@ pub fn parse_snapshot(
     host: &str,
     max_records: usize,
 ) -> Result<(Normalised, UpstreamNode), Failure> {
-    let name = |json: &Json| json.as_str().map(|text| Arc::from(shorten_line(text)));
-    let node: Option<Arc<str>> = body.get("node").and_then(name);
+    let node = body.get("node").and_then(read_name);
     let records = body.get("records").and_then(Json::as_array);
     let (Some(node), Some(records)) = (node, records) else {
         let detail = format!(
@@ -35,22 +34,7 @@ pub fn parse_snapshot(
         );
         return Err(Failure::new(Cause::Schema, detail));
     };
-    let via = body.get("via").and_then(Json::as_array);
-    let mut via: Vec<Arc<str>> = via.into_iter().flatten().filter_map(name).collect();
-    via.truncate(limits::UPSTREAM_HOPS + 1);
-    via.push(node.clone());
-    if via.iter().any(|it| **it == *own) {
-        let detail = format!(
-            "the data of {host} came through this node ({own}): the nodes follow each other in \
-             a loop, or two have the same `name`"
-        );
-        return Err(Failure::new(Cause::Redirect, detail));
-    }
-    if via.len() > limits::UPSTREAM_HOPS {
-        let most = limits::UPSTREAM_HOPS;
-        let detail = format!("the data of {host} came through more than {most} nodes");
-        return Err(Failure::new(Cause::Redirect, detail));
-    }
+    let via = upstream_hops(body, &node, own, host)?;
     let mut normalised = Normalised::default();
     let mut upstream_records = BTreeMap::new();
     let mut labels = BTreeMap::new();
@@ -86,11 +70,41 @@ pub fn parse_snapshot(
     let upstream = UpstreamNode {
         node,
         via,
-        alert: body.get("alert").and_then(name),
+        alert: body.get("alert").and_then(read_name),
         records: upstream_records,
         labels,
     };
     Ok((normalised, upstream))
+}
+
+fn read_name(json: &Json) -> Option<Arc<str>> {
+    json.as_str().map(|text| Arc::from(shorten_line(text)))
+}
+
+/// The nodes that the data came through, the followed one last.
+fn upstream_hops(
+    body: &Json,
+    node: &Arc<str>,
+    own: &str,
+    host: &str,
+) -> Result<Vec<Arc<str>>, Failure> {
+    let via = body.get("via").and_then(Json::as_array);
+    let mut via: Vec<Arc<str>> = via.into_iter().flatten().filter_map(read_name).collect();
+    via.truncate(limits::UPSTREAM_HOPS + 1);
+    via.push(node.clone());
+    if via.iter().any(|it| **it == *own) {
+        let detail = format!(
+            "the data of {host} came through this node ({own}): the nodes follow each other in \
+             a loop, or two have the same `name`"
+        );
+        return Err(Failure::new(Cause::Redirect, detail));
+    }
+    if via.len() > limits::UPSTREAM_HOPS {
+        let most = limits::UPSTREAM_HOPS;
+        let detail = format!("the data of {host} came through more than {most} nodes");
+        return Err(Failure::new(Cause::Redirect, detail));
+    }
+    Ok(via)
 }
 
 type RecordError = (&'static str, &'static str, String);

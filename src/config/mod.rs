@@ -62,7 +62,6 @@ pub use self::types::{
     Config, LocalSettings, Notifications, Overrides, SourceConfig, SourceTarget, WebhookFormat,
 };
 use self::unknown_keys::{KeyNames, warn_unknown_inputs, warn_unknown_keys};
-use crate::domain::plan::PagesPlan;
 use crate::domain::toml_text::quoted;
 pub use crate::sys::host_name::name as host_name;
 use crate::sys::text_file;
@@ -266,8 +265,8 @@ fn read_root(
     let mail = mail::read_mail(&mut root, reader, directory, &find_client);
     accounts.share_quotas(reader, &mut sources);
     let (keys, patterns) = read_keys(&mut root, directory);
-    let groups = read_groups(&mut root, directory);
-    let walls = read_walls(&mut root, directory);
+    draft.config.pages.groups = read_groups(&mut root, directory);
+    draft.config.pages.walls = read_walls(&mut root, directory);
     let timezone = draft.config.timezone.clone();
     let mut derived = read_derived(&mut root, directory, &timezone);
     let (alert, mut notifications) = alert::read_alert(
@@ -286,7 +285,7 @@ fn read_root(
     set_holds(&mut derived, &sources, |key| keys.get(key)?.stale_after);
     let names = KeyNames::new(&sources, &derived);
     warn_unknown_keys(reader, &names, &keys, &patterns, &alert);
-    warn_page_keys(reader, &names, &groups, &walls);
+    warn_page_keys(reader, &names, &draft.config.pages);
     warn_unknown_inputs(reader, &derived, &names);
     let derived = order_derived(reader, &derived);
     let timezone = &draft.config.timezone;
@@ -304,11 +303,6 @@ fn read_root(
             .map(|it| (it.pattern, it.plan))
             .collect(),
         derived,
-        pages: PagesPlan {
-            groups,
-            walls,
-            ..draft.config.pages
-        },
         alert,
         notifications,
         ..draft.config

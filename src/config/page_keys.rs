@@ -3,18 +3,14 @@
 use super::problem::Severity;
 use super::reader::ConfigReader;
 use super::unknown_keys::KeyNames;
-use crate::domain::plan::{GroupPlan, KeySelector, WallPlan};
+use crate::domain::plan::{GroupPlan, KeySelector, PagesPlan};
 use crate::domain::text::{count_noun, truncate_list};
 use crate::domain::toml_text::quoted;
 use crate::limits;
 
 /// Reports keys of `[[group]]` and `[[wall]]` that show nothing.
-pub fn warn_page_keys(
-    reader: &ConfigReader<'_>,
-    names: &KeyNames<'_>,
-    groups: &[GroupPlan],
-    walls: &[WallPlan],
-) {
+pub fn warn_page_keys(reader: &ConfigReader<'_>, names: &KeyNames<'_>, pages: &PagesPlan) {
+    let (groups, walls) = (&pages.groups, &pages.walls);
     for (at, group) in groups.iter().enumerate() {
         let table = format!("[[group]] {}", quoted(&group.name));
         warn_unknown(reader, names, &table, group.keys.iter());

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 use super::error;
 use super::periods::HOUR;
@@ -56,38 +56,7 @@ pub fn read_last_values(
         "SELECT key, unit, source, value, text, second, own_time, untrusted, receipt_ms, lag_ms, \
          keys.k, {boolean} FROM latest JOIN keys ON keys.k = latest.k ORDER BY keys.k",
     ))?;
-    let rows = statement.query_map([], |row| {
-        let observed = Wall::from_second(row.get(5)?);
-        let own_time: bool = row.get(6)?;
-        let untrusted: bool = row.get(7)?;
-        let receipt: Option<i64> = row.get(8)?;
-        let lag: Option<i64> = row.get(9)?;
-        let stamp = match (receipt, lag) {
-            (Some(receipt), Some(lag)) if is_same_boot => Stamp::carried_over(
-                observed,
-                own_time,
-                Mono(receipt.unsigned_abs()),
-                Duration::from_millis(lag.unsigned_abs()),
-            ),
-            _ if untrusted => Stamp::unknown_age(observed, own_time),
-            _ => Stamp::restored(observed, own_time),
-        };
-        let k: i64 = row.get(10)?;
-        Ok(column_value(row, 3)?.map(|value| LastRow {
-            key_id: k,
-            second: observed.second(),
-            untrusted,
-            row: RestoredRecord {
-                key: row.get(0).unwrap_or_else(|_| Arc::from("")),
-                unit: row.get(1).unwrap_or(None),
-                source: row.get(2).unwrap_or_else(|_| Arc::from("")),
-                value,
-                stamp,
-                is_boolean: row.get(11).unwrap_or(false),
-                absence: Absence::default(),
-            },
-        }))
-    })?;
+    let rows = statement.query_map([], |row| read_row(row, is_same_boot))?;
     let mut named = Vec::new();
     let mut others: HashMap<Arc<str>, Vec<LastRow>> = HashMap::new();
     for candidate in rows {
@@ -113,6 +82,40 @@ pub fn read_last_values(
     all.sort_by_key(|candidate| candidate.key_id);
     count_absences(connection, &mut all)?;
     Ok(all.into_iter().map(|candidate| candidate.row).collect())
+}
+
+/// Times of another boot are without their monotonic receipt.
+fn read_row(row: &Row<'_>, is_same_boot: bool) -> rusqlite::Result<Option<LastRow>> {
+    let observed = Wall::from_second(row.get(5)?);
+    let own_time: bool = row.get(6)?;
+    let untrusted: bool = row.get(7)?;
+    let receipt: Option<i64> = row.get(8)?;
+    let lag: Option<i64> = row.get(9)?;
+    let stamp = match (receipt, lag) {
+        (Some(receipt), Some(lag)) if is_same_boot => Stamp::carried_over(
+            observed,
+            own_time,
+            Mono(receipt.unsigned_abs()),
+            Duration::from_millis(lag.unsigned_abs()),
+        ),
+        _ if untrusted => Stamp::unknown_age(observed, own_time),
+        _ => Stamp::restored(observed, own_time),
+    };
+    let k: i64 = row.get(10)?;
+    Ok(column_value(row, 3)?.map(|value| LastRow {
+        key_id: k,
+        second: observed.second(),
+        untrusted,
+        row: RestoredRecord {
+            key: row.get(0).unwrap_or_else(|_| Arc::from("")),
+            unit: row.get(1).unwrap_or(None),
+            source: row.get(2).unwrap_or_else(|_| Arc::from("")),
+            value,
+            stamp,
+            is_boolean: row.get(11).unwrap_or(false),
+            absence: Absence::default(),
+        },
+    }))
 }
 
 fn keep_newest(candidates: &mut Vec<LastRow>, most: usize) {

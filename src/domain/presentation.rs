@@ -55,15 +55,10 @@ impl Plan {
         self.configured_label(key, 0).is_some()
     }
 
-    /// The value as people see it.
-    pub fn shown(&self, record: &Record) -> ShownValue {
-        self.number_format(record).value(&record.value)
-    }
-
-    /// The same with its unit.
+    /// A value as it is shown, with its unit.
     pub fn shown_value(&self, record: &Record) -> String {
         let format = self.number_format(record);
-        let shown = self.shown(record);
+        let shown = format.value(&record.value);
         match shown.unit {
             Some(_) => format.append_unit(shown.text),
             None => shown.text,
@@ -99,12 +94,7 @@ impl Plan {
 
     /// The group that shows a key.
     fn group_of(&self, key: &str) -> Option<&GroupPlan> {
-        let has = |group: &&GroupPlan| {
-            let matrix = group.matrix.as_ref();
-            group.keys.iter().any(|it| it.matches(key))
-                || matrix.is_some_and(|matrix| matrix.place(key).is_some())
-        };
-        self.pages.groups.iter().find(has)
+        self.pages.groups.iter().find(|group| group.has(key))
     }
 
     /// A key of a table: its row, unless that is said, and its column.

@@ -202,7 +202,7 @@ fn a_type_name_has_one_meaning() {
 const PATHS: [(&str, usize); 3] = [
     ("## Path of a reading", 14),
     ("## Path of an alert", 14),
-    ("## Path of a `/web` request", 12),
+    ("## Path of a `/web` request", 13),
 ];
 
 #[test]

@@ -42,6 +42,14 @@ pub struct GroupPlan {
     pub fold: bool,
 }
 
+impl GroupPlan {
+    /// Whether a key stands under this heading.
+    pub fn has(&self, key: &str) -> bool {
+        let is_cell = |matrix: &MatrixPlan| matrix.place(key).is_some();
+        self.keys.iter().any(|it| it.matches(key)) || self.matrix.as_ref().is_some_and(is_cell)
+    }
+}
+
 /// A table of keys: `room.{row}.{column}`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MatrixPlan {

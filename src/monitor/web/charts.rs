@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use super::PageContext;
 use super::chart::{self, Chart, ChartLine, ChartSeries, LineStyle, Plot, Shape};
+use super::grouping::DERIVED;
 use super::history_table;
 use super::key_history::{self, KeyHistory};
 use super::layout::{self, Page, Part};
@@ -310,22 +311,14 @@ fn groups<'a>(view: &PageContext<'a>, keys: &[&str]) -> (RecordGroups<'a>, Recor
         }
     };
     for group in &view.plan.pages.groups {
-        add(&mut grouped, &*group.name, &|record| {
-            let matrix = group.matrix.as_ref();
-            let is_cell = matrix.is_some_and(|it| it.place(&record.key).is_some());
-            is_cell
-                || group
-                    .keys
-                    .iter()
-                    .any(|selector| selector.matches(&record.key))
-        });
+        add(&mut grouped, &*group.name, &|record| group.has(&record.key));
     }
     for source in &view.snapshot.sources {
         add(&mut others, &*source.name, &|record| {
             record.sources.first() == Some(&source.name)
         });
     }
-    add(&mut others, "Computed", &|record| {
+    add(&mut others, DERIVED, &|record| {
         view.snapshot.is_derived(&record.key)
     });
     (grouped, others)

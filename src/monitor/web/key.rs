@@ -5,6 +5,7 @@ mod bars;
 mod headline;
 mod history;
 mod origin;
+mod state_times;
 mod states;
 mod year;
 

@@ -6,6 +6,7 @@
 mod cell;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -255,20 +256,18 @@ fn default_keys<'a>(view: &PageContext<'a>) -> Vec<&'a Record> {
 fn selected<'a>(view: &PageContext<'a>, selectors: &'a [KeySelector]) -> Vec<ShownKey<'a>> {
     let records = &view.snapshot.records;
     let mut shown: Vec<ShownKey> = Vec::new();
+    let mut seen = BTreeSet::new();
     for selector in selectors {
-        let matching = records.iter().filter(|it| selector.matches(&it.key));
         let is_named = matches!(selector, KeySelector::Key(_));
-        let before = shown.len();
-        for record in matching.filter(|it| is_named || !is_hidden(view, it)) {
-            let is_new =
-                |it: &ShownKey| !matches!(it, ShownKey::Record(other) if other.key == record.key);
-            if shown.iter().all(is_new) {
-                shown.push(ShownKey::Record(record));
-            }
-        }
+        let matching = records.iter().filter(|it| selector.matches(&it.key));
+        let visible = matching.filter(|it| is_named || !is_hidden(view, it));
+        shown.extend(
+            visible
+                .filter(|it| seen.insert(&*it.key))
+                .map(ShownKey::Record),
+        );
         if let KeySelector::Key(key) = selector
-            && shown.len() == before
-            && !records.iter().any(|record| record.key == *key)
+            && seen.insert(key)
         {
             shown.push(ShownKey::Missing(key));
         }

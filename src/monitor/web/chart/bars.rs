@@ -7,7 +7,7 @@ use std::fmt::Write;
 use maud::{Markup, html};
 
 use super::plot::{HEIGHT, TOP, WIDTH, labels_width};
-use super::ticks::Tick;
+use super::ticks::{Tick, anchor, percent, tick_name};
 use crate::domain::time::Wall;
 
 /// The part of a period's width that stays free on each side of its bar.
@@ -143,25 +143,6 @@ fn note_text(chart: &BarChart, scale: &BarAxis, bar: &Bar, note: &str) -> Markup
     html! { text class=(anchor(middle)) x=(percent(middle)) y=(pixel(y)) { (note) } }
 }
 
-/// The name of a time below the axis, shorter or left out where the screen is narrow; `share` is
-/// its place from 0 to 1.
-pub fn tick_name(tick: &Tick, share: f64, y: f64) -> Markup {
-    let (anchor, x) = (anchor(share), percent(share));
-    html! {
-        @match &tick.narrow {
-            Some(narrow) if *narrow == tick.label => {
-                text class=(anchor) x=(x) y=(y) { (tick.label) }
-            }
-            narrow => {
-                text class=(format!("wide {anchor}")) x=(x) y=(y) { (tick.label) }
-                @if let Some(narrow) = narrow {
-                    text class=(format!("narrow {anchor}")) x=(x) y=(y) { (narrow) }
-                }
-            }
-        }
-    }
-}
-
 /// 0 at the left edge, 1 at the right.
 fn share(chart: &BarChart, at: Wall) -> f64 {
     let length = chart.to.0.saturating_sub(chart.from.0).max(1);
@@ -186,19 +167,6 @@ fn path(chart: &BarChart, style: BarStyle, scale: &BarAxis) -> String {
         let _ = write!(path, "M{left:.1} {zero:.1}V{top:.1}h{width:.1}V{zero:.1}z");
     }
     path
-}
-
-/// Labels at the edges stay inside.
-pub fn anchor(share: f64) -> &'static str {
-    match share {
-        share if share < 0.05 => "start",
-        share if share > 0.95 => "end",
-        _ => "middle",
-    }
-}
-
-pub fn percent(share: f64) -> String {
-    format!("{:.2}%", share * 100.0)
 }
 
 fn pixel(y: f64) -> String {

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::scale::{Extent, Scale};
 use super::series::{self, ChartSeries};
-use super::ticks::Tick;
+use super::ticks::{Tick, anchor, tick_name};
 use crate::domain::history::Bucket;
 use crate::domain::presentation::NumberFormat;
 use crate::domain::text::human_duration;
@@ -335,19 +335,7 @@ fn times(axis: &TimeAxis, scale: &Scale, has_names: bool) -> Markup {
                 line class="grid" x1=(x) x2=(x) y1=(TOP) y2=(bottom) {}
             }
             @if has_names {
-                @let anchor = anchor(share);
-                @let y = bottom + 19.0;
-                @match &tick.narrow {
-                    Some(narrow) if *narrow == tick.label => {
-                        text class=(anchor) x=(x) y=(y) { (tick.label) }
-                    }
-                    narrow => {
-                        text class=(format!("wide {anchor}")) x=(x) y=(y) { (tick.label) }
-                        @if let Some(narrow) = narrow {
-                            text class=(format!("narrow {anchor}")) x=(x) y=(y) { (narrow) }
-                        }
-                    }
-                }
+                (tick_name(tick, share / 100.0, bottom + 19.0))
             }
         }
         @for midnight in &axis.midnights {
@@ -413,7 +401,7 @@ fn extremes(line: &ChartLine, scale: &Scale) -> Markup {
 
 fn extreme(share: f64, y: f64, text: &str) -> Markup {
     html! {
-        text class=(format!("extreme {}", anchor(share))) x=(format!("{share:.2}%"))
+        text class=(format!("extreme {}", anchor(share / 100.0))) x=(format!("{share:.2}%"))
             y=(pixel(y)) { (text) }
     }
 }
@@ -422,16 +410,7 @@ fn now_line(share: f64) -> Markup {
     let x = format!("{share:.2}%");
     html! {
         line class="now" x1=(x) x2=(x) y1=(TOP) y2=(TOP + HEIGHT) {}
-        text class=(format!("now {}", anchor(share))) x=(x) y=(TOP - 8.0) { "now" }
-    }
-}
-
-/// Labels at the edges stay inside.
-fn anchor(share: f64) -> &'static str {
-    match share {
-        share if share < 6.0 => "start",
-        share if share > 94.0 => "end",
-        _ => "middle",
+        text class=(format!("now {}", anchor(share / 100.0))) x=(x) y=(TOP - 8.0) { "now" }
     }
 }
 

@@ -4,8 +4,7 @@
 
 use maud::{Markup, html};
 
-use super::bars::{percent, tick_name};
-use super::ticks::Tick;
+use super::ticks::{Tick, percent, tick_name};
 use crate::domain::time::Wall;
 
 /// States with a colour of their own; what is beyond them is one more.

@@ -5,6 +5,7 @@
 use jiff::ToSpan;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
+use maud::{Markup, html};
 
 use crate::domain::locale::Locale;
 use crate::domain::time::Wall;
@@ -159,6 +160,38 @@ pub fn midnights(from: Wall, to: Wall, zone: &TimeZone) -> Vec<Wall> {
 fn instant(at: DateTime, zone: &TimeZone) -> Option<Wall> {
     let instant = zone.to_timestamp(at).ok()?;
     Some(Wall(instant.as_millisecond()))
+}
+
+/// The name of a time below the axis, shorter or left out where the screen is narrow; `share` is
+/// its place from 0 to 1.
+pub fn tick_name(tick: &Tick, share: f64, y: f64) -> Markup {
+    let (anchor, x) = (anchor(share), percent(share));
+    html! {
+        @match &tick.narrow {
+            Some(narrow) if *narrow == tick.label => {
+                text class=(anchor) x=(x) y=(y) { (tick.label) }
+            }
+            narrow => {
+                text class=(format!("wide {anchor}")) x=(x) y=(y) { (tick.label) }
+                @if let Some(narrow) = narrow {
+                    text class=(format!("narrow {anchor}")) x=(x) y=(y) { (narrow) }
+                }
+            }
+        }
+    }
+}
+
+/// Labels at the edges stay inside.
+pub fn anchor(share: f64) -> &'static str {
+    match share {
+        share if share < 0.06 => "start",
+        share if share > 0.94 => "end",
+        _ => "middle",
+    }
+}
+
+pub fn percent(share: f64) -> String {
+    format!("{:.2}%", share * 100.0)
 }
 
 #[cfg(test)]
