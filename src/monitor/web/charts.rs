@@ -223,6 +223,7 @@ fn choice(address: &Address, keys: &[&str]) -> Markup {
         @if keys.is_empty() {
             h1 { "Charts" }
             p { "Choose up to " (limits::CHART_LINES) " values to see them in one chart." }
+            h2 class="unseen" { "Values" }
         } @else {
             h2 { "Values in this chart" }
             ul class="choice" {

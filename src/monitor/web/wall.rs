@@ -131,7 +131,7 @@ pub fn document(view: &PageContext, wall: &WallPlan, theme: Theme) -> Markup {
                     defer {}
             }
             body {
-                h1 { (view.title()) }
+                header { h1 { (view.title()) } }
                 main id="main" { (part(view, wall, theme)) }
             }
         }

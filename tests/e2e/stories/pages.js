@@ -21,14 +21,22 @@ const findLayoutProblems = () => {
     .map((value) => value.parentElement.textContent);
   const clipped = [...document.querySelectorAll('.tile p, td, dd')]
     .filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.textContent);
-  return { overflow, wrapped, clipped };
+  // A wall page fits the screen, and each text its cell.
+  const isWithin = (inner, outer) => inner.left >= outer.left - 1 && inner.right <= outer.right + 1
+    && inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1;
+  const screen = { left: 0, top: 0, right: innerWidth, bottom: innerHeight };
+  const outside = document.getElementById('wall') === null ? [] : [
+    ...[...document.querySelectorAll('#wall *')].map((box) => [box, screen]),
+    ...[...document.querySelectorAll('#wall .cell text')].map((text) => [text, text.closest('.cell').getBoundingClientRect()]),
+  ].filter(([box, room]) => !isWithin(box.getBoundingClientRect(), room)).map(([box]) => `${box.tagName}: ${box.textContent}`);
+  return { overflow, wrapped, clipped, outside };
 };
 
 const ready = (page) => page.waitForSelector('#main');
 
 async function checkViews(browser) {
   const found = [];
-  for (const { name, url, width, height, scheme, run_axe } of task.views) {
+  for (const { name, url, width, height, scheme, run_axe, status } of task.views) {
     const context = await browser.newContext({
       viewport: { width, height }, colorScheme: scheme, bypassCSP: run_axe,
     });
@@ -39,9 +47,11 @@ async function checkViews(browser) {
     page.on('request', (request) => {
       if (!request.url().startsWith(task.origin[name.split('-')[0]])) errors.push(`requests ${request.url()}`);
     });
-    await page.goto(url, { waitUntil: 'domcontentloaded' });
+    const response = await page.goto(url, { waitUntil: 'domcontentloaded' });
+    if (status && response.status() !== status) errors.push(`${response.status()} instead of ${status}`);
     await ready(page);
-    await page.screenshot({ path: `${task.screenshots}/${name}.png`, fullPage: true });
+    await page.screenshot({ path: `${task.screenshots}/${name}.png`, fullPage: true })
+      .catch((error) => { throw new Error(`${name}: ${error}`); });
     const layout = await page.evaluate(findLayoutProblems);
     let violations = [];
     if (run_axe) {
@@ -58,10 +68,48 @@ async function checkViews(browser) {
 async function withoutScripts(browser) {
   const context = await browser.newContext({ javaScriptEnabled: false });
   const page = await context.newPage();
-  await page.goto(task.without_scripts, { waitUntil: 'domcontentloaded' });
-  const text = await page.innerText('main');
+  const found = {};
+  for (const [name, url] of Object.entries(task.without_scripts)) {
+    await page.goto(url, { waitUntil: 'domcontentloaded' });
+    found[name] = { text: await page.innerText('main'), html: await page.innerHTML('main') };
+  }
   await context.close();
-  return text;
+  return found;
+}
+
+// What a chart reads out to the mouse and to the keyboard, and where dragging over it leads.
+async function readsCharts(browser) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  const page = await context.newPage();
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  await page.goto(task.chart, { waitUntil: 'domcontentloaded' });
+  const plot = page.locator('svg.lines').first();
+  const readout = () => page.locator('figure.chart output').first().textContent();
+  const crosses = () => page.locator('svg.lines .cross.on').count();
+  const box = await plot.boundingBox();
+  const pointAt = (share) => page.mouse.move(box.x + box.width * share, box.y + box.height / 2);
+  const found = { keys: {} };
+  await pointAt(0.3);
+  found.mouse = [await readout()];
+  await pointAt(0.7);
+  found.mouse.push(await readout());
+  found.crosses = await crosses();
+  await page.mouse.move(1, 1);
+  found.left = await readout();
+  await plot.focus();
+  for (const key of ['End', 'ArrowLeft', 'ArrowRight', 'Home', 'ArrowRight', 'Escape']) {
+    await page.keyboard.press(key);
+    (found.keys[key] ??= []).push(await readout());
+  }
+  await pointAt(0.3);
+  await page.mouse.down();
+  await pointAt(0.6);
+  await Promise.all([page.waitForURL(/from=/), page.mouse.up()]);
+  await page.waitForSelector('svg.lines');
+  found.zoom = page.url();
+  await context.close();
+  return { ...found, errors };
 }
 
 // Commands of pages.py, one JSON line each.
@@ -107,6 +155,7 @@ async function live(browser) {
   try {
     send('views', await checkViews(browser));
     if (task.without_scripts) send('without_scripts', await withoutScripts(browser));
+    if (task.chart) send('chart', await readsCharts(browser));
     if (task.live) await live(browser);
   } finally {
     await browser.close();

@@ -1,5 +1,5 @@
-"""The web pages in a browser: three widths, light and dark, accessibility, without scripts, in a text
-browser, and while the node restarts.
+"""The web pages in a browser: three widths, light and dark, accessibility, charts by mouse and keyboard,
+without scripts, in a text browser, and while the node restarts.
 
     tests/e2e/stories/pages.py          takes README's screenshot from the demo (make screenshot)
 
@@ -25,6 +25,8 @@ from harness import (  # noqa: E402
 )
 
 SIZES = {"phone": (360, 740), "touch": (800, 480), "desktop": (1280, 900)}
+# Tablets on walls.
+WALL_SIZES = {"phone": (360, 740), "touch": (800, 480), "desktop": (1280, 800)}
 SCHEMES = ("light", "dark")
 # Pinned, so that an update is a commit.
 NPM_PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1", "acorn": "8.19.0"}
@@ -33,7 +35,7 @@ MARKUP = "<script>alert(1)</script>"
 MAX_GZIP_BYTES = 30_000
 
 
-@story(seconds=120, alone=True)
+@story(seconds=240, alone=True)
 def pages():
     directory = work_dir("pages")
     with demo_node(directory) as demo, faulty_node(directory) as faults:
@@ -44,6 +46,7 @@ def pages():
         with browser_driver(directory, browser_task(demo, faults)) as browser:
             renders_in_a_browser(browser)
             works_without_scripts(browser)
+            charts_are_read_out(browser)
             updates_itself(browser, faults)
     expect("panicked" not in faults.node.output(), "no panic", faults.node.output())
 
@@ -197,25 +200,35 @@ def npm_packages():
     return directory / "node_modules"
 
 
+DEMO_PAGES = {
+    "overview": "/web", "key": "/web/key/temperature", "source": "/web/source/weather", "alerts": "/web/alerts", "wall": "/wall",
+    "system": "/web/system", "group": "/web/group/Rooms", "meter": "/web/key/solar.energy", "state": "/web/key/heatpump.mode",
+    "warned": "/web/key/room.office.co2", "week": "/web/key/temperature?span=7d&vs=week", "choice": "/web/chart",
+    "chart": "/web/chart?keys=room.kitchen.co2,room.office.co2,temperature",
+}
+FAULTS_PAGES = {
+    "overview": "/web", "key": "/web/key/power", "source": "/web/source/dead", "alerts": "/web/alerts", "wall": "/wall", "system": "/web/system",
+    "issues": "/web/source/meter", "stale": "/web/key/level", "lost": "/web/key/powr",
+}
+
+
 def browser_task(demo, faults):
     screenshots = WORK / "screenshots"
     screenshots.mkdir(parents=True, exist_ok=True)
     views = []
-    for node, address, paths in (
-        ("demo", demo, {"overview": "/web", "key": "/web/key/temperature", "source": "/web/source/weather", "alerts": "/web/alerts", "wall": "/wall", "system": "/web/system"}),
-        ("faults", faults.address, {"overview": "/web", "key": "/web/key/power", "source": "/web/source/dead", "alerts": "/web/alerts", "wall": "/wall", "system": "/web/system", "issues": "/web/source/meter"}),
-    ):
+    for node, address, paths in (("demo", demo, DEMO_PAGES), ("faults", faults.address, FAULTS_PAGES)):
         for page, path in paths.items():
-            for size, (width, height) in SIZES.items():
+            for size, (width, height) in (WALL_SIZES if path == "/wall" else SIZES).items():
                 for scheme in SCHEMES:
                     # axe-core depends on layout and colours: one view of each.
                     run_axe = (size, scheme) in (("phone", "dark"), ("desktop", "light"))
-                    if node == "demo" and page in ("source", "alerts", "system") and not run_axe:
-                        continue  # The faulty node covers these.
-                    views.append({"name": f"{node}-{page}-{size}-{scheme}", "url": f"http://{address}{path}", "width": width, "height": height, "scheme": scheme, "run_axe": run_axe})
+                    if node == "demo" and page not in ("overview", "key", "wall") and not run_axe:
+                        continue  # The layout is that of pages with all views.
+                    views.append({"name": f"{node}-{page}-{size}-{scheme}", "url": f"http://{address}{path}", "width": width, "height": height, "scheme": scheme, "run_axe": run_axe, "status": 404 if page == "lost" else 200})
     return {
-        "views": views, "screenshots": str(screenshots), "without_scripts": f"http://{faults.address}/web",
-        "live": f"http://{faults.address}/web",
+        "views": views, "screenshots": str(screenshots),
+        "without_scripts": {"overview": f"http://{faults.address}/web", **{name: f"http://{demo}{DEMO_PAGES[name]}" for name in ("key", "meter", "chart", "wall")}},
+        "chart": f"http://{demo}/web/key/room.bedroom.co2", "live": f"http://{faults.address}/web",
         "origin": {"demo": f"http://{demo}/", "faults": f"http://{faults.address}/"},
     }
 
@@ -267,13 +280,14 @@ def browser_driver(directory, task):
 
 
 def renders_in_a_browser(browser):
-    found = browser.receive("views", 90)
+    found = browser.receive("views", 180)
     for key, description in (
         ("errors", "no script error, no dialog, no request to another origin"),
         ("violations", "no axe-core violations"),
         ("overflow", "no horizontal scrolling"),
         ("wrapped", "value, unit and trend of a tile are on one line"),
         ("clipped", "no content overflows its box"),
+        ("outside", "a wall page fits the screen, its texts their cells"),
     ):
         count = sum(view["checked"] for view in found) if key == "violations" else len(found)
         problems = {view["name"]: view[key] for view in found if view[key]}
@@ -281,25 +295,46 @@ def renders_in_a_browser(browser):
 
 
 def works_without_scripts(browser):
-    text = browser.receive("without_scripts", 10)
+    found = browser.receive("without_scripts", 30)
+    text = found["overview"]["text"]
     expect("230.5" in text and "connection refused or closed" in text, "without scripts the page shows the same", text)
+    for page, shape in (("key", "<path"), ("chart", "<path"), ("meter", "<rect")):
+        html = found[page]["html"]
+        expect(shape in html.partition("svg class=\"lines\"")[2], f"a chart of {page} is drawn", html)
+        expect(html.count("<tr>") > 10, "with its table", html)
+        expect("span=7d" in html, "and links to other spans", html)
+    expect("°C" in found["wall"]["html"], "the wall page has values", found["wall"])
+
+
+def charts_are_read_out(browser):
+    found = browser.receive("chart", 60)
+    expect(not found["errors"], "no script error", found)
+    (first, second), keys = found["mouse"], found["keys"]
+    expect("ppm" in first and "ppm" in second and first != second, "a chart reads out the point below the mouse", found)
+    expect(found["crosses"] == 1 and found["left"] == "", "marks it, until the mouse leaves", found)
+    end, after_home = keys["ArrowRight"]
+    expect(keys["End"] == [end] and end not in keys["ArrowLeft"] and "ppm" in keys["ArrowLeft"][0], "arrow keys read point by point", keys)
+    expect(after_home not in keys["Home"] and "ppm" in keys["Home"][0], "Home goes to the first", keys)
+    expect(keys["Escape"] == [""], "Escape clears it", keys)
+    expect("from=" in found["zoom"] and "to=" in found["zoom"], "dragging over it shows that time", found["zoom"])
 
 
 def updates_itself(browser, faults):
     browser.receive("loaded", 10)
-    faults.power = 777.5
-    expect(browser.command("shows", "777.5") is True, "a changed value appears without a reload")
+    faults.power = 777
+    shown = browser.command("shows", "777")
+    expect(shown is True, "a changed value appears without a reload", shown)
     code, _ = faults.node.stop()
     expect(code == 0, "the node stops while a page is open", faults.node.output())
     shown = browser.command("offline")
     expect(shown is True, "the page shows that the node does not answer", shown)
-    faults.power = 888.5
+    faults.power = 888
     faults.start()
-    shown = browser.command("shows", "888.5")
+    shown = browser.command("shows", "888")
     expect(shown is True, "after a restart the same page shows new values", shown)
     expect(browser.command("online") is True, "the page no longer shows the node as offline")
-    faults.power = 999.5
-    expect(browser.command("shows", "999.5", 20) is True, "the page is updated again")
+    faults.power = 999
+    expect(browser.command("shows", "999", 20) is True, "the page is updated again")
 
 
 # ---- README's screenshot --------------------------------------------------------------------
