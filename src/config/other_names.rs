@@ -410,8 +410,8 @@ mod tests {
         let key = ["label", "show", "chart", "counter"];
         let group = ["name", "keys", "fold"];
         let wall = ["name", "keys", "dim"];
-        let top = ["name", "title", "base_path", "auth"];
-        let cases: [(&str, &[&str], Option<&str>); 42] = [
+        let top = ["name", "title", "base_path", "auth", "key"];
+        let cases: [(&str, &[&str], Option<&str>); 44] = [
             ("friendly_name", &key, Some("label = ")),
             ("name", &key, Some("label = ")),
             ("suggested-display-precision", &key, Some("decimals = ")),
@@ -448,6 +448,9 @@ mod tests {
             ("insecure_skip_verify", &source, Some("fingerprint = ")),
             ("type", &auth, Some("scheme = \"digest\"")),
             ("client_cert", &auth, Some("certificate = ")),
+            ("client_key", &auth, Some("key = ")),
+            // There [key.NAME] is a table.
+            ("tls_key", &top, None),
             ("insecure", &auth, Some("fingerprint = ")),
             ("grant_type", &auth, Some("grant = ")),
             ("bearer_token_file", &auth, Some("token_file = ")),

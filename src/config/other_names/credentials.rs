@@ -288,7 +288,7 @@ const OF_AUTH: &[Names] = &[
         "certificate",
         "write certificate = \"client.pem\"",
     ),
-    (CLIENT_KEYS, "key", "write key = \"client.key\""),
+    (CLIENT_KEYS, "certificate", "write key = \"client.key\""),
     (
         VERIFICATION,
         "scheme",
