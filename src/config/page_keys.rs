@@ -16,6 +16,7 @@ pub fn warn_page_keys(reader: &ConfigReader<'_>, names: &KeyNames<'_>, pages: &P
         warn_unknown(reader, names, &table, group.keys.iter());
         let template = group.matrix.as_ref().map(|it| &*it.template);
         if let Some(template) = template
+            && names.are_complete()
             && !names.may_match(&pattern_of(template))
         {
             let message = format!("no source gives a key of the form {}", quoted(template));
