@@ -14,6 +14,9 @@ use crate::domain::text::{format_number, strip_directions};
 /// Between a number and its unit; no line breaks at it.
 pub const NO_BREAK_SPACE: char = '\u{a0}';
 
+/// What is written of a number that is none, and of a text without a visible character.
+const NOTHING: &str = "–";
+
 /// How numbers of a key are written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NumberFormat {
@@ -164,7 +167,7 @@ impl NumberFormat {
     /// A value: its word, its text, or its number.
     pub fn value(&self, value: &Value) -> ShownValue {
         let (text, is_word) = match value {
-            Value::Text(text) => (strip_directions(text), true),
+            Value::Text(text) => (shown_text(text), true),
             Value::Number(number) => match self.word(*number) {
                 Some(word) => (word.to_string(), true),
                 None => (self.number(*number), false),
@@ -239,7 +242,7 @@ impl NumberFormat {
                 format!("{:.*}", usize::from(decimals), 0.0)
             }
             _ if shown.is_finite() => format_number(shown),
-            _ => return "–".to_owned(),
+            _ => return NOTHING.to_owned(),
         };
         self.locale.spell(&ascii)
     }
@@ -286,6 +289,15 @@ fn default_decimals(seen: &SeenNumbers, factor: f64, finest: u8) -> Option<u8> {
     // Two digits of a number below 1 are behind its zeros.
     let most = MAX_DECIMALS.max(for_significant(2)).min(i32::from(finest));
     u8::try_from(wanted.clamp(0, most)).ok()
+}
+
+fn shown_text(text: &str) -> String {
+    let text = strip_directions(text);
+    if text.trim().is_empty() {
+        NOTHING.to_owned()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]

@@ -148,6 +148,8 @@ fn words_stand_for_stored_numbers_and_have_no_unit() {
         (Value::Number(-0.0), "Off", None, true),
         (Value::Number(2.0), "2", Some("W"), false),
         (Value::Text("MPPT".into()), "MPPT", Some("W"), true),
+        (Value::Text("".into()), "–", Some("W"), true),
+        (Value::Text(" \u{a0}\u{202e}".into()), "–", Some("W"), true),
         // What turns all text behind it is left out; what letters and emoji need is kept.
         (
             Value::Text("a\u{202e}b\u{2066}c".into()),
