@@ -44,7 +44,14 @@ impl Period {
         zone: &TimeZone,
     ) -> Result<Period, ProblemDetails> {
         let given = PARAMETERS.map(|name| target.parameter(name));
-        parse(given, now, zone).map_err(|wrong| ProblemDetails::new(400, wrong))
+        let period = parse(given, now, zone).map_err(|wrong| ProblemDetails::new(400, wrong))?;
+        // Each value is fine by itself, so the request is; there is only nothing between them.
+        if period.from >= period.to {
+            let Period { from, to, .. } = period;
+            let detail = format!("`from` ({from}) must be before `to` ({to}).");
+            return Err(ProblemDetails::new(404, detail));
+        }
+        Ok(period)
     }
 
     /// The span that ends now.
@@ -201,16 +208,6 @@ fn parse(
     now: Wall,
     zone: &TimeZone,
 ) -> Result<Period, String> {
-    if from.is_some() || to.is_some() {
-        if span.is_some() || at.is_some() {
-            return Err(
-                "`from` and `to` say what is shown by themselves; leave out `span` and `at`, \
-                        or choose with these."
-                    .to_owned(),
-            );
-        }
-        return parse_between(from, to, now, zone);
-    }
     let name = match span {
         None => "24h",
         Some(span) => *SPANS
@@ -219,22 +216,27 @@ fn parse(
             .ok_or_else(|| format!("`span` is {span:?}; expected 6h, 24h, 7d, 30d, 1y or all."))?,
     };
     let Some(text) = at else {
-        return Ok(Period::until_now(name, now));
+        return parse_between([from, to], Period::until_now(name, now), now, zone);
     };
-    if name == ALL {
-        return Err("`at` chooses a day, but `span=all` shows them all; leave one out.".to_owned());
-    }
-    read_local(text)
+    let period = read_local(text)
         .and_then(|at| Period::at(name, at, zone))
         .filter(|period| period.from >= FIRST && period.to <= LAST)
         .ok_or_else(|| {
             format!("`at` is {text:?}; expected a day such as 2026-11-27, of the years 1 to 9999.")
-        })
+        })?;
+    // All there is has no day.
+    let period = if name == ALL {
+        Period::until_now(name, now)
+    } else {
+        period
+    };
+    parse_between([from, to], period, now, zone)
 }
 
+/// The period between `from` and `to`, where one is given; without `from` as long as `otherwise`.
 fn parse_between(
-    from: Option<&str>,
-    to: Option<&str>,
+    [from, to]: [Option<&str>; 2],
+    otherwise: Period,
     now: Wall,
     zone: &TimeZone,
 ) -> Result<Period, String> {
@@ -246,18 +248,19 @@ fn parse_between(
             )
         })
     };
-    let from = from.ok_or("`to` needs `from`: a time such as 2026-11-27T06:00:00Z.")?;
-    let from = read("from", from)?;
-    let to = to.map_or(Ok(now), |text| read("to", text))?;
-    if from >= to {
-        return Err(format!("`from` ({from}) must be before `to` ({to})."));
-    }
-    if to.since(from) < limits::MIN_CHART_SPAN {
-        let least = limits::MIN_CHART_SPAN.as_secs();
-        return Err(format!(
-            "From {from} to {to} are less than {least} s, the least that a chart shows."
-        ));
-    }
+    let from = from.map(|text| read("from", text)).transpose()?;
+    let to = to.map(|text| read("to", text)).transpose()?;
+    let (from, to) = match (from, to) {
+        (None, None) => return Ok(otherwise),
+        (Some(from), to) => (from, to.unwrap_or(now)),
+        (None, Some(to)) => (to.before(otherwise.length()).max(FIRST), to),
+    };
+    let is_short = from < to && to.since(from) < limits::MIN_CHART_SPAN;
+    let to = if is_short {
+        from.after(limits::MIN_CHART_SPAN)
+    } else {
+        to
+    };
     Ok(Period::between(from, to))
 }
 
