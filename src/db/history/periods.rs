@@ -52,9 +52,8 @@ pub(super) fn statistics(
     let summed_up = tiers.daily_until.unwrap_or(i64::MIN / DAY);
     let mut without_hours = summed_up.min(tiers.hourly_from.div_euclid(HOURS_PER_DAY));
     let mut parts = sums.whole_parts(without_hours, summed_up);
-    if parts.iter().map(WholePart::hours).sum::<i64>() > limits::PERIOD_HOURS {
-        let end = reader.end_of_hours()?.min(to.div_euclid(HOUR));
-        let newest = (end - limits::PERIOD_HOURS).div_euclid(HOURS_PER_DAY);
+    let end = reader.end_of_hours()?.min(to.div_euclid(HOUR));
+    if let Some(newest) = first_affordable_day(&parts, end, sums.most_hours()) {
         without_hours = newest.min(summed_up).max(without_hours);
         parts = sums.whole_parts(without_hours, summed_up);
     }
@@ -111,13 +110,21 @@ enum WholePart {
     Hours(Range<i64>),
 }
 
-impl WholePart {
-    fn hours(&self) -> i64 {
-        match self {
-            WholePart::Days(_) => 0,
-            WholePart::Hours(hours) => (hours.end - hours.start).max(0),
+/// The day from which on `most` hours are enough for the parts before `end`; `None` where they are
+/// for all.
+fn first_affordable_day(parts: &[WholePart], end: i64, most: i64) -> Option<i64> {
+    let mut left = most;
+    for part in parts.iter().rev() {
+        let WholePart::Hours(hours) = part else {
+            continue;
+        };
+        let last = hours.end.min(end);
+        left -= (last - hours.start).max(0);
+        if left < 0 {
+            return Some(last.div_euclid(HOURS_PER_DAY));
         }
     }
+    None
 }
 
 /// The periods as they fill.
@@ -131,6 +138,18 @@ impl PeriodSums {
     fn span(&self) -> Option<(i64, i64)> {
         let (first, last) = (self.bounds.first()?, self.bounds.last()?);
         (!self.sums.is_empty()).then_some((*first, *last))
+    }
+
+    /// The hours that may be read: a bucket of several days is not worth those of a year.
+    fn most_hours(&self) -> i64 {
+        // Local days have up to 25 hours, and some zones skipped a day.
+        let is_long = |bounds: &[i64]| bounds[1] - bounds[0] > DAY + 2 * HOUR;
+        let long = self.bounds.windows(2).filter(|it| is_long(it)).count();
+        if long > self.sums.len() / 2 {
+            limits::LONG_PERIOD_HOURS
+        } else {
+            limits::PERIOD_HOURS
+        }
     }
 
     /// Adds to the period that has the second `at`, if one has.

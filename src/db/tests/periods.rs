@@ -176,6 +176,39 @@ fn days_without_hours_count_for_the_local_day_that_has_most_of_them() {
 }
 
 #[test]
+fn of_many_long_periods_the_oldest_are_made_of_days_of_utc() {
+    const PERIODS: usize = 80;
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let mut database = database(&path);
+    let first = date(2026, 1, 1);
+    let begin = midnights("UTC", first, 1)[0];
+    let hours = 2 * 24 * (PERIODS as i64 + 1);
+    let rows = (0..hours).map(|hour| row("t", begin + hour * HOUR, hour as f64));
+    database
+        .commit(&entries(rows), i64::MIN)
+        .expect("it is committed");
+    keep_up(
+        &mut database,
+        &RetentionPolicy::default(),
+        begin + hours * HOUR,
+    );
+    let reader = HistoryReader::new(&path);
+    let days = midnights("America/New_York", first, 2 * PERIODS);
+    let bounds: Vec<i64> = days.into_iter().step_by(2).collect();
+    let answer = ask(&reader, "t", &bounds);
+    assert_eq!(answer.len(), PERIODS);
+    let exact = usize::try_from(limits::LONG_PERIOD_HOURS / 24).expect("it is positive");
+    for (index, bucket) in answer.iter().enumerate() {
+        let first_hour = (bounds[index] - begin) / HOUR;
+        let is_old = index + exact < PERIODS;
+        // A day of UTC begins five hours before that of New York.
+        let expected = if is_old { first_hour - 5 } else { first_hour };
+        assert_eq!(bucket.min, expected as f64, "{index}");
+    }
+}
+
+#[test]
 fn odd_queries_are_answered() {
     let directory = Directory::new();
     let path = directory.path("a.db");
