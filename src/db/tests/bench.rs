@@ -558,15 +558,18 @@ fn a_row_each_second_in_a_window() {
     }
 }
 
-/// A node's database after a month that ends now, for what is measured from outside:
-/// `MAIN_NODE_BENCH_ROWS` rows of keys as tests/bench/run names them.
+/// A node's database after a month that ends now, and eleven months of hours before it, for what is
+/// measured from outside: `MAIN_NODE_BENCH_ROWS` rows of `MAIN_NODE_BENCH_KEYS` keys as
+/// tests/bench/run names them.
 #[test]
 #[ignore = "made for tests/bench/run"]
 fn month_for_the_program() {
     let path = std::env::var_os("MAIN_NODE_BENCH_DATABASE").expect("says where");
     let rows = std::env::var("MAIN_NODE_BENCH_ROWS").expect("says how many");
-    let fetches = rows.parse::<i64>().expect("a number") / KEYS;
-    let names: Vec<String> = (0..KEYS)
+    let keys = std::env::var("MAIN_NODE_BENCH_KEYS").expect("says how many");
+    let keys: i64 = keys.parse().expect("a number");
+    let fetches = rows.parse::<i64>().expect("a number") / keys;
+    let names: Vec<String> = (0..keys)
         .map(|n| format!("room{n:02}_temperature"))
         .collect();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -591,31 +594,43 @@ fn month_for_the_program() {
             == Progress::More
         {}
     }
+    insert_hours_and_days(&mut database, begin - 335 * DAY..begin, keys);
     take_log_in(database.connection());
 }
 
 /// Hours and days whose rows are gone.
 fn older(database: &mut Database, from: i64, to: i64) {
     fill(database, to - 1, 1, 1);
+    insert_hours_and_days(database, from..to, KEYS);
     database
-        .change(|transaction, tiers| {
+        .change(|_, tiers| {
+            tiers.raw_from = to.div_euclid(HOUR) - 1;
+            tiers.daily_until = Some(to.div_euclid(DAY));
+            Ok(())
+        })
+        .expect("tiers can be set");
+}
+
+/// Rollups of every hour and day of these seconds but the last hour.
+fn insert_hours_and_days(database: &mut Database, seconds: std::ops::Range<i64>, keys: i64) {
+    let (from, to) = (seconds.start, seconds.end);
+    database
+        .change(|transaction, _| {
             let mut hour = transaction.prepare(
                 "INSERT INTO hourly VALUES (?1, ?2, 277, 1.0, 2.0, 3.0, 2.5, 3599, 0, 0)",
             )?;
             let mut day = transaction
                 .prepare("INSERT INTO daily VALUES (?1, ?2, 6648, 1.0, 2.0, 3.0, 2.5)")?;
             for at in from.div_euclid(HOUR)..to.div_euclid(HOUR) - 1 {
-                for k in 1..=KEYS {
+                for k in 1..=keys {
                     hour.execute([at, k])?;
                 }
             }
             for at in from.div_euclid(DAY)..to.div_euclid(DAY) {
-                for k in 1..=KEYS {
+                for k in 1..=keys {
                     day.execute([at, k])?;
                 }
             }
-            tiers.raw_from = to.div_euclid(HOUR) - 1;
-            tiers.daily_until = Some(to.div_euclid(DAY));
             Ok(())
         })
         .expect("hours can be made");
