@@ -829,7 +829,9 @@ fn remarks_on_a_valid_configuration() {
         (
             "keys of groups that a source may give",
             format!(
-                "{METER}[[group]]\nname = \"A\"\nkeys = [\"a\", \"b.*\"]\n[[wall]]\nname = \"w\"\nkeys = [\"c\"]\n"
+                "{METER}[[group]]\nname = \"A\"\nkeys = [\"a\", \"b.*\"]\n\
+                 [[group]]\nname = \"B\"\nmatrix = \"room.{{row}}.{{column}}\"\n\
+                 [[wall]]\nname = \"w\"\nkeys = [\"c\"]\n"
             ),
         ),
         (

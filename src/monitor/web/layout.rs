@@ -330,6 +330,11 @@ pub fn error_page(links: &Links, problem: &ProblemDetails) -> Markup {
 /// An age; the exact local time is in its title, where there is a clock that knows it.
 pub fn time_element(view: &PageContext, wall: Wall, age: Option<std::time::Duration>) -> Markup {
     let text = age.map_or_else(|| "age unknown".to_owned(), format_age);
+    timed_text(view, wall, &text)
+}
+
+/// A text with the exact local time in its title.
+pub fn timed_text(view: &PageContext, wall: Wall, text: &str) -> Markup {
     if view.now.trust == ClockTrust::Untrusted {
         return html! { span title="the clock is not set" { (text) } };
     }

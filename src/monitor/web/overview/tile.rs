@@ -5,11 +5,12 @@ use maud::{Markup, html};
 use super::super::PageContext;
 use super::super::fitted_text::{Weight, width};
 use super::super::grouping::Tile;
-use super::super::layout::time_element;
+use super::super::layout::{time_element, timed_text};
 use super::super::severity::{ValueSeverity, reason, severity};
 use super::super::sparkline::Sparkline;
 use crate::domain::presentation::NumberFormat;
 use crate::domain::snapshot::Record;
+use crate::monitor::format::format_age;
 
 pub fn tile(view: &PageContext, tile: &Tile, context: &str) -> Markup {
     match tile {
@@ -147,9 +148,16 @@ pub fn record_value(view: &PageContext, record: &Record) -> Markup {
 
 /// The age of the value, and a word if it is stale.
 pub fn record_age(view: &PageContext, record: &Record) -> Markup {
+    let (observed, age) = (record.stamp.observed, record.stamp.age(view.now));
     html! {
-        @if record.stale { strong class="label" { "stale" } " " }
-        (time_element(view, record.stamp.observed, record.stamp.age(view.now)))
+        @if record.stale {
+            // Short, so that a tile has it on one line.
+            @let age = age.map_or_else(|| "age unknown".to_owned(), format_age);
+            strong class="label" { "stale" } " "
+            (timed_text(view, observed, age.trim_end_matches(" ago")))
+        } @else {
+            (time_element(view, observed, age))
+        }
     }
 }
 
