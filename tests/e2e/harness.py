@@ -92,6 +92,19 @@ def wait_until(condition, seconds, description, poll_every=0.05):
         time.sleep(poll_every)
 
 
+def expect_agreement(one, other, seconds, description):
+    """Expects the same value of two functions that read a node at work: they do so at different moments,
+    so both are called again until they agree."""
+    read = []
+
+    def agree():
+        read[:] = one(), other()
+        return read[0] == read[1]
+
+    wait_until(agree, seconds, lambda: f"{description}: {truncate(read)}")
+    print(f"  ok    {description}", flush=True)
+
+
 def free_port():
     """A TCP port that no socket uses on any address, TIME_WAIT included. It is below the ephemeral
     range, from which an outgoing connection could take it before the program listens."""
@@ -319,6 +332,10 @@ def source_table(name, target):
 
 def records_by_key(address):
     return {record["key"]: record for record in get(address, "/snapshot?full=1").json["records"]}
+
+
+def keys_with_numbers(address):
+    return {record["key"] for record in get(address, "/snapshot").json["records"] if record["value"] is not None}
 
 
 def source_status(address, name):
