@@ -13,6 +13,7 @@ pub mod environment;
 pub mod example;
 pub mod example_body;
 mod key;
+mod key_list;
 mod mail;
 mod option;
 mod other_names;

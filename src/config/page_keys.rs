@@ -40,7 +40,8 @@ fn pattern_of(template: &str) -> KeySelector {
     KeySelector::new(&template.replace("{row}", "*").replace("{column}", "*"))
 }
 
-fn warn_unknown<'k>(
+/// Reports those of the keys of a table that no source gives.
+pub fn warn_unknown<'k>(
     reader: &ConfigReader<'_>,
     names: &KeyNames<'_>,
     table: &str,

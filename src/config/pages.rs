@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::key_list::read_key_list;
 use super::reader::{TableEntry, TableReader};
 use super::section::{
     ConfigOption, OptionReader, duration, inline_table, list, plain, print_options, read_options,
@@ -10,7 +11,6 @@ use super::section::{
 use crate::domain::plan::{GroupPlan, KeySelector, MatrixPlan, WallPlan};
 use crate::domain::time_window::TimeWindow;
 use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_value};
-use crate::limits;
 
 type LabelPairs = Vec<(String, String)>;
 
@@ -43,7 +43,7 @@ pub static GROUP_OPTIONS: [ConfigOption<GroupDraft, GroupPlan>; 6] = [
         "none (`keys` or `matrix` is required)",
         "[\"solar.power\", \"battery.*\"]",
         "The keys of the group, in this order; `*` stands for any characters. A key is shown once, in the first group that names it.",
-        |draft: &mut GroupDraft, option| draft.keys = read_selectors(option),
+        |draft: &mut GroupDraft, option| draft.keys = read_key_list(option),
         |group: &GroupPlan| list(&group.keys),
     ),
     ConfigOption::new(
@@ -103,7 +103,7 @@ pub static WALL_OPTIONS: [ConfigOption<WallPlan>; 5] = [
         "required",
         "[\"temperature\", \"room.*.co2\"]",
         "The values to show, in this order; `*` stands for any characters. Up to 12 can be read from afar.",
-        |wall: &mut WallPlan, option| wall.keys = read_selectors(option),
+        |wall: &mut WallPlan, option| wall.keys = read_key_list(option),
         |wall: &WallPlan| list(&wall.keys),
     ),
     ConfigOption::new(
@@ -112,7 +112,7 @@ pub static WALL_OPTIONS: [ConfigOption<WallPlan>; 5] = [
         "none",
         "[\"transport.next\"]",
         "Keys whose values are the line of text below.",
-        |wall: &mut WallPlan, option| wall.text = read_selectors(option),
+        |wall: &mut WallPlan, option| wall.text = read_key_list(option),
         |wall: &WallPlan| list(&wall.text),
     ),
     ConfigOption::new(
@@ -222,26 +222,6 @@ fn read_page_name(entry: &TableEntry<'_>) -> Option<String> {
 fn has_no_keys(table: &mut TableReader<'_>) -> bool {
     let keys = table.get("keys");
     keys.is_none_or(|it| it.value().as_array().is_some_and(|keys| keys.is_empty()))
-}
-
-fn read_selectors(option: &mut OptionReader<'_, '_>) -> Vec<KeySelector> {
-    let texts = option.entry().map(|it| it.texts()).unwrap_or_default();
-    let reader = option.reader();
-    let mut selectors = Vec::new();
-    for (key, span) in texts {
-        if key.is_empty() || key.len() > limits::KEY_BYTES {
-            reader.problem(&span, format!("expected a key, found {}", quoted(&key)));
-        } else if selectors.len() == limits::GROUP_KEYS {
-            let most = limits::GROUP_KEYS;
-            reader.problem(
-                &span,
-                format!("expected at most {most} keys; `*` stands for many"),
-            );
-        } else if selectors.len() < limits::GROUP_KEYS {
-            selectors.push(KeySelector::new(&key));
-        }
-    }
-    selectors
 }
 
 fn read_template(option: &mut OptionReader<'_, '_>) -> Option<String> {
