@@ -39,6 +39,8 @@ PYPI = {
     "fastapi": ["fastapi==0.165.0", "uvicorn==0.54.0"],
 }
 
+MOSQUITTO_LIBRARIES = ["libmosquitto1", "libcjson1", "libdlt2", "libwrap0", "libnsl2", "libtirpc3", "libcap2"]
+
 # Tools unpacked from Debian: the package that holds it, its path, what else it links.
 UNPACKED = {
     "apache2": ("apache2-bin", "usr/sbin/apache2", ["libapr1", "libaprutil1"]),
@@ -47,7 +49,22 @@ UNPACKED = {
         "usr/sbin/avahi-daemon",
         ["libavahi-core7", "libavahi-common3", "libdaemon0", "libdbus-1-3", "libexpat1", "libcap2"],
     ),
+    "apprise": (
+        "apprise",
+        "usr/bin/apprise",
+        # Python packages: services/apprise.py has their directories in its PYTHONPATH.
+        [
+            "python3-certifi", "python3-chardet", "python3-charset-normalizer", "python3-click", "python3-idna", "python3-markdown",
+            "python3-oauthlib", "python3-requests", "python3-requests-oauthlib", "python3-urllib3", "python3-yaml", "libyaml-0-2",
+        ],
+    ),
     "caddy": ("caddy", "usr/bin/caddy", []),
+    "influx": ("influxdb-client", "usr/bin/influx", []),
+    "influxd": ("influxdb", "usr/bin/influxd", []),
+    "mosquitto": ("mosquitto", "usr/sbin/mosquitto", MOSQUITTO_LIBRARIES),
+    "mosquitto_passwd": ("mosquitto", "usr/bin/mosquitto_passwd", MOSQUITTO_LIBRARIES),
+    "mosquitto_pub": ("mosquitto-clients", "usr/bin/mosquitto_pub", MOSQUITTO_LIBRARIES),
+    "mosquitto_sub": ("mosquitto-clients", "usr/bin/mosquitto_sub", MOSQUITTO_LIBRARIES),
     "promtool": ("prometheus", "usr/bin/promtool", []),
     "prometheus": ("prometheus", "usr/bin/prometheus", []),
     "netdata": (
@@ -61,6 +78,7 @@ UNPACKED = {
     "systemd-analyze": ("systemd", "usr/bin/systemd-analyze", ["libsystemd-shared"]),
     "wrk": ("wrk", "usr/bin/wrk", ["libluajit-5.1-2"]),
     "nginx": ("nginx", "usr/sbin/nginx", []),
+    "victoria-metrics": ("victoria-metrics", "usr/bin/victoria-metrics", []),
     "w3m": ("w3m", "usr/bin/w3m", ["libgc1", "libgpm2"]),
     "node-exporter": ("prometheus-node-exporter", "usr/bin/prometheus-node-exporter", []),
     "slowhttptest": ("slowhttptest", "usr/bin/slowhttptest", []),
