@@ -47,6 +47,8 @@ pub mod severity;
 #[path = "tests/simulated_month.rs"]
 mod simulated_month;
 pub mod snapshot;
+pub mod snapshot_body;
+pub mod snapshot_wire;
 pub mod text;
 pub mod time;
 pub mod time_window;

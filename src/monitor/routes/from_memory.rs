@@ -11,6 +11,7 @@ use super::representation::{Representation, weak_etag};
 use super::response::NO_CACHE;
 use super::table::{RequestTarget, Route};
 use crate::domain::snapshot::Record;
+use crate::domain::snapshot_body;
 use crate::limits;
 use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::problem::ProblemDetails;
@@ -74,8 +75,8 @@ impl App {
                     published::full(snapshot, &records, node, &self.context.plan).into(),
                 ),
                 _ => {
-                    let body = published::json(snapshot, &records).into_bytes();
-                    let etag = weak_etag(published::without_timestamp(&body));
+                    let body = snapshot_body::json(snapshot, &records).into_bytes();
+                    let etag = weak_etag(snapshot_body::without_timestamp(&body));
                     Representation::uncompressed(JSON, body).with_weak_etag(etag)
                 }
             };
@@ -109,7 +110,7 @@ impl App {
                 JSON,
                 published::full_json_record(&current.snapshot, record, &self.context.plan).into(),
             ),
-            _ => weakly_tagged(JSON, published::json_record(record)),
+            _ => weakly_tagged(JSON, snapshot_body::json_record(record)),
         };
         Ok(self.respond_to_poll(request, &representation))
     }

@@ -16,7 +16,6 @@ pub mod published;
 mod rendered;
 pub mod representation;
 mod response;
-pub mod snapshot;
 mod status;
 pub mod table;
 

@@ -11,9 +11,12 @@ use std::sync::{Arc, OnceLock};
 use nanoserde::SerJson;
 
 use super::representation::{Representation, weak_etag};
-use super::snapshot::{self as wire, WireNumber};
 use crate::domain::plan::Plan;
-use crate::domain::snapshot::{Record, Snapshot, average, newest};
+use crate::domain::snapshot::{Record, Snapshot, newest};
+use crate::domain::snapshot_body::{
+    alert, all, is_all_stale, json, summary, timestamp, without_timestamp,
+};
+use crate::domain::snapshot_wire::{WireFullRecord, WireFullSnapshot, WireNumber};
 use crate::monitor::http::event_log::{EventKind, SnapshotSource, StreamEvent};
 use crate::monitor::http::handler::Request;
 use crate::sys::sync::Mutex;
@@ -185,34 +188,10 @@ fn has_same_body(one: &Snapshot, other: &Snapshot) -> bool {
         && seconds(one) == seconds(other)
 }
 
-fn all(snapshot: &Snapshot) -> Vec<&Record> {
-    snapshot.records.iter().collect()
-}
-
-/// The body of `/snapshot` for these of its records.
-pub fn json(snapshot: &Snapshot, records: &[&Record]) -> String {
-    wire::WireSnapshot {
-        timestamp: timestamp(records),
-        records: records.iter().map(|record| wire_record(record)).collect(),
-        summary: summary(records),
-        stale: is_all_stale(records),
-        alert: alert(snapshot),
-    }
-    .serialize_json()
-}
-
-/// What the ETag of such a body is made of: all but its time, so that a display has
-/// nothing to redraw when a fetch brings the same ones. Records and lines of text hold no time.
-pub fn without_timestamp(json: &[u8]) -> &[u8] {
-    // The timestamp comes first, and there is no comma in one.
-    let comma = json.iter().position(|byte| *byte == b',');
-    &json[comma.unwrap_or(0)..]
-}
-
 /// The same with `?full=1`.
 pub fn full(snapshot: &Snapshot, records: &[&Record], node: &str, plan: &Plan) -> String {
     let plan = plan.with_upstream_labels(&snapshot.upstream_labels);
-    wire::WireFullSnapshot {
+    WireFullSnapshot {
         timestamp: timestamp(records),
         records: records
             .iter()
@@ -225,11 +204,6 @@ pub fn full(snapshot: &Snapshot, records: &[&Record], node: &str, plan: &Plan) -
         via: snapshot.via.iter().map(ToString::to_string).collect(),
     }
     .serialize_json()
-}
-
-/// `/snapshot/<key>`.
-pub fn json_record(record: &Record) -> String {
-    wire_record(record).serialize_json()
 }
 
 pub fn full_json_record(snapshot: &Snapshot, record: &Record, plan: &Plan) -> String {
@@ -264,16 +238,7 @@ fn one_line(c: char) -> char {
     if c.is_control() { ' ' } else { c }
 }
 
-fn wire_record(record: &Record) -> wire::WireRecord {
-    wire::WireRecord {
-        key: record.key.to_string(),
-        value: WireNumber(record.value.number()),
-        text: record.value.text().map(str::to_owned),
-        stale: record.stale.then_some(true),
-    }
-}
-
-fn full_record(record: &Record, plan: &Plan) -> wire::WireFullRecord {
+fn full_record(record: &Record, plan: &Plan) -> WireFullRecord {
     let label = plan.key_setting(&record.key, |key| {
         key.label.as_ref().map(ToString::to_string)
     });
@@ -281,7 +246,7 @@ fn full_record(record: &Record, plan: &Plan) -> wire::WireFullRecord {
     let label = label.or_else(|| Some(upstream?.label.as_ref()?.to_string()));
     let decimals = plan.key_setting(&record.key, |key| key.decimals);
     let decimals = decimals.or_else(|| upstream?.decimals);
-    wire::WireFullRecord {
+    WireFullRecord {
         key: record.key.to_string(),
         value: WireNumber(record.value.number()),
         text: record.value.text().map(str::to_owned),
@@ -293,32 +258,4 @@ fn full_record(record: &Record, plan: &Plan) -> wire::WireFullRecord {
         decimals: decimals.map(u64::from),
         boolean: record.is_boolean.then_some(true),
     }
-}
-
-fn timestamp(records: &[&Record]) -> String {
-    let newest = newest(records.iter().copied());
-    newest.map(|wall| wall.to_string()).unwrap_or_default()
-}
-
-fn summary(records: &[&Record]) -> wire::WireSummary {
-    wire::WireSummary {
-        count: u64::try_from(records.len()).unwrap_or(u64::MAX),
-        avg: WireNumber(average(records.iter().copied())),
-    }
-}
-
-fn is_all_stale(records: &[&Record]) -> Option<bool> {
-    records.iter().all(|record| record.stale).then_some(true)
-}
-
-/// At most 32 ASCII characters: what the smallest display can show.
-fn alert(snapshot: &Snapshot) -> Option<String> {
-    let alert = snapshot.alert.as_ref()?;
-    Some(
-        alert
-            .chars()
-            .filter(|c| (' '..='~').contains(c))
-            .take(32)
-            .collect(),
-    )
 }

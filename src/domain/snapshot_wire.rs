@@ -7,7 +7,7 @@
 // Written by nanoserde's derive.
 #![allow(clippy::question_mark)]
 
-use crate::domain::text::format_number;
+use super::text::format_number;
 use nanoserde::{DeJson, DeJsonErr, DeJsonState, DeJsonTok, SerJson, SerJsonState};
 
 /// The latest dataset.
