@@ -49,6 +49,7 @@ mod simulated_month;
 pub mod snapshot;
 pub mod snapshot_body;
 pub mod snapshot_wire;
+pub mod stable_hash;
 pub mod text;
 pub mod time;
 pub mod time_window;

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::domain::stable_hash::hash;
 use crate::limits;
 use crate::monitor::http::handler::{Request, Response, opaque_tag};
 use crate::sys::assets;
@@ -162,19 +163,6 @@ pub fn gzip(body: &[u8]) -> Option<Vec<u8>> {
     encoder.write_all(body).ok()?;
     let coded = encoder.finish().ok()?;
     (coded.len() + limits::MIN_GZIP_SAVING_BYTES <= body.len()).then_some(coded)
-}
-
-/// FNV-1a, 64 bits, then mixed: the same in every build, so that a tag outlives an upgrade.
-pub const fn hash(bytes: &[u8]) -> u64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    let mut at = 0;
-    while at < bytes.len() {
-        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x100_0000_01b3);
-        at += 1;
-    }
-    hash ^= hash >> 32;
-    hash = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
-    hash ^ (hash >> 32)
 }
 
 /// The weak tag of whatever means the same as these bytes (RFC 9110, 8.8.1).

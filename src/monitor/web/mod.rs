@@ -30,11 +30,11 @@ pub mod welcome;
 use crate::domain::health::Storage;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::stable_hash::hash;
 use crate::domain::time::Moment;
 use crate::monitor::context::{
     ChannelState, Display, ReadForecast, ReadHistory, ReadPeriods, ReadStates, ViewSettings,
 };
-use crate::monitor::routes::representation::hash;
 use crate::monitor::status_text::NodeStatus;
 use crate::sys::budget::Budget;
 
