@@ -768,6 +768,12 @@ pub const BATCH_DELAY: Duration = Duration::from_secs(10);
 /// The shortest and longest pause between attempts to deliver.
 pub const DELIVERY_BACK_OFF: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(3600));
+/// The shortest and longest pause of an output between attempts to reach its receiver.
+pub const OUTPUT_BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How long an output may send its last state when the node stops.
+pub const OUTPUT_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// An output that fails for longer is a problem of the node: receivers restart.
+pub const OUTPUT_FAILURE_SHOWN_AFTER: Duration = Duration::from_secs(60);
 /// How often a refused alert is retried, unless the configuration has changed.
 pub const REFUSED_RETRY_INTERVAL: Duration = Duration::from_secs(86_400);
 /// Daily retries that may be refused before an alert is given up: counted, so that no clock

@@ -32,6 +32,7 @@
 //! - ledger: the last values of all sources, and which of them are stored;
 //! - incident: one problem from its trigger to its recovery; all its messages share it;
 //! - channel: a way to deliver alerts (mail, webhook);
+//! - output: what sends the snapshot or the stored rows elsewhere (MQTT, databases, displays);
 //! - outbox: alert events that are stored until a channel has delivered them;
 //! - tier: rows, hours, days: how long each is kept is retention;
 //! - salvage: copying what is readable of a damaged database, which is quarantined.
@@ -39,8 +40,8 @@
 //! Invariants:
 //! - `domain` is pure: it reads no clock, does no I/O, knows no SQL and no HTTP. Time,
 //!   configuration and state go in, new state and values come out.
-//! - `main → commands → node → everything`; `ingest → domain`; `api`, `db`, `monitor`, `alerts` →
-//!   `domain`, `limits`, `sys`, and never each other. `tests/tidy` holds this.
+//! - `main → commands → node → everything`; `ingest → domain`; `api`, `db`, `monitor`, `alerts`,
+//!   `outputs` → `domain`, `limits`, `sys`, and never each other. `tests/tidy` holds this.
 //! - One owner for each mutable thing. Views render one published value, so that they cannot
 //!   disagree, and nothing they do waits for the disk.
 //! - Every bound is named in `limits`. Every wait can be interrupted by the stop token.
@@ -65,6 +66,7 @@ mod api;
 mod db;
 mod ingest;
 mod monitor;
+mod outputs;
 
 mod cli;
 mod commands;

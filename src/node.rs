@@ -12,6 +12,7 @@ mod faults;
 mod last_run;
 mod mail_tokens;
 pub mod notifiers;
+pub mod outputs;
 mod quotas;
 pub mod requests;
 mod serving;
@@ -27,6 +28,7 @@ use self::authenticators::Authenticators;
 use self::last_run::restore_last_run;
 use self::mail_tokens::MailTokens;
 use self::notifiers::{Notifiers, channel_facts};
+use self::outputs::{OutputStart, Outputs};
 use self::serving::{Dependencies, Serving};
 use crate::api::fetcher::Fetcher;
 use crate::api::request_quota::QuotaHandle;
@@ -68,6 +70,9 @@ pub struct Node {
     ingest: Thread,
     store: Arc<Store>,
     notifiers: Notifiers,
+    outputs: Outputs,
+    /// Wakes the outputs that follow stored rows.
+    stored_rows: StopSource,
     serving: Serving,
     /// Threads that no data passes through: backups, the watchdog.
     others: Vec<Thread>,
@@ -87,9 +92,20 @@ impl Node {
         let last_run = restore_last_run(&storage, config, &plan, clock);
 
         let notifiers_stop = StopSource::new();
-        let store = start_store(config, storage, notifiers_stop.token(), clock)?;
+        let stored_rows = StopSource::new();
+        let wakes = (notifiers_stop.token(), stored_rows.token());
+        let store = start_store(config, storage, wakes, clock)?;
         let heartbeats = Heartbeats::starting(clock.now().mono);
         let snapshot = Arc::new(last_run.ledger.snapshot(clock.now()));
+        let outputs = outputs::configured(config, Some(&store));
+        let output_start = OutputStart {
+            secrets: &config.secrets,
+            snapshot: &snapshot,
+            rows: &stored_rows,
+            clock,
+        };
+        let mut outputs =
+            Outputs::start(outputs, &output_start).map_err(cannot_start("outputs"))?;
         let published = Arc::new(Published::new(snapshot));
         let is_well = health_check(&published, &heartbeats, clock);
         let notifiers =
@@ -102,6 +118,7 @@ impl Node {
             heartbeats: &heartbeats,
             published,
             channels: notifiers.statuses(),
+            outputs: Box::new(outputs.states()),
         };
         let serving =
             Serving::start(config, listeners, dependencies).map_err(StartError::OutOfResources)?;
@@ -111,6 +128,7 @@ impl Node {
         // What follows the snapshot, in the order in which it is published to them.
         let mut subscribers = vec![serving.subscriber()];
         subscribers.extend(status_lines);
+        subscribers.extend(outputs.take_subscriber());
         let (observations, received) = sync_channel(limits::OBSERVATION_QUEUE);
         let ingest = Ingest {
             has_probed: false,
@@ -141,6 +159,8 @@ impl Node {
             ingest,
             store,
             notifiers,
+            outputs,
+            stored_rows,
             serving,
             others,
         })
@@ -155,7 +175,7 @@ impl Node {
         &self.store
     }
 
-    /// Stops in the order of the data: sources, ingest, notifiers, store, HTTP server. What is
+    /// Stops in the order of the data: sources, ingest, outputs, notifiers, store, HTTP server. What is
     /// known is served until the end, and everything received is committed. True if that
     /// succeeded and nothing was left behind.
     pub fn stop(self) -> bool {
@@ -178,6 +198,8 @@ impl Node {
             left_behind.push("ingest".to_owned());
         }
         log::info!("stopping: the last snapshot is published");
+        let outputs_end = Instant::now() + limits::OUTPUT_STOP_TIMEOUT;
+        left_behind.extend(self.outputs.stop(&self.stored_rows, outputs_end));
         left_behind.extend(self.notifiers.stop(first_half.max(Instant::now())));
         let rest = || deadline.saturating_duration_since(Instant::now());
         let stored = self.store.stop(rest().max(limits::SHUTDOWN_TIMEOUT / 10));
@@ -272,11 +294,12 @@ fn apply_staged_backup(database: &Path, clock: &Arc<dyn Clock>) {
     }
 }
 
-/// Starts the store, which wakes the notifiers whenever the outbox changes.
+/// Starts the store, which wakes the notifiers whenever the outbox changes, and outputs after each
+/// commit of rows.
 fn start_store(
     config: &Config,
     storage: OpenedStorage,
-    notifiers: StopToken,
+    (notifiers, stored_rows): (StopToken, StopToken),
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<Store>, StartError> {
     let settings = StoreSettings {
@@ -288,6 +311,7 @@ fn start_store(
         },
         channels: notifiers::channel_names(config),
         on_outbox_changed: Arc::new(move || notifiers.wake()),
+        on_rows_stored: Arc::new(move || stored_rows.wake()),
         ..StoreSettings::new(storage.location, storage.boot)
     };
     let store = store::start(settings, storage.database, clock.clone());

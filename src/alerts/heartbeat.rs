@@ -6,9 +6,9 @@
 use ureq::http::Request;
 
 use super::delivery_status::SharedDeliveryStatus;
-use super::http_client;
 use crate::limits;
 use crate::sys::clock::Clock;
+use crate::sys::http_client;
 use crate::sys::shutdown::StopToken;
 use crate::sys::thread::catch_panic;
 use crate::sys::tls::TrustSettings;

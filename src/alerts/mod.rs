@@ -8,7 +8,6 @@ pub mod channels;
 pub mod delivery;
 pub mod delivery_status;
 pub mod heartbeat;
-mod http_client;
 mod login_check;
 pub mod message;
 mod message_format;

@@ -29,7 +29,7 @@ use crate::domain::snapshot::DerivedSnapshot;
 use crate::domain::text::count_noun;
 use crate::limits;
 use crate::node::sources::fetchers;
-use crate::node::{notifiers, requests};
+use crate::node::{notifiers, outputs, requests};
 use crate::sys::clock::{Clock, SystemClock};
 use openapi::operation::nearest;
 
@@ -80,6 +80,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     findings.extend(dated_requests(&config));
     findings.extend(dated_paths(&config));
     findings.extend(channels(&config, online));
+    findings.extend(outputs(&config, online));
     findings.extend(sources(&config, online));
     findings.extend(local_names::findings(&config, online));
     let mut problems = 0;
@@ -210,6 +211,25 @@ fn channels(config: &Config, online: bool) -> Vec<Finding> {
             None => NotChecked(format!(
                 "whether {destination} accepts alerts: `test-alert` sends one{login}"
             )),
+        }
+    });
+    findings.collect()
+}
+
+/// Whether each output reaches its receiver.
+fn outputs(config: &Config, online: bool) -> Vec<Finding> {
+    let outputs = outputs::configured(config, None);
+    let findings = outputs.iter().map(|output| {
+        let destination = output.destination();
+        if !online {
+            let name = output.name();
+            return NotChecked(format!(
+                "whether {destination} accepts data ({name}): `check --online` connects"
+            ));
+        }
+        match output.check() {
+            Ok(found) => Fine(format!("{}: {found}", output.name())),
+            Err(why) => Problem(format!("{}: {destination}: {why}", output.name())),
         }
     });
     findings.collect()

@@ -48,6 +48,8 @@ pub struct StoreSettings {
     pub channels: Vec<Arc<str>>,
     /// Called on the store thread when there may be something new to deliver.
     pub on_outbox_changed: Arc<dyn Fn() + Send + Sync>,
+    /// Called on the store thread when rows or forecasts were committed.
+    pub on_rows_stored: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl StoreSettings {
@@ -60,6 +62,7 @@ impl StoreSettings {
             boot,
             channels: Vec::new(),
             on_outbox_changed: Arc::new(|| ()),
+            on_rows_stored: Arc::new(|| ()),
         }
     }
 }

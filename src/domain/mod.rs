@@ -31,6 +31,7 @@ pub mod normalise;
 pub mod number_pattern;
 pub mod open_alert;
 pub mod outbox;
+pub mod output_state;
 pub mod path_prefix;
 pub mod percent;
 pub mod placeholder;

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use crate::domain::health::Storage;
 use crate::domain::history::{Bucket, HistoryQuery, PeriodQuery, StateHistory, StateQuery};
 use crate::domain::outbox::Incident;
+use crate::domain::output_state::OutputState;
 use crate::domain::plan::Plan;
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::monitor::http::basic_auth::Password;
@@ -40,6 +41,8 @@ pub struct Context {
     pub http_stats: Arc<HttpStats>,
     /// The state of each notification channel.
     pub channels: Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>,
+    /// The state of each output.
+    pub outputs: Box<dyn Fn() -> Vec<OutputState> + Send + Sync>,
     /// The newest incidents that were notified; reads the database.
     pub incidents: Box<ReadIncidents>,
     /// Which of the node's loops, its page workers included, has made no progress within its

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::failure::Cause;
 use crate::domain::health::{SourceState, Storage};
+use crate::domain::output_state::OutputState;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::{DataStatus, Snapshot, SourceSnapshot};
 use crate::domain::text::capitalised;
@@ -91,6 +92,7 @@ pub struct StateFacts<'a> {
     pub plan: &'a Plan,
     pub storage: &'a Storage,
     pub channels: &'a [ChannelState],
+    pub outputs: &'a [OutputState],
     pub now: Moment,
     pub started: Moment,
     pub timezone: &'a TimeZone,
@@ -115,6 +117,8 @@ pub fn node_status(facts: &StateFacts) -> NodeStatus {
     problems.extend(problems::other_alerts(facts));
     let channels = channels.iter();
     problems.extend(channels.filter_map(|it| problems::waiting_alerts(it, now)));
+    let outputs = facts.outputs.iter();
+    problems.extend(outputs.filter_map(|it| problems::failing_output(it, now)));
     problems.extend(problems::storage_problems(facts.storage));
     problems.extend(problems::clock_problem(now, facts.started));
     problems.extend(problems::unprovided_keys(snapshot));

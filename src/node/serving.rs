@@ -9,6 +9,7 @@ use super::notifiers::NotifierStatus;
 use crate::config::Config;
 use crate::db::history::{HistoryError, HistoryReader};
 use crate::db::store::Store;
+use crate::domain::output_state::OutputState;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::SnapshotSubscriber;
 use crate::monitor::http::cors::CorsPolicy;
@@ -43,6 +44,7 @@ pub struct Dependencies<'a> {
     pub published: Arc<Published>,
     /// The channels and the heartbeat.
     pub channels: Vec<NotifierStatus>,
+    pub outputs: Box<dyn Fn() -> Vec<OutputState> + Send + Sync>,
 }
 
 impl Serving {
@@ -116,6 +118,7 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
         heartbeats,
         published,
         channels,
+        outputs,
     } = dependencies;
     let reader = HistoryReader::new(&config.database).in_zone(config.timezone.clone());
     let reader = Arc::new(reader);
@@ -142,6 +145,7 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
         }),
         http_stats: stats,
         channels: Box::new(move || channels.iter().map(channel_state).collect()),
+        outputs,
         incidents: Box::new(move |most| incidents.incidents(most)),
         stuck: Box::new(move || heartbeats.not_alive(heartbeats_clock.now().mono)),
         password: config

@@ -10,6 +10,7 @@ pub mod disk;
 pub mod heartbeat;
 pub mod host_address;
 pub mod host_name;
+pub mod http_client;
 pub mod log;
 pub mod mdns;
 pub mod name_lookup;

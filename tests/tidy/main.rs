@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Which folder may import which. One that is not listed may import every other: `main` and
 /// `node` build the whole, the commands are its user interface.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     // Bounds are constants; the core reads them, and nothing else of the crate.
     ("domain", &["limits"]),
     ("limits", &[]),
@@ -22,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("monitor", &["domain", "limits", "sys"]),
     // The settings of each channel; the whole configuration stays out of sight (see below).
     ("alerts", &["config", "domain", "limits", "sys"]),
+    ("outputs", &["config", "domain", "limits", "sys"]),
     ("ingest", &["db", "domain", "limits", "sys"]),
     // Parsed once, against the table of operations that was compiled in.
     ("config", &["api", "domain", "limits", "sys"]),

@@ -7,10 +7,10 @@ use std::time::Instant;
 use ureq::http::{HeaderValue, Request};
 
 use super::{Attempt, Channel, ChannelInputs, DeliveryBatch, DeliveryHooks, fingerprint};
-use crate::alerts::http_client;
 use crate::alerts::message::{Message, SenderInfo, compose};
 use crate::config::WebhookFormat;
 use crate::domain::alert_event::WallStamp;
+use crate::sys::http_client;
 use crate::sys::tls::{TrustOptionNames, TrustSettings};
 
 /// The webhook, if one is configured.

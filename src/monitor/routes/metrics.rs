@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use crate::domain::failure::Cause;
 use crate::domain::health::{Durations, SourceState, Storage};
+use crate::domain::output_state::OutputState;
 use crate::domain::reading::Reason;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::format_number;
@@ -41,6 +42,7 @@ pub struct MetricsInput<'a> {
     pub http: &'a HttpStatsSnapshot,
     pub displays: usize,
     pub channels: &'a [ChannelState],
+    pub outputs: &'a [OutputState],
     pub process: &'a ProcessInfo,
     pub now: Moment,
     pub started: Moment,
@@ -83,7 +85,7 @@ struct Metric {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum MetricKind {
     Gauge,
-    /// Left out where the kernel does not report it.
+    /// Left out where there is nothing to report.
     OptionalGauge,
     Counter,
     OptionalCounter,
@@ -91,7 +93,7 @@ enum MetricKind {
 }
 
 /// Every metric, in the order of the page.
-const REGISTRY: [Metric; 31] = [
+const REGISTRY: [Metric; 36] = [
     Metric {
         kind: MetricKind::Gauge,
         name: "source_up",
@@ -297,6 +299,59 @@ const REGISTRY: [Metric; 31] = [
         collect: |facts, samples| {
             let undelivered = facts.channels.iter().map(|channel| channel.undelivered);
             samples.add(&[], count(undelivered.sum()));
+        },
+    },
+    Metric {
+        kind: MetricKind::OptionalGauge,
+        name: "output_up",
+        help: "Whether the output reaches its receiver.",
+        collect: |facts, samples| {
+            for output in facts.outputs {
+                let is_up = output.failure.is_none() && output.is_connected;
+                samples.add(&[("output", &*output.name)], u8::from(is_up).to_string());
+            }
+        },
+    },
+    Metric {
+        kind: MetricKind::OptionalCounter,
+        name: "output_sent_total",
+        help: "Messages, rows or requests that the receiver of the output has accepted.",
+        collect: |facts, samples| {
+            for output in facts.outputs {
+                samples.add(&[("output", &*output.name)], count(output.sent));
+            }
+        },
+    },
+    Metric {
+        kind: MetricKind::OptionalCounter,
+        name: "output_failures_total",
+        help: "Failed attempts of the output to reach its receiver.",
+        collect: |facts, samples| {
+            for output in facts.outputs {
+                samples.add(&[("output", &*output.name)], count(output.failures));
+            }
+        },
+    },
+    Metric {
+        kind: MetricKind::OptionalCounter,
+        name: "output_dropped_total",
+        help: "Messages or rows that the output has given up.",
+        collect: |facts, samples| {
+            for output in facts.outputs {
+                samples.add(&[("output", &*output.name)], count(output.dropped));
+            }
+        },
+    },
+    Metric {
+        kind: MetricKind::OptionalGauge,
+        name: "output_waiting",
+        help: "Rows that the output has still to send.",
+        collect: |facts, samples| {
+            for output in facts.outputs {
+                if let Some(waiting) = output.waiting {
+                    samples.add(&[("output", &*output.name)], count(waiting));
+                }
+            }
         },
     },
     Metric {

@@ -11,9 +11,10 @@ use serde::Serialize;
 use crate::domain::clock_trust::TrustedBy;
 use crate::domain::failure::Cause;
 use crate::domain::health::Storage;
+use crate::domain::output_state::OutputState;
 use crate::domain::reading::{Issue, Reason};
 use crate::domain::snapshot::{DerivedSnapshot, Snapshot, SourceSnapshot, newest};
-use crate::domain::time::Moment;
+use crate::domain::time::{Moment, Mono};
 use crate::monitor::context::{ChannelState, Display};
 use crate::monitor::format::{corrected_wall, sanitize};
 use crate::monitor::status_text::NodeStatus;
@@ -28,6 +29,7 @@ pub struct StatusInput<'a> {
     pub trusted_by: Option<TrustedBy>,
     pub started: Moment,
     pub channels: &'a [ChannelState],
+    pub outputs: &'a [OutputState],
     pub node: &'a str,
     pub version: &'a str,
     pub build: &'a str,
@@ -55,6 +57,7 @@ struct StatusBody<'a> {
     alert: Option<&'a str>,
     alerts: Vec<AlertStatus<'a>>,
     channels: Vec<ChannelStatus<'a>>,
+    outputs: Vec<OutputStatus<'a>>,
     displays: Vec<DisplayStatus<'a>>,
 }
 
@@ -65,6 +68,21 @@ struct AlertStatus<'a> {
     since: Option<String>,
     words: String,
     recovering: bool,
+}
+
+#[derive(Serialize)]
+struct OutputStatus<'a> {
+    name: &'a str,
+    destination: String,
+    state: &'static str,
+    trouble: Option<String>,
+    trouble_since: Option<String>,
+    note: Option<String>,
+    sent: u64,
+    failures: u64,
+    dropped: u64,
+    waiting: Option<u64>,
+    last_sent: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -226,6 +244,11 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
             })
             .collect(),
         channels: facts.channels.iter().map(channel_status).collect(),
+        outputs: facts
+            .outputs
+            .iter()
+            .map(|output| output_status(output, now))
+            .collect(),
         displays: facts
             .displays
             .iter()
@@ -327,6 +350,27 @@ fn channel_status(channel: &ChannelState) -> ChannelStatus<'_> {
     }
 }
 
+fn output_status(output: &OutputState, now: Moment) -> OutputStatus<'_> {
+    let failure = output.failure.as_ref();
+    let wall = |mono: Mono| {
+        let past = now.mono.since(mono);
+        now.wall.before(past).to_string()
+    };
+    OutputStatus {
+        name: &output.name,
+        destination: sanitize(&output.destination),
+        state: output.name_of_state(),
+        trouble: failure.map(|it| sanitize(&it.why)),
+        trouble_since: failure.map(|it| wall(it.since)),
+        note: output.note.as_deref().map(sanitize),
+        sent: output.sent,
+        failures: output.failures,
+        dropped: output.dropped,
+        waiting: output.waiting,
+        last_sent: output.last_sent.map(|wall| wall.to_string()),
+    }
+}
+
 fn display_status(display: &Display, now: Moment) -> DisplayStatus<'_> {
     DisplayStatus {
         address: display.address.to_string(),
@@ -355,6 +399,7 @@ mod tests {
             .failing("weather", Cause::Dns, 1_380)
             .stale(&["humidity"])
             .deriving("house", "power / voltage")
+            .output_failing("mqtt", "connection refused", 300)
             .app();
         testing::from_memory(
             &monitor,

@@ -6,6 +6,7 @@ use super::{StateFacts, StatusPage, StatusSentence, cause_text};
 use crate::domain::failure::Cause;
 use crate::domain::health::{SourceState, Storage};
 use crate::domain::open_alert::OpenAlert;
+use crate::domain::output_state::OutputState;
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::text::{capitalised, count_noun, human_duration, with_full_stop};
 use crate::domain::time::{ClockTrust, Moment};
@@ -87,6 +88,26 @@ fn is_explained(facts: &StateFacts, alert: &OpenAlert) -> bool {
 
 fn is_failing(source: &SourceSnapshot) -> bool {
     source.health.state() == SourceState::Failing
+}
+
+/// An output that has not reached its receiver for a while.
+pub fn failing_output(output: &OutputState, now: Moment) -> Option<StatusSentence> {
+    let failure = output.failure.as_ref()?;
+    let span = now.mono.since(failure.since);
+    if span < limits::OUTPUT_FAILURE_SHOWN_AFTER {
+        return None;
+    }
+    let subject = format!(
+        "The output {} has not reached {}",
+        output.name, output.destination
+    );
+    let why = with_full_stop(&sanitize(&failure.why));
+    let rest = format!(" for {}: {why}", human_duration(span));
+    Some(StatusSentence::new(
+        StatusPage::System,
+        sanitize(&subject),
+        rest,
+    ))
 }
 
 pub fn storage_problems(storage: &Storage) -> Vec<StatusSentence> {

@@ -16,6 +16,7 @@ use crate::domain::health::{HistoryExtent, SourceHealth, Storage};
 use crate::domain::history::{Bucket, HistoryQuery, PeriodQuery, StateHistory, StateQuery};
 use crate::domain::key_pattern::KeyPattern;
 use crate::domain::outbox::Incident;
+use crate::domain::output_state::{OutputFailure, OutputState};
 use crate::domain::plan::{KeyPlan, Merge, Plan, RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, Value};
 use crate::domain::snapshot::{DerivedSnapshot, Record, Snapshot, SourceSnapshot};
@@ -127,6 +128,7 @@ pub struct NodeFixture {
     pub is_demo: bool,
     pub demo_history: Option<Arc<SharedPercent>>,
     pub channel: ChannelState,
+    pub outputs: Vec<OutputState>,
     pub incidents: Vec<Incident>,
     pub stuck: Option<&'static str>,
     pub password: Option<&'static str>,
@@ -151,6 +153,7 @@ impl Default for NodeFixture {
             is_example: false,
             is_demo: false,
             demo_history: None,
+            outputs: Vec::new(),
             channel: ChannelState {
                 name: "mail".into(),
                 waiting: 0,
@@ -181,10 +184,27 @@ impl NodeFixture {
             plan: &self.plan,
             storage: &self.storage,
             channels: std::slice::from_ref(&self.channel),
+            outputs: &self.outputs,
             now: self.now,
             started: self.started,
             timezone: &jiff::tz::TimeZone::fixed(jiff::tz::offset(1)),
         })
+    }
+
+    /// An output that has sent 12 messages, and fails for so many seconds.
+    pub fn output_failing(mut self, name: &str, why: &str, for_s: u64) -> NodeFixture {
+        self.outputs.push(OutputState {
+            failure: Some(OutputFailure {
+                since: before(for_s).mono,
+                why: why.to_owned(),
+            }),
+            sent: 12,
+            failures: 3,
+            waiting: Some(40),
+            last_sent: Some(before(for_s).wall),
+            ..OutputState::new(name, "mqtt://broker.lan:1883")
+        });
+        self
     }
 
     pub fn failing(mut self, source: &str, cause: Cause, for_s: u64) -> NodeFixture {
@@ -289,6 +309,7 @@ impl NodeFixture {
         let published = Arc::new(Published::new(Arc::new(self.snapshot)));
         let (storage, history, stuck) = (self.storage, self.history, self.stuck);
         let (channel, incidents) = (self.channel, self.incidents);
+        let outputs = self.outputs;
         let (forecast, states) = (self.forecast, self.states);
         let periods = history.clone().unwrap_or_default();
         let (history_rows, stored) = (self.history_rows, self.stored);
@@ -328,6 +349,7 @@ impl NodeFixture {
             }),
             http_stats: Arc::default(),
             channels: Box::new(move || vec![channel.clone()]),
+            outputs: Box::new(move || outputs.clone()),
             incidents: Box::new(move |_| Ok(incidents.clone())),
             stuck: Box::new(move || stuck),
             password: self.password.map(Password::new),

@@ -28,6 +28,7 @@ pub mod wall;
 pub mod welcome;
 
 use crate::domain::health::Storage;
+use crate::domain::output_state::OutputState;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stable_hash::hash;
@@ -71,6 +72,7 @@ pub struct PageContext<'a> {
     pub storage: &'a Storage,
     pub displays: &'a [Display],
     pub channels: &'a [ChannelState],
+    pub outputs: &'a [OutputState],
     pub plan: &'a Plan,
     pub history: &'a ReadHistory,
     pub forecast: &'a ReadForecast,

@@ -2,6 +2,7 @@
 
 mod displays;
 mod node;
+mod outputs;
 
 use maud::{Markup, html};
 
@@ -22,6 +23,7 @@ pub fn page(view: &PageContext) -> Page {
             layout::status_section(view, TITLE),
             Part::live("sources", sources(view)),
             Part::live("displays", displays::displays(view)),
+            Part::live("outputs", outputs::outputs(view)),
             Part::live("storage", node::storage(view)),
             Part::live("node", node::node(view)),
             Part::live("machine", node::machine()),

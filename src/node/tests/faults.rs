@@ -70,6 +70,7 @@ impl TestNode {
             states: Box::new(|_, _| Ok(StateHistory::default())),
             http_stats: Arc::default(),
             channels: Box::new(Vec::new),
+            outputs: Box::new(Vec::new),
             incidents: Box::new(|_| Ok(Vec::new())),
             stuck: Box::new(|| None),
             password: None,

@@ -62,6 +62,7 @@ impl Writer {
         };
         drop(queue);
         self.report_success();
+        (self.shared.settings.on_rows_stored)();
     }
 
     /// After a commit: those that have ended are not needed any more.

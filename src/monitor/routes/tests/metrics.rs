@@ -21,6 +21,7 @@ fn metrics(fixture: &testing::NodeFixture, format: ExpositionFormat) -> String {
         http: &http,
         displays: 2,
         channels: std::slice::from_ref(&fixture.channel),
+        outputs: &fixture.outputs,
         process: &process,
         now: fixture.now,
         started: fixture.started,
@@ -37,7 +38,8 @@ fn metrics(fixture: &testing::NodeFixture, format: ExpositionFormat) -> String {
 fn all_metrics_are_there_and_stale_values_are_not() {
     let fixture = testing::healthy()
         .failing("weather", Cause::Dns, 1_380)
-        .stale(&["humidity"]);
+        .stale(&["humidity"])
+        .output_failing("mqtt", "connection refused", 300);
     let text = metrics(&fixture, ExpositionFormat::Prometheus);
     golden("metrics.txt", &text);
     assert!(!text.contains("mainnode_record_value{key=\"humidity\""));
@@ -74,7 +76,9 @@ fn values_that_are_not_finite_are_not_samples() {
 
 /// The lines of the table in `docs/http.md`, from the registry and the labels of its samples.
 fn documented_lines() -> Vec<String> {
-    let mut fixture = testing::healthy().failing("weather", Cause::Dns, 1_380);
+    let mut fixture = testing::healthy()
+        .failing("weather", Cause::Dns, 1_380)
+        .output_failing("mqtt", "connection refused", 300);
     fixture.snapshot.alerts = vec![crate::domain::open_alert::OpenAlert {
         name: "source:weather".into(),
         since: crate::domain::time::Wall(NOW_MS),

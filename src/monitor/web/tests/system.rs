@@ -22,3 +22,25 @@ fn shows_sources_displays_storage_and_the_node() {
         assert!(body(&whole).contains("Memory used by main-node"), "{path}");
     }
 }
+
+#[test]
+fn outputs_are_listed_with_their_state() {
+    let healthy = page_of(testing::healthy());
+    assert!(!healthy.contains("Outputs"), "{healthy}");
+    let text = page_of(testing::healthy().output_failing("mqtt", "connection refused", 300));
+    for words in [
+        "Outputs",
+        "mqtt://broker.lan:1883",
+        "connection refused, for 5 min",
+        "The output mqtt has not reached mqtt://broker.lan:1883</a> for 5 min: connection refused.",
+    ] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    let short = page_of(testing::healthy().output_failing("mqtt", "connection refused", 30));
+    assert!(!short.contains("has not reached"), "{short}");
+}
+
+fn page_of(fixture: testing::NodeFixture) -> String {
+    let response = fixture.app().render(&request("/web/system", &[]));
+    body(&response).to_owned()
+}

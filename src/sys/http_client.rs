@@ -1,4 +1,4 @@
-//! HTTP client for webhooks and the heartbeat: one short request at a time, no redirects.
+//! HTTP client for webhooks, the heartbeat and outputs: one short request at a time, no redirects.
 
 use std::io::Read;
 use std::sync::mpsc::channel;
@@ -10,15 +10,15 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{Connector, NextTimeout, TcpConnector};
 use ureq::{Agent, Error};
 
-use crate::limits;
-use crate::sys::host_address;
-use crate::sys::name_lookup::{self, LookupError, LookupRequest, NoAddress};
-use crate::sys::os_error::reason;
-use crate::sys::shutdown::StopToken;
-use crate::sys::thread::{self, catch_panic};
-use crate::sys::tls::{
+use super::host_address;
+use super::name_lookup::{self, LookupError, LookupRequest, NoAddress};
+use super::os_error::reason;
+use super::shutdown::StopToken;
+use super::thread::{self, catch_panic};
+use super::tls::{
     Tls, TlsContext, Trust, TrustOptionNames, TrustSettings, describe_tls_error, pin_hint,
 };
+use crate::limits;
 
 /// Whom to trust, and what a message may say of it.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ pub fn send(
     let (results, result) = channel();
     let (caller, caller_results) = (agent.clone(), results.clone());
     let spawned = thread::spawn("call", move || {
-        let result = catch_panic("webhook", || send_request(&caller, request, facts));
+        let result = catch_panic("HTTP request", || send_request(&caller, request, facts));
         // The receiver is gone once the node stops.
         let _ = caller_results
             .send(result.unwrap_or_else(|| Err("internal error; see the log".to_owned())));
@@ -69,7 +69,7 @@ fn agent(trust: Trust, stop: StopToken) -> Agent {
         .proxy(None)
         .build();
     let connector = ().chain(TcpConnector::default()).chain(Tls::new(trust, None));
-    let resolver = AlertResolver {
+    let resolver = RequestResolver {
         stop,
         system: DefaultResolver::default(),
     };
@@ -77,18 +77,18 @@ fn agent(trust: Trust, stop: StopToken) -> Agent {
 }
 
 /// Resolves host names: `.local` ones and zones by [`name_lookup`], others as ureq does.
-struct AlertResolver {
+struct RequestResolver {
     stop: StopToken,
     system: DefaultResolver,
 }
 
-impl std::fmt::Debug for AlertResolver {
+impl std::fmt::Debug for RequestResolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AlertResolver")
+        f.write_str("RequestResolver")
     }
 }
 
-impl Resolver for AlertResolver {
+impl Resolver for RequestResolver {
     fn resolve(
         &self,
         uri: &Uri,
