@@ -582,9 +582,9 @@ pub const POOL_TIMEOUT: Duration = Duration::from_secs(10);
 pub const POOL_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 /// Event streams at once.
 pub const EVENT_STREAMS: usize = 200;
-/// How often an event stream gets a snapshot in which only times are new: a display that
+/// How often event streams and MQTT get a snapshot in which only times are new: a display that
 /// shows the age of a value is never wrong by more.
-pub const EVENT_TIMES_INTERVAL: Duration = Duration::from_secs(60);
+pub const SNAPSHOT_TIMES_INTERVAL: Duration = Duration::from_secs(60);
 /// Field names that a page of another origin may announce: browsers name those that its script
 /// sets, a handful. What is past them is not allowed.
 pub const PREFLIGHT_FIELDS: usize = 32;

@@ -49,6 +49,7 @@ pub mod severity;
 mod simulated_month;
 pub mod snapshot;
 pub mod snapshot_body;
+pub mod snapshot_change;
 pub mod snapshot_wire;
 pub mod stable_hash;
 pub mod text;

@@ -12,8 +12,9 @@ use crate::db::store::Store;
 use crate::domain::output_state::OutputState;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::SnapshotSubscriber;
+use crate::domain::snapshot_change::SnapshotChange;
 use crate::monitor::http::cors::CorsPolicy;
-use crate::monitor::http::event_log::{EventKind, EventLog, StreamEvent};
+use crate::monitor::http::event_log::EventLog;
 use crate::monitor::http::forwarded::{ClientNetworks, TrustedProxies};
 use crate::monitor::http::private_dir::PrivateDir;
 use crate::monitor::http::server::{HttpServer, HttpServerParts};
@@ -94,16 +95,13 @@ impl Serving {
         Box::new(move |snapshot| {
             let alert_before = published.current().snapshot.alert.clone();
             let alert = snapshot.alert.clone();
-            if let Some(publication) = published.publish(snapshot.clone()) {
-                events.append_snapshot(publication);
+            let (publication, change) = published.publish(snapshot.clone());
+            if change != SnapshotChange::Nothing {
+                events.append_snapshot(publication, change);
             }
             if alert != alert_before {
                 let body = serde_json::json!({ "alert": alert.as_deref() });
-                events.append(StreamEvent {
-                    kind: EventKind::Alert,
-                    id: String::new(),
-                    data: body.to_string().into_bytes().into(),
-                });
+                events.append_alert(body.to_string().as_bytes());
             }
         })
     }

@@ -5,36 +5,26 @@
 //! when it is ready, never a queue of old ones.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use super::handler::opaque_tag;
+use crate::domain::snapshot_change::SnapshotChange;
 use crate::limits;
 use crate::sys::sync::Mutex;
 
-/// An event to be sent to all streams.
-#[derive(Debug, Clone)]
-pub struct StreamEvent {
-    pub kind: EventKind,
-    /// What a client sends when it reconnects (`Last-Event-ID`); of a snapshot its ETag. Two
-    /// snapshots of one id differ in times alone.
-    pub id: String,
-    pub data: Arc<[u8]>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventKind {
-    /// The exact body of `/snapshot`; a newer one replaces it. One with the id of the one before
-    /// is sent when [`limits::EVENT_TIMES_INTERVAL`] have passed since a snapshot was.
-    Snapshot,
-    /// An alert that opened or closed; the last few are stored for busy streams.
-    Alert,
-}
-
 /// A snapshot that becomes an event when a stream needs it: rendering costs.
 pub trait SnapshotSource: Send + Sync {
-    /// Of [`EventKind::Snapshot`].
-    fn to_event(&self) -> StreamEvent;
+    fn to_event(&self) -> SnapshotEvent;
+}
+
+/// The event of a snapshot.
+#[derive(Debug, Clone)]
+pub struct SnapshotEvent {
+    /// The ETag: what a client sends when it reconnects (`Last-Event-ID`). Two snapshots of one
+    /// id differ in times alone.
+    pub id: String,
+    /// The exact body of `/snapshot`.
+    pub body: Arc<[u8]>,
 }
 
 /// Events, ready to be sent.
@@ -46,24 +36,51 @@ pub struct EventLog {
 
 #[derive(Default)]
 struct EventLogState {
+    /// The number of the newest event.
     last: u64,
     /// Open streams.
     subscribers: usize,
-    snapshot: Option<StoredEvent>,
-    /// The newest snapshot and its number, where no stream was open to render it for.
-    unrendered: Option<(u64, Arc<dyn SnapshotSource>)>,
-    /// When a snapshot was sent last.
-    snapshot_sent_at: Option<Instant>,
-    /// Since then another came with the same id.
-    has_new_times: bool,
-    alerts: VecDeque<StoredEvent>,
+    /// What a stream that opens now begins with.
+    newest: Option<Arc<LazySnapshot>>,
+    /// What is new in it since a snapshot was sent, and when that was.
+    unsent: SnapshotChange,
+    sent_at: Option<Instant>,
+    /// The snapshot that was sent last, with its number.
+    sent: Option<(u64, Arc<LazySnapshot>)>,
+    /// The last few, with their numbers: for busy streams.
+    alerts: VecDeque<(u64, Arc<[u8]>)>,
 }
 
-#[derive(Clone)]
-struct StoredEvent {
-    number: u64,
+/// A snapshot, rendered once for all streams by the first that needs it.
+struct LazySnapshot {
+    source: Arc<dyn SnapshotSource>,
+    rendered: OnceLock<RenderedSnapshot>,
+}
+
+struct RenderedSnapshot {
     id: String,
     frame: Arc<[u8]>,
+}
+
+impl LazySnapshot {
+    /// Not to be called while the log's state is locked.
+    fn rendered(&self) -> &RenderedSnapshot {
+        self.rendered.get_or_init(|| {
+            let event = self.source.to_event();
+            RenderedSnapshot {
+                frame: frame("snapshot", &event.id, &event.body).into(),
+                id: event.id,
+            }
+        })
+    }
+}
+
+/// How far a stream has come.
+pub(super) struct StreamPosition {
+    /// The number of the newest event that it was sent, or that was there when it began.
+    last_seen: u64,
+    /// What the client had when it connected, while no snapshot has followed.
+    last_id: Option<String>,
 }
 
 impl Default for EventLog {
@@ -82,108 +99,110 @@ impl EventLog {
         }
     }
 
-    /// Appends an event and wakes all streams. Callable from any thread; waits for none.
-    pub fn append(&self, event: StreamEvent) {
-        self.append_at(event, Instant::now());
-    }
-
-    /// As [`EventLog::append`], but renders only while a stream is open.
-    pub fn append_snapshot(&self, source: Arc<dyn SnapshotSource>) {
+    /// Appends an alert that opened or closed and wakes all streams. Any thread.
+    pub fn append_alert(&self, data: &[u8]) {
+        let frame = frame("alert", "", data).into();
         let mut state = self.state();
-        if state.subscribers > 0 {
-            drop(state);
-            return self.append(source.to_event());
-        }
         state.last += 1;
-        state.snapshot = None;
-        state.unrendered = Some((state.last, source));
-    }
-
-    /// Counts a stream that opens; the first one renders the newest snapshot.
-    pub(super) fn subscribe(&self) -> Subscription<'_> {
-        let mut state = self.state();
-        state.subscribers += 1;
-        let unrendered = state.unrendered.take();
-        drop(state);
-        if let Some((number, source)) = unrendered {
-            let event = source.to_event();
-            let frame = frame(&event).into();
-            let mut state = self.state();
-            // A newer one may have come meanwhile.
-            if state.snapshot.is_none() {
-                state.snapshot_sent_at = Some(Instant::now());
-                state.has_new_times = false;
-                state.snapshot = Some(StoredEvent {
-                    number,
-                    id: event.id,
-                    frame,
-                });
-            }
+        if state.alerts.len() == limits::EVENT_LOG_ALERTS {
+            state.alerts.pop_front();
         }
-        Subscription(self)
+        let number = state.last;
+        state.alerts.push_back((number, frame));
+        drop(state);
+        self.wake();
     }
 
-    fn append_at(&self, event: StreamEvent, now: Instant) {
-        let frame: Arc<[u8]> = frame(&event).into();
+    /// Appends a snapshot, of which this is new since the one before: it is an event now, later or
+    /// not at all, and rendered only for an open stream. Any thread.
+    pub fn append_snapshot(&self, source: Arc<dyn SnapshotSource>, change: SnapshotChange) {
+        self.append_snapshot_at(source, change, Instant::now());
+    }
+
+    fn append_snapshot_at(
+        &self,
+        source: Arc<dyn SnapshotSource>,
+        change: SnapshotChange,
+        now: Instant,
+    ) {
         let mut state = self.state();
-        if event.kind == EventKind::Snapshot
-            && let Some(stored) = &mut state.snapshot
-            && stored.id == event.id
-        {
-            // New clients get it at once, connected ones when it is due.
-            stored.frame = frame;
-            state.has_new_times = true;
-            drop(state);
-            self.publish_new_times(now);
+        state.newest = Some(Arc::new(LazySnapshot {
+            source,
+            rendered: OnceLock::new(),
+        }));
+        let is_first_unsent = state.unsent == SnapshotChange::Nothing;
+        state.unsent = state.unsent.max(change);
+        if state.subscribers == 0 {
+            // Caches of pages end with it.
+            state.last += 1;
             return;
         }
-        state.last += 1;
-        let stored = StoredEvent {
-            number: state.last,
-            id: event.id,
-            frame,
-        };
-        match event.kind {
-            EventKind::Snapshot => {
-                state.unrendered = None;
-                state.snapshot = Some(stored);
-                state.snapshot_sent_at = Some(now);
-                state.has_new_times = false;
-            }
-            EventKind::Alert => {
-                if state.alerts.len() == limits::EVENT_LOG_ALERTS {
-                    state.alerts.pop_front();
-                }
-                state.alerts.push_back(stored);
-            }
-        }
         drop(state);
-        // Full means that they are being woken already.
-        let _ = self.wake_sender.try_send(());
+        if self.send_due_snapshot(now).is_some() && is_first_unsent {
+            // So that the server's thread learns when that is.
+            self.wake();
+        }
     }
 
-    /// Sends a snapshot in which nothing but times changed, once that is due. Returns when to
-    /// call again, where that is known.
-    pub(super) fn publish_new_times(&self, now: Instant) -> Option<Instant> {
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let due = state
-            .snapshot_sent_at
-            .map(|sent| sent + limits::EVENT_TIMES_INTERVAL);
-        if due.is_some_and(|due| due > now) {
-            return due;
+    /// Makes the newest snapshot an event, if that is due. Returns when to call again, where that
+    /// is known.
+    pub(super) fn send_due_snapshot(&self, now: Instant) -> Option<Instant> {
+        let state = self.state();
+        let newest = state.newest.clone().filter(|_| state.subscribers > 0)?;
+        let since_sent = state
+            .sent_at
+            .map(|sent| now.saturating_duration_since(sent));
+        let wait = state.unsent.send_after(since_sent)?;
+        drop(state);
+        if !wait.is_zero() {
+            return Some(now + wait);
         }
-        if state.has_new_times {
-            state.has_new_times = false;
-            state.snapshot_sent_at = Some(now);
+        newest.rendered();
+        let mut state = self.state();
+        // Another thread may have sent it, or appended a newer one, which it then sends.
+        if state
+            .newest
+            .as_ref()
+            .is_some_and(|it| Arc::ptr_eq(it, &newest))
+            && state.unsent != SnapshotChange::Nothing
+        {
             state.last += 1;
-            if let Some(stored) = &mut state.snapshot {
-                stored.number = state.last;
-            }
-            drop(guard);
-            let _ = self.wake_sender.try_send(());
+            state.sent = Some((state.last, newest));
+            state.sent_at = Some(now);
+            state.unsent = SnapshotChange::Nothing;
+            drop(state);
+            self.wake();
         }
         None
+    }
+
+    /// Opens a stream for a client that was last sent the event with this id. It begins with the
+    /// newest snapshot, unless the client has that (by weak comparison), and with no old alerts.
+    pub(super) fn subscribe(
+        &self,
+        last_id: Option<&str>,
+    ) -> (Subscription<'_>, StreamPosition, Option<Arc<[u8]>>) {
+        let mut state = self.state();
+        state.subscribers += 1;
+        let is_first = state.subscribers == 1;
+        let (newest, last_seen) = (state.newest.clone(), state.last);
+        if is_first {
+            state.sent_at = newest.as_ref().map(|_| Instant::now());
+            state.unsent = SnapshotChange::Nothing;
+        }
+        drop(state);
+        let subscription = Subscription(self);
+        let mut position = StreamPosition {
+            last_seen,
+            last_id: last_id.map(str::to_owned),
+        };
+        let frame = newest.and_then(|newest| position.next_frame(newest.rendered()));
+        if is_first && frame.is_none() {
+            // The times of what the client has may be old.
+            let mut state = self.state();
+            state.unsent = state.unsent.max(SnapshotChange::Times);
+        }
+        (subscription, position, frame)
     }
 
     /// The number of the newest event; 0 before the first.
@@ -197,30 +216,33 @@ impl EventLog {
         let _ = self.wake_receiver.recv().await;
     }
 
-    /// The frames after event `last_seen`, in order, and the number of the newest.
-    pub(super) fn since(&self, last_seen: u64) -> (Vec<Arc<[u8]>>, u64) {
+    /// The frames that a stream has not been sent yet, in order.
+    pub(super) fn since(&self, position: &mut StreamPosition) -> Vec<Arc<[u8]>> {
         let state = self.state();
-        let mut newer: Vec<&StoredEvent> = state.alerts.iter().chain(&state.snapshot).collect();
-        newer.retain(|stored| stored.number > last_seen);
-        newer.sort_by_key(|stored| stored.number);
-        (
-            newer.iter().map(|stored| stored.frame.clone()).collect(),
-            state.last,
-        )
+        let last_seen = std::mem::replace(&mut position.last_seen, state.last);
+        let sent = state.sent.clone().filter(|(number, _)| *number > last_seen);
+        let alerts = state
+            .alerts
+            .iter()
+            .filter(|(number, _)| *number > last_seen);
+        let mut newer: Vec<(u64, Arc<[u8]>)> = alerts.cloned().collect();
+        drop(state);
+        if let Some((number, snapshot)) = sent
+            && let Some(frame) = position.next_frame(snapshot.rendered())
+        {
+            newer.push((number, frame));
+            newer.sort_by_key(|(number, _)| *number);
+        }
+        newer.into_iter().map(|(_, frame)| frame).collect()
     }
 
-    pub(super) fn has_newer(&self, last_seen: u64) -> bool {
-        self.state().last > last_seen
+    pub(super) fn has_newer(&self, position: &StreamPosition) -> bool {
+        self.state().last > position.last_seen
     }
 
-    /// Where a new stream begins: with the newest snapshot, unless that is what the client saw
-    /// last (by weak comparison), and with no old alerts.
-    pub(super) fn initial_event(&self, last_id: Option<&str>) -> (Option<Arc<[u8]>>, u64) {
-        let state = self.state();
-        let initial = state.snapshot.as_ref().filter(|stored| {
-            last_id.is_none_or(|last_id| opaque_tag(last_id) != opaque_tag(&stored.id))
-        });
-        (initial.map(|stored| stored.frame.clone()), state.last)
+    fn wake(&self) {
+        // Full means that they are being woken already.
+        let _ = self.wake_sender.try_send(());
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, EventLogState> {
@@ -228,28 +250,47 @@ impl EventLog {
     }
 }
 
+impl StreamPosition {
+    /// The frame of the next snapshot, unless it is the first and the client has it.
+    fn next_frame(&mut self, snapshot: &RenderedSnapshot) -> Option<Arc<[u8]>> {
+        let last_id = self.last_id.take();
+        let is_known = last_id.is_some_and(|it| bare_tag(&it) == bare_tag(&snapshot.id));
+        (!is_known).then(|| snapshot.frame.clone())
+    }
+}
+
+/// An ETag without its `W/` and its quotes, which not every client keeps.
+fn bare_tag(id: &str) -> &str {
+    let id = id.trim();
+    let tag = id
+        .strip_prefix(['W', 'w'])
+        .and_then(|it| it.strip_prefix('/'));
+    tag.unwrap_or(id).trim_matches('"')
+}
+
 /// One open stream.
 pub(super) struct Subscription<'a>(&'a EventLog);
 
 impl Drop for Subscription<'_> {
     fn drop(&mut self) {
-        self.0.state().subscribers -= 1;
+        let mut state = self.0.state();
+        state.subscribers -= 1;
+        if state.subscribers == 0 {
+            state.sent = None;
+        }
     }
 }
 
 /// An event in the event stream format of the HTML standard.
-fn frame(event: &StreamEvent) -> Vec<u8> {
-    let name = match event.kind {
-        EventKind::Snapshot => "snapshot",
-        EventKind::Alert => "alert",
-    };
-    let mut frame = Vec::with_capacity(event.data.len() + event.id.len() + 64);
+fn frame(name: &str, id: &str, data: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(data.len() + id.len() + 64);
     frame.extend_from_slice(format!("event: {name}\n").as_bytes());
-    // A line end in an id would begin another field; a zero makes clients ignore it.
-    if !event.id.is_empty() && !event.id.contains(['\n', '\r', '\0']) {
-        frame.extend_from_slice(format!("id: {}\n", event.id).as_bytes());
+    // A line end in an id would begin another field; a zero makes clients ignore it. An event
+    // without the field leaves a client's last id as it is.
+    if !id.is_empty() && !id.contains(['\n', '\r', '\0']) {
+        frame.extend_from_slice(format!("id: {id}\n").as_bytes());
     }
-    let data = event.data.strip_suffix(b"\n").unwrap_or(&event.data);
+    let data = data.strip_suffix(b"\n").unwrap_or(data);
     for line in data.split(|byte| *byte == b'\n') {
         frame.extend_from_slice(b"data: ");
         // A CR alone ends a line too; JSON has none outside of strings, and there escaped.

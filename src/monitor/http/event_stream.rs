@@ -15,7 +15,7 @@ use std::time::Duration;
 use smol::Async;
 
 use super::connection_table::{ConnectionPhase, ConnectionState, Interrupt};
-use super::event_log::EventLog;
+use super::event_log::{EventLog, StreamPosition};
 use super::response_writer::{self, SendError};
 use super::send_budget::SendBudget;
 use super::stats::{HttpStats, Rejection};
@@ -81,8 +81,7 @@ impl EventStream<'_> {
     /// slow, or is evicted.
     pub(super) async fn serve(&self, head: &[u8], last_id: Option<&str>) {
         let slot = self.wakers.register();
-        let _subscription = self.events.subscribe();
-        let (initial, mut last_seen) = self.events.initial_event(last_id);
+        let (_subscription, mut position, initial) = self.events.subscribe(last_id);
         let retry = format!("retry: {}\n\n", limits::EVENT_RECONNECT_DELAY.as_millis());
         self.connection
             .enter(ConnectionPhase::Streaming, self.write_time);
@@ -99,13 +98,11 @@ impl EventStream<'_> {
                 .enter(ConnectionPhase::Streaming, self.heartbeat);
             match self
                 .connection
-                .wait(self.next_update(&slot, last_seen))
+                .wait(self.next_update(&slot, &position))
                 .await
             {
                 Ok(Update::Announced) => {
-                    let (frames, newest) = self.events.since(last_seen);
-                    last_seen = newest;
-                    for frame in &frames {
+                    for frame in &self.events.since(&mut position) {
                         if !self.send_frame(frame).await {
                             return;
                         }
@@ -121,10 +118,10 @@ impl EventStream<'_> {
         }
     }
 
-    async fn next_update(&self, slot: &WakerSlot, last_seen: u64) -> Update {
+    async fn next_update(&self, slot: &WakerSlot, position: &StreamPosition) -> Update {
         poll_fn(|context| {
             slot.wait(context);
-            if self.events.has_newer(last_seen) {
+            if self.events.has_newer(position) {
                 return Poll::Ready(Update::Announced);
             }
             // What the client still sends is dropped; when it closes, the stream ends.

@@ -170,6 +170,8 @@ fn serve_until_stopped(
             loop {
                 server.events.wait().await;
                 server.wakers.wake_all();
+                // A snapshot may be due earlier than the maintenance loop knows.
+                server.timer.wake();
             }
         })
     };
@@ -213,7 +215,7 @@ fn keep_deadlines(server: &ServerState, now: Instant) -> Instant {
     let due = [
         server.connections.expire(now),
         server.pool.maintain(now),
-        server.events.publish_new_times(now),
+        server.events.send_due_snapshot(now),
     ];
     let next = due.into_iter().flatten().min();
     // Deadlines have the precision of a tick, so that many cost one wake-up.

@@ -12,12 +12,13 @@ use nanoserde::SerJson;
 
 use super::representation::{Representation, weak_etag};
 use crate::domain::plan::Plan;
-use crate::domain::snapshot::{Record, Snapshot, newest};
+use crate::domain::snapshot::{Record, Snapshot};
 use crate::domain::snapshot_body::{
     alert, all, is_all_stale, json, summary, timestamp, without_timestamp,
 };
+use crate::domain::snapshot_change::SnapshotChange;
 use crate::domain::snapshot_wire::{WireFullRecord, WireFullSnapshot, WireNumber};
-use crate::monitor::http::event_log::{EventKind, SnapshotSource, StreamEvent};
+use crate::monitor::http::event_log::{SnapshotEvent, SnapshotSource};
 use crate::monitor::http::handler::Request;
 use crate::sys::sync::Mutex;
 
@@ -65,25 +66,28 @@ impl Published {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Swaps what is current and renders nothing. Returns the new publication if the body of
-    /// `/snapshot` is another one, which is what event streams are sent.
-    pub fn publish(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Publication>> {
+    /// Swaps what is current and renders nothing. Returns the new publication and what is new in
+    /// its body of `/snapshot`; nothing is where there is none.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) -> (Arc<Publication>, SnapshotChange) {
         let before = self.current();
-        let publication = Arc::new(Publication::new(snapshot, before.bodies.as_ref()));
-        let is_same = match (&before.bodies, &publication.bodies) {
-            (Some(before), Some(after)) => Arc::ptr_eq(before, after),
-            (_, after) => after.is_none(),
+        let change = match &before.bodies {
+            _ if snapshot.records.is_empty() => SnapshotChange::Nothing,
+            Some(before) => SnapshotChange::between(&before.snapshot, &snapshot),
+            None => SnapshotChange::Contents,
         };
+        let same = before.bodies.as_ref();
+        let same = same.filter(|_| change == SnapshotChange::Nothing);
+        let publication = Arc::new(Publication::new(snapshot, same));
         *self.current.lock() = publication.clone();
         self.generation.fetch_add(1, Ordering::Release);
-        (!is_same).then_some(publication)
+        (publication, change)
     }
 }
 
 impl Publication {
-    fn new(snapshot: Arc<Snapshot>, before: Option<&Arc<Bodies>>) -> Publication {
+    /// `same`: bodies that are those of this snapshot as well.
+    fn new(snapshot: Arc<Snapshot>, same: Option<&Arc<Bodies>>) -> Publication {
         let bodies = (!snapshot.records.is_empty()).then(|| {
-            let same = before.filter(|before| has_same_body(&before.snapshot, &snapshot));
             same.cloned().unwrap_or_else(|| {
                 Arc::new(Bodies {
                     snapshot: snapshot.clone(),
@@ -166,26 +170,13 @@ impl Publication {
 }
 
 impl SnapshotSource for Publication {
-    fn to_event(&self) -> StreamEvent {
+    fn to_event(&self) -> SnapshotEvent {
         let identity = self.json().map(|json| &json.identity);
-        StreamEvent {
-            kind: EventKind::Snapshot,
+        SnapshotEvent {
             id: identity.map(|it| it.etag.clone()).unwrap_or_default(),
-            data: identity.map_or_else(Arc::default, |it| it.body.clone()),
+            body: identity.map_or_else(Arc::default, |it| it.body.clone()),
         }
     }
-}
-
-/// Whether two snapshots have one body, in JSON and in text.
-fn has_same_body(one: &Snapshot, other: &Snapshot) -> bool {
-    let seconds = |snapshot: &Snapshot| newest(snapshot.records.iter()).map(|wall| wall.second());
-    let is_same = |(one, other): (&Record, &Record)| {
-        one.stale == other.stale && one.value == other.value && one.key == other.key
-    };
-    one.alert == other.alert
-        && one.records.len() == other.records.len()
-        && one.records.iter().zip(&other.records).all(is_same)
-        && seconds(one) == seconds(other)
 }
 
 /// The same with `?full=1`.

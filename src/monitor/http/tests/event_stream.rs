@@ -2,12 +2,20 @@
 
 use super::*;
 
-fn append(events: &EventLog, kind: EventKind, id: &str, data: &str) {
-    events.append(StreamEvent {
-        kind,
-        id: id.to_owned(),
-        data: data.as_bytes().into(),
-    });
+struct TestSnapshot(String, Arc<[u8]>);
+
+impl SnapshotSource for TestSnapshot {
+    fn to_event(&self) -> SnapshotEvent {
+        SnapshotEvent {
+            id: self.0.clone(),
+            body: self.1.clone(),
+        }
+    }
+}
+
+fn append(events: &EventLog, id: &str, body: &str) {
+    let snapshot = TestSnapshot(id.to_owned(), body.as_bytes().into());
+    events.append_snapshot(Arc::new(snapshot), SnapshotChange::Contents);
 }
 
 fn read_until(reader: &mut impl BufRead, end: &str) -> String {
@@ -24,7 +32,7 @@ fn read_until(reader: &mut impl BufRead, end: &str) -> String {
 #[test]
 fn an_event_stream_starts_with_the_snapshot_and_gets_every_event() {
     let running = start(test_limits());
-    append(&running.events, EventKind::Snapshot, "\"1\"", "{\"n\":1}");
+    append(&running.events, "\"1\"", "{\"n\":1}");
     let mut reader = BufReader::new(running.connect());
     reader.get_mut().write_all(&get("/events")).expect("sent");
     let head = read_until(&mut reader, "\r\n\r\n");
@@ -36,12 +44,12 @@ fn an_event_stream_starts_with_the_snapshot_and_gets_every_event() {
     assert_eq!(read_until(&mut reader, "\n\n"), "retry: 5000\n\n");
     let event = read_until(&mut reader, "\n\n");
     assert_eq!(event, "event: snapshot\nid: \"1\"\ndata: {\"n\":1}\n\n");
-    append(&running.events, EventKind::Alert, "", "{}");
+    running.events.append_alert(b"{}");
     assert_eq!(
         read_until(&mut reader, "\n\n"),
         "event: alert\ndata: {}\n\n"
     );
-    append(&running.events, EventKind::Snapshot, "\"2\"", "{\"n\":2}");
+    append(&running.events, "\"2\"", "{\"n\":2}");
     let event = read_until(&mut reader, "\n\n");
     assert_eq!(event, "event: snapshot\nid: \"2\"\ndata: {\"n\":2}\n\n");
     assert_eq!(running.stats.snapshot().event_streams, 1);
@@ -85,7 +93,7 @@ fn two_hundred_event_streams_use_no_threads_and_one_more_gets_503() {
     let refused = running.request_until_close(b"GET /events HTTP/1.0\r\n\r\n");
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     assert!(refused.ends_with("met EventStreams(200)"), "{refused}");
-    append(&running.events, EventKind::Snapshot, "\"1\"", "{}");
+    append(&running.events, "\"1\"", "{}");
     for listener in &mut listeners {
         let event = read_until(listener, "data: {}\n\n");
         assert!(event.contains("event: snapshot\n"), "{event}");
@@ -113,12 +121,7 @@ fn an_event_stream_that_is_not_read_is_closed_and_the_others_go_on() {
     let mut number = 0;
     running.until("dropped", || {
         number += 1;
-        append(
-            &running.events,
-            EventKind::Snapshot,
-            &number.to_string(),
-            &long,
-        );
+        append(&running.events, &number.to_string(), &long);
         read_until(&mut reader, &format!("id: {number}\n"));
         running.rejection_count(Rejection::SlowEventStream) == 1
     });

@@ -24,7 +24,7 @@ use smol::Async;
 
 use super::admission::{is_allowed, is_client_allowed};
 use super::connection;
-use super::event_log::{EventKind, EventLog, StreamEvent};
+use super::event_log::{EventLog, SnapshotEvent, SnapshotSource};
 use super::forwarded::{ClientNetworks, TrustedProxies};
 use super::handler::{Dispatch, Handler, Overload, Request, Response};
 use super::listener::bind;
@@ -32,6 +32,7 @@ use super::server::{HttpServer, HttpServerParts};
 use super::server_limits::HttpLimits;
 use super::server_state::ServerState;
 use super::stats::{HttpStats, Rejection};
+use crate::domain::snapshot_change::SnapshotChange;
 use crate::limits;
 
 const TIMEOUT: Duration = Duration::from_secs(20);

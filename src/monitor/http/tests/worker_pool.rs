@@ -170,11 +170,7 @@ fn an_identical_request_is_rendered_once_until_an_event_is_appended() {
     assert_eq!(rendered(), 1);
     running.request_until_close(b"GET /echo HTTP/1.0\r\nX-A: b\r\n\r\n");
     assert_eq!(rendered(), 2, "another request");
-    running.events.append(StreamEvent {
-        kind: EventKind::Alert,
-        id: String::new(),
-        data: b"news"[..].into(),
-    });
+    running.events.append_alert(b"{}");
     running.request_until_close(b"GET /echo HTTP/1.0\r\n\r\n");
     assert_eq!(rendered(), 3, "news");
     assert_eq!(running.stats.snapshot().requests[0].1, 4);

@@ -4,7 +4,9 @@ use super::*;
 use crate::domain::plan::Selection;
 use crate::domain::reading::Value;
 use crate::domain::snapshot::{Record, Snapshot};
+use crate::domain::snapshot_change::SnapshotChange;
 use crate::monitor::routes::published::Published;
+use crate::monitor::routes::representation::Encoded;
 use crate::monitor::support::{self as testing, body, golden, header, request};
 
 fn get(monitor: &App, target: &str) -> Response {
@@ -211,42 +213,45 @@ fn without_any_data_the_snapshot_is_503_with_retry_after() {
 
 #[test]
 fn etags_change_only_with_data_or_staleness() {
+    use SnapshotChange::{Contents, Nothing, Times};
     let published = Published::new(Arc::new(testing::just_started().snapshot));
     let healthy = testing::healthy();
-    let identity =
-        |publication: &Arc<Publication>| publication.json().expect("data").identity.clone();
-    let first = published
-        .publish(Arc::new(healthy.snapshot.clone()))
-        .expect("data came");
     let failing = healthy
         .clone()
         .failing("weather", crate::domain::failure::Cause::Dns, 60);
-    assert!(
-        published.publish(Arc::new(failing.snapshot)).is_none(),
-        "health is not in the body"
-    );
-    let later = published
-        .publish(Arc::new(a_minute_later(&healthy)))
-        .expect("a body has its time");
-    assert_eq!(
-        identity(&first).etag,
-        identity(&later).etag,
-        "times are no news"
-    );
-    assert_ne!(identity(&first).body, identity(&later).body);
-    let stale = healthy.clone().stale(&["power"]);
-    let second = published
-        .publish(Arc::new(stale.snapshot))
-        .expect("staleness is news");
-    assert_ne!(identity(&first).etag, identity(&second).etag);
-    let back = published
-        .publish(Arc::new(healthy.snapshot))
-        .expect("freshness too");
-    assert_eq!(
-        identity(&first).etag,
-        identity(&back).etag,
-        "equal values have equal tags"
-    );
+    let mut before: Option<Encoded> = None;
+    for (what, snapshot, expected) in [
+        ("data came", healthy.snapshot.clone(), Contents),
+        ("health is not in the body", failing.snapshot, Nothing),
+        ("a body has its time", a_minute_later(&healthy), Times),
+        (
+            "staleness",
+            healthy.clone().stale(&["power"]).snapshot,
+            Contents,
+        ),
+        ("freshness", healthy.snapshot.clone(), Contents),
+        (
+            "no record is left",
+            testing::just_started().snapshot,
+            Nothing,
+        ),
+        ("they are back", healthy.snapshot.clone(), Contents),
+    ] {
+        let (publication, change) = published.publish(Arc::new(snapshot));
+        assert_eq!(change, expected, "{what}");
+        let Some(json) = publication.json() else {
+            before = None;
+            continue;
+        };
+        let identity = json.identity.clone();
+        if let Some(before) = &before {
+            let (same_tag, same_body) =
+                (before.etag == identity.etag, before.body == identity.body);
+            assert_eq!(same_tag, change != Contents, "{what}");
+            assert_eq!(same_body, change == Nothing, "{what}");
+        }
+        before = Some(identity);
+    }
 }
 
 /// The same records, observed and fetched a minute later.
