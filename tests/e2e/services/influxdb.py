@@ -2,7 +2,7 @@
 
     with InfluxDb(directory) as influxdb:
         url = influxdb.write_url                       # http://127.0.0.1:PORT/write?db=house
-        influxdb.points("main-node")                   # [{"time": 1795…, "key": "temperature", "value": 21.5}, …]
+        influxdb.points("main_node")                   # [{"time": 1795…, "key": "temperature", "value": 21.5}, …]
 """
 
 import base64

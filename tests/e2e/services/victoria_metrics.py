@@ -3,7 +3,7 @@ seconds, by its design; a stop loses nothing.
 
     with VictoriaMetrics(directory) as victoria:
         url = victoria.write_url                       # http://127.0.0.1:PORT/write
-        victoria.samples('{key="temperature"}')        # [({"__name__": "main-node_value", "key": "temperature"}, 1795…, 21.5), …]
+        victoria.samples('{key="temperature"}')        # [({"__name__": "main_node_value", "key": "temperature"}, 1795…, 21.5), …]
 """
 
 import base64
