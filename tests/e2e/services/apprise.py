@@ -22,10 +22,10 @@ def record(self, prepared, **_):
     })
     answer = requests.Response()
     answer.status_code, answer.url, answer.request, answer.encoding = 200, prepared.url, prepared, "utf-8"
-    answer._content = b"ok" if "hooks.slack.com" in prepared.url else json.dumps(ANSWER).encode()
+    answer._content = "ok" if "hooks.slack.com" in prepared.url else json.dumps(ANSWER).encode()
     return answer
 
-# Enough for Telegram (ok), Pushover (status) and Matrix (the rest).
+# Enough for Telegram (ok), Pushover (status) and Matrix (the rest). Apprise compares Slack's answer with a text.
 ANSWER = {"ok": True, "status": 1, "room_id": "!room:example.org", "access_token": "x", "home_server": "example.org", "user_id": "@me:example.org"}
 seen = []
 requests.Session.send = record
