@@ -797,5 +797,9 @@ pub const SMTP_COMMAND_BYTES: usize = 512;
 pub const REPLY_CHARS: usize = 200;
 /// One call of a webhook or a ping.
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
+/// Webhooks of a node: each has a thread and a queue of its own.
+pub const WEBHOOKS: usize = 16;
+/// The name of an alert channel: in file names, metrics and headings.
+pub const CHANNEL_NAME_BYTES: usize = 32;
 /// How often the heartbeat URL (dead man's switch) is pinged.
 pub const PING_INTERVAL: Duration = Duration::from_secs(60);

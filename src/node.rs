@@ -309,7 +309,7 @@ fn start_store(
             hourly: config.keep_hourly,
             bytes: config.database_max,
         },
-        channels: notifiers::channel_names(config),
+        channels: notifiers::outbox_channels(config),
         on_outbox_changed: Arc::new(move || notifiers.wake()),
         on_rows_stored: Arc::new(move || stored_rows.wake()),
         ..StoreSettings::new(storage.location, storage.boot)

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::message::SenderInfo;
 use crate::config::Notifications;
+use crate::domain::alert_filter::AlertFilter;
 use crate::domain::outbox::OutboxItem;
 use crate::domain::time::Moment;
 use crate::sys::shutdown::StopToken;
@@ -78,6 +79,11 @@ pub trait Channel: Send {
     /// The domain of a Message-ID.
     fn message_id_domain(&self) -> String {
         "main-node.invalid".to_owned()
+    }
+
+    /// The alerts that it delivers.
+    fn filter(&self) -> AlertFilter {
+        AlertFilter::default()
     }
 
     /// Fingerprint of the configuration: what is refused under one may be accepted under another.

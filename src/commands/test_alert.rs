@@ -9,6 +9,7 @@ use crate::alerts::channels::{Channel, DeliveryBatch, DeliveryHooks};
 use crate::config::Config;
 use crate::db::{connection, error, file, outbox, retry_request};
 use crate::domain::alert_event::{AlertEvent, AlertEventKind, AlertText, WallStamp};
+use crate::domain::alert_level::AlertLevel;
 use crate::domain::outbox::OutboxItem;
 use crate::domain::redact::Secrets;
 use crate::domain::time::{Moment, millis};
@@ -174,6 +175,7 @@ fn test_item(now: Moment) -> OutboxItem {
             incident: 0,
             alert: "test".to_owned(),
             kind: AlertEventKind::Trigger,
+            level: AlertLevel::default(),
             at: stamp,
             since: stamp,
             lasted_ms: 0,

@@ -11,12 +11,15 @@ use toml::de::DeTable;
 use self::login::{check_login, check_token_login, read_password};
 pub use self::mailbox::Mailbox;
 
+use super::alert::filter::{LEVELS, print_only, read_level, read_only};
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::secret::Secret;
 use super::section::{
-    ConfigOption, OptionReader, list, path, plain, print_options, read_options, text, with_others,
+    ConfigOption, OptionReader, list, path, plain, print_options, read_options, set, text,
+    with_others,
 };
 use super::trust::{self, no_tls, print_fingerprints, read_fingerprints};
+use crate::domain::alert_filter::AlertFilter;
 use crate::sys::tls::TrustSettings;
 
 /// Configuration for sending mail.
@@ -35,6 +38,8 @@ pub struct MailConfig {
     pub trust: TrustSettings,
     /// Whether mail may go unencrypted to a server outside the local network.
     pub plain_anywhere: bool,
+    /// The alerts that are sent as mail.
+    pub filter: AlertFilter,
 }
 
 /// How the connection to the mail server is protected.
@@ -81,11 +86,12 @@ pub struct MailDraft {
     /// Location of `fingerprint`.
     fingerprint_at: Option<String>,
     plain_anywhere: bool,
+    filter: AlertFilter,
 }
 
 type MailOption = ConfigOption<MailDraft, MailConfig>;
 
-pub static OPTIONS: [MailOption; 12] = [
+pub static OPTIONS: [MailOption; 14] = [
     MailOption::new(
         "host",
         "text",
@@ -205,6 +211,24 @@ pub static OPTIONS: [MailOption; 12] = [
         |draft, option| draft.plain_anywhere = option.boolean().unwrap_or(false),
         |mail| mail.plain_anywhere.then(|| "true".to_owned()),
     ),
+    MailOption::new(
+        "level",
+        LEVELS,
+        "\"info\"",
+        "\"critical\"",
+        "The least level of the alerts that are sent as mail, as in `[[alert.webhook]]`.",
+        |draft, option| set(&mut draft.filter.level, read_level(option)),
+        |mail| text(mail.filter.level.name()),
+    ),
+    MailOption::new(
+        "only",
+        "text, or list of texts",
+        "none (all alerts)",
+        "[\"source:meter\", \"value:*\", \"house.*\"]",
+        "The alerts that are sent as mail, by their names or keys, as in `[[alert.webhook]]`.",
+        |draft, option| draft.filter.only = read_only(option),
+        |mail| print_only(&mail.filter),
+    ),
 ];
 
 /// Reads `[mail]` and the variables that override it. `None` without a server. `find_client` finds
@@ -282,6 +306,7 @@ pub fn read_mail(
         to,
         trust: draft.trust,
         plain_anywhere: draft.plain_anywhere,
+        filter: draft.filter,
     })
 }
 

@@ -4,6 +4,7 @@
 //! problems, each with its location and a fix. Must not open the network or the database.
 
 mod alert;
+mod alert_types;
 mod auth;
 mod auth_types;
 mod derived;
@@ -41,6 +42,9 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeTable;
 
+pub use self::alert_types::{
+    Notifications, WebhookConfig, WebhookForm, WebhookFormat, WebhookMethod,
+};
 use self::auth::Accounts;
 pub use self::auth_types::{
     Auth, ConfiguredCredential, LoginConfig, LoginMethod, OAuth2Config, OAuth2Grant,
@@ -55,13 +59,13 @@ use self::pages::{read_groups, read_walls};
 pub use self::problem::{Problem, Remark, Severity};
 use self::reader::{ConfigReader, TableEntry, TableReader};
 pub use self::request_types::{ConfiguredBody, RequestMethod};
+#[cfg(test)]
+pub use self::secret::Secret;
 use self::section::read_options;
 use self::source::{SourceInputs, read_sources};
 use self::top_level::{TopLevelDraft, is_top_level, local_options};
 use self::types::KeySpans;
-pub use self::types::{
-    Config, LocalSettings, Notifications, Overrides, SourceConfig, SourceTarget, WebhookFormat,
-};
+pub use self::types::{Config, LocalSettings, Overrides, SourceConfig, SourceTarget};
 use self::unknown_keys::{KeyNames, warn_unknown_inputs, warn_unknown_keys};
 use crate::domain::toml_text::quoted;
 pub use crate::sys::host_name::name as host_name;
@@ -270,13 +274,8 @@ fn read_root(
     draft.config.pages.walls = read_walls(&mut root, directory);
     let timezone = draft.config.timezone.clone();
     let mut derived = read_derived(&mut root, directory, &timezone);
-    let (alert, mut notifications) = alert::read_alert(
-        &mut root,
-        reader,
-        directory,
-        &sources,
-        &draft.config.timezone,
-    );
+    let (alert, mut notifications) =
+        alert::read_alert(&mut root, directory, &sources, &draft.config.timezone);
     notifications.mail = mail;
     root.finish();
     check_shared_keys(reader, &sources, &keys);

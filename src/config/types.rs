@@ -13,8 +13,8 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use ureq::http::Uri;
 
+use super::alert_types::Notifications;
 use super::auth_types::{Account, Auth, ConfiguredCredential};
-use super::mail::MailConfig;
 use super::problem::Remark;
 use super::request_types::{Header, RequestMethod, origin_of};
 use super::secret::Secret;
@@ -369,40 +369,5 @@ impl SourceTarget {
             SourceTarget::Follow { node } => node.clone(),
         };
         url.parse().ok()
-    }
-}
-
-/// Alert channels, and the page that alerts link to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Notifications {
-    pub mail: Option<MailConfig>,
-    /// Webhook; its URL may be a secret.
-    pub webhook: Option<WebhookConfig>,
-    /// URL of a dead man's switch, called once a minute.
-    pub ping: Option<Secret>,
-    /// URL of the node's page, for links in alerts.
-    pub page: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WebhookConfig {
-    pub url: Secret,
-    pub format: WebhookFormat,
-    pub trust: TrustSettings,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WebhookFormat {
-    Json,
-    /// Plain text with a title header, for ntfy.
-    Text,
-}
-
-impl WebhookFormat {
-    pub fn name(self) -> &'static str {
-        match self {
-            WebhookFormat::Json => "json",
-            WebhookFormat::Text => "text",
-        }
     }
 }

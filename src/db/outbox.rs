@@ -23,9 +23,15 @@ use crate::domain::outbox::{
 };
 use crate::limits;
 
-/// Whether a channel delivers an event: some do not carry their own failure.
-fn is_for(event: &AlertEvent, channel: &str) -> bool {
-    event.is_for_own_channel || event.alert != channel
+/// Whether an event of an incident waits on a channel, or was delivered there.
+fn has_event(connection: &Connection, incident: u64, channel: &str) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM outbox WHERE incident = ?1 AND channel = ?2)
+             OR EXISTS (SELECT 1 FROM deliveries
+                        WHERE incident = ?1 AND channel = ?2 AND given_up = 0)",
+        params![to_i64(incident), channel],
+        |row| row.get(0),
+    )
 }
 
 fn write_state(transaction: &Transaction<'_>, state: &AlertState) -> rusqlite::Result<()> {

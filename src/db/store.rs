@@ -26,6 +26,7 @@ use crate::domain::alert::AlertCommit;
 use crate::domain::derived::{RebuiltWindow, SavedWindow, WindowRebuild};
 use crate::domain::health::Storage;
 use crate::domain::ledger::{Forecast, RecordRow};
+use crate::domain::outbox::OutboxChannel;
 use crate::domain::text::human_duration;
 use crate::domain::time::Mono;
 use crate::limits;
@@ -45,7 +46,7 @@ pub struct StoreSettings {
     /// The kernel's name for this boot.
     pub boot: String,
     /// The alert channels.
-    pub channels: Vec<Arc<str>>,
+    pub channels: Vec<OutboxChannel>,
     /// Called on the store thread when there may be something new to deliver.
     pub on_outbox_changed: Arc<dyn Fn() + Send + Sync>,
     /// Called on the store thread when rows or forecasts were committed.

@@ -25,6 +25,7 @@ use std::time::Duration;
 pub use self::state::AlertState;
 pub use self::state_machine::step;
 use super::alert_event::AlertEvent;
+use super::alert_level::AlertLevel;
 use super::health::Salvaged;
 use super::plan::{Bounds, KeyAlert, Plan};
 use super::snapshot::Snapshot;
@@ -108,6 +109,12 @@ impl AlertRules {
         values.chain(stale).collect()
     }
 
+    /// The level of the alerts about a source.
+    pub fn source_level(&self, source: &str) -> AlertLevel {
+        let own = self.sources.get(source);
+        own.map(|own| own.level).unwrap_or_default()
+    }
+
     /// The failures in a row at which a source raises an alert.
     pub fn failure_limit(&self, source: &str) -> u64 {
         let own = self.sources.get(source);
@@ -120,6 +127,7 @@ impl AlertRules {
 pub struct SourceRule {
     pub no_success_for: Option<Duration>,
     pub failures_in_a_row: Option<u64>,
+    pub level: AlertLevel,
 }
 
 /// A value outside what is good for longer than `hold`.
@@ -131,6 +139,7 @@ pub struct ValueRule {
     /// How far a value must come back before it is good again.
     pub hysteresis: f64,
     pub hold: Duration,
+    pub level: AlertLevel,
 }
 
 impl ValueRule {
@@ -148,6 +157,7 @@ impl ValueRule {
 pub struct StaleRule {
     pub key: Arc<str>,
     pub hold: Duration,
+    pub level: AlertLevel,
 }
 
 impl StaleRule {
@@ -163,6 +173,7 @@ pub struct DisplayRule {
     /// As the page lists it.
     pub name: Arc<str>,
     pub silent_for: Duration,
+    pub level: AlertLevel,
 }
 
 /// The facts of one moment that the rules look at.

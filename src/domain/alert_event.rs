@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alert_level::AlertLevel;
 use super::time::Wall;
 
 /// One event to deliver. It holds all that its message says, so that another run of the node can
@@ -14,6 +15,9 @@ pub struct AlertEvent {
     pub incident: u64,
     pub alert: String,
     pub kind: AlertEventKind,
+    /// That of the whole incident; the default in what an older version stored.
+    #[serde(default)]
+    pub level: AlertLevel,
     pub at: WallStamp,
     pub since: WallStamp,
     /// How long the problem had lasted, in milliseconds of the monotonic clock.

@@ -7,6 +7,8 @@
 
 pub mod alert;
 pub mod alert_event;
+pub mod alert_filter;
+pub mod alert_level;
 pub mod back_off;
 mod chart_kind;
 mod clock_filter;

@@ -5,10 +5,21 @@
 //! accept it; only items without one may be batched. Refused items stay, are retried daily, and are
 //! given up only after many days.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::alert_event::AlertEvent;
+use super::alert_filter::AlertFilter;
 use super::time::Wall;
+
+/// A channel, as the outbox knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxChannel {
+    pub name: Arc<str>,
+    /// The alerts that it delivers.
+    pub filter: AlertFilter,
+}
 
 /// One event that is pending on one channel.
 #[derive(Debug, Clone, PartialEq)]

@@ -19,6 +19,8 @@ use crate::config::Config;
 use crate::db::store::Store;
 use crate::db::store::alerts::StoredOutbox;
 use crate::domain::alert::ChannelFacts;
+use crate::domain::alert_filter::AlertFilter;
+use crate::domain::outbox::OutboxChannel;
 use crate::domain::redact::Secrets;
 use crate::limits;
 use crate::sys::clock::Clock;
@@ -60,12 +62,15 @@ pub fn usable_channels(
     Ok(channels(config, tokens.as_ref()))
 }
 
-/// Their names.
-pub fn channel_names(config: &Config) -> Vec<Arc<str>> {
+/// Their names, and the alerts that each delivers.
+pub fn outbox_channels(config: &Config) -> Vec<OutboxChannel> {
     let channels = channels(config, None);
     channels
         .iter()
-        .map(|channel| channel.name().into())
+        .map(|channel| OutboxChannel {
+            name: channel.name().into(),
+            filter: channel.filter(),
+        })
         .collect()
 }
 
@@ -220,6 +225,10 @@ impl Channel for MaskedChannel {
 
     fn message_id_domain(&self) -> String {
         self.channel.message_id_domain()
+    }
+
+    fn filter(&self) -> AlertFilter {
+        self.channel.filter()
     }
 
     fn config_fingerprint(&self) -> u16 {

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::alerts::message::{SenderInfo, compose};
 use crate::config::{MailConfig, Mailbox};
+use crate::domain::alert_filter::AlertFilter;
 
 /// The mail channel, if a server is configured.
 pub fn channels(inputs: ChannelInputs<'_>) -> Vec<Box<dyn Channel>> {
@@ -24,6 +25,7 @@ pub fn channels(inputs: ChannelInputs<'_>) -> Vec<Box<dyn Channel>> {
         from: mail.from.clone(),
         to: mail.to.clone(),
         sender: sender.clone(),
+        filter: mail.filter.clone(),
     })]
 }
 
@@ -32,6 +34,7 @@ struct MailChannel {
     from: Mailbox,
     to: Vec<Mailbox>,
     sender: SenderInfo,
+    filter: AlertFilter,
 }
 
 impl Channel for MailChannel {
@@ -116,6 +119,10 @@ impl Channel for MailChannel {
         } else {
             "main-node.invalid".to_owned()
         }
+    }
+
+    fn filter(&self) -> AlertFilter {
+        self.filter.clone()
     }
 
     fn config_fingerprint(&self) -> u16 {

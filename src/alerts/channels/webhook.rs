@@ -1,47 +1,54 @@
-//! Webhook channel: each message is posted to a URL, as JSON or as plain text for ntfy.
+//! Webhook channel: each message is sent to a URL, in one of several formats.
 //!
-//! On the thread `webhook`. The URL may be a secret: messages show no more of it than its host.
+//! On the thread of its name. The URL may be a secret: messages show no more of it than its host.
+
+mod format;
+mod json;
+mod text;
 
 use std::time::Instant;
 
-use ureq::http::{HeaderValue, Request};
+use ureq::http::{HeaderName, HeaderValue, Method, Request};
 
+use self::format::{FormatInput, WebhookRequest};
 use super::{Attempt, Channel, ChannelInputs, DeliveryBatch, DeliveryHooks, fingerprint};
-use crate::alerts::message::{Message, SenderInfo, compose};
-use crate::config::WebhookFormat;
-use crate::domain::alert_event::WallStamp;
+use crate::alerts::message::{SenderInfo, compose};
+use crate::config::{WebhookConfig, WebhookForm, WebhookMethod};
+use crate::domain::alert_filter::AlertFilter;
 use crate::sys::http_client;
-use crate::sys::tls::{TrustOptionNames, TrustSettings};
+use crate::sys::tls::TrustOptionNames;
 
-/// The webhook, if one is configured.
+/// The webhooks that are configured.
 pub fn channels(inputs: ChannelInputs<'_>) -> Vec<Box<dyn Channel>> {
-    let Some(webhook) = &inputs.settings.webhook else {
-        return Vec::new();
-    };
-    vec![Box::new(WebhookChannel {
-        url: webhook.url.reveal().to_owned(),
-        format: webhook.format,
-        trust: webhook.trust.clone(),
-        sender: inputs.sender.clone(),
-    })]
+    let webhooks = inputs.settings.webhooks.iter();
+    webhooks
+        .map(|settings| -> Box<dyn Channel> {
+            Box::new(WebhookChannel {
+                settings: settings.clone(),
+                sender: inputs.sender.clone(),
+            })
+        })
+        .collect()
 }
 
 struct WebhookChannel {
-    url: String,
-    format: WebhookFormat,
-    trust: TrustSettings,
+    settings: WebhookConfig,
     sender: SenderInfo,
 }
 
 impl Channel for WebhookChannel {
     fn name(&self) -> &str {
-        "webhook"
+        &self.settings.name
     }
 
     fn destination(&self) -> String {
-        let host = self.url.parse::<ureq::http::Uri>().ok();
+        let host = self.settings.url.reveal().parse::<ureq::http::Uri>().ok();
         let host = host.and_then(|url| url.host().map(str::to_owned));
         format!("the webhook at {}", host.unwrap_or_default())
+    }
+
+    fn filter(&self) -> AlertFilter {
+        self.settings.filter.clone()
     }
 
     fn deliver(&self, batch: &DeliveryBatch<'_>, hooks: DeliveryHooks<'_>) -> Attempt {
@@ -52,7 +59,9 @@ impl Channel for WebhookChannel {
             batch.now,
             batch.delayed_by,
         );
-        let request = match self.request(batch, &message) {
+        let page = format!("{}/web", self.sender.page);
+        let input = FormatInput::new(&self.settings, &message, batch, &self.sender, &page);
+        let request = match self.request(format::compose(&input), batch.message_id) {
             Ok(request) => request,
             Err(why) => return Attempt::retry(why),
         };
@@ -62,11 +71,11 @@ impl Channel for WebhookChannel {
         let began = Instant::now();
         let response = http_client::send(
             request,
-            (&self.trust, Some(&TrustOptionNames::WEBHOOK)),
+            (&self.settings.trust, Some(self.trust_options())),
             hooks.stop,
         );
         let attempt = match response {
-            Ok((status, body)) => classify_status(status, &mask_url_parts(&body, &self.url)),
+            Ok((status, body)) => self.classify(status, &body),
             Err(why) => Attempt::retry(why),
         };
         let result = match attempt.retry.as_ref().or(attempt.refused.as_ref()) {
@@ -78,11 +87,26 @@ impl Channel for WebhookChannel {
     }
 
     fn config_fingerprint(&self) -> u16 {
-        let mut format = format!("{:?}", self.format);
-        if self.trust != TrustSettings::default() {
-            format += &format!("{:?}", self.trust);
-        }
-        fingerprint(&["webhook", &self.url, &format])
+        let WebhookConfig {
+            name,
+            form: _,
+            url,
+            format,
+            method,
+            headers,
+            filter: _,
+            trust,
+        } = &self.settings;
+        let headers = headers.iter();
+        let headers: Vec<String> = headers
+            .map(|it| format!("{}: {}", it.name, it.value.reveal()))
+            .collect();
+        fingerprint(&[
+            name,
+            url.reveal(),
+            &format!("{format:?} {method:?} {trust:?}"),
+            &headers.join("\n"),
+        ])
     }
 }
 
@@ -132,64 +156,59 @@ fn mask_url_parts(body: &str, url: &str) -> String {
 }
 
 impl WebhookChannel {
-    fn request(
-        &self,
-        batch: &DeliveryBatch<'_>,
-        message: &Message,
-    ) -> Result<Request<String>, String> {
-        let builder = Request::post(&self.url)
-            .header(
-                "User-Agent",
-                concat!("main-node/", env!("CARGO_PKG_VERSION")),
-            )
-            // A resend of the same message has the same key.
-            .header("Idempotency-Key", batch.message_id);
-        let request = match self.format {
-            WebhookFormat::Json => builder
-                .header("Content-Type", "application/json")
-                .body(self.json(batch, message)),
-            WebhookFormat::Text => {
-                let title = HeaderValue::from_bytes(message.subject.as_bytes());
-                let title = title.unwrap_or(HeaderValue::from_static("[main-node] alert"));
-                builder
-                    .header("Content-Type", "text/plain; charset=utf-8")
-                    .header("Title", title)
-                    .header("Click", format!("{}/web", self.sender.page))
-                    .body(message.text.clone())
-            }
-        };
-        request.map_err(|_| "the webhook's address cannot be used".to_owned())
+    fn trust_options(&self) -> &'static TrustOptionNames {
+        match self.settings.form {
+            WebhookForm::Text => &TrustOptionNames::WEBHOOK,
+            WebhookForm::Table => &TrustOptionNames::WEBHOOK_TABLE,
+        }
     }
 
-    fn json(&self, batch: &DeliveryBatch<'_>, message: &Message) -> String {
-        let events = batch.items.iter().map(|item| {
-            let event = &item.event;
-            let labelled = event.text.labelled.as_ref();
-            let time = |stamp: WallStamp| stamp.is_trusted.then(|| stamp.wall().to_string());
-            serde_json::json!({
-                "incident": event.incident,
-                "alert": event.alert,
-                "kind": event.kind.name(),
-                "at": time(event.at),
-                "since": time(event.since),
-                "lasted_s": event.lasted_ms / 1000,
-                "about": event.text.about,
-                "trouble": event.text.problem,
-                "cause": event.text.cause_name,
-                "detail": event.text.detail,
-                "key": labelled.map(|it| &it.key),
-                "label": labelled.map(|it| &it.about),
-            })
-        });
-        serde_json::json!({
-            "id": batch.message_id,
-            "node": self.sender.node,
-            "subject": message.subject,
-            "text": message.text,
-            "page": format!("{}/web", self.sender.page),
-            "events": events.collect::<Vec<serde_json::Value>>(),
-        })
-        .to_string()
+    fn classify(&self, status: u16, body: &str) -> Attempt {
+        let shown = mask_url_parts(body, self.settings.url.reveal());
+        let attempt = classify_status(status, &shown);
+        match format::judge(self.settings.format, body).filter(|_| attempt.is_complete()) {
+            Some(why) => Attempt {
+                refused: Some(mask_url_parts(&why, self.settings.url.reveal())),
+                ..Attempt::default()
+            },
+            None => attempt,
+        }
+    }
+
+    /// The request with what all formats have in common, and with the configuration's own headers.
+    fn request(
+        &self,
+        composed: WebhookRequest,
+        message_id: &str,
+    ) -> Result<Request<String>, String> {
+        let method = match self.settings.method {
+            Some(WebhookMethod::Get) => Method::GET,
+            Some(WebhookMethod::Post) => Method::POST,
+            Some(WebhookMethod::Put) => Method::PUT,
+            None => composed.method,
+        };
+        let unusable = |_| "the webhook's address cannot be used".to_owned();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(&composed.url)
+            .body(composed.body)
+            .map_err(unusable)?;
+        let agent = concat!("main-node/", env!("CARGO_PKG_VERSION"));
+        // A resend of the same message has the same key.
+        let common = [("User-Agent", agent), ("Idempotency-Key", message_id)];
+        let composed = composed.headers.iter();
+        let composed = composed.map(|(name, value)| (&**name, &**value));
+        let own = self.settings.headers.iter();
+        let own = own.map(|it| (&*it.name, it.value.reveal()));
+        let headers = request.headers_mut();
+        for (name, value) in common.into_iter().chain(composed).chain(own) {
+            let name = HeaderName::from_bytes(name.as_bytes());
+            let value = HeaderValue::from_bytes(value.as_bytes());
+            if let (Ok(name), Ok(value)) = (name, value) {
+                headers.insert(name, value);
+            }
+        }
+        Ok(request)
     }
 }
 
@@ -197,8 +216,10 @@ impl WebhookChannel {
 mod tests {
     use super::*;
     use crate::alerts::delivery::tests::item;
+    use crate::config::{Secret, WebhookFormat};
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
     use crate::sys::shutdown::StopToken;
+    use crate::sys::tls::TrustSettings;
     use jiff::tz::TimeZone;
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
@@ -235,9 +256,16 @@ mod tests {
     fn post(format: WebhookFormat, response: &'static str) -> (Attempt, String, String) {
         let (url, received) = serve(response);
         let webhook = WebhookChannel {
-            url,
-            format,
-            trust: TrustSettings::default(),
+            settings: WebhookConfig {
+                name: "webhook".to_owned(),
+                form: WebhookForm::Text,
+                url: Secret::new(url),
+                format,
+                method: None,
+                headers: Vec::new(),
+                filter: AlertFilter::default(),
+                trust: TrustSettings::default(),
+            },
             sender: SenderInfo {
                 node: "pi".to_owned(),
                 page: "http://pi.local:8000".to_owned(),

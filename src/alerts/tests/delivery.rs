@@ -3,6 +3,7 @@
 use super::*;
 use crate::alerts::channels::{Attempt, fingerprint};
 use crate::domain::alert_event::{AlertEvent, AlertEventKind, AlertText, WallStamp};
+use crate::domain::alert_level::AlertLevel;
 use crate::domain::outbox::PendingItems;
 use crate::domain::time::ClockTrust;
 use crate::sys::clock::ManualClock;
@@ -25,6 +26,7 @@ pub fn item(id: i64, message_id: Option<&str>) -> OutboxItem {
             incident: id as u64,
             alert: "source:s".to_owned(),
             kind: AlertEventKind::Trigger,
+            level: AlertLevel::default(),
             at: stamp,
             since: stamp,
             lasted_ms: 0,

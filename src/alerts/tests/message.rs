@@ -4,6 +4,7 @@ use super::*;
 use crate::alerts::channels::mail_message::{Envelope, mime_message};
 use crate::config::Mailbox;
 use crate::domain::alert_event::{AlertOutage, AlertText, LastGood};
+use crate::domain::alert_level::AlertLevel;
 use crate::domain::time::{ClockTrust, Mono};
 
 /// Saturday, 1 November 2025, 02:10 in Berlin.
@@ -39,6 +40,7 @@ fn event(kind: AlertEventKind, minutes: i64) -> AlertEvent {
         incident: 12,
         alert: "source:weather".to_owned(),
         kind,
+        level: AlertLevel::default(),
         at: stamp_at(minutes),
         since: stamp_at(0),
         lasted_ms: (minutes * MINUTE) as u64,

@@ -80,7 +80,7 @@ fn source_hosts(config: &Config) -> Vec<String> {
 fn alert_hosts(config: &Config) -> Vec<String> {
     let notifications = &config.notifications;
     let mail = notifications.mail.iter().map(|mail| mail.host.clone());
-    let webhook = notifications.webhook.iter().map(|it| &it.url);
+    let webhook = notifications.webhooks.iter().map(|it| &it.url);
     let urls = webhook.chain(&notifications.ping);
     mail.chain(urls.filter_map(|url| host_of(url.reveal())))
         .collect()

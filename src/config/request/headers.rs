@@ -10,6 +10,7 @@ use crate::config::request_types::Header;
 use crate::config::secret::Secret;
 use crate::config::section::inline_table;
 use crate::domain::redact::MASK;
+use crate::domain::secret_detection::{is_likely_key, is_secret_name};
 use crate::domain::toml_text::bare_or_quoted;
 
 pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
@@ -39,6 +40,37 @@ pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
             continue;
         }
         if !is_harmless_header(entry.key()) {
+            add_header_secrets(&entry, &value);
+        }
+        headers.push(Header {
+            name: entry.key().to_owned(),
+            value: Secret::new(value),
+        });
+    }
+    headers
+}
+
+/// The same without date placeholders.
+pub fn read_literal_headers(item: &TableEntry<'_>) -> Vec<Header> {
+    let mut headers = Vec::new();
+    for entry in item.entries() {
+        let Some(value) = entry.text() else {
+            continue;
+        };
+        let name_fits = entry.key().parse::<ureq::http::HeaderName>().is_ok();
+        if !name_fits || value.parse::<ureq::http::HeaderValue>().is_err() {
+            // An invalid name may be a whole header with its secret value.
+            let key = if name_fits { entry.key() } else { MASK };
+            entry.problem(format!(
+                "{key:?} or its value is not a valid HTTP header (RFC 9110)"
+            ));
+            continue;
+        }
+        if let Some(problem) = framing_problem(entry.key(), &value) {
+            entry.problem(problem);
+            continue;
+        }
+        if is_secret_name(entry.key()) || is_likely_key(&value) {
             add_header_secrets(&entry, &value);
         }
         headers.push(Header {

@@ -102,28 +102,34 @@ fn sections() -> Vec<DocumentedSection> {
             docs(&alert::OPTIONS),
         ),
         section(
+            "[[alert.webhook]]",
+            "A URL that alerts are sent to. Each table is a channel of its own, with a queue of its own: what one server refuses delays no other. A single one may be written `[alert.webhook]`.",
+            &[],
+            docs(&alert::webhook::WEBHOOK_OPTIONS),
+        ),
+        section(
             "[alert.source.NAME]",
             "Limits for one source instead of those of `[alert]`; NAME is the `name` of the source.",
             &[],
-            docs(&alert::SOURCE_OPTIONS),
+            docs(&alert::rules::SOURCE_OPTIONS),
         ),
         section(
             "[[alert.value]]",
             "Alert when a value is out of range. One table for each limit.",
             &[],
-            docs(&alert::VALUE_OPTIONS),
+            docs(&alert::rules::VALUE_OPTIONS),
         ),
         section(
             "[[alert.stale]]",
             "Alert when a value has not been updated for long. One table for each key.",
             &[],
-            docs(&alert::STALE_OPTIONS),
+            docs(&alert::rules::STALE_OPTIONS),
         ),
         section(
             "[[alert.display]]",
             "Alert when a display stops requesting data. One table for each display.",
             &[],
-            docs(&alert::DISPLAY_OPTIONS),
+            docs(&alert::rules::DISPLAY_OPTIONS),
         ),
         section(
             "[mail]",
@@ -182,6 +188,7 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[alert]", "webhook_format" | "webhook_ca_file" | "webhook_fingerprint") => {
             vec![("webhook", "\"https://a.example/x\"")]
         }
+        ("[[alert.webhook]]", _) => vec![("url", "\"https://a.example/x\"")],
         ("[[group]]", "rows" | "columns") => {
             vec![("name", "\"g\""), ("matrix", "\"a.{row}.{column}\"")]
         }

@@ -9,12 +9,14 @@ use std::collections::{BTreeMap, VecDeque};
 use rusqlite::{Connection, Transaction};
 
 use super::{
-    add_dropped, append, delivery, dropped_refusal, dropped_text, is_for, pending, record,
+    add_dropped, append, delivery, dropped_refusal, dropped_text, has_event, pending, record,
     record_delivery, record_incident, write_state,
 };
 use crate::domain::alert::{AlertCommit, AlertState};
 use crate::domain::alert_event::AlertEvent;
-use crate::domain::outbox::{DeliveryOutcome, DeliveryRecord, OutboxItem, PendingItems};
+use crate::domain::outbox::{
+    DeliveryOutcome, DeliveryRecord, OutboxChannel, OutboxItem, PendingItems,
+};
 use crate::limits;
 
 #[derive(Default)]
@@ -42,12 +44,20 @@ pub struct OutboxBuffer {
 
 impl OutboxBuffer {
     /// Takes a commit that is to be written next.
-    pub fn add(&mut self, commit: AlertCommit, channels: &[impl AsRef<str>]) {
+    pub fn add(
+        &mut self,
+        commit: AlertCommit,
+        channels: &[OutboxChannel],
+        connection: Option<&Connection>,
+    ) {
         self.state = Some(commit.state);
         for event in commit.events {
             self.is_urgent = true;
-            let channels = channels.iter().map(AsRef::as_ref);
-            for channel in channels.filter(|it: &&str| is_for(&event, it)) {
+            for channel in channels {
+                if !self.is_for(&event, channel, connection) {
+                    continue;
+                }
+                let channel = &*channel.name;
                 self.last_id -= 1;
                 let item = OutboxItem {
                     id: self.last_id,
@@ -57,13 +67,45 @@ impl OutboxBuffer {
                     refusal: None,
                     thread_root: None,
                 };
-                self.rows.push(((*channel).to_owned(), item));
+                self.rows.push((channel.to_owned(), item));
                 self.trim(channel);
             }
             self.events.push_back(event);
             let excess = self.events.len().saturating_sub(limits::OUTBOX_ROWS);
             self.events.drain(..excess);
         }
+    }
+
+    /// Whether a channel delivers an event: some do not carry their own failure, and the end of an
+    /// incident goes to those that got its beginning.
+    fn is_for(
+        &self,
+        event: &AlertEvent,
+        channel: &OutboxChannel,
+        connection: Option<&Connection>,
+    ) -> bool {
+        if !event.is_for_own_channel && *event.alert == *channel.name {
+            return false;
+        }
+        channel.filter.accepts(event)
+            || (event.kind.closes()
+                && self.has_beginning(event.incident, &channel.name, connection))
+    }
+
+    /// Whether an event of an incident waits on a channel, or was delivered there.
+    fn has_beginning(&self, incident: u64, channel: &str, connection: Option<&Connection>) -> bool {
+        let is_here =
+            |(of, item): &(String, OutboxItem)| of == channel && item.event.incident == incident;
+        let is_record = |it: &DeliveryRecord| it.channel == channel && it.incident == incident;
+        if self.rows.iter().any(is_here) || self.deliveries.iter().any(is_record) {
+            return true;
+        }
+        connection.is_some_and(|connection| {
+            has_event(connection, incident, channel).unwrap_or_else(|error| {
+                log::debug!("the outbox cannot be read: {error}");
+                false
+            })
+        })
     }
 
     fn trim(&mut self, channel: &str) {

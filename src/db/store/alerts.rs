@@ -63,8 +63,13 @@ impl StoreShared {
     pub(super) fn buffer_alerts(&self) -> bool {
         let queued = std::mem::take(&mut self.queue.lock().alerts);
         let mut buffer = self.outbox_buffer.lock();
+        if queued.is_empty() {
+            return buffer.is_urgent();
+        }
+        let database = self.database.lock();
+        let connection = database.as_ref().map(Database::connection);
         for commit in queued {
-            buffer.add(commit, &self.settings.channels);
+            buffer.add(commit, &self.settings.channels, connection);
         }
         buffer.is_urgent()
     }

@@ -1,9 +1,22 @@
 use super::*;
 use crate::domain::alert::AlertCommit;
 use crate::domain::alert_event::{AlertEventKind, AlertText, WallStamp};
+use crate::domain::alert_filter::AlertFilter;
+use crate::domain::alert_level::AlertLevel;
+use crate::domain::outbox::OutboxChannel;
+use crate::domain::plan::KeySelector;
 use rusqlite::TransactionBehavior;
 
 const BOTH: [&str; 2] = ["mail", "webhook"];
+
+/// Channels that deliver everything.
+pub fn channels(names: &[&str]) -> Vec<OutboxChannel> {
+    let channel = |name: &&str| OutboxChannel {
+        name: (*name).into(),
+        filter: AlertFilter::default(),
+    };
+    names.iter().map(channel).collect()
+}
 
 /// An empty database in memory.
 pub fn database() -> Connection {
@@ -21,6 +34,7 @@ pub fn event(incident: u64, kind: AlertEventKind) -> AlertEvent {
         incident,
         alert: format!("source:s{incident}"),
         kind,
+        level: AlertLevel::default(),
         at: told,
         since: told,
         lasted_ms: 0,
@@ -42,7 +56,7 @@ fn commit(events: &[AlertEvent]) -> AlertCommit {
 fn stored(events: &[AlertEvent]) -> (Connection, OutboxBuffer) {
     let mut connection = database();
     let mut unwritten = OutboxBuffer::default();
-    unwritten.add(commit(events), &BOTH);
+    unwritten.add(commit(events), &channels(&BOTH), None);
     assert!(unwritten.is_urgent());
     unwritten.flush(&mut connection).expect("the disk works");
     assert!(unwritten.is_empty());
@@ -127,7 +141,11 @@ fn deliveries_are_kept_with_their_incident_and_bounded() {
 fn deliveries_during_a_disk_failure_are_recorded_afterwards() {
     let mut connection = database();
     let mut unwritten = OutboxBuffer::default();
-    unwritten.add(commit(&[event(1, AlertEventKind::Trigger)]), &["mail"]);
+    unwritten.add(
+        commit(&[event(1, AlertEventKind::Trigger)]),
+        &channels(&["mail"]),
+        None,
+    );
     unwritten.mark_disk_failed();
     let pending = unwritten.pending(None, "mail");
     let outcome = DeliveryOutcome::Delivered {
@@ -189,7 +207,11 @@ fn an_attempted_event_keeps_its_message_and_starts_a_mail_thread() {
             .record(Some(&mut connection), "mail", outcome)
             .expect("it is written");
     }
-    unwritten.add(commit(&[event(1, AlertEventKind::Recovery)]), &BOTH);
+    unwritten.add(
+        commit(&[event(1, AlertEventKind::Recovery)]),
+        &channels(&BOTH),
+        None,
+    );
     unwritten.flush(&mut connection).expect("the disk works");
     let mail = unwritten.pending(Some(&connection), "mail");
     let ids: Vec<Option<&str>> = mail
@@ -220,13 +242,73 @@ fn mail_is_not_asked_to_tell_that_mail_fails() {
 }
 
 #[test]
+fn a_channel_gets_its_alerts_and_the_end_of_what_it_got() {
+    let of_level = |incident: u64, level| AlertEvent {
+        level,
+        ..event(incident, AlertEventKind::Trigger)
+    };
+    let ends = |incident: u64| AlertEvent {
+        kind: AlertEventKind::Recovery,
+        ..of_level(incident, AlertLevel::Warning)
+    };
+    let filtered = |level, only: &[&str]| {
+        vec![OutboxChannel {
+            name: "webhook".into(),
+            filter: AlertFilter {
+                level,
+                only: only.iter().map(|it| KeySelector::new(it)).collect(),
+            },
+        }]
+    };
+    let mut connection = database();
+    let mut unwritten = OutboxBuffer::default();
+    let waiting = |unwritten: &OutboxBuffer, connection: &Connection| -> Vec<(u64, &str)> {
+        let pending = unwritten.pending(Some(connection), "webhook").items;
+        let events = pending.iter().map(|it| &it.event);
+        events.map(|it| (it.incident, it.kind.name())).collect()
+    };
+    let begins = [
+        of_level(1, AlertLevel::Info),
+        of_level(2, AlertLevel::Warning),
+        of_level(3, AlertLevel::Critical),
+    ];
+    let channels = filtered(AlertLevel::Warning, &["source:s1", "source:s2"]);
+    unwritten.add(commit(&begins), &channels, Some(&connection));
+    unwritten.flush(&mut connection).expect("the disk works");
+    assert_eq!(waiting(&unwritten, &connection), [(2, "trigger")]);
+    // With another configuration it gets no alerts of that level, but the end of that one.
+    let channels = filtered(AlertLevel::Critical, &[]);
+    unwritten.add(commit(&[ends(1), ends(2)]), &channels, Some(&connection));
+    unwritten.flush(&mut connection).expect("the disk works");
+    let both = [(2, "trigger"), (2, "recovery")];
+    assert_eq!(waiting(&unwritten, &connection), both);
+    // What was delivered counts too.
+    let pending = unwritten.pending(Some(&connection), "webhook");
+    let delivered = DeliveryOutcome::Delivered {
+        ids: ids(&pending),
+        dropped: 0,
+        ended: DeliveryEnd::default(),
+    };
+    unwritten
+        .record(Some(&mut connection), "webhook", delivered)
+        .expect("it is written");
+    unwritten.add(commit(&[ends(2), ends(3)]), &channels, Some(&connection));
+    unwritten.flush(&mut connection).expect("the disk works");
+    assert_eq!(waiting(&unwritten, &connection), [(2, "recovery")]);
+}
+
+#[test]
 fn the_alert_of_a_failing_disk_is_delivered() {
     let mut connection = database();
     connection
         .pragma_update(None, "query_only", true)
         .expect("it is a pragma");
     let mut unwritten = OutboxBuffer::default();
-    unwritten.add(commit(&[event(1, AlertEventKind::Trigger)]), &BOTH);
+    unwritten.add(
+        commit(&[event(1, AlertEventKind::Trigger)]),
+        &channels(&BOTH),
+        None,
+    );
     assert!(
         unwritten
             .pending(Some(&connection), "mail")
@@ -334,7 +416,7 @@ fn on_disk_and_in_memory(story: impl Fn(&mut OutboxBuffer, Option<&mut Connectio
     let (mut connection, mut unwritten) = stored(&both);
     story(&mut unwritten, Some(&mut connection));
     let mut unwritten = OutboxBuffer::default();
-    unwritten.add(commit(&both), &BOTH);
+    unwritten.add(commit(&both), &channels(&BOTH), None);
     unwritten.mark_disk_failed();
     story(&mut unwritten, None);
     // And what memory knows comes to the disk.
@@ -439,7 +521,7 @@ fn a_full_outbox_drops_what_was_refused_first() {
         unwritten
             .record(connection.as_deref_mut(), "mail", outcome)
             .expect("it is written");
-        unwritten.add(commit(&more), &["mail"]);
+        unwritten.add(commit(&more), &channels(&["mail"]), None);
         if let Some(connection) = connection.as_deref_mut() {
             unwritten.flush(connection).expect("the disk works");
         }
@@ -468,7 +550,7 @@ fn a_full_outbox_drops_what_was_refused_first() {
                 .is_some_and(|it| it.contains("dropped"))
     );
     let mut unwritten = OutboxBuffer::default();
-    unwritten.add(commit(&full), &["mail"]);
+    unwritten.add(commit(&full), &channels(&["mail"]), None);
     unwritten.mark_disk_failed();
     story(&mut unwritten, None);
 }

@@ -115,7 +115,7 @@ fn pending_alerts_survive_a_salvage_and_are_delivered_once() {
         state: AlertState::new("boot").counting_from(2),
         events: vec![event(1), event(2)],
     };
-    unwritten.add(commit, &["mail"]);
+    unwritten.add(commit, &outbox::tests::channels(&["mail"]), None);
     unwritten
         .flush(old.connection_mut())
         .expect("it is written");
@@ -364,7 +364,7 @@ fn complete(path: &Path) {
         state: AlertState::new("boot").counting_from(3),
         events: events.collect(),
     };
-    unwritten.add(commit, &["mail"]);
+    unwritten.add(commit, &outbox::tests::channels(&["mail"]), None);
     let connection = database.connection_mut();
     unwritten.flush(connection).expect("it is written");
     let first = outbox::pending(connection, "mail").expect("it can be read");

@@ -512,7 +512,7 @@ fn repeated_damage_does_not_fill_the_card_with_quarantined_files() {
 
 #[test]
 fn damage_in_alert_tables_is_quarantined_and_reported_once() {
-    let mut scene = Scene::with(|settings| settings.channels = vec!["mail".into()]);
+    let mut scene = Scene::with(|settings| settings.channels = outbox::tests::channels(&["mail"]));
     scene.append(many(0), trusted(0));
     scene.turn(trusted(60));
     let shared = scene.shared.clone();
@@ -880,7 +880,7 @@ fn what_an_other_program_writes_as_sqlite_does_is_no_exchange() {
 
 #[test]
 fn pending_alerts_of_a_replaced_database_are_delivered_from_the_new_one() {
-    let mut scene = Scene::with(|settings| settings.channels = vec!["mail".into()]);
+    let mut scene = Scene::with(|settings| settings.channels = outbox::tests::channels(&["mail"]));
     scene.append(vec![row("t", T0, 1.0)], trusted(0));
     scene.shared.queue.lock().alerts.push_back(AlertCommit {
         state: AlertState::new("this-boot"),

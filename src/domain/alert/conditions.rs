@@ -7,6 +7,7 @@ use super::instant::AlertInstant;
 use super::state::AlertState;
 use super::{AlertFacts, AlertRules, StaleRule, ValueRule, text};
 use crate::domain::alert_event::{AlertText, LastGood};
+use crate::domain::alert_level::AlertLevel;
 use crate::domain::snapshot::Record;
 use crate::domain::time::{ClockTrust, Moment, Mono};
 
@@ -25,6 +26,7 @@ const STABLE_FOR: Duration = Duration::from_secs(60);
 pub struct Condition {
     pub name: String,
     pub state: ConditionState,
+    pub level: AlertLevel,
     pub text: AlertText,
     pub last_good: Vec<LastGood>,
     /// False for the delivery failure of a channel that does not send alerts about itself.
@@ -149,6 +151,7 @@ impl RuleEvaluator<'_> {
         Condition {
             name,
             state,
+            level: AlertLevel::default(),
             text,
             last_good,
             is_for_own_channel: true,
@@ -184,12 +187,15 @@ impl RuleEvaluator<'_> {
             good_since(receipt(record))
         };
         // The current value is the bad one, so no last good value is listed.
-        self.condition(name, state, || {
-            (
-                text::value(self.facts.plan, rule, number, record),
-                Vec::new(),
-            )
-        })
+        Condition {
+            level: rule.level,
+            ..self.condition(name, state, || {
+                (
+                    text::value(self.facts.plan, rule, number, record),
+                    Vec::new(),
+                )
+            })
+        }
     }
 
     fn stale(&self, rule: &StaleRule) -> Condition {
@@ -200,12 +206,15 @@ impl RuleEvaluator<'_> {
             Some(record) if record.stamp.age(self.now).is_none() => ConditionState::Unknown,
             _ => self.bad_for(&name, rule.hold),
         };
-        self.condition(name, state, || {
-            (
-                text::stale(self.facts.plan, rule),
-                self.last_good(|it| it.key == rule.key),
-            )
-        })
+        Condition {
+            level: rule.level,
+            ..self.condition(name, state, || {
+                (
+                    text::stale(self.facts.plan, rule),
+                    self.last_good(|it| it.key == rule.key),
+                )
+            })
+        }
     }
 
     fn storage(&self) -> Condition {
@@ -215,9 +224,12 @@ impl RuleEvaluator<'_> {
             Some(_) => self.bad_for(NAME, STORAGE_HOLD),
             None => GOOD,
         };
-        self.condition(NAME.to_owned(), state, || {
-            (text::storage(why.unwrap_or_default()), Vec::new())
-        })
+        Condition {
+            level: AlertLevel::Critical,
+            ..self.condition(NAME.to_owned(), state, || {
+                (text::storage(why.unwrap_or_default()), Vec::new())
+            })
+        }
     }
 
     /// Damaged database; this alert ends by itself.
@@ -238,6 +250,7 @@ impl RuleEvaluator<'_> {
         };
         let over = salvage.map(|it| AlertInstant::of(it.since).after(SALVAGE_SHOWN));
         Condition {
+            level: AlertLevel::Critical,
             changes_at: over.filter(|at| *at > self.now()),
             ..self.condition(NAME.to_owned(), state, || {
                 (salvage.map(text::salvage).unwrap_or_default(), Vec::new())
@@ -277,6 +290,7 @@ impl RuleEvaluator<'_> {
                 ConditionState::Unknown
             };
             all.push(Condition {
+                level: rule.level,
                 changes_at: Some(ready_at).filter(|at| *at > self.now()),
                 ..self.condition(name, state, || (text::display(rule), Vec::new()))
             });

@@ -85,6 +85,7 @@ impl RuleEvaluator<'_> {
             (text::source(source, silence), last_good)
         };
         Condition {
+            level: self.rules.source_level(&source.name),
             changes_at,
             wants_probe,
             ..self.condition(name, state, describe)
@@ -192,6 +193,9 @@ impl RuleEvaluator<'_> {
             // A source without responses has the no-data alert.
             _ => ConditionState::Unknown,
         };
-        self.condition(name, state, || (text::drift(source, issue), Vec::new()))
+        Condition {
+            level: self.rules.source_level(&source.name),
+            ..self.condition(name, state, || (text::drift(source, issue), Vec::new()))
+        }
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::conditions::RecoveryProof;
 use super::instant::AlertInstant;
 use crate::domain::alert_event::{AlertOutage, AlertText, WallStamp};
+use crate::domain::alert_level::AlertLevel;
 use crate::domain::clock_filter::ClockFilter;
 use crate::domain::open_alert::{OpenAlert, ascii_line};
 use crate::domain::time::Mono;
@@ -39,6 +40,8 @@ pub struct AlertEntry {
     #[serde(rename = "since_told")]
     pub since_stamp: WallStamp,
     pub incident: u64,
+    #[serde(default)]
+    pub level: AlertLevel,
     #[serde(rename = "words")]
     pub text: AlertText,
     pub good_since: Option<AlertInstant>,

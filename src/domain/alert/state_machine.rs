@@ -168,6 +168,7 @@ impl StepContext<'_> {
             since,
             since_stamp: self.wall_stamp_at(since),
             incident: 0,
+            level: condition.level,
             text: AlertText::default(),
             good_since: None,
             good_count: 0,
@@ -212,6 +213,7 @@ impl StepContext<'_> {
         }
         match entry.phase {
             AlertPhase::Pending if is_ready => {
+                entry.level = condition.level;
                 entry.text = condition.text;
                 self.fire(entry, &condition.name, condition.last_good);
             }
@@ -339,6 +341,7 @@ impl StepContext<'_> {
             incident: entry.incident,
             alert: name.to_owned(),
             kind,
+            level: entry.level,
             at: self.wall,
             since: entry.since_stamp,
             lasted_ms: millis(self.now.since(entry.since)),

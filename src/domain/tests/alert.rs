@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::alert_event::AlertEvent;
+use crate::domain::alert_level::AlertLevel;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::SourceHealth;
@@ -513,6 +514,7 @@ fn a_value_triggers_after_being_out_of_range_for_the_whole_hold_time() {
         below: None,
         hysteresis: 1.0,
         hold: Duration::from_secs(600),
+        level: AlertLevel::default(),
     }];
     let mut at = |value: f64, minutes: u64| {
         fixture.run(minutes * MINUTE, MINUTE, |it| {
@@ -536,6 +538,7 @@ fn a_value_recovers_beyond_its_hysteresis_and_not_while_stale() {
         below: Some(5.0),
         hysteresis: 1.0,
         hold: Duration::from_secs(600),
+        level: AlertLevel::default(),
     }];
     let at = |fixture: &mut Fixture, value: f64, stale: bool, minutes: u64| {
         fixture.run(minutes * MINUTE, MINUTE, |it| {
@@ -574,6 +577,7 @@ fn storage_clock_display_and_delivery_alerts_trigger_and_recover() {
     fixture.rules.displays = vec![DisplayRule {
         name: "hall".into(),
         silent_for: Duration::from_secs(HOUR),
+        level: AlertLevel::default(),
     }];
     let works = |it: &mut Fixture| it.works(0);
     fixture.node.storage = Some("the card is read-only.".to_owned());
@@ -649,6 +653,7 @@ fn an_out_of_range_value_is_not_listed_as_last_good() {
         below: None,
         hysteresis: 0.0,
         hold: Duration::ZERO,
+        level: AlertLevel::default(),
     }];
     fixture.record("t", 31.0, false);
     let facts = AlertFacts {
@@ -674,6 +679,7 @@ fn a_value_recovers_after_three_good_readings_or_one_that_lasts_five_minutes() {
             below: None,
             hysteresis: 0.0,
             hold: Duration::ZERO,
+            level: AlertLevel::default(),
         }];
         fixture.record("t", 31.0, false);
         assert_eq!(fixture.step(), ["trigger value:t>30 #1"]);

@@ -23,7 +23,6 @@ use crate::sys::clock::ManualClock;
 use crate::sys::shutdown::StopToken;
 
 const SOURCES: usize = 4;
-const CHANNELS: [&str; 1] = ["mail"];
 
 struct Random(u64);
 
@@ -284,7 +283,7 @@ impl Simulation {
     fn commit(&mut self, commit: AlertCommit) {
         let mut buffer = OutboxBuffer::default();
         self.committed.extend(commit.events.iter().cloned());
-        buffer.add(commit, &CHANNELS);
+        buffer.add(commit, &outbox::tests::channels(&["mail"]), None);
         let mut database = self.database.0.lock().unwrap();
         buffer
             .flush(&mut database)

@@ -56,6 +56,12 @@ impl TrustOptionNames {
         client_certificate: None,
         ..TrustOptionNames::SOURCE
     };
+    pub const WEBHOOK_TABLE: TrustOptionNames = TrustOptionNames {
+        table: "[[alert.webhook]]",
+        name: "write that name in `url`",
+        client_certificate: None,
+        ..TrustOptionNames::SOURCE
+    };
     pub const WEBHOOK: TrustOptionNames = TrustOptionNames {
         ca_file: "webhook_ca_file",
         fingerprint: "webhook_fingerprint",

@@ -1,0 +1,53 @@
+//! Addresses of webhooks and pings: URLs that often hold secrets.
+
+use crate::config::reader::ConfigReader;
+use crate::config::secret::Secret;
+use crate::config::section::OptionReader;
+
+pub fn read_address(option: &mut OptionReader<'_, '_>) -> Option<String> {
+    let item = option.entry()?;
+    let key = option.name;
+    let text = item.text()?;
+    let fits = ["https://", "http://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    let parsed = text.parse::<ureq::http::Uri>().ok();
+    if !fits || parsed.is_none_or(|uri| uri.host().is_none_or(str::is_empty)) {
+        // The value may hold a secret.
+        item.problem(format!(
+            "{key}: expected an address that begins with https:// or http://"
+        ));
+        return None;
+    }
+    Some(text)
+}
+
+/// Registers the secrets of a URL: the URL, the part after the host, and each path segment that
+/// is not a plain word.
+fn add_url_secrets(reader: &ConfigReader<'_>, url: &str) {
+    reader.add_secret(url);
+    let rest = url.split_once("://").map_or(url, |it| it.1);
+    let Some(at) = rest.find(['/', '?', '@']) else {
+        return;
+    };
+    if rest.len() - at > 1 {
+        reader.add_secret(&rest[at..]);
+        reader.add_secret(&rest[at + 1..]);
+    }
+    for part in rest.split(['/', '?', '&', '=', '@']).skip(1) {
+        let is_word = part.len() < 16 && !part.bytes().any(|byte| byte.is_ascii_digit());
+        if !is_word {
+            reader.add_secret(part);
+        }
+    }
+    if let Some((login, _)) = rest.split('/').next().unwrap_or_default().rsplit_once('@') {
+        let password = login.split_once(':').map_or(login, |it| it.1);
+        reader.add_secret(password);
+    }
+}
+
+pub fn read_secret_address(option: &mut OptionReader<'_, '_>) -> Option<Secret> {
+    let url = read_address(option)?;
+    add_url_secrets(option.reader(), &url);
+    Some(Secret::new(url))
+}

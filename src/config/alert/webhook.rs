@@ -1,0 +1,293 @@
+//! Webhook options: `[[alert.webhook]]`, and `webhook = "URL"` with the options beside it.
+
+use std::path::Path;
+
+use toml::de::DeValue;
+
+use super::address::read_secret_address;
+use super::filter::{self, LEVELS, read_level, read_only};
+use crate::config::alert_types::{WebhookConfig, WebhookForm, WebhookFormat, WebhookMethod};
+use crate::config::reader::{TableEntry, TableReader};
+use crate::config::request::headers::{headers_as_toml, read_literal_headers};
+use crate::config::request_types::Header;
+use crate::config::secret::Secret;
+use crate::config::section::{
+    ConfigOption, OptionReader, path, print_options, read_options, set, text,
+};
+use crate::config::trust::{self, no_tls, print_fingerprints, read_fingerprints};
+use crate::domain::alert_filter::AlertFilter;
+use crate::limits;
+use crate::sys::tls::TrustSettings;
+
+/// The name of a webhook that has none of its own.
+const DEFAULT_NAME: &str = "webhook";
+
+/// Names of other channels and of alerts: an alert about a channel has its name.
+const TAKEN_NAMES: [&str; 7] = [
+    "mail", "ping", "network", "storage", "database", "clock", "test",
+];
+
+/// `[[alert.webhook]]` while it is read.
+#[derive(Default)]
+pub struct WebhookDraft {
+    name: Option<String>,
+    url: Option<Secret>,
+    format: Option<WebhookFormat>,
+    method: Option<WebhookMethod>,
+    headers: Vec<Header>,
+    filter: AlertFilter,
+    trust: TrustSettings,
+}
+
+type WebhookOption = ConfigOption<WebhookDraft, WebhookConfig>;
+
+/// Options of `[[alert.webhook]]`.
+pub static WEBHOOK_OPTIONS: [WebhookOption; 9] = [
+    WebhookOption::new(
+        "name",
+        "text",
+        "\"webhook\"",
+        "\"phone\"",
+        "Name of the channel, on the pages, in `/status` and metrics: 1 to 32 letters, digits or `-_.`. Several webhooks need different names. Alerts that wait belong to the name: a channel that is renamed begins anew.",
+        |draft, option| draft.name = read_name(option),
+        |webhook| text(&webhook.name),
+    ),
+    WebhookOption::new(
+        "url",
+        "URL",
+        "required",
+        "\"https://hooks.example.org/services/my-secret\"",
+        "URL that alerts are sent to. It often contains a secret, so it is never shown. Redirects are not followed.",
+        |draft, option| draft.url = read_url(option),
+        |webhook| text(&masked_url(&webhook.url)),
+    ),
+    WebhookOption::new(
+        "format",
+        "\"json\" or \"text\"",
+        "\"json\"",
+        "\"text\"",
+        "What is sent: `\"json\"`, or the `\"text\"` of the message with its title in a header.",
+        |draft, option| draft.format = read_format(option),
+        |webhook| text(webhook.format.name()),
+    ),
+    WebhookOption::new(
+        "method",
+        "\"GET\", \"POST\" or \"PUT\"",
+        "none (that of the format, mostly POST)",
+        "\"PUT\"",
+        "HTTP method of the request.",
+        |draft, option| {
+            draft.method = option.choice(&WebhookMethod::ALL.map(|it| (it.name(), it)));
+        },
+        |webhook| text(webhook.method?.name()),
+    ),
+    WebhookOption::new(
+        "headers",
+        "table of texts",
+        "none",
+        "{ Authorization = \"Bearer my-secret\" }",
+        "HTTP headers, besides those of the format and instead of them. Values are never shown.",
+        |draft, option| {
+            let entry = option.entry();
+            draft.headers = entry.iter().flat_map(read_literal_headers).collect();
+        },
+        |webhook| headers_as_toml(&webhook.headers),
+    ),
+    WebhookOption::new(
+        "level",
+        LEVELS,
+        "\"info\"",
+        "\"critical\"",
+        "The least level of the alerts that this channel gets. The recovery goes to the channels that got the alert. Alerts are of the level `\"warning\"` where their rule has no `level`; trouble with storage is `\"critical\"`.",
+        |draft, option| set(&mut draft.filter.level, read_level(option)),
+        |webhook| text(webhook.filter.level.name()),
+    ),
+    WebhookOption::new(
+        "only",
+        "text, or list of texts",
+        "none (all alerts)",
+        "[\"source:meter\", \"value:*\", \"house.*\"]",
+        "The alerts that this channel gets, by their names as on the page `/web/alerts` (`source:NAME`, `schema:NAME`, `value:KEY>30`, `stale:KEY`, `display:NAME`, `network`, `storage`, `database`, `clock`, names of channels) or by the keys that they are about; `*` stands for any characters.",
+        |draft, option| draft.filter.only = read_only(option),
+        |webhook| filter::print_only(&webhook.filter),
+    ),
+    WebhookOption::new(
+        "ca_file",
+        "file",
+        "none (the system's root certificates)",
+        "\"home-ca.pem\"",
+        "PEM file with the root certificates to trust, instead of the system's, or with the server's own certificate.",
+        |draft, option| draft.trust.ca_file = option.path(),
+        |webhook| path(webhook.trust.ca_file.as_deref()?),
+    ),
+    WebhookOption::new(
+        "fingerprint",
+        "text, or list of texts",
+        "none",
+        trust::EXAMPLE,
+        "SHA-256 fingerprint of the server's certificate: this certificate is trusted, whatever its issuer, name and dates, and no other unless `ca_file` trusts it too. `main-node test-alert` prints the line.",
+        |draft, option| draft.trust.fingerprints = read_fingerprints(option),
+        |webhook| print_fingerprints(&webhook.trust.fingerprints),
+    ),
+];
+
+/// `webhook` of `[alert]`: the address of one, or tables.
+pub enum WebhookEntry {
+    Address(Secret),
+    Tables(Vec<WebhookConfig>),
+}
+
+pub fn read_webhook(option: &mut OptionReader<'_, '_>) -> Option<WebhookEntry> {
+    let directory = option.directory;
+    let entry = option.entry()?;
+    let tables = match entry.value() {
+        DeValue::Table(_) => vec![entry.clone()],
+        DeValue::Array(_) => entry.tables(),
+        DeValue::String(_) => return read_secret_address(option).map(WebhookEntry::Address),
+        _ => {
+            entry.expected("a URL, or tables [[alert.webhook]]");
+            return None;
+        }
+    };
+    let mut webhooks: Vec<WebhookConfig> = Vec::new();
+    for entry in tables {
+        let Some(webhook) = read_table(&entry, directory) else {
+            continue;
+        };
+        if webhooks.iter().any(|other| other.name == webhook.name) {
+            let name = &webhook.name;
+            entry.problem(format!(
+                "there are two webhooks with the name {name:?}: give each [[alert.webhook]] a `name` of its own"
+            ));
+        }
+        webhooks.push(webhook);
+    }
+    if webhooks.len() > limits::WEBHOOKS {
+        let (most, found) = (limits::WEBHOOKS, webhooks.len());
+        entry.problem(format!("expected at most {most} webhooks, found {found}"));
+    }
+    Some(WebhookEntry::Tables(webhooks))
+}
+
+fn read_table(entry: &TableEntry<'_>, directory: &Path) -> Option<WebhookConfig> {
+    let mut table = entry.table("[[alert.webhook]]")?;
+    let mut draft = WebhookDraft::default();
+    read_options(&WEBHOOK_OPTIONS, &mut table, directory, &mut draft);
+    check_trust(&mut table, draft.url.as_ref());
+    table.finish();
+    Some(WebhookConfig {
+        name: draft.name.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+        form: WebhookForm::Table,
+        url: draft.url?,
+        format: draft.format.unwrap_or(WebhookFormat::Json),
+        method: draft.method,
+        headers: draft.headers,
+        filter: draft.filter,
+        trust: draft.trust,
+    })
+}
+
+/// The webhook of `webhook = "URL"` and the options beside it.
+pub fn webhook_at(
+    url: Secret,
+    format: Option<WebhookFormat>,
+    trust: TrustSettings,
+) -> WebhookConfig {
+    WebhookConfig {
+        name: DEFAULT_NAME.to_owned(),
+        form: WebhookForm::Text,
+        url,
+        format: format.unwrap_or(WebhookFormat::Json),
+        method: None,
+        headers: Vec::new(),
+        filter: AlertFilter::default(),
+        trust,
+    }
+}
+
+pub fn read_format(option: &mut OptionReader<'_, '_>) -> Option<WebhookFormat> {
+    option.choice(&WebhookFormat::ALL.map(|format| (format.name(), format)))
+}
+
+fn read_name(option: &mut OptionReader<'_, '_>) -> Option<String> {
+    let entry = option.entry()?;
+    let name = entry.text()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if name.is_empty() || name.len() > limits::CHANNEL_NAME_BYTES || !name.bytes().all(is_plain) {
+        let most = limits::CHANNEL_NAME_BYTES;
+        entry.problem(format!(
+            "name: expected 1 to {most} letters, digits or -_., found {name:?}"
+        ));
+        return None;
+    }
+    if TAKEN_NAMES.contains(&&*name) {
+        entry.problem(format!(
+            "name: {name:?} is the name of another channel or of an alert: choose another one"
+        ));
+        return None;
+    }
+    Some(name)
+}
+
+fn read_url(option: &mut OptionReader<'_, '_>) -> Option<Secret> {
+    if option.entry().is_none() {
+        let table = &option.table;
+        table.problem("[[alert.webhook]] needs url = \"https://…\"");
+        return None;
+    }
+    read_secret_address(option)
+}
+
+/// An address without what may be a secret: all but scheme, host and port.
+pub fn masked_url(url: &Secret) -> String {
+    let (scheme, rest) = url.reveal().split_once("://").unwrap_or_default();
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |it| it.1);
+    format!("{scheme}://{host}/***")
+}
+
+fn check_trust(table: &mut TableReader<'_>, url: Option<&Secret>) {
+    if url.is_none_or(|url| !url.reveal().starts_with("http://")) {
+        return;
+    }
+    for name in ["ca_file", "fingerprint"] {
+        if let Some(entry) = table.get(name) {
+            entry.problem(no_tls("write https:// in `url`"));
+        }
+    }
+}
+
+/// Options beside `webhook` without a `webhook` that they are about.
+pub fn check_options_beside(table: &mut TableReader<'_>, webhook: Option<&WebhookEntry>) {
+    for (name, in_table) in [
+        ("webhook_format", "format"),
+        ("webhook_ca_file", "ca_file"),
+        ("webhook_fingerprint", "fingerprint"),
+    ] {
+        let Some(entry) = table.get(name) else {
+            continue;
+        };
+        let is_trust = name != "webhook_format";
+        match webhook {
+            None if is_trust && table.get("webhook").is_none() => {
+                entry.problem(format!("`{name}` belongs to a `webhook`, which is not set"));
+            }
+            Some(WebhookEntry::Tables(_)) => entry.problem(format!(
+                "`{name}` belongs to webhook = \"URL\": write `{in_table}` in the [[alert.webhook]]"
+            )),
+            Some(WebhookEntry::Address(url)) if is_trust && url.reveal().starts_with("http://") => {
+                entry.problem(no_tls("write https:// in `webhook`"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Prints the tables of webhooks.
+pub fn print_webhooks(out: &mut String, webhooks: &[WebhookConfig]) {
+    let tables = webhooks.iter().filter(|it| it.form == WebhookForm::Table);
+    for webhook in tables {
+        out.push_str("[[alert.webhook]]\n");
+        print_options(out, &WEBHOOK_OPTIONS, webhook);
+    }
+}
