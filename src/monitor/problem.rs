@@ -99,6 +99,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
         414 => "URI Too Long",
         417 => "Expectation Failed",
         421 => "Misdirected Request",
+        426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
@@ -125,6 +126,14 @@ pub fn rejection(status: u16) -> ProblemDetails {
         _ => "The request cannot be answered.",
     };
     ProblemDetails::new(status, detail)
+}
+
+/// The error where a WebSocket is asked for, of a node whose paths begin with `base`.
+pub fn no_websocket(base: &str) -> ProblemDetails {
+    let detail = format!(
+        "There is no WebSocket here. {base}/events sends every change as server-sent events: `new EventSource('{base}/events')` in a browser, `curl -N` in a shell."
+    );
+    ProblemDetails::new(426, detail)
 }
 
 /// The error at a limit of the HTTP server: which limit, its value, and what to do.

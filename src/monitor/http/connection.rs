@@ -4,7 +4,6 @@
 //! client that does not read delays only itself. It knows no path: the handler decides how a
 //! request is served. A panic in here ends this connection alone.
 
-use std::borrow::Cow;
 use std::net::TcpStream;
 use std::rc::Rc;
 
@@ -16,7 +15,7 @@ use super::connection_input::{self, ReceiveError};
 use super::connection_table::{ConnectionGuard, ConnectionPhase, ConnectionState, Interrupt};
 use super::event_stream::EventStream;
 use super::guarded_handler;
-use super::handler::{Dispatch, Overload, Request, Response};
+use super::handler::{Dispatch, EventStreamStart, Overload, Request, Response};
 use super::parser::{HeadError, RequestBuffer, RequestHead, Version};
 use super::pool_client::PoolError;
 use super::response_writer::{self, EncodedResponse, ResponseBody, ResponseFraming, SendError};
@@ -147,8 +146,8 @@ impl Connection {
                 Some(self.respond_from_memory(response, &request))
             }
             Dispatch::Worker => self.request_from_worker(&request).await,
-            Dispatch::EventStream(fields) => {
-                match self.stream_events(&request, version, route, fields).await {
+            Dispatch::EventStream(start) => {
+                match self.stream_events(&request, version, route, start).await {
                     Some(reply) => reply,
                     None => return NextStep::End(Close::Linger),
                 }
@@ -266,7 +265,7 @@ impl Connection {
         request: &Request,
         version: Version,
         route: &'static str,
-        fields: Vec<(&'static str, Cow<'static, str>)>,
+        start: EventStreamStart,
     ) -> Option<Option<EncodedResponse>> {
         let server = &*self.server;
         let Some(_guard) = server
@@ -281,7 +280,7 @@ impl Connection {
         };
         let mut reply = EncodedResponse::new(Response {
             status: 200,
-            headers: fields,
+            headers: start.headers,
             body: Vec::new().into(),
         });
         reply.add_if_missing("Content-Type", "text/event-stream");
@@ -315,7 +314,7 @@ impl Connection {
             write_time: server.limits.write_timeout,
             heartbeat: server.limits.event_keepalive,
         };
-        stream.serve(&head, request.header("last-event-id")).await;
+        stream.serve(&head, start.last_id.as_deref()).await;
         None
     }
 

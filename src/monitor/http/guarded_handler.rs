@@ -59,6 +59,8 @@ pub fn encode(response: Response) -> EncodedResponse {
     let mut reply = EncodedResponse::new(response);
     match reply.status {
         405 => reply.add_if_missing("Allow", "GET, HEAD, OPTIONS"),
+        // RFC 9110 §15.5.22 wants the protocol named that the client is to use.
+        426 => reply.add_if_missing("Upgrade", "HTTP/1.1"),
         503 => reply.add_if_missing("Retry-After", RETRY_AFTER_S),
         _ => {}
     }

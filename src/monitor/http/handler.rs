@@ -73,9 +73,17 @@ pub enum Dispatch {
     Cacheable(Response, u64),
     /// By the worker pool: a worker calls [`Handler::render`].
     Worker,
-    /// As an event stream, with these further header fields (for example CORS); the server writes
-    /// `Content-Type` and `Cache-Control` itself.
-    EventStream(Vec<(&'static str, Cow<'static, str>)>),
+    /// As an event stream.
+    EventStream(EventStreamStart),
+}
+
+/// How an event stream begins.
+pub struct EventStreamStart {
+    /// Further header fields (for example CORS); the server writes `Content-Type` and
+    /// `Cache-Control` itself.
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// The id of the last event that the client was sent.
+    pub last_id: Option<String>,
 }
 
 /// A limit of the server that was reached, and its value.

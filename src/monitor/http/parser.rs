@@ -271,6 +271,10 @@ fn check(
     if !request.header("host").is_none_or(is_host_syntax) {
         return Err((400, Rejection::BadRequest));
     }
+    // RFC 9110 §7.8: in HTTP/1.0 the field is ignored, as other protocols (h2c) are.
+    if framing.asks_for_websocket() && method == "GET" && version == Version::Http11 {
+        return Err((426, Rejection::WebSocket));
+    }
     Ok(())
 }
 
@@ -296,6 +300,8 @@ struct FramingFields {
     hosts: usize,
     says_close: bool,
     says_keep_alive: bool,
+    says_upgrade: bool,
+    names_websocket: bool,
     unmet_expectation: bool,
 }
 
@@ -313,11 +319,11 @@ impl FramingFields {
             } else if is("host") {
                 framing.hosts += 1;
             } else if is("connection") {
-                for option in field.value.split(|byte| *byte == b',') {
-                    let option = option.trim_ascii();
-                    framing.says_close |= option.eq_ignore_ascii_case(b"close");
-                    framing.says_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                }
+                framing.says_close |= lists(field.value, b"close");
+                framing.says_keep_alive |= lists(field.value, b"keep-alive");
+                framing.says_upgrade |= lists(field.value, b"upgrade");
+            } else if is("upgrade") {
+                framing.names_websocket |= lists(field.value, b"websocket");
             } else if is("expect") {
                 // RFC 9110 §10.1.1: without a body no client waits for the 100.
                 let met = field
@@ -330,6 +336,11 @@ impl FramingFields {
         framing
     }
 
+    /// The opening handshake of RFC 6455, also of an `Upgrade` that lists more protocols.
+    fn asks_for_websocket(&self) -> bool {
+        self.says_upgrade && self.names_websocket
+    }
+
     /// Invalid with any method: two parsers could see two different ends (request smuggling).
     fn is_broken(&self, version: Version) -> bool {
         self.bad_length
@@ -337,6 +348,12 @@ impl FramingFields {
             || (self.coded && self.lengths > 0)
             || (self.coded && version == Version::Http10)
     }
+}
+
+/// Whether a list field has this member, in any case.
+fn lists(value: &[u8], member: &[u8]) -> bool {
+    let mut members = value.split(|byte| *byte == b',');
+    members.any(|it| it.trim_ascii().eq_ignore_ascii_case(member))
 }
 
 /// Digits alone: no sign, no blank inside, no list.

@@ -132,7 +132,7 @@ pub fn head(reply: &EncodedResponse, framing: ResponseFraming, date: Option<&str
         // Writing to a Vec cannot fail.
         let _ = write!(head, "Content-Length: {length}\r\n");
     }
-    finish_head(&mut head, framing, date);
+    finish_head(&mut head, framing, reply.status, date);
     head
 }
 
@@ -146,7 +146,7 @@ pub fn stream_head(
     let mut head = Vec::with_capacity(fields.len() + 128);
     append_status_line(&mut head, status);
     head.extend_from_slice(fields);
-    finish_head(&mut head, framing, date);
+    finish_head(&mut head, framing, status, date);
     head
 }
 
@@ -158,11 +158,13 @@ fn append_status_line(head: &mut Vec<u8>, status: u16) {
     }
 }
 
-fn finish_head(head: &mut Vec<u8>, framing: ResponseFraming, date: Option<&str>) {
+fn finish_head(head: &mut Vec<u8>, framing: ResponseFraming, status: u16, date: Option<&str>) {
     if let Some(date) = date {
         append_checked(head, "Date", date);
     }
     match (framing.keep_alive, framing.version) {
+        // The field `Upgrade` concerns this connection alone (RFC 9110 §7.8).
+        (false, _) if status == 426 => head.extend_from_slice(b"Connection: close, upgrade\r\n"),
         (false, _) => head.extend_from_slice(b"Connection: close\r\n"),
         (true, Version::Http10) => head.extend_from_slice(b"Connection: keep-alive\r\n"),
         (true, Version::Http11) => {}
@@ -244,6 +246,7 @@ fn reason(status: u16) -> &'static str {
         414 => "URI Too Long",
         417 => "Expectation Failed",
         421 => "Misdirected Request",
+        426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",

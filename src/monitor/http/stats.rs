@@ -32,6 +32,8 @@ pub enum Rejection {
     ExpectationFailed,
     /// A version of HTTP that is not supported.
     VersionNotSupported,
+    /// The opening handshake of a WebSocket.
+    WebSocket,
     /// More connections than the limit of all clients.
     TooManyConnections,
     /// More connections than the limit of one address.
@@ -57,7 +59,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    pub const ALL: [Rejection; 18] = [
+    pub const ALL: [Rejection; 19] = [
         Rejection::BadRequest,
         Rejection::BodyNotAllowed,
         Rejection::MethodNotAllowed,
@@ -65,6 +67,7 @@ impl Rejection {
         Rejection::HeadTimeout,
         Rejection::ExpectationFailed,
         Rejection::VersionNotSupported,
+        Rejection::WebSocket,
         Rejection::TooManyConnections,
         Rejection::ConnectionsPerAddress,
         Rejection::EvictedIdle,
@@ -88,6 +91,7 @@ impl Rejection {
             Rejection::HeadTimeout => "head_timeout",
             Rejection::ExpectationFailed => "expectation_failed",
             Rejection::VersionNotSupported => "version_not_supported",
+            Rejection::WebSocket => "websocket",
             Rejection::TooManyConnections => "too_many_connections",
             Rejection::ConnectionsPerAddress => "connections_per_address",
             Rejection::EvictedIdle => "evicted_idle",
@@ -117,6 +121,7 @@ impl Rejection {
             Rejection::VersionNotSupported => {
                 "used an HTTP version that is not supported; answered 505"
             }
+            Rejection::WebSocket => "asked for a WebSocket, of which there is none; answered 426",
             Rejection::TooManyConnections => {
                 "connected while the connection limit was reached; answered 503"
             }

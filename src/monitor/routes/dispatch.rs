@@ -14,7 +14,9 @@ use super::response::{IMMUTABLE, NO_CACHE, ok_response, with_gzip};
 use super::table::{self, RequestTarget, Route, RowLimits, Serve, TargetError};
 use crate::limits;
 use crate::monitor::http::cors;
-use crate::monitor::http::handler::{Dispatch, Handler, Overload, Request, Response};
+use crate::monitor::http::handler::{
+    Dispatch, EventStreamStart, Handler, Overload, Request, Response,
+};
 use crate::monitor::problem::{self, ProblemDetails};
 use crate::monitor::web;
 use crate::monitor::web::comparison::Comparison;
@@ -48,7 +50,12 @@ impl Handler for App {
                 // The connection writes the media type and the caching itself.
                 let mut headers = self.event_stream_headers(request);
                 headers.retain(|(name, _)| !matches!(*name, "Content-Type" | "Cache-Control"));
-                Dispatch::EventStream(headers)
+                let last_id = request.header("last-event-id");
+                let last_id = last_id.or_else(|| target.parameter(table::LAST_EVENT_ID));
+                Dispatch::EventStream(EventStreamStart {
+                    headers,
+                    last_id: last_id.map(str::to_owned),
+                })
             }
             Serve::EventStream | Serve::Worker | Serve::Database(_) => Dispatch::Worker,
         }
@@ -99,7 +106,10 @@ impl Handler for App {
     }
 
     fn rejection(&self, status: u16, request: Option<&Request>) -> Response {
-        let mut problem = problem::rejection(status);
+        let mut problem = match status {
+            426 => problem::no_websocket(request.map_or("", |it| &it.base)),
+            _ => problem::rejection(status),
+        };
         if status == 405 {
             let methods = request.map(|request| table::allowed_methods(&request.target));
             let methods = methods.and_then(Result::ok).unwrap_or(table::READ);

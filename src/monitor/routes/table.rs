@@ -105,7 +105,7 @@ pub static TABLE: [RouteRow; 26] = {
         row(Route::Healthz,     "/healthz",           "healthz",      Immediate,   Public,   &[]),
         row(Route::Metrics,     "/metrics",           "metrics",      Worker,      Password, &[]),
         row(Route::History,     "/history",           "history",      HISTORY,     Password, &["key", "from", "to", "points", "format"]),
-        row(Route::Events,      "/events",            "events",       EventStream, Token,    &["token"]),
+        row(Route::Events,      "/events",            "events",       EventStream, Token,    &["token", LAST_EVENT_ID]),
         row(Route::Home,        "/",                  "home",         Worker,      Password, &[]),
         row(Route::Home,        "/web/",              "home",         Worker,      Password, &[]),
         row(Route::Overview,    OVERVIEW_PATH,        "web",          PAGE,        Password, &["fragment"]),
@@ -130,6 +130,10 @@ pub static TABLE: [RouteRow; 26] = {
 
 /// The web app manifest.
 pub const MANIFEST_PATH: &str = "/manifest.webmanifest";
+
+/// `Last-Event-ID` as a parameter: what scripts that replace `EventSource` send, for which a
+/// header needs a preflight.
+pub const LAST_EVENT_ID: &str = "lastEventId";
 
 /// Where `/` redirects to.
 pub const OVERVIEW_PATH: &str = "/web";

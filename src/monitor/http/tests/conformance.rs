@@ -61,6 +61,22 @@ fn options_gets_no_body_and_the_connection_stays_open() {
 }
 
 #[test]
+fn a_websocket_is_refused_with_the_protocol_to_use() {
+    let running = start(test_limits());
+    let response = running.request_until_close(
+        b"GET /events HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
+          Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    assert_eq!(
+        response,
+        "HTTP/1.1 426 Upgrade Required\r\nContent-Type: text/plain\r\nUpgrade: HTTP/1.1\r\n\
+         Content-Length: 11\r\nConnection: close, upgrade\r\n\r\nrefused 426"
+    );
+    assert_eq!(running.rejection_count(Rejection::WebSocket), 1);
+    running.still_serves();
+}
+
+#[test]
 fn head_equals_get_without_the_body() {
     let running = start(test_limits());
     for path in ["/hot", "/echo", "/nothing", "/big"] {

@@ -102,12 +102,36 @@ fn valid_heads_become_requests() {
             Some("a"),
             true,
         ),
-        // `Upgrade` is ignored.
+        // `Upgrade` is ignored, but to a WebSocket.
         (
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
             "/",
             Some("a"),
             true,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n",
+            "/",
+            Some("a"),
+            true,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n",
+            "/",
+            Some("a"),
+            true,
+        ),
+        (
+            "HEAD / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            "/",
+            Some("a"),
+            true,
+        ),
+        (
+            "GET / HTTP/1.0\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            "/",
+            Some("a"),
+            false,
         ),
     ];
     for (sent, target, host, keep_alive) in rows {
@@ -155,6 +179,18 @@ fn invalid_heads_are_rejected_with_the_right_status() {
         (505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n".into()),
         (505, "GET / HTTP/3.0\nHost: a\n\n".into()),
         (505, "GET / HTTP/0.9\r\n\r\n".into()),
+        // WebSockets.
+        (426, head("Connection: Upgrade\r\nUpgrade: websocket\r\n")),
+        (
+            426,
+            head(
+                "Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: x\r\n",
+            ),
+        ),
+        (
+            426,
+            head("Connection: keep-alive\r\nConnection: upgrade\r\nUpgrade: h2c , websocket\r\n"),
+        ),
         // Hosts.
         (400, "GET / HTTP/1.1\r\n\r\n".into()),
         (400, "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n".into()),

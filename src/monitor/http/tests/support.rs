@@ -26,7 +26,7 @@ use super::admission::{is_allowed, is_client_allowed};
 use super::connection;
 use super::event_log::{EventLog, SnapshotEvent, SnapshotSource};
 use super::forwarded::{ClientNetworks, TrustedProxies};
-use super::handler::{Dispatch, Handler, Overload, Request, Response};
+use super::handler::{Dispatch, EventStreamStart, Handler, Overload, Request, Response};
 use super::listener::bind;
 use super::server::{HttpServer, HttpServerParts};
 use super::server_limits::HttpLimits;
@@ -104,7 +104,10 @@ impl Handler for TestHandler {
             // Each a body of its own.
             "/bigs" => Dispatch::Immediate(response(200, vec![b'y'; 3 * 1024 * 1024])),
             "/panic" => panic!("asked to"),
-            "/events" => Dispatch::EventStream(vec![("X-Extra", "1".into())]),
+            "/events" => Dispatch::EventStream(EventStreamStart {
+                headers: vec![("X-Extra", "1".into())],
+                last_id: request.header("last-event-id").map(str::to_owned),
+            }),
             _ => Dispatch::Worker,
         }
     }

@@ -448,6 +448,25 @@ fn foreign_host_names_are_rejected_with_the_name_of_the_option() {
 }
 
 #[test]
+fn an_event_stream_knows_the_last_event_of_its_client() {
+    let monitor = testing::healthy().app();
+    let sent = ("last-event-id", "W/\"1\"");
+    for (target, headers, expected) in [
+        ("/events", &[][..], None),
+        ("/events", &[sent], Some("W/\"1\"")),
+        ("/events?lastEventId=W%2F%222%22", &[], Some("W/\"2\"")),
+        ("/events?lastEventId=W%2F%222%22", &[sent], Some("W/\"1\"")),
+    ] {
+        let Dispatch::EventStream(start) = monitor.dispatch(&request(target, headers)) else {
+            panic!("{target} is no event stream");
+        };
+        assert_eq!(start.last_id.as_deref(), expected, "{target} {headers:?}");
+        let accel = start.headers.iter().find(|it| it.0 == "X-Accel-Buffering");
+        assert_eq!(accel.map(|it| &*it.1), Some("no"));
+    }
+}
+
+#[test]
 fn a_password_protects_everything_but_healthz() {
     let mut fixture = testing::healthy();
     fixture.password = Some("sesame");
@@ -796,12 +815,21 @@ fn without_the_cors_option_there_are_no_cors_headers() {
 #[test]
 fn rejections_of_the_http_server_name_what_is_accepted() {
     let monitor = testing::healthy().app();
-    for status in [400, 405, 408, 413, 414, 431, 505] {
+    for status in [400, 405, 408, 413, 414, 426, 431, 505] {
         let response = monitor.rejection(status, None);
         assert_eq!(response.status, status);
         assert_eq!(header(&response, "Allow").is_some(), status == 405);
         let problem: serde_json::Value = serde_json::from_str(body(&response)).expect("JSON");
         assert_eq!(problem["status"].as_u64(), Some(u64::from(status)));
+    }
+    let mut handshake = request("/api/websocket", &[]);
+    handshake.base = "/node".to_owned();
+    for (request, path) in [(None, "/events"), (Some(&handshake), "/node/events")] {
+        let response = monitor.rejection(426, request);
+        let content_type = header(&response, "Content-Type");
+        assert_eq!(content_type, Some("application/problem+json"));
+        let named = format!("new EventSource('{path}')");
+        assert!(body(&response).contains(&named), "{}", body(&response));
     }
     let browser = request("/web", &[("accept", "text/html")]);
     let response = monitor.rejection(405, Some(&browser));
