@@ -342,6 +342,11 @@ def source_status(address, name):
     return next(it for it in get(address, "/status").json["sources"] if it["name"] == name)
 
 
+def output_status(address, name):
+    """`state` (up, down, starting), `trouble`, `sent`, `failures`, `waiting`, … of an output."""
+    return next(it for it in get(address, "/status").json["outputs"] if it["name"] == name)
+
+
 @contextlib.contextmanager
 def demo_node(directory):
     """`main-node demo` with its first values; gives its address."""
