@@ -774,6 +774,8 @@ pub const OUTPUT_BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Durat
 pub const OUTPUT_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// An output that fails for longer is a problem of the node: receivers restart.
 pub const OUTPUT_FAILURE_SHOWN_AFTER: Duration = Duration::from_secs(60);
+/// The shortest wait that a server's `Retry-After` can ask for.
+pub const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often a refused alert is retried, unless the configuration has changed.
 pub const REFUSED_RETRY_INTERVAL: Duration = Duration::from_secs(86_400);
 /// Daily retries that may be refused before an alert is given up: counted, so that no clock
@@ -795,6 +797,9 @@ pub const MAIL_TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 pub const SMTP_COMMAND_BYTES: usize = 512;
 /// Characters of a server's reply that are shown.
 pub const REPLY_CHARS: usize = 200;
+/// Bytes of the body of a response that are read, where it only says how a request went: some
+/// services say it in JSON, among other things.
+pub const REPLY_BYTES: u64 = 4096;
 /// One call of a webhook or a ping.
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Webhooks of a node: each has a thread and a queue of its own.

@@ -106,6 +106,8 @@ pub struct Attempt {
     pub is_about_content: bool,
     /// Why it must be retried soon.
     pub retry: Option<String>,
+    /// How long the server asks to wait before that.
+    pub retry_after: Option<Duration>,
 }
 
 impl Attempt {

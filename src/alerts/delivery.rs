@@ -41,6 +41,8 @@ pub struct DeliveryWorker {
     failing_since: Option<Mono>,
     last_try: Option<Mono>,
     retry_at: Option<Mono>,
+    /// The server asked to wait until then.
+    not_before: Option<Mono>,
     last_error: Option<String>,
     failure: Option<DeliveryFailure>,
     refused_queue: RefusedQueue,
@@ -73,6 +75,7 @@ impl DeliveryWorker {
             failing_since: None,
             last_try: None,
             retry_at: None,
+            not_before: None,
             last_error: None,
             failure: None,
             refused_queue,
@@ -102,10 +105,12 @@ impl DeliveryWorker {
         }
     }
 
-    /// A new event may mean that the network is back: a long pause is cut to the shortest.
+    /// A new event may mean that the network is back: a long pause is cut to the shortest, but not one
+    /// that the server asked for.
     fn shorten_retry(&mut self, now: Mono) {
         let shortest = limits::DELIVERY_BACK_OFF.0;
         let earliest = self.last_try.map_or(now, |last| last.after(shortest));
+        let earliest = self.not_before.map_or(earliest, |at| at.max(earliest));
         self.retry_at = self.retry_at.map(|at| at.min(earliest));
     }
 
@@ -288,10 +293,12 @@ impl DeliveryWorker {
             self.outbox
                 .record(&name, DeliveryOutcome::PartlyDelivered { ids, recipients });
         }
+        let wait = attempt.retry_after;
         match (attempt.retry, attempt.refused) {
-            (Some(retry), None) => self.record_failure(now.mono, retry, refusal.is_some()),
+            (Some(retry), None) => self.record_failure(now.mono, (retry, wait), refusal.is_some()),
             (Some(retry), Some(refused)) => {
-                self.record_failure(now.mono, format!("{retry}; {refused}"), refusal.is_some())
+                let why = format!("{retry}; {refused}");
+                self.record_failure(now.mono, (why, wait), refusal.is_some())
             }
             (None, Some(_)) if attempt.is_about_content && items.len() > 1 => {
                 self.refused_queue.alone.extend(&ids);
@@ -330,6 +337,7 @@ impl DeliveryWorker {
         self.failing_since = None;
         self.failure = None;
         self.retry_at = None;
+        self.not_before = None;
         self.last_error = None;
         self.refused_queue.failures = 0;
         self.refused_queue.retry_at = None;
@@ -382,8 +390,14 @@ impl DeliveryWorker {
         }
     }
 
-    /// The attempt failed: retry with back-off. Refused events have a back-off of their own.
-    fn record_failure(&mut self, now: Mono, why: String, was_refused: bool) -> Duration {
+    /// The attempt failed: retry with back-off, or when the server asks for it. Refused events have a
+    /// back-off of their own.
+    fn record_failure(
+        &mut self,
+        now: Mono,
+        (why, wait): (String, Option<Duration>),
+        was_refused: bool,
+    ) -> Duration {
         let name = self.name.clone();
         // The same error is logged once.
         let is_known = if was_refused {
@@ -395,7 +409,7 @@ impl DeliveryWorker {
             log::warn!("{name}: alert not delivered, will retry: {why}");
         }
         if was_refused {
-            let pause = back_off(self.refused_queue.failures);
+            let pause = pause_after(self.refused_queue.failures, wait);
             self.refused_queue.failures = self.refused_queue.failures.saturating_add(1);
             self.refused_queue.retry_at = Some(now.after(pause));
             return Duration::ZERO;
@@ -406,17 +420,24 @@ impl DeliveryWorker {
             why: why.clone(),
         });
         self.last_error = Some(why);
-        let pause = back_off(self.failures_in_a_row);
+        let pause = pause_after(self.failures_in_a_row, wait);
+        self.not_before = wait.map(|_| now.after(pause));
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         self.retry_at = Some(now.after(pause));
         pause
     }
 }
 
-/// The wait after so many failures in a row.
-fn back_off(failures: u32) -> Duration {
+/// The wait after so many failures in a row. A server may ask for a shorter one once, and for a longer
+/// one.
+fn pause_after(failures: u32, asked: Option<Duration>) -> Duration {
     let (shortest, longest) = limits::DELIVERY_BACK_OFF;
-    BackOff { shortest, longest }.pause(failures.into())
+    let back_off = BackOff { shortest, longest }.pause(failures.into());
+    match asked {
+        Some(asked) if failures == 0 => asked.max(limits::MIN_RETRY_AFTER),
+        Some(asked) => asked.max(back_off),
+        None => back_off,
+    }
 }
 
 /// The next batch: the items of the oldest message that was tried, else all untried items with the

@@ -9,6 +9,7 @@ use super::delivery_status::SharedDeliveryStatus;
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::http_client;
+use crate::sys::redirect::describe_redirect;
 use crate::sys::shutdown::StopToken;
 use crate::sys::thread::catch_panic;
 use crate::sys::tls::TrustSettings;
@@ -49,13 +50,15 @@ fn send_ping(url: &str, stop: &StopToken) -> Result<(), String> {
         )
         .body(String::new())
         .map_err(|_| "not a valid URL".to_owned())?;
-    match http_client::send(request, (&TrustSettings::default(), None), stop)? {
-        (200..=299, _) => Ok(()),
-        (status @ 300..=399, _) => Err(format!(
-            "it redirects (HTTP {status}), and redirects are not followed"
-        )),
-        (status @ 400..=499, _) => Err(format!("HTTP {status}; is the URL right?")),
-        (status, _) => Err(format!("HTTP {status}")),
+    let uri = request.uri().clone();
+    let response = http_client::send(request, (&TrustSettings::default(), None), stop)?;
+    if let Some(why) = describe_redirect(&response, &uri, ("it", "ping")) {
+        return Err(why);
+    }
+    match response.status {
+        200..=299 => Ok(()),
+        status @ 400..=499 => Err(format!("HTTP {status}; is the URL right?")),
+        status => Err(format!("HTTP {status}")),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, header};
 
-use super::http_date;
+use crate::domain::http_date;
 use crate::domain::time::Wall;
 
 /// What the head of a response says about its lifetime.

@@ -9,10 +9,12 @@ use ureq::http::{HeaderMap, Response, Uri, header};
 
 use super::cache_lifetime::CacheLifetime;
 use super::validators::Validators;
-use super::{http_date, link_header, origin};
+use super::{link_header, origin};
 use crate::domain::failure::Failure;
+use crate::domain::http_date;
 use crate::domain::time::{Moment, Wall};
 use crate::limits;
+use crate::sys::retry_after::retry_after_of;
 
 /// A successful response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +52,7 @@ impl FetchedResponse {
         let headers = response.headers();
         let text = |name| text_of(headers, name);
         let date = text(header::DATE).and_then(|date| http_date::parse(&date));
-        let retry_after = retry_after_of(headers, now);
+        let retry_after = retry_after_of(headers, now.wall);
         let is_short = |text: &String| text.len() <= limits::VALIDATOR_BYTES;
         let status = response.status().as_u16();
         FetchedResponse {
@@ -132,23 +134,6 @@ pub enum FetchError {
 /// come from a cache.
 fn is_origin_date(status: u16, headers: &HeaderMap) -> bool {
     status != 304 && !headers.contains_key(header::AGE)
-}
-
-/// How long the server asks to wait.
-pub fn retry_after_of(headers: &HeaderMap, now: Moment) -> Option<Duration> {
-    let text = |name| text_of(headers, name);
-    let date = text(header::DATE).and_then(|date| http_date::parse(&date));
-    text(header::RETRY_AFTER).and_then(|wait| retry_after(&wait, date.unwrap_or(now.wall)))
-}
-
-/// `Retry-After`: seconds, or a date beside the server's own `Date`.
-fn retry_after(text: &str, server_now: Wall) -> Option<Duration> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let seconds = text.parse().unwrap_or(u64::MAX);
-        return (!text.is_empty())
-            .then(|| Duration::from_secs(seconds).min(limits::MAX_RETRY_AFTER));
-    }
-    http_date::parse(text).map(|until| until.since(server_now).min(limits::MAX_RETRY_AFTER))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@
 //! - the response: `content_coding`, `response_parser`, with `response_format`, `charset`, `json`,
 //!   `parsed_body` and `follow`;
 //! - several responses as one: `pagination`, with `link_header`;
-//! - how long it stays valid: `cache_lifetime`, with `http_date`.
+//! - how long it stays valid: `cache_lifetime`.
 
 pub mod agent;
 pub mod argument_template;
@@ -41,7 +41,6 @@ mod fetch_result;
 pub mod fetcher;
 mod follow;
 mod format;
-mod http_date;
 pub mod http_exchange;
 pub mod http_response;
 mod json;

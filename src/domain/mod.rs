@@ -23,6 +23,7 @@ pub mod formula;
 pub mod freshness;
 pub mod health;
 pub mod history;
+pub mod http_date;
 pub mod json_path;
 pub mod key_pattern;
 pub mod ledger;

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use ureq::config::Config;
 use ureq::http::{Request, Uri, header};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -13,11 +14,13 @@ use ureq::{Agent, Error};
 use super::host_address;
 use super::name_lookup::{self, LookupError, LookupRequest, NoAddress};
 use super::os_error::reason;
+use super::retry_after::retry_after_of;
 use super::shutdown::StopToken;
 use super::thread::{self, catch_panic};
 use super::tls::{
     Tls, TlsContext, Trust, TrustOptionNames, TrustSettings, describe_tls_error, pin_hint,
 };
+use crate::domain::time::Wall;
 use crate::limits;
 
 /// Whom to trust, and what a message may say of it.
@@ -27,13 +30,36 @@ struct TrustFacts {
     options: Option<&'static TrustOptionNames>,
 }
 
-/// One request, ended early by the stop; the status and the beginning of the response body. The
-/// names of the options whose values `trust` has are for messages.
+/// A response, as far as it is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpResponse {
+    pub status: u16,
+    /// The beginning of the body, without control characters.
+    pub body: String,
+    /// Where a redirect leads.
+    pub location: Option<String>,
+    /// How long the server asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl HttpResponse {
+    /// The beginning of the body for a message; `…` marks where it was cut.
+    pub fn shown_body(&self) -> String {
+        let mut shown: String = self.body.chars().take(limits::REPLY_CHARS).collect();
+        if shown.len() < self.body.len() {
+            shown.push('…');
+        }
+        shown
+    }
+}
+
+/// One request, ended early by the stop, and the beginning of its response. The names of the options
+/// whose values `trust` has are for messages.
 pub fn send(
     request: Request<String>,
     (trust, options): (&TrustSettings, Option<&'static TrustOptionNames>),
     stop: &StopToken,
-) -> Result<(u16, String), String> {
+) -> Result<HttpResponse, String> {
     let facts = TrustFacts {
         has_ca_file: trust.ca_file.is_some(),
         options,
@@ -129,7 +155,7 @@ fn send_request(
     agent: &Agent,
     mut request: Request<String>,
     facts: TrustFacts,
-) -> Result<(u16, String), String> {
+) -> Result<HttpResponse, String> {
     if let Some(host) = host_address::host_field(request.uri()) {
         request.headers_mut().insert(header::HOST, host);
     }
@@ -138,8 +164,8 @@ fn send_request(
         .run(request)
         .map_err(|error| describe_error(&error, &host, facts))?;
     let mut body = Vec::new();
-    let bytes = limits::REPLY_CHARS as u64;
-    // The body is optional: it only explains the status.
+    let bytes = limits::REPLY_BYTES;
+    // The body is optional: it explains the status.
     let _ = response
         .body_mut()
         .as_reader()
@@ -152,7 +178,15 @@ fn send_request(
         // So that the begin of a secret at the end is known as one.
         text.push('…');
     }
-    Ok((response.status().as_u16(), text.trim().to_owned()))
+    let location = response.headers().get(header::LOCATION);
+    let location = location.and_then(|it| it.to_str().ok()).map(str::to_owned);
+    let now = Wall(Timestamp::now().as_millisecond());
+    Ok(HttpResponse {
+        status: response.status().as_u16(),
+        body: text.trim().to_owned(),
+        location,
+        retry_after: retry_after_of(response.headers(), now),
+    })
 }
 
 fn no_response() -> String {

@@ -20,6 +20,8 @@ pub mod percent;
 pub mod private_file;
 pub mod privileges;
 pub mod process;
+pub mod redirect;
+pub mod retry_after;
 pub mod semaphore;
 pub mod shutdown;
 pub mod signals;

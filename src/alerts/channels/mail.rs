@@ -163,6 +163,7 @@ fn attempt_from_result(sent: smtp::SendResult) -> Attempt {
             .then(|| format!("the server refused a recipient ({})", refused.join("; "))),
         is_about_content: false,
         retry: deferred.into_iter().next(),
+        retry_after: None,
     }
 }
 

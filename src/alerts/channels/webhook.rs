@@ -2,6 +2,7 @@
 //!
 //! On the thread of its name. The URL may be a secret: messages show no more of it than its host.
 
+mod answer;
 mod format;
 mod json;
 mod text;
@@ -10,12 +11,13 @@ use std::time::Instant;
 
 use ureq::http::{HeaderName, HeaderValue, Method, Request};
 
+use self::answer::{AnswerContext, classify, mask_url_parts};
 use self::format::{FormatInput, WebhookRequest};
 use super::{Attempt, Channel, ChannelInputs, DeliveryBatch, DeliveryHooks, fingerprint};
 use crate::alerts::message::{SenderInfo, compose};
 use crate::config::{WebhookConfig, WebhookForm, WebhookMethod};
 use crate::domain::alert_filter::AlertFilter;
-use crate::sys::http_client;
+use crate::sys::http_client::{self, HttpResponse};
 use crate::sys::tls::TrustOptionNames;
 
 /// The webhooks that are configured.
@@ -68,6 +70,7 @@ impl Channel for WebhookChannel {
         if let Err(why) = (hooks.before_data)() {
             return Attempt::retry(why);
         }
+        let method = request.method().to_string();
         let began = Instant::now();
         let response = http_client::send(
             request,
@@ -75,14 +78,14 @@ impl Channel for WebhookChannel {
             hooks.stop,
         );
         let attempt = match response {
-            Ok((status, body)) => self.classify(status, &body),
+            Ok(response) => self.classify(&response, &method),
             Err(why) => Attempt::retry(why),
         };
         let result = match attempt.retry.as_ref().or(attempt.refused.as_ref()) {
             None => Ok("accepted".to_owned()),
             Some(why) => Err(why.clone()),
         };
-        (hooks.report)("POST", began.elapsed(), &result);
+        (hooks.report)(&method, began.elapsed(), &result);
         attempt
     }
 
@@ -110,51 +113,6 @@ impl Channel for WebhookChannel {
     }
 }
 
-/// The result of a delivery by its HTTP status. A redirect is retried: captive portals send one
-/// until their user has logged in.
-fn classify_status(status: u16, body: &str) -> Attempt {
-    let body = match body {
-        "" => String::new(),
-        body => format!(" {body}"),
-    };
-    let advice = match status {
-        200..=299 => return Attempt::default(),
-        300..=399 => {
-            return Attempt::retry(format!(
-                "the webhook redirects (HTTP {status}), and redirects are not followed: set webhook \
-                 to the final address"
-            ));
-        }
-        408 | 425 | 429 | 500.. | ..200 => {
-            return Attempt::retry(format!("the webhook responded with HTTP {status}{body}"));
-        }
-        400 | 415 | 422 => "the server cannot read the message: is webhook_format right?",
-        401 | 403 | 407 => "access denied: check the token or password in the address",
-        404 | 410 => "not found: check the address",
-        405 => "POST is not allowed: check the address",
-        413 => "the message is too large",
-        _ => "check the address, and what the server accepts",
-    };
-    Attempt {
-        refused: Some(format!(
-            "the webhook refused the message: HTTP {status}{body} ({advice})"
-        )),
-        is_about_content: matches!(status, 400 | 413 | 415 | 422),
-        ..Attempt::default()
-    }
-}
-
-/// Error pages often repeat the URL, which may be a secret.
-fn mask_url_parts(body: &str, url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let parts = rest.split(['/', '?', '&', '=', '@', ':', '#']).skip(1);
-    let mut parts: Vec<&str> = parts.filter(|part| part.len() >= 6).collect();
-    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
-    parts
-        .iter()
-        .fold(body.to_owned(), |body, part| body.replace(part, "***"))
-}
-
 impl WebhookChannel {
     fn trust_options(&self) -> &'static TrustOptionNames {
         match self.settings.form {
@@ -163,12 +121,23 @@ impl WebhookChannel {
         }
     }
 
-    fn classify(&self, status: u16, body: &str) -> Attempt {
-        let shown = mask_url_parts(body, self.settings.url.reveal());
-        let attempt = classify_status(status, &shown);
-        match format::judge(self.settings.format, body).filter(|_| attempt.is_complete()) {
+    fn classify(&self, response: &HttpResponse, method: &str) -> Attempt {
+        let url = self.settings.url.reveal();
+        let (url_option, format_option) = match self.settings.form {
+            WebhookForm::Text => ("webhook", "webhook_format"),
+            WebhookForm::Table => ("url", "format"),
+        };
+        let context = AnswerContext {
+            url,
+            url_option,
+            format_option,
+            method,
+        };
+        let attempt = classify(response, &context);
+        let judged = format::judge(self.settings.format, &response.body);
+        match judged.filter(|_| attempt.is_complete()) {
             Some(why) => Attempt {
-                refused: Some(mask_url_parts(&why, self.settings.url.reveal())),
+                refused: Some(mask_url_parts(&why, url)),
                 ..Attempt::default()
             },
             None => attempt,
@@ -349,34 +318,5 @@ mod tests {
         let (attempt, ..) = post(WebhookFormat::Json, elsewhere);
         let why = attempt.retry.expect("not followed");
         assert!(!why.contains("hush"), "{why}");
-    }
-
-    /// Content errors are marked, so that the batch is split.
-    #[test]
-    fn every_status_is_accepted_retried_or_refused() {
-        for status in 100..=599 {
-            let attempt = classify_status(status, "text");
-            let is_refused = (400..500).contains(&status) && ![408, 425, 429].contains(&status);
-            let is_accepted = (200..300).contains(&status);
-            assert_eq!(attempt.refused.is_some(), is_refused, "{status}");
-            assert_eq!(
-                attempt.retry.is_some(),
-                !is_refused && !is_accepted,
-                "{status}"
-            );
-            assert_eq!(
-                attempt.is_about_content,
-                [400, 413, 415, 422].contains(&status),
-                "{status}"
-            );
-        }
-    }
-
-    #[test]
-    fn url_parts_in_an_error_page_are_masked() {
-        let url = "https://user:hushhush@hook.example/bot123456:token?key=secret";
-        let body = "Cannot POST /bot123456:token?key=secret for hushhush at hook.example";
-        let shown = mask_url_parts(body, url);
-        assert_eq!(shown, "Cannot POST /***:token?key=*** for *** at ***");
     }
 }

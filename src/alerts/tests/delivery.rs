@@ -235,6 +235,29 @@ fn retry_waits_grow_to_an_hour_and_a_new_event_shortens_them_to_a_minute() {
 }
 
 #[test]
+fn a_server_may_ask_for_a_longer_wait_and_once_for_a_shorter_one() {
+    let asks = |seconds| {
+        let attempt = Attempt {
+            retry_after: Some(Duration::from_secs(seconds)),
+            ..retry_later("too many requests")
+        };
+        (true, attempt)
+    };
+    let outbox = outbox(vec![item(1, None)]);
+    let script = vec![asks(3), asks(3), asks(600), delivered()];
+    let mut delivery = delivery(&outbox, script, 0);
+    let pause = |delivery: &mut DeliveryWorker, at| delivery.deliver_due(moment(at)).as_secs();
+    assert_eq!(pause(&mut delivery, 0), 3);
+    assert_eq!(pause(&mut delivery, 3), 120);
+    assert_eq!(pause(&mut delivery, 123), 600);
+    // A new event does not shorten what the server asked for.
+    delivery.shorten_retry(Mono(200_000));
+    assert_eq!(pause(&mut delivery, 200), 523);
+    assert_eq!(pause(&mut delivery, 723), 0);
+    assert_eq!(delivery.status().get().failure, None);
+}
+
+#[test]
 fn a_recipient_that_has_the_message_is_not_sent_it_again() {
     let outbox = outbox(vec![item(1, None)]);
     let script = vec![

@@ -11,7 +11,8 @@ use jiff::tz::TimeZone;
 use ureq::http::uri::Scheme;
 use ureq::http::{HeaderMap, HeaderValue, Uri, header};
 
-use crate::api::{http_date, origin};
+use crate::api::origin;
+use crate::domain::http_date;
 use crate::domain::secret_detection::is_secret_name;
 use crate::domain::time::{Mono, Wall};
 use crate::limits;

@@ -12,7 +12,6 @@ use super::auth_body::{OtherBody, json, lifetime};
 use super::cookies::RefusedCookie;
 use super::token_placement::accepts_token;
 use crate::api::error_message::{describe, has_message};
-use crate::api::http_response::retry_after_of;
 use crate::api::redirect::is_redirect;
 use crate::api::status_errors::reason_phrase;
 use crate::domain::failure::{Cause, Failure};
@@ -21,6 +20,7 @@ use crate::domain::time::Moment;
 use crate::domain::token_placement::TokenPlacement;
 use crate::domain::value_path::ValuePath;
 use crate::limits;
+use crate::sys::retry_after::retry_after_of;
 
 /// Where the response has the token.
 #[derive(Debug, Clone, PartialEq)]
@@ -195,7 +195,7 @@ fn refusal(host: &str, response: &AuthResponse, now: Moment) -> Failure {
     let reason = reason_phrase(code);
     let answers = format!("the login at {host} answers {code}{reason}");
     let words = server_words(response);
-    let retry_after = retry_after_of(&response.headers, now);
+    let retry_after = retry_after_of(&response.headers, now.wall);
     let wait = retry_after.map_or(String::new(), |wait| {
         format!(" and asks to wait {}", human_duration(wait))
     });

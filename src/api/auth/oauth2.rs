@@ -19,11 +19,12 @@ use super::token_file::{StoredToken, TokenFile, TokenOwner};
 use super::token_placement::{accepts_token, carries_token, place_token};
 use super::token_response::{self, TokenResponse};
 use super::{AuthClient, Authenticator, DeniedResponse};
-use crate::api::http_response::{FetchError, retry_after_of};
+use crate::api::http_response::FetchError;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::redact::Secrets;
 use crate::limits;
 use crate::sys::private_file::Replacement;
+use crate::sys::retry_after::retry_after_of;
 use crate::sys::sync::Mutex;
 
 pub use settings::{ClientAuth, GrantCredentials, OAuth2Settings};
@@ -256,7 +257,7 @@ impl OAuth2 {
             }
         })?;
         let parsed = token_response::parse(response.status, &response.body);
-        let retry_after = retry_after_of(&response.headers, client.now());
+        let retry_after = retry_after_of(&response.headers, client.now().wall);
         let location = response.headers.get(header::LOCATION);
         let location = location.and_then(|it| it.to_str().ok());
         let token = match parsed {

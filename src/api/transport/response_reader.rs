@@ -14,9 +14,10 @@ use crate::api::error_context::ResponsePart;
 use crate::api::http_response::{FetchError, FetchedResponse, is_chunked};
 use crate::api::status_errors::{AccessDenial, SentCredentials, classify_status, proxy_failure};
 use crate::api::validators::Validators;
-use crate::api::{error_mapping, error_message, http_response, origin};
+use crate::api::{error_mapping, error_message, origin};
 use crate::domain::time::Moment;
 use crate::limits;
+use crate::sys::retry_after::retry_after_of;
 
 impl Transport {
     /// Checks the status and reads the body.
@@ -149,7 +150,7 @@ impl Transport {
         };
         let denial = AccessDenial::read(&denied.headers, &denied.body_start, sent, dropped);
         let host = origin::display_host(from);
-        let retry_after = http_response::retry_after_of(&denied.headers, now);
+        let retry_after = retry_after_of(&denied.headers, now.wall);
         let mut failure = classify_status(denied.status, &host, retry_after, &denial);
         failure.detail += &error_message::describe_body(&denied.body_start);
         FetchError::Failed(failure)
