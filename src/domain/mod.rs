@@ -55,6 +55,7 @@ pub mod snapshot_body;
 pub mod snapshot_change;
 pub mod snapshot_wire;
 pub mod stable_hash;
+pub mod template;
 pub mod text;
 pub mod time;
 pub mod time_window;
