@@ -772,6 +772,8 @@ pub const DELIVERY_BACK_OFF: (Duration, Duration) =
 pub const OUTPUT_BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How long an output may send its last state when the node stops.
 pub const OUTPUT_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long an output with nothing to do sleeps; a snapshot wakes it.
+pub const OUTPUT_IDLE: Duration = Duration::from_secs(3_600);
 /// An output that fails for longer is a problem of the node: receivers restart.
 pub const OUTPUT_FAILURE_SHOWN_AFTER: Duration = Duration::from_secs(60);
 /// The shortest wait that a server's `Retry-After` can ask for.
@@ -808,3 +810,27 @@ pub const WEBHOOKS: usize = 16;
 pub const CHANNEL_NAME_BYTES: usize = 32;
 /// How often the heartbeat URL (dead man's switch) is pinged.
 pub const PING_INTERVAL: Duration = Duration::from_secs(60);
+
+// ---- Outputs -------------------------------------------------------------------------
+
+/// Receivers of `[[push]]`: each has a thread.
+pub const PUSHES: usize = 16;
+/// The shortest time between two requests to a display about the same, unless it is configured.
+pub const PUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a display is sent what has changed in nothing but its time.
+pub const PUSH_TIMES_INTERVAL: Duration = Duration::from_secs(60);
+/// When a message that the display refused is sent again unchanged.
+pub const PUSH_REFUSED_RETRY: Duration = Duration::from_secs(600);
+/// How long a display keeps what it was sent: at least a few of its rounds, at most a day, since
+/// after a restart it waits for half of it.
+pub const MIN_PUSH_LIFETIME: Duration = Duration::from_secs(10);
+pub const MAX_PUSH_LIFETIME: Duration = Duration::from_secs(86_400);
+pub const AWTRIX_LIFETIME: Duration = Duration::from_secs(300);
+/// Keys that a receiver is sent one by one: one request each.
+pub const PUSH_KEYS: usize = 200;
+/// Apps on an AWTRIX display: it has room for 20, and a round of them takes more than two minutes.
+pub const AWTRIX_APPS: usize = 20;
+/// Bytes of the name of an icon on an AWTRIX display: a file name.
+pub const ICON_BYTES: usize = 32;
+/// When what an earlier run left on a display is removed: by then every source has answered.
+pub const PUSH_CLEAR_AFTER: Duration = Duration::from_secs(60);

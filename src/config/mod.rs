@@ -22,6 +22,8 @@ mod page_keys;
 mod pages;
 mod print;
 mod problem;
+mod push;
+mod push_types;
 pub mod reader;
 mod request;
 mod request_types;
@@ -54,9 +56,11 @@ use self::derived::{check_derived_names, order_derived, read_derived, set_holds}
 use self::environment::Environment;
 use self::key::{check_shared_keys, read_keys};
 pub use self::mail::{MailConfig, MailTls, Mailbox};
-use self::page_keys::warn_page_keys;
+use self::page_keys::{warn_page_keys, warn_push_keys};
 use self::pages::{read_groups, read_walls};
 pub use self::problem::{Problem, Remark, Severity};
+use self::push::read_pushes;
+pub use self::push_types::{AwtrixSettings, LifetimeMode, PushConfig, PushContent, PushTemplates};
 use self::reader::{ConfigReader, TableEntry, TableReader};
 pub use self::request_types::{ConfiguredBody, RequestMethod};
 #[cfg(test)]
@@ -272,6 +276,7 @@ fn read_root(
     let (keys, patterns) = read_keys(&mut root, directory);
     draft.config.pages.groups = read_groups(&mut root, directory);
     draft.config.pages.walls = read_walls(&mut root, directory);
+    draft.config.pushes = read_pushes(&mut root, directory);
     let timezone = draft.config.timezone.clone();
     let mut derived = read_derived(&mut root, directory, &timezone);
     let (alert, mut notifications) =
@@ -286,6 +291,7 @@ fn read_root(
     let names = KeyNames::new(&sources, &derived);
     warn_unknown_keys(reader, &names, &keys, &patterns, &alert);
     warn_page_keys(reader, &names, &draft.config.pages);
+    warn_push_keys(reader, &names, &draft.config.pushes);
     warn_unknown_inputs(reader, &derived, &names);
     let derived = order_derived(reader, &derived);
     let timezone = &draft.config.timezone;

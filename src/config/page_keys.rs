@@ -1,6 +1,7 @@
-//! Keys that groups and walls name: those that nothing gives, and those that another group shows.
+//! Keys that groups, walls and outputs name: those that nothing gives, and those that another group shows.
 
 use super::problem::Severity;
+use super::push_types::PushConfig;
 use super::reader::ConfigReader;
 use super::unknown_keys::KeyNames;
 use crate::domain::plan::{GroupPlan, KeySelector, PagesPlan};
@@ -32,6 +33,15 @@ pub fn warn_page_keys(reader: &ConfigReader<'_>, names: &KeyNames<'_>, pages: &P
             let message = "`rotate` needs another [[wall]] to follow";
             reader.remark_at(Severity::Note, &table, message);
         }
+    }
+}
+
+/// Reports keys of `[[push]]` that nothing gives.
+pub fn warn_push_keys(reader: &ConfigReader<'_>, names: &KeyNames<'_>, pushes: &[PushConfig]) {
+    for push in pushes {
+        let name = push.name.as_deref().map(|it| format!(" {}", quoted(it)));
+        let table = format!("[[push]]{}", name.unwrap_or_default());
+        warn_unknown(reader, names, &table, push.keys.iter());
     }
 }
 

@@ -6,6 +6,7 @@ use super::derived::print_derived;
 use super::key::{print_key_patterns, print_keys};
 use super::mail::print_mail;
 use super::pages::print_pages;
+use super::push::print_pushes;
 use super::section::print_options;
 use super::source::print_source;
 use super::top_level;
@@ -30,6 +31,7 @@ impl Config {
         if let Some(mail) = &self.notifications.mail {
             print_mail(&mut out, mail);
         }
+        print_pushes(&mut out, &self.pushes);
         mask_texts(&out, &self.secrets)
     }
 }

@@ -16,6 +16,7 @@ use ureq::http::Uri;
 use super::alert_types::Notifications;
 use super::auth_types::{Account, Auth, ConfiguredCredential};
 use super::problem::Remark;
+use super::push_types::PushConfig;
 use super::request_types::{Header, RequestMethod, origin_of};
 use super::secret::Secret;
 use crate::api::pagination::Pagination;
@@ -94,6 +95,7 @@ pub struct Config {
     pub alert: AlertRules,
     /// Alert channels.
     pub notifications: Notifications,
+    pub pushes: Vec<PushConfig>,
 }
 
 impl Config {
@@ -142,6 +144,7 @@ impl Config {
             pages: PagesPlan::default(),
             alert: AlertRules::default(),
             notifications: Notifications::default(),
+            pushes: Vec::new(),
         }
     }
 

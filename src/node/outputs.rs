@@ -11,6 +11,7 @@ use crate::domain::output_state::OutputState;
 use crate::domain::redact::Secrets;
 use crate::domain::snapshot::{Snapshot, SnapshotSubscriber};
 use crate::limits;
+use crate::outputs::push::PushOutput;
 use crate::outputs::{Follows, LatestSnapshot, Output, OutputContext, SharedOutputStatus};
 use crate::sys::clock::Clock;
 use crate::sys::shutdown::StopSource;
@@ -18,8 +19,11 @@ use crate::sys::thread::{Thread, catch_panic, spawn};
 
 /// Every output that is configured. Without a store none can run, as in `check`.
 pub fn configured(config: &Config, store: Option<&Arc<Store>>) -> Vec<Box<dyn Output>> {
-    let _ = (config, store);
-    Vec::new()
+    let _ = store;
+    let plan = Arc::new(config.plan());
+    let pushes = config.pushes.iter();
+    let pushes = pushes.map(|it| PushOutput::new(it, &config.name, plan.clone()));
+    pushes.map(|it| Box::new(it) as Box<dyn Output>).collect()
 }
 
 /// The outputs, running.

@@ -52,7 +52,8 @@ pub fn read_url_template(item: &TableEntry<'_>) -> Option<String> {
     check_url(item, &filled).then_some(url)
 }
 
-fn check_url(item: &TableEntry<'_>, url: &str) -> bool {
+/// Whether a URL can be requested; what is wrong with it is reported.
+pub fn check_url(item: &TableEntry<'_>, url: &str) -> bool {
     let key = item.key();
     let rest = ["http://", "https://"]
         .iter()

@@ -10,7 +10,7 @@ use roff::{Roff, bold, italic, roman};
 
 use super::section::{ConfigOption, OptionDoc};
 use super::support::{load_example, problems_of_example};
-use super::{alert, auth, derived, host_name, key, mail, pages, source, top_level};
+use super::{alert, auth, derived, host_name, key, mail, pages, push, source, top_level};
 use crate::domain::alert::AlertRules;
 use crate::domain::derived::WindowFunction;
 use crate::domain::formula::SIGNATURES;
@@ -43,7 +43,7 @@ fn sections() -> Vec<DocumentedSection> {
             "Top level",
             "The node itself: network, pages, database. These options stand above the first table.",
             &[
-                "source", "auth", "key", "derived", "group", "wall", "alert", "mail",
+                "source", "auth", "key", "derived", "group", "wall", "alert", "mail", "push",
             ],
             docs(&top_level::OPTIONS),
         ),
@@ -137,6 +137,12 @@ fn sections() -> Vec<DocumentedSection> {
             &[],
             docs(&mail::OPTIONS),
         ),
+        section(
+            "[[push]]",
+            "A display, or another receiver, that is sent values over HTTP as they change. See “Push displays” in `docs/outputs.md`.",
+            &[],
+            docs(&push::OPTIONS),
+        ),
     ]
 }
 
@@ -202,6 +208,14 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[[alert.display]]", _) => vec![("name", "\"d\""), ("silent_for", "\"2h\"")],
         ("[mail]", "user") => [&mail[..], &[("from", "\"a@b\""), ("password", "\"p\"")]].concat(),
         ("[mail]", _) => mail.to_vec(),
+        ("[[push]]", "icons" | "label" | "lifetime" | "lifetime_mode") => vec![
+            ("url", "\"http://a.local\""),
+            ("format", "\"awtrix\""),
+            ("keys", "[\"t\"]"),
+        ],
+        ("[[push]]", "url") => vec![("url", "\"http://a.local\""), ("format", "\"json\"")],
+        ("[[push]]", "ca_file" | "fingerprint") => vec![("url", "\"https://a.local/{key}\"")],
+        ("[[push]]", _) => vec![("url", "\"http://a.local/{key}\"")],
         _ => Vec::new(),
     }
 }
@@ -355,6 +369,8 @@ fn the_example_of_every_option_changes_the_effective_configuration() {
             match (heading, name) {
                 ("[auth.NAME]", "user") => with.push(("password", "\"p\"")),
                 ("[auth.NAME]", "password") => with.push(("user", "\"u\"")),
+                ("[[push]]", "user") => with.push(("password", "\"p\"")),
+                ("[[push]]", "password") => with.push(("user", "\"u\"")),
                 ("[mail]", "auth") => with.push(("user", "\"a@b\"")),
                 ("[auth.NAME]", "grant") => with.extend([
                     ("token_url", "\"http://a.local/\""),
@@ -487,6 +503,9 @@ fn computed_defaults() -> Vec<(&'static str, &'static str, Pairs, Option<String>
             &[("user", "\"u@b\""), ("password", "\"p\"")],
             "\"u@b\"",
         ),
+        row("[[push]]", "method", &[], "\"GET\""),
+        row("[[push]]", "method", &[("body", "\"{key}\"")], "\"POST\""),
+        row("[[push]]", "lifetime", &[], "\"5m\""),
     ]
 }
 

@@ -80,6 +80,8 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
         "NETATMO_ID",
         "NETATMO_SECRET",
         "NETATMO_REFRESH_TOKEN",
+        "DISPLAY_TOKEN",
+        "DISPLAY_PASSWORD",
     ]
     .map(|name| (name, "hush"));
     let variables = own.iter().chain(variables);
