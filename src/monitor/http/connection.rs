@@ -278,13 +278,11 @@ impl Connection {
             let limit = Overload::EventStreams(server.limits.event_streams);
             return Some(Some(guarded_handler::overloaded(server, limit, request)));
         };
-        let mut reply = EncodedResponse::new(Response {
+        let reply = EncodedResponse::new(Response {
             status: 200,
             headers: start.headers,
             body: Vec::new().into(),
         });
-        reply.add_if_missing("Content-Type", "text/event-stream");
-        reply.add_if_missing("Cache-Control", "no-store");
         let framing = ResponseFraming {
             is_head: request.is_head,
             version,

@@ -79,8 +79,6 @@ pub enum Dispatch {
 
 /// How an event stream begins.
 pub struct EventStreamStart {
-    /// Further header fields (for example CORS); the server writes `Content-Type` and
-    /// `Cache-Control` itself.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The id of the last event that the client was sent.
     pub last_id: Option<String>,

@@ -12,7 +12,7 @@ use super::displays::Displays;
 use super::openapi;
 use super::published::{JSON, Publication};
 use super::representation::Representation;
-use super::response::{NO_CACHE, html_response};
+use super::response::html_response;
 use super::table;
 use crate::monitor::context::Context;
 use crate::monitor::http::handler::{Request, Response};
@@ -123,7 +123,7 @@ impl App {
             status: 200,
             headers: vec![
                 ("Content-Type", "text/event-stream".into()),
-                ("Cache-Control", NO_CACHE.into()),
+                ("Cache-Control", "no-store".into()),
                 ("X-Content-Type-Options", "nosniff".into()),
                 // nginx keeps events back otherwise.
                 ("X-Accel-Buffering", "no".into()),

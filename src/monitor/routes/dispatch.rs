@@ -45,11 +45,9 @@ impl Handler for App {
                 Some(response) => Dispatch::Immediate(response),
                 None => Dispatch::Worker,
             },
-            // HEAD and rejected requests get their response from a worker.
-            Serve::EventStream if !request.is_head && self.admits(request) => {
-                // The connection writes the media type and the caching itself.
-                let mut headers = self.event_stream_headers(request);
-                headers.retain(|(name, _)| !matches!(*name, "Content-Type" | "Cache-Control"));
+            // Rejected requests get their response from a worker.
+            Serve::EventStream if self.admits(request) => {
+                let headers = self.event_stream_headers(request);
                 let last_id = request.header("last-event-id");
                 let last_id = last_id.or_else(|| target.parameter(table::LAST_EVENT_ID));
                 Dispatch::EventStream(EventStreamStart {
@@ -180,7 +178,7 @@ impl App {
             Route::Favicon => self.favicon(target),
             Route::Manifest => Ok(self.manifest(target)),
             Route::Icon => self.icon(request, path_parameter),
-            // The connection opens the stream itself; this is the response to HEAD.
+            // The connection opens the stream itself, also to answer HEAD.
             Route::Events => Ok(Response {
                 status: 200,
                 headers: self.event_stream_headers(request),

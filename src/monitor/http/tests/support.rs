@@ -105,7 +105,7 @@ impl Handler for TestHandler {
             "/bigs" => Dispatch::Immediate(response(200, vec![b'y'; 3 * 1024 * 1024])),
             "/panic" => panic!("asked to"),
             "/events" => Dispatch::EventStream(EventStreamStart {
-                headers: vec![("X-Extra", "1".into())],
+                headers: vec![("Content-Type", "text/event-stream".into())],
                 last_id: request.header("last-event-id").map(str::to_owned),
             }),
             _ => Dispatch::Worker,
