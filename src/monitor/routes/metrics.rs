@@ -93,7 +93,7 @@ enum MetricKind {
 }
 
 /// Every metric, in the order of the page.
-const REGISTRY: [Metric; 36] = [
+const REGISTRY: [Metric; 37] = [
     Metric {
         kind: MetricKind::Gauge,
         name: "source_up",
@@ -360,6 +360,14 @@ const REGISTRY: [Metric; 36] = [
         help: "Displays that polled /snapshot, as far as remembered.",
         collect: |facts, samples| {
             samples.add(&[], facts.displays.to_string());
+        },
+    },
+    Metric {
+        kind: MetricKind::Gauge,
+        name: "http_event_streams",
+        help: "Open event streams.",
+        collect: |facts, samples| {
+            samples.add(&[], count(facts.http.event_streams));
         },
     },
     Metric {
