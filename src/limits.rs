@@ -806,6 +806,21 @@ pub const REPLY_BYTES: u64 = 4096;
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Webhooks of a node: each has a thread and a queue of its own.
 pub const WEBHOOKS: usize = 16;
+/// What the services of webhooks take, by their documentation: longer texts are cut. ntfy makes an
+/// attachment of a longer message.
+pub const NTFY_MESSAGE_BYTES: usize = 4_096;
+pub const DISCORD_CONTENT_CHARS: usize = 2_000;
+pub const TELEGRAM_TEXT_UNITS: usize = 4_096;
+pub const PUSHOVER_MESSAGE_CHARS: usize = 1_024;
+pub const PUSHOVER_TITLE_CHARS: usize = 250;
+pub const PUSHOVER_URL_CHARS: usize = 512;
+/// Slack recommends it, and cuts at ten times as many.
+pub const SLACK_TEXT_CHARS: usize = 4_000;
+/// Of a service without a limit of its own: more than any screen shows.
+pub const CHAT_MESSAGE_CHARS: usize = 16_000;
+/// Tags of a webhook, and bytes of each: they are sent in one header.
+pub const WEBHOOK_TAGS: usize = 16;
+pub const WEBHOOK_TAG_BYTES: usize = 64;
 /// The name of an alert channel: in file names, metrics and headings.
 pub const CHANNEL_NAME_BYTES: usize = 32;
 /// How often the heartbeat URL (dead man's switch) is pinged.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::message_format::{Block, render_html, render_text};
+use super::message_format::{Block, render_chat_text, render_html, render_text};
 use crate::domain::alert_event::{
     AlertEvent, AlertEventKind, AlertOutage, LabelledText, LastGood, WallStamp,
 };
@@ -30,6 +30,8 @@ pub struct SenderInfo {
 pub struct Message {
     pub subject: String,
     pub text: String,
+    /// The text for services that wrap lines themselves, and show the page and the sender beside it.
+    pub chat_text: String,
     pub html: String,
     /// Message-IDs of earlier messages about the same incidents, without brackets.
     pub references: Vec<String>,
@@ -81,6 +83,7 @@ pub fn compose(
     Message {
         subject: one_line(&writer.subject(&incidents)),
         text: render_text(&blocks),
+        chat_text: render_chat_text(&blocks),
         html: render_html(&blocks),
         references,
     }

@@ -41,6 +41,24 @@ pub fn render_text(blocks: &[Block]) -> String {
     parts.join("\n\n") + "\n"
 }
 
+/// Text for screens of any width: lines are not wrapped, columns not aligned. It has no link.
+pub fn render_chat_text(blocks: &[Block]) -> String {
+    let parts = blocks.iter().filter_map(|block| match block {
+        Block::Heading(text) | Block::Paragraph(text) | Block::Small(text) => Some(text.clone()),
+        Block::List(title, items) => {
+            let items: Vec<String> = items.iter().map(|item| format!("- {item}")).collect();
+            Some(format!("{title}:\n{}", items.join("\n")))
+        }
+        Block::Values(title, rows) => {
+            let rows = rows.iter();
+            let rows = rows.map(|[key, value, when]| format!("- {key}: {value} ({when})"));
+            Some(format!("{title}:\n{}", rows.collect::<Vec<_>>().join("\n")))
+        }
+        Block::Link(_) => None,
+    });
+    parts.collect::<Vec<_>>().join("\n\n")
+}
+
 /// Wraps a paragraph at 72 columns, for mail programs and terminals.
 fn wrap(text: &str) -> String {
     let mut lines = String::new();

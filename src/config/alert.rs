@@ -3,6 +3,8 @@
 mod address;
 pub mod filter;
 pub mod rules;
+mod service_options;
+mod services;
 pub mod webhook;
 
 use std::path::Path;
@@ -12,7 +14,8 @@ use jiff::tz::TimeZone;
 use self::address::{read_address, read_secret_address};
 use self::rules::{print_rules, read_count, read_rules};
 use self::webhook::{
-    WebhookEntry, check_options_beside, print_webhooks, read_format, read_webhook, webhook_at,
+    WebhookEntry, check_options_beside, check_service, print_webhooks, read_format, read_webhook,
+    webhook_at,
 };
 use super::alert_types::{Notifications, WebhookConfig, WebhookForm, WebhookFormat};
 use super::reader::{ConfigReader, TableEntry, TableReader};
@@ -124,10 +127,10 @@ pub static OPTIONS: [AlertOption; 13] = [
     ),
     AlertOption::new(
         "webhook_format",
-        "\"json\" or \"text\"",
+        "as `format` of `[[alert.webhook]]`",
         "\"json\"",
-        "\"text\"",
-        "Body of the POST to `webhook`: `\"json\"`, or the `\"text\"` of the message with its title in a header, as ntfy takes it.",
+        "\"ntfy\"",
+        "Body of the POST to `webhook`: `\"json\"`, the `\"text\"` of the message with its title in a header, or the form of a service that needs nothing but an address, such as `\"ntfy\"`, `\"slack\"` or `\"discord\"`.",
         |draft, option| draft.webhook_format = read_format(option),
         |config| text(text_webhook(config)?.format.name()),
     ),
@@ -196,19 +199,22 @@ pub fn read_alert(
         ping: None,
         page: None,
     };
+    let mut webhooks = Vec::new();
     if let Some(mut table) = root.get("alert").and_then(|item| item.table("[alert]")) {
         read_options(&OPTIONS, &mut table, directory, &mut draft);
         read_rules(&mut table, directory, sources, &mut draft.rules);
         check_options_beside(&mut table, draft.webhook.as_ref());
+        webhooks = match draft.webhook {
+            None => Vec::new(),
+            Some(WebhookEntry::Tables(webhooks)) => webhooks,
+            Some(WebhookEntry::Address(url)) => {
+                let webhook = webhook_at(url, draft.webhook_format, draft.webhook_trust);
+                check_service(&mut table, &webhook);
+                vec![webhook]
+            }
+        };
         table.finish();
     }
-    let webhooks = match draft.webhook {
-        None => Vec::new(),
-        Some(WebhookEntry::Tables(webhooks)) => webhooks,
-        Some(WebhookEntry::Address(url)) => {
-            vec![webhook_at(url, draft.webhook_format, draft.webhook_trust)]
-        }
-    };
     let notifications = Notifications {
         mail: None,
         webhooks,

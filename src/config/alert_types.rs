@@ -31,8 +31,22 @@ pub struct WebhookConfig {
     pub method: Option<WebhookMethod>,
     /// Besides those of the format, and instead of them.
     pub headers: Vec<Header>,
+    pub service: ServiceOptions,
     pub filter: AlertFilter,
     pub trust: TrustSettings,
+}
+
+/// What the services of webhooks need besides an address; each format uses some of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceOptions {
+    pub token: Option<Secret>,
+    /// A user name, or the key of a user, which is a secret.
+    pub user: Option<Secret>,
+    pub password: Option<Secret>,
+    pub chat_id: Option<String>,
+    /// Instead of that by the level of the alert.
+    pub priority: Option<i64>,
+    pub tags: Vec<String>,
 }
 
 /// How a webhook is written.
@@ -47,17 +61,44 @@ pub enum WebhookForm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookFormat {
     Json,
-    /// Plain text with a title header, for ntfy.
+    /// Plain text with a title header.
     Text,
+    Ntfy,
+    Gotify,
+    Slack,
+    Discord,
+    Telegram,
+    Pushover,
+    Apprise,
+    HomeAssistant,
 }
 
 impl WebhookFormat {
-    pub const ALL: [WebhookFormat; 2] = [WebhookFormat::Json, WebhookFormat::Text];
+    pub const ALL: [WebhookFormat; 10] = [
+        WebhookFormat::Json,
+        WebhookFormat::Text,
+        WebhookFormat::Ntfy,
+        WebhookFormat::Gotify,
+        WebhookFormat::Slack,
+        WebhookFormat::Discord,
+        WebhookFormat::Telegram,
+        WebhookFormat::Pushover,
+        WebhookFormat::Apprise,
+        WebhookFormat::HomeAssistant,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             WebhookFormat::Json => "json",
             WebhookFormat::Text => "text",
+            WebhookFormat::Ntfy => "ntfy",
+            WebhookFormat::Gotify => "gotify",
+            WebhookFormat::Slack => "slack",
+            WebhookFormat::Discord => "discord",
+            WebhookFormat::Telegram => "telegram",
+            WebhookFormat::Pushover => "pushover",
+            WebhookFormat::Apprise => "apprise",
+            WebhookFormat::HomeAssistant => "home_assistant",
         }
     }
 }

@@ -45,7 +45,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 pub use self::alert_types::{
-    Notifications, WebhookConfig, WebhookForm, WebhookFormat, WebhookMethod,
+    Notifications, ServiceOptions, WebhookConfig, WebhookForm, WebhookFormat, WebhookMethod,
 };
 use self::auth::Accounts;
 pub use self::auth_types::{
@@ -63,7 +63,6 @@ use self::push::read_pushes;
 pub use self::push_types::{AwtrixSettings, LifetimeMode, PushConfig, PushContent, PushTemplates};
 use self::reader::{ConfigReader, TableEntry, TableReader};
 pub use self::request_types::{ConfiguredBody, RequestMethod};
-#[cfg(test)]
 pub use self::secret::Secret;
 use self::section::read_options;
 use self::source::{SourceInputs, read_sources};

@@ -46,6 +46,7 @@ pub mod redact;
 pub mod retention_clock;
 pub mod schedule;
 pub mod secret_detection;
+pub mod service_url;
 pub mod severity;
 #[cfg(test)]
 #[path = "tests/simulated_month.rs"]

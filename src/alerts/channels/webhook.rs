@@ -3,9 +3,19 @@
 //! On the thread of its name. The URL may be a secret: messages show no more of it than its host.
 
 mod answer;
+mod apprise;
+mod discord;
 mod format;
+mod gotify;
+mod home_assistant;
 mod json;
+mod ntfy;
+mod plain_text;
+mod pushover;
+mod slack;
+mod telegram;
 mod text;
+mod urgency;
 
 use std::time::Instant;
 
@@ -15,7 +25,7 @@ use self::answer::{AnswerContext, classify, mask_url_parts};
 use self::format::{FormatInput, WebhookRequest};
 use super::{Attempt, Channel, ChannelInputs, DeliveryBatch, DeliveryHooks, fingerprint};
 use crate::alerts::message::{SenderInfo, compose};
-use crate::config::{WebhookConfig, WebhookForm, WebhookMethod};
+use crate::config::{Secret, ServiceOptions, WebhookConfig, WebhookForm, WebhookMethod};
 use crate::domain::alert_filter::AlertFilter;
 use crate::sys::http_client::{self, HttpResponse};
 use crate::sys::tls::TrustOptionNames;
@@ -97,6 +107,7 @@ impl Channel for WebhookChannel {
             format,
             method,
             headers,
+            service,
             filter: _,
             trust,
         } = &self.settings;
@@ -109,8 +120,22 @@ impl Channel for WebhookChannel {
             url.reveal(),
             &format!("{format:?} {method:?} {trust:?}"),
             &headers.join("\n"),
+            &service_text(service),
         ])
     }
+}
+
+/// All options of a service, for the fingerprint.
+fn service_text(service: &ServiceOptions) -> String {
+    let secrets = [&service.token, &service.user, &service.password];
+    let secrets = secrets.map(|it| it.as_ref().map(Secret::reveal));
+    let ServiceOptions {
+        chat_id,
+        priority,
+        tags,
+        ..
+    } = service;
+    format!("{secrets:?} {chat_id:?} {priority:?} {tags:?}")
 }
 
 impl WebhookChannel {
@@ -134,7 +159,7 @@ impl WebhookChannel {
             method,
         };
         let attempt = classify(response, &context);
-        let judged = format::judge(self.settings.format, &response.body);
+        let judged = format::judge(self.settings.format, response.status, &response.body);
         match judged.filter(|_| attempt.is_complete()) {
             Some(why) => Attempt {
                 refused: Some(mask_url_parts(&why, url)),
@@ -232,6 +257,7 @@ mod tests {
                 format,
                 method: None,
                 headers: Vec::new(),
+                service: ServiceOptions::default(),
                 filter: AlertFilter::default(),
                 trust: TrustSettings::default(),
             },

@@ -6,13 +6,17 @@ use toml::de::DeValue;
 
 use super::address::read_secret_address;
 use super::filter::{self, LEVELS, read_level, read_only};
-use crate::config::alert_types::{WebhookConfig, WebhookForm, WebhookFormat, WebhookMethod};
+use super::service_options::{read_chat, read_priority, read_secret, read_tags};
+use super::services;
+use crate::config::alert_types::{
+    ServiceOptions, WebhookConfig, WebhookForm, WebhookFormat, WebhookMethod,
+};
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::request::headers::{headers_as_toml, read_literal_headers};
 use crate::config::request_types::Header;
 use crate::config::secret::Secret;
 use crate::config::section::{
-    ConfigOption, OptionReader, path, print_options, read_options, set, text,
+    ConfigOption, OptionReader, list, path, plain, print_options, read_options, set, text,
 };
 use crate::config::trust::{self, no_tls, print_fingerprints, read_fingerprints};
 use crate::domain::alert_filter::AlertFilter;
@@ -21,6 +25,8 @@ use crate::sys::tls::TrustSettings;
 
 /// The name of a webhook that has none of its own.
 const DEFAULT_NAME: &str = "webhook";
+
+const FORMATS: &str = "\"json\", \"text\", \"ntfy\", \"gotify\", \"slack\", \"discord\", \"telegram\", \"pushover\", \"apprise\" or \"home_assistant\"";
 
 /// Names of other channels and of alerts: an alert about a channel has its name.
 const TAKEN_NAMES: [&str; 7] = [
@@ -35,6 +41,7 @@ pub struct WebhookDraft {
     format: Option<WebhookFormat>,
     method: Option<WebhookMethod>,
     headers: Vec<Header>,
+    service: ServiceOptions,
     filter: AlertFilter,
     trust: TrustSettings,
 }
@@ -42,7 +49,7 @@ pub struct WebhookDraft {
 type WebhookOption = ConfigOption<WebhookDraft, WebhookConfig>;
 
 /// Options of `[[alert.webhook]]`.
-pub static WEBHOOK_OPTIONS: [WebhookOption; 9] = [
+pub static WEBHOOK_OPTIONS: [WebhookOption; 15] = [
     WebhookOption::new(
         "name",
         "text",
@@ -63,10 +70,10 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 9] = [
     ),
     WebhookOption::new(
         "format",
-        "\"json\" or \"text\"",
+        FORMATS,
         "\"json\"",
-        "\"text\"",
-        "What is sent: `\"json\"`, or the `\"text\"` of the message with its title in a header.",
+        "\"ntfy\"",
+        "What is sent: all facts as `\"json\"`, the `\"text\"` of the message with its title in a header, or the form of a service. docs/alerts.md says what each service needs, and has recipes for others.",
         |draft, option| draft.format = read_format(option),
         |webhook| text(webhook.format.name()),
     ),
@@ -92,6 +99,60 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 9] = [
             draft.headers = entry.iter().flat_map(read_literal_headers).collect();
         },
         |webhook| headers_as_toml(&webhook.headers),
+    ),
+    WebhookOption::new(
+        "token",
+        "text",
+        "none",
+        "\"${NTFY_TOKEN}\"",
+        "Token of the service: of an application (Gotify, Pushover), of the bot (Telegram), else sent as `Authorization: Bearer`. It is never shown.",
+        |draft, option| draft.service.token = read_secret(option),
+        |webhook| mask(webhook.service.token.as_ref()),
+    ),
+    WebhookOption::new(
+        "user",
+        "text",
+        "none",
+        "\"my-pi\"",
+        "User, with `password` for HTTP Basic; for Pushover the key of a user or group. It is never shown.",
+        |draft, option| draft.service.user = read_secret(option),
+        |webhook| mask(webhook.service.user.as_ref()),
+    ),
+    WebhookOption::new(
+        "password",
+        "text",
+        "none",
+        "\"${NTFY_PASSWORD}\"",
+        "Password of `user`. It is never shown.",
+        |draft, option| draft.service.password = read_secret(option),
+        |webhook| mask(webhook.service.password.as_ref()),
+    ),
+    WebhookOption::new(
+        "chat_id",
+        "number, or \"@name\" of a public channel",
+        "none",
+        "-1001234567890",
+        "Chat of Telegram to send to; groups have negative numbers.",
+        |draft, option| draft.service.chat_id = read_chat(option),
+        |webhook| text(webhook.service.chat_id.as_deref()?),
+    ),
+    WebhookOption::new(
+        "priority",
+        "number",
+        "none (by the level of the alert)",
+        "3",
+        "Priority of all messages: 1 to 5 for ntfy, 0 to 10 for Gotify, -2 to 1 for Pushover.",
+        |draft, option| draft.service.priority = read_priority(option),
+        |webhook| plain(webhook.service.priority?),
+    ),
+    WebhookOption::new(
+        "tags",
+        "list of texts",
+        "none",
+        "[\"house\"]",
+        "Tags of ntfy, besides that of the level; tags of Apprise, any of which a service must have.",
+        |draft, option| draft.service.tags = read_tags(option),
+        |webhook| list(&webhook.service.tags),
     ),
     WebhookOption::new(
         "level",
@@ -174,17 +235,44 @@ fn read_table(entry: &TableEntry<'_>, directory: &Path) -> Option<WebhookConfig>
     let mut draft = WebhookDraft::default();
     read_options(&WEBHOOK_OPTIONS, &mut table, directory, &mut draft);
     check_trust(&mut table, draft.url.as_ref());
-    table.finish();
-    Some(WebhookConfig {
+    let webhook = draft.url.map(|url| WebhookConfig {
         name: draft.name.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
         form: WebhookForm::Table,
-        url: draft.url?,
+        url,
         format: draft.format.unwrap_or(WebhookFormat::Json),
         method: draft.method,
         headers: draft.headers,
+        service: draft.service,
         filter: draft.filter,
         trust: draft.trust,
-    })
+    });
+    if let Some(webhook) = &webhook {
+        check_service(&mut table, webhook);
+    }
+    table.finish();
+    webhook
+}
+
+/// Reports what its service needs, and what it has no use for.
+pub fn check_service(table: &mut TableReader<'_>, webhook: &WebhookConfig) {
+    for remark in services::check(webhook) {
+        let name = match (webhook.form, remark.option) {
+            (WebhookForm::Text, "format") => "webhook_format",
+            (WebhookForm::Text, _) => "webhook",
+            (WebhookForm::Table, name) => name,
+        };
+        // What has no `format` is meant by its address.
+        let entry = table.get(name).or_else(|| table.get("url"));
+        match (entry, remark.severity) {
+            (Some(entry), Some(severity)) => entry.remark(severity, remark.message),
+            (Some(entry), None) => entry.problem(remark.message),
+            (None, _) => table.problem(remark.message),
+        }
+    }
+}
+
+fn mask(secret: Option<&Secret>) -> Option<String> {
+    secret.map(|_| "\"***\"".to_owned())
 }
 
 /// The webhook of `webhook = "URL"` and the options beside it.
@@ -200,6 +288,7 @@ pub fn webhook_at(
         format: format.unwrap_or(WebhookFormat::Json),
         method: None,
         headers: Vec::new(),
+        service: ServiceOptions::default(),
         filter: AlertFilter::default(),
         trust,
     }

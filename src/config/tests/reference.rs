@@ -194,6 +194,13 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[alert]", "webhook_format" | "webhook_ca_file" | "webhook_fingerprint") => {
             vec![("webhook", "\"https://a.example/x\"")]
         }
+        ("[[alert.webhook]]", "chat_id") => vec![
+            ("url", "\"https://a.example/bot1:a?chat_id=1\""),
+            ("format", "\"telegram\""),
+        ],
+        ("[[alert.webhook]]", "priority" | "tags") => {
+            vec![("url", "\"https://a.example/x\""), ("format", "\"ntfy\"")]
+        }
         ("[[alert.webhook]]", _) => vec![("url", "\"https://a.example/x\"")],
         ("[[group]]", "rows" | "columns") => {
             vec![("name", "\"g\""), ("matrix", "\"a.{row}.{column}\"")]
@@ -367,10 +374,12 @@ fn the_example_of_every_option_changes_the_effective_configuration() {
             let mut with = set(before.clone(), name, option.example);
             // A login is complete or none.
             match (heading, name) {
-                ("[auth.NAME]", "user") => with.push(("password", "\"p\"")),
-                ("[auth.NAME]", "password") => with.push(("user", "\"u\"")),
-                ("[[push]]", "user") => with.push(("password", "\"p\"")),
-                ("[[push]]", "password") => with.push(("user", "\"u\"")),
+                ("[auth.NAME]" | "[[push]]" | "[[alert.webhook]]", "user") => {
+                    with.push(("password", "\"p\""))
+                }
+                ("[auth.NAME]" | "[[push]]" | "[[alert.webhook]]", "password") => {
+                    with.push(("user", "\"u\""))
+                }
                 ("[mail]", "auth") => with.push(("user", "\"a@b\"")),
                 ("[auth.NAME]", "grant") => with.extend([
                     ("token_url", "\"http://a.local/\""),

@@ -66,6 +66,8 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
     }
     let own = [
         "METER_TOKEN",
+        "NTFY_TOKEN",
+        "NTFY_PASSWORD",
         "METER_PASSWORD",
         "MAIL_PASSWORD",
         "SHELLY_PASSWORD",

@@ -1,11 +1,15 @@
 //! Formats of webhooks: the request that each makes of a message, and what its server's answer says.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use ureq::http::Method;
 
-use super::{json, text};
+use super::{
+    apprise, discord, gotify, home_assistant, json, ntfy, pushover, slack, telegram, text,
+};
 use crate::alerts::channels::DeliveryBatch;
 use crate::alerts::message::{Message, SenderInfo};
-use crate::config::{WebhookConfig, WebhookFormat};
+use crate::config::{ServiceOptions, WebhookConfig, WebhookFormat};
 use crate::domain::alert_level::AlertLevel;
 use crate::domain::outbox::OutboxItem;
 
@@ -41,6 +45,10 @@ impl<'a> FormatInput<'a> {
             level: level_of(batch.items),
         }
     }
+
+    pub fn url(&self) -> &'a str {
+        self.settings.url.reveal()
+    }
 }
 
 /// The level of a message.
@@ -66,17 +74,71 @@ pub struct WebhookRequest {
     pub body: String,
 }
 
+impl WebhookRequest {
+    pub fn post(url: String, content_type: &str, body: String) -> WebhookRequest {
+        WebhookRequest {
+            method: Method::POST,
+            url,
+            headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
+            body,
+        }
+    }
+
+    pub fn json(url: String, body: &serde_json::Value) -> WebhookRequest {
+        WebhookRequest::post(url, "application/json", body.to_string())
+    }
+
+    pub fn add_header(&mut self, name: &str, value: &str) {
+        self.headers.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Adds the token, or user and password, as `Authorization`.
+    pub fn authorize(&mut self, service: &ServiceOptions) {
+        let value = match (&service.token, &service.user, &service.password) {
+            (Some(token), ..) => format!("Bearer {}", token.reveal()),
+            (None, Some(user), Some(password)) => {
+                let login = format!("{}:{}", user.reveal(), password.reveal());
+                format!("Basic {}", BASE64.encode(login))
+            }
+            _ => return,
+        };
+        self.add_header("Authorization", &value);
+    }
+}
+
 /// The request of a message.
 pub fn compose(input: &FormatInput<'_>) -> WebhookRequest {
     match input.settings.format {
         WebhookFormat::Json => json::compose(input),
         WebhookFormat::Text => text::compose(input),
+        WebhookFormat::Ntfy => ntfy::compose(input),
+        WebhookFormat::Gotify => gotify::compose(input),
+        WebhookFormat::Slack => slack::compose(input),
+        WebhookFormat::Discord => discord::compose(input),
+        WebhookFormat::Telegram => telegram::compose(input),
+        WebhookFormat::Pushover => pushover::compose(input),
+        WebhookFormat::Apprise => apprise::compose(input),
+        WebhookFormat::HomeAssistant => home_assistant::compose(input),
     }
 }
 
-/// Why a server did not accept a message though its status is 2xx, by the body of its answer.
-pub fn judge(format: WebhookFormat, _body: &str) -> Option<String> {
+/// Why a server did not accept a message though its status is 2xx.
+pub fn judge(format: WebhookFormat, status: u16, body: &str) -> Option<String> {
     match format {
-        WebhookFormat::Json | WebhookFormat::Text => None,
+        WebhookFormat::Slack => slack::judge(body),
+        WebhookFormat::Telegram => telegram::judge(body),
+        WebhookFormat::Pushover => pushover::judge(body),
+        WebhookFormat::Apprise => apprise::judge(status),
+        // These say it with the status.
+        WebhookFormat::Json
+        | WebhookFormat::Text
+        | WebhookFormat::Ntfy
+        | WebhookFormat::Gotify
+        | WebhookFormat::Discord
+        | WebhookFormat::HomeAssistant => None,
     }
 }
+
+#[cfg(test)]
+#[path = "tests/format.rs"]
+mod tests;

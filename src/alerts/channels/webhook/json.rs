@@ -1,7 +1,5 @@
 //! Format `json`: the message with all facts of its events, for programs.
 
-use ureq::http::Method;
-
 use super::format::{FormatInput, WebhookRequest};
 use crate::domain::alert_event::{AlertEvent, WallStamp};
 
@@ -16,12 +14,9 @@ pub fn compose(input: &FormatInput<'_>) -> WebhookRequest {
         "level": input.level.name(),
         "events": events.collect::<Vec<serde_json::Value>>(),
     });
-    WebhookRequest {
-        method: Method::POST,
-        url: input.settings.url.reveal().to_owned(),
-        headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
-        body: body.to_string(),
-    }
+    let mut request = WebhookRequest::json(input.url().to_owned(), &body);
+    request.authorize(&input.settings.service);
+    request
 }
 
 fn event(event: &AlertEvent) -> serde_json::Value {

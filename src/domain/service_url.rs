@@ -1,0 +1,97 @@
+//! Parts of the URL of a service, and paths and parameters that its documentation asks for.
+//!
+//! Pure.
+
+/// The host, without login and port.
+pub fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    if host.starts_with('[') {
+        return host.split_inclusive(']').next().unwrap_or_default();
+    }
+    host.split(':').next().unwrap_or_default()
+}
+
+/// The path, without query.
+pub fn path(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.find('/').map_or("", |at| &rest[at..]);
+    rest.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// The value of a parameter of the query, as it is written.
+pub fn query_value<'a>(url: &'a str, name: &str) -> Option<&'a str> {
+    let (_, query) = url.split_once('?')?;
+    let query = query.split('#').next().unwrap_or_default();
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
+}
+
+/// The same URL with `end` behind its path.
+pub fn with_path_end(url: &str, end: &str) -> String {
+    let at = url.find(['?', '#']).unwrap_or(url.len());
+    let (base, rest) = url.split_at(at);
+    format!("{}{end}{rest}", base.trim_end_matches('/'))
+}
+
+/// The same URL with a parameter, unless it has one of that name.
+pub fn with_parameter(url: &str, name: &str, value: &str) -> String {
+    if query_value(url, name).is_some() {
+        return url.to_owned();
+    }
+    let (base, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
+    let separator = if base.contains('?') { '&' } else { '?' };
+    format!("{base}{separator}{name}={value}{fragment}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_found() {
+        for (url, expected) in [
+            ("https://ntfy.sh/topic", "ntfy.sh"),
+            ("http://me:p@ss@pi.lan:80/x", "pi.lan"),
+            ("http://[fd00::1]:80?x", "[fd00::1]"),
+            ("https://a#b@c", "a"),
+        ] {
+            assert_eq!(host(url), expected);
+        }
+    }
+
+    #[test]
+    fn paths_and_parameters_are_added_once() {
+        for (url, path_of, with_end, with_wait) in [
+            ("https://a", "", "https://a/x", "https://a?wait=true"),
+            ("https://a/", "/", "https://a/x", "https://a/?wait=true"),
+            (
+                "http://a:1/b/?c=d",
+                "/b/",
+                "http://a:1/b/x?c=d",
+                "http://a:1/b/?c=d&wait=true",
+            ),
+            (
+                "http://a/b?wait=false#f",
+                "/b",
+                "http://a/b/x?wait=false#f",
+                "http://a/b?wait=false#f",
+            ),
+            (
+                "http://a/b#f?wait=1",
+                "/b",
+                "http://a/b/x#f?wait=1",
+                "http://a/b#f?wait=1",
+            ),
+        ] {
+            assert_eq!(path(url), path_of);
+            assert_eq!(with_path_end(url, "/x"), with_end);
+            assert_eq!(with_parameter(url, "wait", "true"), with_wait);
+        }
+    }
+}

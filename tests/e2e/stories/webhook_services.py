@@ -1,0 +1,187 @@
+"""Alerts by webhook to fake services that are as strict as the documentation of each: `check`, `test-alert`, an alert of
+`serve` whose label holds mentions and markup, and the recipes of docs/alerts.md."""
+
+import contextlib
+import json
+import re
+
+from fakes import notification_services as services
+from fakes.servers import json_server
+from fakes.vendors import vendor_server
+from harness import (
+    ROOT, Process, clean_environment, expect, free_port, get, main_node, run, source_table, story, wait_until,
+    with_trusted_clock, work_dir,
+)
+
+LABEL = "<!channel> @everyone **Küche** [x](http://evil) <b>"
+SECRETS = [
+    services.NTFY_TOKEN, services.GOTIFY_TOKEN, services.TELEGRAM_TOKEN, services.PUSHOVER_TOKEN, services.PUSHOVER_USER,
+    services.HASS_TOKEN, services.MATRIX_TOKEN, "T0SECRET99", "1234secrettoken",
+]
+# Format, judge, path, options.
+FORMATS = {
+    "ntfy": (services.ntfy, "/mytopic", f'token = "{services.NTFY_TOKEN}"\ntags = ["house"]'),
+    "gotify": (services.gotify, "", f'token = "{services.GOTIFY_TOKEN}"'),
+    "slack": (services.slack, "/services/T0SECRET99/B0/X", ""),
+    "discord": (services.discord, "/api/webhooks/1/1234secrettoken", ""),
+    "telegram": (services.telegram, "", f'token = "{services.TELEGRAM_TOKEN}"\nchat_id = -1001234'),
+    "pushover": (services.pushover, "", f'token = "{services.PUSHOVER_TOKEN}"\nuser = "{services.PUSHOVER_USER}"'),
+    "apprise": (services.apprise_api, "/notify/main", 'tags = ["phone"]'),
+    "home_assistant": (services.home_assistant, "/api/webhook/abc", ""),
+}
+
+
+def webhook(name, url, options):
+    return f'[[alert.webhook]]\nname = "{name}"\nurl = "{url}"\n{options}\n'
+
+
+def main_node_file(directory, text):
+    file = directory / "main-node.toml"
+    head = f'listen = "127.0.0.1:{free_port()}"\ndatabase = "{directory}/main-node.db"\n'
+    file.write_text(head + text)
+    return file
+
+
+def command(*arguments):
+    code, out, err = run([main_node(), *arguments], 60, env=clean_environment(MATRIX_TOKEN=services.MATRIX_TOKEN))
+    return code, out + err
+
+
+@contextlib.contextmanager
+def all_services():
+    """The fake servers by format, and the tables for them."""
+    with contextlib.ExitStack() as stack:
+        servers, tables = {}, []
+        for name, (judge, path, options) in FORMATS.items():
+            servers[name] = stack.enter_context(vendor_server(judge))
+            url = f"http://127.0.0.1:{servers[name].server_port}{path}"
+            tables.append(webhook(name, url, f'format = "{name}"\n{options}'))
+        yield servers, "".join(tables)
+
+
+def shown(server):
+    return [request.shown for request in server.seen if hasattr(request, "shown")]
+
+
+@story(seconds=60)
+def webhook_formats():
+    directory = work_dir("webhook-formats")
+    value = {"temperature": 20.5}
+    with all_services() as (servers, tables), json_server(lambda _: dict(value)) as port:
+        source = source_table("meter", f'url = "http://127.0.0.1:{port}/"')
+        rule = '[[alert.value]]\nkey = "temperature"\nabove = 30\nlevel = "critical"\n'
+        label = f"[key.temperature]\nlabel = '{LABEL}'\n"
+        file = main_node_file(directory, f"{source}{label}[alert]\nrecover_after = 1\n{tables}{rule}")
+        code, checked = command("check", "--config", file)
+        expect("PROBLEM" not in checked, "`check` accepts them", checked)
+        code, tested = command("test-alert", "--config", file)
+        expect(code == 0, "`test-alert` reaches every service", tested)
+        for name, server in servers.items():
+            expect(len(shown(server)) == 1, f"{name} shows the test message", server.seen)
+            server.seen.clear()
+
+        node = Process(with_trusted_clock([main_node(), "serve", "--config", file]), directory / "log", cwd=directory)
+        address = file.read_text().split('"')[1]
+        wait_until(lambda: get(address, "/snapshot").json["records"], 20, "it has values")
+        value["temperature"] = 35.5
+        for name, server in servers.items():
+            wait_until(lambda: shown(server), 30, lambda: f"{name} shows the alert: {node.output()}")
+        messages = {name: shown(server)[0] for name, server in servers.items()}
+        check_messages(messages)
+        value["temperature"] = 20
+        for name, server in servers.items():
+            wait_until(lambda: len(shown(server)) > 1, 30, lambda: f"{name} shows the recovery: {node.output()}")
+        expect(shown(servers["ntfy"])[1]["tags"][0] == "white_check_mark", "the recovery has its own tag")
+        expect(shown(servers["apprise"])[1]["kind"] == "success", "a recovery is a success")
+        pages = "".join(get(address, path).text for path in ("/status", "/metrics", "/web", "/web/alerts"))
+        leaked = [secret for secret in SECRETS if secret in pages + checked + tested + node.output()]
+        expect(not leaked, "no secret is shown", leaked)
+        node.stop()
+
+
+def check_messages(messages):
+    for name, message in messages.items():
+        seen = message.get("title", "") + message["text"]
+        looks = seen.replace("\u200b", "")
+        expect(LABEL in looks and "35.5" in looks, f"{name} shows the label and the value", message)
+    for name in ("slack", "telegram"):
+        expect(not messages[name]["mentions"] and not (messages[name]["markup"]), f"{name} mentions nobody", messages[name])
+    discord = messages["discord"]
+    expect(not discord["pings"] and not discord["markup"] and not discord["previews"], "Discord shows plain text", discord)
+    expect("@everyone" not in messages["slack"]["text"] + messages["apprise"]["text"], "no mention is left", messages)
+    ntfy = messages["ntfy"]
+    expect((ntfy["priority"], ntfy["tags"]) == ("5", ["rotating_light", "house"]), "ntfy: level and tags", ntfy)
+    expect(ntfy["link"].endswith("/web"), "ntfy links to the page", ntfy)
+    expect(messages["gotify"]["priority"] == 8 and not messages["gotify"]["markdown"], "Gotify: priority", messages["gotify"])
+    expect(messages["pushover"]["priority"] == 1 and not messages["pushover"]["html"], "Pushover: priority", messages["pushover"])
+    expect((messages["apprise"]["kind"], messages["apprise"]["format"]) == ("failure", "text"), "Apprise: type", messages)
+    expect(messages["home_assistant"]["level"] == "critical", "Home Assistant: level", messages["home_assistant"])
+
+
+@story(seconds=60)
+def webhook_refusals():
+    """A 200 or 204 that says no is a refusal; `check` says what is missing, before anything is sent."""
+    directory = work_dir("webhook-refusals")
+    for name, answer, path, options, reason in [
+        ("telegram", services.Answer({"ok": False, "description": "Bad Request: chat not found"}), "", f'token = "{services.TELEGRAM_TOKEN}"\nchat_id = 42', "chat not found"),
+        ("pushover", services.Answer({"status": 0, "errors": ["user key is invalid"]}), "", f'token = "{services.PUSHOVER_TOKEN}"\nuser = "{services.PUSHOVER_USER}"', "user key is invalid"),
+        ("slack", services.Answer({"ok": False, "error": "channel_not_found"}), "/api/chat", "", "channel_not_found"),
+        ("apprise", services.Answer(b"", status=204), "/notify/other", "", "no configuration"),
+    ]:
+        with vendor_server(lambda _: answer) as server:
+            url = f"http://127.0.0.1:{server.server_port}{path}"
+            file = main_node_file(directory, webhook(name, url, f'format = "{name}"\n{options}'))
+            code, out = command("test-alert", "--config", file)
+            expect(code != 0 and reason in out, f"{name}: the answer {answer.status} is a refusal", out)
+    for url, options, reason in [
+        ("https://ntfy.sh", 'format = "ntfy"', "topic"),
+        ("https://api.telegram.org", f'format = "telegram"\ntoken = "{services.TELEGRAM_TOKEN}"', "chat_id"),
+        ("https://discord.com/api/webhooks/1/x/slack", 'format = "discord"', "/slack"),
+        ("https://api.pushover.net", f'format = "pushover"\ntoken = "{services.PUSHOVER_TOKEN}"', "user"),
+        ("https://gotify.lan", 'format = "gotify"', "token"),
+        ("http://apprise.lan:8000", 'format = "apprise"', "/notify/KEY"),
+        ("https://ntfy.sh/topic", 'format = "slack"', 'format = "ntfy"'),
+        ("https://a.lan/x", 'format = "slack"\nchat_id = 1', "chat_id"),
+        ("https://a.lan/x", "body = '{\"a\": \"\\{text}\"}'", "JSON"),
+        ("https://a.lan/x", "body = '{\"a\": {text}x}'", "JSON"),
+        ("https://{key}.lan/x", "body = '{}'", "host"),
+    ]:
+        file = main_node_file(directory, webhook("one", url, options))
+        code, out = command("check", "--config", file)
+        expect(code != 0 and reason in out, f"`check` says what is wrong with {url}", out)
+    # What 0.1 took stays valid, and is not silent.
+    file = main_node_file(directory, '[alert]\nwebhook = "https://ntfy.sh/my-topic"\n')
+    code, out = command("check", "--config", file)
+    expect('webhook_format = "ntfy"' in out, "`check` names the format for ntfy", out)
+
+
+def recipes():
+    """The TOML of docs/alerts.md by heading."""
+    text = (ROOT / "docs" / "alerts.md").read_text()
+    return dict(re.findall(r"^##+ ([^\n]+)\n(?:(?!^##).)*?^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+
+
+@story(seconds=60)
+def webhook_recipes():
+    directory = work_dir("webhook-recipes")
+    found = recipes()
+    for heading, judge in [
+        ("Microsoft Teams", services.teams),
+        ("Matrix", services.matrix),
+        ("Google Chat", services.google_chat),
+    ]:
+        expect(heading in found, f"docs/alerts.md has a recipe for {heading}", list(found))
+        with vendor_server(judge) as server:
+            toml = re.sub(r'url = "https?://[^/"]+', f'url = "http://127.0.0.1:{server.server_port}', found[heading])
+            file = main_node_file(directory, toml)
+            code, checked = command("check", "--config", file)
+            expect("PROBLEM" not in checked, f"`check` accepts {heading}", checked)
+            code, out = command("test-alert", "--config", file)
+            expect(code == 0, f"{heading} takes the message", out)
+            expect("Test" in shown(server)[0]["text"], f"{heading} shows it", shown(server))
+            expect(services.MATRIX_TOKEN not in out + checked, "no secret is shown")
+    with vendor_server(lambda request: services.Answer({})) as server:
+        toml = found["Home Assistant: only the value"].replace("homeassistant.local:8123", f"127.0.0.1:{server.server_port}")
+        code, out = command("test-alert", "--config", main_node_file(directory, toml))
+        body = json.loads(server.seen[0].body)
+        expect(code == 0 and body["value"] is None and body["kind"] == "trigger", "the value stays a value", body)
