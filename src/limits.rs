@@ -849,3 +849,38 @@ pub const AWTRIX_APPS: usize = 20;
 pub const ICON_BYTES: usize = 32;
 /// When what an earlier run left on a display is removed: by then every source has answered.
 pub const PUSH_CLEAR_AFTER: Duration = Duration::from_secs(60);
+// ---- MQTT ----------------------------------------------------------------------------
+
+/// Bytes of a client identifier: what brokers accept that allow more than the 23 of MQTT 3.1.1.
+pub const MQTT_CLIENT_ID_BYTES: usize = 128;
+/// Bytes of what topics begin with: with a key of which every byte is escaped, and what is behind it,
+/// a topic stays far below the 65,535 bytes that MQTT allows.
+pub const MQTT_PREFIX_BYTES: usize = 256;
+/// Seconds without a packet after which a broker counts the node as gone and publishes its last will.
+pub const MQTT_KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// From the TCP connection to the broker's answer, with the TLS handshake: a small broker on a
+/// small machine takes seconds for it.
+pub const MQTT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// An acknowledgement that takes longer never comes: the connection is made anew.
+pub const MQTT_ACK_TIMEOUT: Duration = Duration::from_secs(20);
+/// Messages that are sent and not acknowledged yet: enough for a broker far away, and little memory
+/// at either side. Mosquitto takes 20 by default.
+pub const MQTT_IN_FLIGHT: usize = 20;
+/// Bytes of a packet from a broker that is kept: retained messages of ours are shorter but for
+/// whole snapshots, of which nobody needs the contents.
+pub const MQTT_PACKET_BYTES: usize = 64 * 1024;
+/// Bytes that are read at a time, and of a buffer that stays.
+pub const MQTT_BUFFER_BYTES: usize = 4 * 1024;
+/// Topics at the broker: two for each record that a configuration may ask for, as many for keys that
+/// are gone, and those that announce them. Each takes about 120 bytes.
+pub const MQTT_TOPICS: usize = 4 * MAX_CONFIGURED_RECORDS;
+/// Keys of an earlier run that are remembered until all sources have answered.
+pub const MQTT_EARLIER_KEYS: usize = 2 * MAX_CONFIGURED_RECORDS;
+/// Retained messages have all come when none came for so long.
+pub const MQTT_COLLECT_PAUSE: Duration = Duration::from_secs(1);
+/// The longest wait for retained messages.
+pub const MQTT_COLLECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that lasts less is one more failure for the pause before the next.
+pub const MQTT_SHORT_CONNECTION: Duration = Duration::from_secs(60);
+/// Connections in a row that end at the same large message before it is left out.
+pub const MQTT_LARGE_TRIES: u32 = 3;

@@ -39,6 +39,7 @@ use super::types::SourceTarget;
 use crate::domain::redact::MASK;
 use crate::domain::token_placement::TokenPlacement;
 use crate::domain::toml_text::{bare_or_quoted, quoted};
+use crate::sys::tls::ClientCertificateFiles;
 use openapi::operation::{Operation, SecurityScheme};
 
 pub fn read_auth(
@@ -78,6 +79,14 @@ fn has_schemes(item: &TableEntry<'_>, operation: &'static Operation) -> bool {
         return false;
     }
     keys.clone().any(|key| is_scheme(operation, key)) || !keys.any(is_option)
+}
+
+/// The client certificate of another section (`certificate`, `key`).
+pub fn read_client_certificate(
+    table: &mut TableReader<'_>,
+    directory: &Path,
+) -> Option<ClientCertificateFiles> {
+    client_certificate::read(table, directory).ok().flatten()
 }
 
 fn is_option(name: &str) -> bool {

@@ -16,6 +16,7 @@ pub mod example_body;
 mod key;
 mod key_list;
 mod mail;
+mod mqtt;
 mod option;
 mod other_names;
 mod page_keys;
@@ -56,6 +57,7 @@ use self::derived::{check_derived_names, order_derived, read_derived, set_holds}
 use self::environment::Environment;
 use self::key::{check_shared_keys, read_keys};
 pub use self::mail::{MailConfig, MailTls, Mailbox};
+pub use self::mqtt::{MqttConfig, MqttVersion};
 use self::page_keys::{warn_page_keys, warn_push_keys};
 use self::pages::{read_groups, read_walls};
 pub use self::problem::{Problem, Remark, Severity};
@@ -281,6 +283,7 @@ fn read_root(
     let (alert, mut notifications) =
         alert::read_alert(&mut root, directory, &sources, &draft.config.timezone);
     notifications.mail = mail;
+    draft.config.mqtt = mqtt::read_mqtt(&mut root, directory, &draft.config.name);
     root.finish();
     check_shared_keys(reader, &sources, &keys);
     check_record_limits(reader, &sources, draft.config.max_records);

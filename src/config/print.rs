@@ -5,6 +5,7 @@ use super::auth::print_accounts;
 use super::derived::print_derived;
 use super::key::{print_key_patterns, print_keys};
 use super::mail::print_mail;
+use super::mqtt::print_mqtt;
 use super::pages::print_pages;
 use super::push::print_pushes;
 use super::section::print_options;
@@ -32,6 +33,9 @@ impl Config {
             print_mail(&mut out, mail);
         }
         print_pushes(&mut out, &self.pushes);
+        if let Some(mqtt) = &self.mqtt {
+            print_mqtt(&mut out, mqtt);
+        }
         mask_texts(&out, &self.secrets)
     }
 }

@@ -15,6 +15,7 @@ use ureq::http::Uri;
 
 use super::alert_types::Notifications;
 use super::auth_types::{Account, Auth, ConfiguredCredential};
+use super::mqtt::MqttConfig;
 use super::problem::Remark;
 use super::push_types::PushConfig;
 use super::request_types::{Header, RequestMethod, origin_of};
@@ -96,6 +97,8 @@ pub struct Config {
     /// Alert channels.
     pub notifications: Notifications,
     pub pushes: Vec<PushConfig>,
+    /// The MQTT broker that values are published to.
+    pub mqtt: Option<MqttConfig>,
 }
 
 impl Config {
@@ -145,6 +148,7 @@ impl Config {
             alert: AlertRules::default(),
             notifications: Notifications::default(),
             pushes: Vec::new(),
+            mqtt: None,
         }
     }
 

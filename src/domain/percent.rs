@@ -12,6 +12,8 @@ pub const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
+/// A level of an MQTT topic.
+pub const TOPIC: &AsciiSet = &COMPONENT.add(b'~');
 /// A path of several segments.
 pub const PATH: &AsciiSet = &COMPONENT.remove(b'/');
 /// A date in the path or query of a URL: the separators that are written stay.
@@ -103,6 +105,7 @@ mod tests {
                 COMPONENT,
                 "aZ0-._~%20%25%2F%2C%3F%26%3D%2B%5B%5D%3A%C3%A4%0A",
             ),
+            (TOPIC, "aZ0-._%7E%20%25%2F%2C%3F%26%3D%2B%5B%5D%3A%C3%A4%0A"),
             (PATH, "aZ0-._~%20%25/%2C%3F%26%3D%2B%5B%5D%3A%C3%A4%0A"),
             (LIST, "aZ0-._~%20%25%2F,%3F%26%3D%2B%5B%5D%3A%C3%A4%0A"),
             (RESERVED, "aZ0-._~%20%25/,%3F&=+%5B%5D:%C3%A4%0A"),

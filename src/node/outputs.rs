@@ -11,6 +11,7 @@ use crate::domain::output_state::OutputState;
 use crate::domain::redact::Secrets;
 use crate::domain::snapshot::{Snapshot, SnapshotSubscriber};
 use crate::limits;
+use crate::outputs::mqtt::MqttOutput;
 use crate::outputs::push::PushOutput;
 use crate::outputs::{Follows, LatestSnapshot, Output, OutputContext, SharedOutputStatus};
 use crate::sys::clock::Clock;
@@ -21,9 +22,14 @@ use crate::sys::thread::{Thread, catch_panic, spawn};
 pub fn configured(config: &Config, store: Option<&Arc<Store>>) -> Vec<Box<dyn Output>> {
     let _ = store;
     let plan = Arc::new(config.plan());
-    let pushes = config.pushes.iter();
-    let pushes = pushes.map(|it| PushOutput::new(it, &config.name, plan.clone()));
-    pushes.map(|it| Box::new(it) as Box<dyn Output>).collect()
+    let mut outputs: Vec<Box<dyn Output>> = Vec::new();
+    if let Some(mqtt) = &config.mqtt {
+        outputs.push(Box::new(MqttOutput::new(mqtt)));
+    }
+    for push in &config.pushes {
+        outputs.push(Box::new(PushOutput::new(push, &config.name, plan.clone())));
+    }
+    outputs
 }
 
 /// The outputs, running.

@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 mod latest_snapshot;
+pub mod mqtt;
 pub mod push;
 mod status;
 

@@ -25,6 +25,7 @@ pub mod retry_after;
 pub mod semaphore;
 pub mod shutdown;
 pub mod signals;
+pub mod socket_waiter;
 pub mod sync;
 pub mod systemd;
 pub mod systemd_unit;

@@ -25,6 +25,7 @@ struct StopState {
     is_stopping: bool,
     wakes: u64,
     callbacks: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
+    wake_callbacks: BTreeMap<u64, Arc<dyn Fn() + Send + Sync>>,
     next_callback: u64,
 }
 
@@ -92,8 +93,14 @@ impl StopToken {
 
     /// Ends every [`StopToken::wait_or_wake`] once.
     pub fn wake(&self) {
-        self.0.state.lock().wakes += 1;
+        let mut state = self.0.state.lock();
+        state.wakes += 1;
+        let callbacks: Vec<_> = state.wake_callbacks.values().cloned().collect();
+        drop(state);
         self.0.changed.notify_all();
+        for callback in callbacks {
+            callback();
+        }
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -121,6 +128,19 @@ impl StopToken {
             state.callbacks.insert(id, Box::new(callback));
         }
         StopCallback {
+            token: self.clone(),
+            id,
+        }
+    }
+
+    /// Calls `callback` at each [`StopToken::wake`], on the thread that wakes. It must be short.
+    /// Dropping the result unregisters it.
+    pub fn on_wake(&self, callback: impl Fn() + Send + Sync + 'static) -> WakeCallback {
+        let mut state = self.0.state.lock();
+        let id = state.next_callback;
+        state.next_callback += 1;
+        state.wake_callbacks.insert(id, Arc::new(callback));
+        WakeCallback {
             token: self.clone(),
             id,
         }
@@ -172,6 +192,19 @@ impl Future for Stopped<'_> {
 pub struct StopCallback {
     token: StopToken,
     id: u64,
+}
+
+/// See [`StopToken::on_wake`].
+pub struct WakeCallback {
+    token: StopToken,
+    id: u64,
+}
+
+impl Drop for WakeCallback {
+    fn drop(&mut self) {
+        let callback = self.token.0.state.lock().wake_callbacks.remove(&self.id);
+        drop(callback);
+    }
 }
 
 impl Drop for StopCallback {

@@ -10,7 +10,7 @@ use roff::{Roff, bold, italic, roman};
 
 use super::section::{ConfigOption, OptionDoc};
 use super::support::{load_example, problems_of_example};
-use super::{alert, auth, derived, host_name, key, mail, pages, push, source, top_level};
+use super::{alert, auth, derived, host_name, key, mail, mqtt, pages, push, source, top_level};
 use crate::domain::alert::AlertRules;
 use crate::domain::derived::WindowFunction;
 use crate::domain::formula::SIGNATURES;
@@ -43,7 +43,8 @@ fn sections() -> Vec<DocumentedSection> {
             "Top level",
             "The node itself: network, pages, database. These options stand above the first table.",
             &[
-                "source", "auth", "key", "derived", "group", "wall", "alert", "mail", "push",
+                "source", "auth", "key", "derived", "group", "wall", "alert", "mail", "mqtt",
+                "push",
             ],
             docs(&top_level::OPTIONS),
         ),
@@ -138,6 +139,12 @@ fn sections() -> Vec<DocumentedSection> {
             docs(&mail::OPTIONS),
         ),
         section(
+            "[mqtt]",
+            "The MQTT broker that every value is published to.",
+            &[],
+            docs(&mqtt::OPTIONS),
+        ),
+        section(
             "[[push]]",
             "A display, or another receiver, that is sent values over HTTP as they change. See “Push displays” in `docs/outputs.md`.",
             &[],
@@ -223,6 +230,10 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[[push]]", "url") => vec![("url", "\"http://a.local\""), ("format", "\"json\"")],
         ("[[push]]", "ca_file" | "fingerprint") => vec![("url", "\"https://a.local/{key}\"")],
         ("[[push]]", _) => vec![("url", "\"http://a.local/{key}\"")],
+        ("[mqtt]", "password") => vec![("url", "\"mqtt://b\""), ("user", "\"u\"")],
+        ("[mqtt]", "ca_file" | "fingerprint" | "certificate") => vec![("url", "\"mqtts://b\"")],
+        ("[mqtt]", "key") => vec![("url", "\"mqtts://b\""), ("certificate", "\"client.pem\"")],
+        ("[mqtt]", _) => vec![("url", "\"mqtt://b\"")],
         _ => Vec::new(),
     }
 }
@@ -515,6 +526,18 @@ fn computed_defaults() -> Vec<(&'static str, &'static str, Pairs, Option<String>
         row("[[push]]", "method", &[], "\"GET\""),
         row("[[push]]", "method", &[("body", "\"{key}\"")], "\"POST\""),
         row("[[push]]", "lifetime", &[], "\"5m\""),
+        row(
+            "[mqtt]",
+            "client_id",
+            &[],
+            &format!("{:?}", format!("main-node-{}", host_name())),
+        ),
+        row(
+            "[mqtt]",
+            "prefix",
+            &[],
+            &format!("{:?}", format!("main-node/{}", host_name())),
+        ),
     ]
 }
 

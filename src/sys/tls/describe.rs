@@ -62,6 +62,12 @@ impl TrustOptionNames {
         client_certificate: None,
         ..TrustOptionNames::SOURCE
     };
+    pub const MQTT: TrustOptionNames = TrustOptionNames {
+        table: "[mqtt]",
+        name: "write that name in `url`",
+        client_certificate: Some("`certificate` and `key`"),
+        ..TrustOptionNames::SOURCE
+    };
     pub const WEBHOOK: TrustOptionNames = TrustOptionNames {
         ca_file: "webhook_ca_file",
         fingerprint: "webhook_fingerprint",

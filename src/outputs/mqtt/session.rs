@@ -1,0 +1,475 @@
+//! Session with a broker, from the login to the end of the connection: what earlier runs have left
+//! there, the current state, the birth message, then whatever changes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::broker_connection::{BrokerConnection, PublishError};
+use super::earlier_topics::EarlierTopics;
+use super::packets::{BrokerPacket, IncomingMessage};
+use super::retained_topics::{RetainedTopics, is_selected};
+use super::topics::{OFFLINE, ONLINE, Topic, TopicPayload, own_filters, status_topic};
+use crate::config::MqttConfig;
+use crate::domain::snapshot::{Record, Snapshot};
+use crate::domain::snapshot_body;
+use crate::domain::snapshot_change::SnapshotChange;
+use crate::domain::time::Mono;
+use crate::limits;
+use crate::outputs::OutputContext;
+
+/// What is published, over all connections.
+pub struct Publication {
+    mqtt: MqttConfig,
+    topics: RetainedTopics,
+    earlier: EarlierTopics,
+    /// Whether it is known what earlier runs have left.
+    has_collected: bool,
+    /// The snapshot that stands in `PREFIX/snapshot`, and since when.
+    published: Option<(Arc<Snapshot>, Mono)>,
+    /// A large message at which connections have ended, and how many in a row.
+    suspect: Option<(Topic, u32)>,
+    /// Messages that the broker does not survive.
+    left_out: BTreeSet<Topic>,
+}
+
+impl Publication {
+    pub fn new(mqtt: &MqttConfig) -> Publication {
+        Publication {
+            mqtt: mqtt.clone(),
+            topics: RetainedTopics::default(),
+            earlier: EarlierTopics::default(),
+            has_collected: false,
+            published: None,
+            suspect: None,
+            left_out: BTreeSet::new(),
+        }
+    }
+
+    /// Takes over a snapshot; until when `PREFIX/snapshot` waits for new times.
+    fn update(&mut self, snapshot: &Arc<Snapshot>, now: Mono) {
+        self.topics.update(snapshot, &self.mqtt.keys);
+        self.update_snapshot(snapshot, now);
+        if self.has_collected && have_all_answered(snapshot) {
+            let topics = &self.topics;
+            for key in self.earlier.take_unused(|topic| topics.has(topic)) {
+                self.topics.clear_key(key);
+            }
+        }
+    }
+
+    fn update_snapshot(&mut self, snapshot: &Arc<Snapshot>, now: Mono) {
+        let keys = &self.mqtt.keys;
+        let records = snapshot.records.iter();
+        let records: Vec<&Record> = records.filter(|it| is_selected(keys, &it.key)).collect();
+        if records.is_empty() || self.snapshot_due(snapshot, now) != Some(Duration::ZERO) {
+            return;
+        }
+        let body = snapshot_body::json(snapshot, &records).into_bytes();
+        if let Some(TopicPayload::Bytes(before)) = self.topics.payload(&Topic::Snapshot)
+            && let Some((_, sent)) = self.published
+            && now.since(sent) < limits::SNAPSHOT_TIMES_INTERVAL
+            && snapshot_body::without_timestamp(before) == snapshot_body::without_timestamp(&body)
+        {
+            // What has changed is not selected.
+            return;
+        }
+        self.topics
+            .set(Topic::Snapshot, TopicPayload::Bytes(body.into()));
+        self.published = Some((snapshot.clone(), now));
+    }
+
+    /// How long from now until the snapshot is published; `None`: it need not be.
+    fn snapshot_due(&self, snapshot: &Snapshot, now: Mono) -> Option<Duration> {
+        match &self.published {
+            None => SnapshotChange::Contents.send_after(None),
+            Some((published, sent)) => {
+                let change = SnapshotChange::between(published, snapshot);
+                change.send_after(Some(now.since(*sent)))
+            }
+        }
+    }
+
+    /// A connection has ended: which message may have been the cause.
+    fn suspect_message(&mut self) {
+        let large = self.topics.only_in_flight().filter(|it| is_large(it));
+        let before = self.suspect.take();
+        let Some(topic) = large.cloned() else {
+            return;
+        };
+        let count = match before {
+            Some((same, count)) if same == topic => count + 1,
+            _ => 1,
+        };
+        if count >= limits::MQTT_LARGE_TRIES {
+            self.left_out.insert(topic);
+        } else {
+            self.suspect = Some((topic, count));
+        }
+    }
+}
+
+/// Whether every source has answered since the start, so that no key is still to come.
+fn have_all_answered(snapshot: &Snapshot) -> bool {
+    let mut sources = snapshot.sources.iter();
+    sources.all(|source| source.health.last_success.is_some())
+}
+
+/// A message that is sent alone, since a broker may close the connection over its size.
+fn is_large(topic: &Topic) -> bool {
+    matches!(topic, Topic::Snapshot | Topic::Named(_))
+}
+
+/// Waits for the retained messages of earlier runs.
+struct RetainedCollection {
+    filters: Vec<String>,
+    packet_id: u16,
+    is_subscribed: bool,
+    begun: Instant,
+    last: Instant,
+}
+
+impl RetainedCollection {
+    /// How long it takes yet; none if it is complete.
+    fn left(&self) -> Option<Duration> {
+        let end = self.begun + limits::MQTT_COLLECT_TIMEOUT;
+        let end = match self.is_subscribed {
+            true => end.min(self.last + limits::MQTT_COLLECT_PAUSE),
+            false => end,
+        };
+        let left = end.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+/// The birth message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Birth {
+    /// The state is not published yet.
+    Awaited,
+    InFlight(u16),
+    Published,
+}
+
+/// One connection.
+pub struct MqttSession<'a> {
+    publication: &'a mut Publication,
+    connection: BrokerConnection,
+    context: &'a OutputContext,
+    snapshot: Option<Arc<Snapshot>>,
+    collection: Option<RetainedCollection>,
+    birth: Birth,
+    /// Topics that the broker has refused, how many, and why.
+    refused: Option<(String, u64, String)>,
+    /// Why the retained messages of earlier runs cannot be seen.
+    not_collected: Option<String>,
+}
+
+impl<'a> MqttSession<'a> {
+    pub fn new(
+        publication: &'a mut Publication,
+        connection: BrokerConnection,
+        context: &'a OutputContext,
+    ) -> MqttSession<'a> {
+        MqttSession {
+            publication,
+            connection,
+            context,
+            snapshot: None,
+            collection: None,
+            birth: Birth::Awaited,
+            refused: None,
+            not_collected: None,
+        }
+    }
+
+    /// Publishes until the stop (`Ok`) or until the connection is lost.
+    pub fn run(mut self) -> Result<(), String> {
+        let result = self.publish_all();
+        match &result {
+            // What is not said within the time is what the last will says.
+            Ok(()) => {
+                if self.leave().is_ok() {
+                    self.connection.close(limits::OUTPUT_STOP_TIMEOUT / 8);
+                }
+            }
+            Err(_) => self.publication.suspect_message(),
+        }
+        result
+    }
+
+    fn publish_all(&mut self) -> Result<(), String> {
+        self.take_snapshot();
+        self.publication.topics.requeue(self.snapshot.as_deref());
+        self.begin_collection()?;
+        while !self.context.stop.is_stopping() {
+            self.take_snapshot();
+            self.check_collection()?;
+            if self.collection.is_none() {
+                self.send_messages()?;
+            }
+            self.report();
+            let packets = self.connection.receive(self.span())?;
+            self.handle(packets);
+        }
+        Ok(())
+    }
+
+    fn take_snapshot(&mut self) {
+        let newest = self.context.snapshots.get();
+        let now = self.context.clock.now().mono;
+        let Some(snapshot) = newest.or_else(|| self.snapshot.clone()) else {
+            return;
+        };
+        let is_same = self
+            .snapshot
+            .as_ref()
+            .is_some_and(|it| Arc::ptr_eq(it, &snapshot));
+        if is_same {
+            self.publication.update_snapshot(&snapshot, now);
+        } else {
+            self.publication.update(&snapshot, now);
+            self.snapshot = Some(snapshot);
+        }
+    }
+
+    fn begin_collection(&mut self) -> Result<(), String> {
+        if self.publication.has_collected {
+            return Ok(());
+        }
+        let filters = own_filters(&self.publication.mqtt.prefix);
+        let packet_id = self.connection.subscribe(&filters)?;
+        let now = Instant::now();
+        self.collection = Some(RetainedCollection {
+            filters,
+            packet_id,
+            is_subscribed: false,
+            begun: now,
+            last: now,
+        });
+        Ok(())
+    }
+
+    fn check_collection(&mut self) -> Result<(), String> {
+        let is_complete = self
+            .collection
+            .as_ref()
+            .is_some_and(|it| it.left().is_none());
+        if is_complete && let Some(collection) = self.collection.take() {
+            self.publication.has_collected = true;
+            self.connection.unsubscribe(&collection.filters)?;
+            if let Some(snapshot) = self.snapshot.clone() {
+                let now = self.context.clock.now().mono;
+                self.publication.update(&snapshot, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the connection with what is to be sent, then says that all of it is there.
+    fn send_messages(&mut self) -> Result<(), String> {
+        while self.connection.has_room() {
+            let is_alone = self
+                .publication
+                .topics
+                .only_in_flight()
+                .is_some_and(is_large);
+            if is_alone {
+                return Ok(());
+            }
+            let Some((topic, payload)) = self.publication.topics.next() else {
+                break;
+            };
+            if is_large(&topic) && self.connection.in_flight() > 0 {
+                self.publication.topics.put_back(topic);
+                return Ok(());
+            }
+            self.send_message(topic, &payload)?;
+        }
+        let is_settled = self.publication.topics.waiting() == 0;
+        if is_settled && self.birth == Birth::Awaited && self.connection.has_room() {
+            let topic = status_topic(&self.publication.mqtt.prefix);
+            self.birth = match self.publish(&topic, ONLINE.as_bytes())? {
+                Some(id) => Birth::InFlight(id),
+                None => Birth::Published,
+            };
+        }
+        Ok(())
+    }
+
+    fn send_message(&mut self, topic: Topic, payload: &TopicPayload) -> Result<(), String> {
+        if self.publication.left_out.contains(&topic) {
+            self.publication.topics.finished(topic);
+            return Ok(());
+        }
+        let name = topic.name(&self.publication.mqtt.prefix);
+        let published = self.connection.publish(&name, &payload.bytes());
+        match published {
+            Ok(packet_id) => {
+                if packet_id.is_none() {
+                    self.context.status.sent(1, self.context.clock.now());
+                }
+                self.publication.topics.sent(topic, packet_id);
+                Ok(())
+            }
+            Err(PublishError::Refused(why)) => {
+                self.refuse(&name, why);
+                self.publication.topics.finished(topic);
+                Ok(())
+            }
+            Err(PublishError::Lost(why)) => Err(why),
+        }
+    }
+
+    /// Publishes what has no slot.
+    fn publish(&mut self, topic: &str, payload: &[u8]) -> Result<Option<u16>, String> {
+        match self.connection.publish(topic, payload) {
+            Ok(packet_id) => Ok(packet_id),
+            Err(PublishError::Refused(why)) => {
+                self.refuse(topic, why);
+                Ok(None)
+            }
+            Err(PublishError::Lost(why)) => Err(why),
+        }
+    }
+
+    fn refuse(&mut self, topic: &str, why: String) {
+        self.context.status.dropped(1);
+        match &mut self.refused {
+            Some((_, count, _)) => *count += 1,
+            None => self.refused = Some((topic.to_owned(), 1, why)),
+        }
+    }
+
+    fn handle(&mut self, packets: Vec<BrokerPacket>) {
+        let mut accepted = 0;
+        for packet in packets {
+            match packet {
+                BrokerPacket::Published(id, refused) => {
+                    let topic = self.publication.topics.acknowledged(id);
+                    if self.birth == Birth::InFlight(id) {
+                        self.birth = Birth::Published;
+                    }
+                    if topic.as_ref().is_some_and(is_large) {
+                        self.publication.suspect = None;
+                    }
+                    match (refused, topic) {
+                        (Some(why), Some(topic)) => {
+                            self.refuse(&topic.name(&self.publication.mqtt.prefix), why);
+                        }
+                        (Some(why), None) => {
+                            self.refuse(&status_topic(&self.publication.mqtt.prefix), why);
+                        }
+                        (None, _) => accepted += 1,
+                    }
+                }
+                BrokerPacket::Subscribed(id, answers) => self.handle_subscribed(id, answers),
+                BrokerPacket::Message(message) => self.handle_message(message),
+                _ => {}
+            }
+        }
+        if accepted > 0 {
+            self.context.status.sent(accepted, self.context.clock.now());
+        }
+    }
+
+    fn handle_subscribed(&mut self, id: u16, answers: Vec<Option<String>>) {
+        if let Some(collection) = &mut self.collection
+            && collection.packet_id == id
+        {
+            collection.is_subscribed = true;
+            collection.last = Instant::now();
+            self.not_collected = answers.into_iter().flatten().next();
+        }
+    }
+
+    fn handle_message(&mut self, message: IncomingMessage) {
+        let IncomingMessage {
+            topic,
+            payload,
+            retain,
+        } = message;
+        if let Some(collection) = &mut self.collection
+            && retain
+        {
+            collection.last = Instant::now();
+            let prefix = &self.publication.mqtt.prefix;
+            self.publication.earlier.record(prefix, &topic, &payload);
+        }
+    }
+
+    /// How long to wait for the next thing to do, if nothing comes.
+    fn span(&self) -> Duration {
+        let mut span = limits::SNAPSHOT_TIMES_INTERVAL;
+        if let Some(left) = self.collection.as_ref().and_then(RetainedCollection::left) {
+            span = span.min(left);
+        }
+        if let Some(snapshot) = &self.snapshot {
+            let now = self.context.clock.now().mono;
+            let due = self.publication.snapshot_due(snapshot, now);
+            // What is due now waits for room.
+            let due = due.filter(|it| !it.is_zero());
+            span = due.map_or(span, |due| span.min(due));
+        }
+        span
+    }
+
+    fn report(&self) {
+        let status = &self.context.status;
+        status.waiting(self.publication.topics.waiting() as u64);
+        let mut notes = Vec::new();
+        let accepted = self.connection.accepted();
+        if !accepted.has_retain {
+            notes.push(
+                "the broker keeps no retained messages: subscribers see a value only when it changes"
+                    .to_owned(),
+            );
+        }
+        if !accepted.has_qos_1 {
+            notes.push("the broker acknowledges nothing (QoS 0)".to_owned());
+        }
+        if let Some((topic, count, why)) = &self.refused {
+            notes.push(match count {
+                1 => format!("{topic} was not published: {why}"),
+                more => format!("{topic} and {} more were not published: {why}", more - 1),
+            });
+        }
+        if let Some(why) = &self.not_collected {
+            notes.push(format!(
+                "topics of keys that are no longer published stay at the broker, because it does not let \
+                 this node subscribe to its own ones: {why}"
+            ));
+        }
+        for topic in &self.publication.left_out {
+            let name = topic.name(&self.publication.mqtt.prefix);
+            notes.push(format!(
+                "{name} is left out: the broker closed the connection at it again and again, perhaps over \
+                 its size"
+            ));
+        }
+        let note = notes.join("; ");
+        status.note((!note.is_empty()).then_some(note.as_str()));
+    }
+
+    /// Publishes what is pending, and that the node is gone.
+    fn leave(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + limits::OUTPUT_STOP_TIMEOUT * 3 / 4;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        self.take_snapshot();
+        self.collection = None;
+        // The birth message would be the last but one.
+        self.birth = Birth::Published;
+        while self.publication.topics.waiting() > 0 && !left().is_zero() {
+            self.send_messages()?;
+            let packets = self.connection.receive(left())?;
+            self.handle(packets);
+        }
+        let topic = status_topic(&self.publication.mqtt.prefix);
+        self.publish(&topic, OFFLINE.as_bytes())?;
+        while self.connection.in_flight() > 0 && !left().is_zero() {
+            let packets = self.connection.receive(left())?;
+            self.handle(packets);
+        }
+        Ok(())
+    }
+}
