@@ -38,6 +38,8 @@ const PLACEHOLDERS: [&str; 9] = [
     "alert",
 ];
 
+const JSON: &str = "application/json";
+
 /// Options that only an AWTRIX display has.
 const AWTRIX_OPTIONS: [&str; 3] = ["icons", "label", "lifetime_mode"];
 
@@ -158,7 +160,7 @@ fn read_templates(
     if !check_url(url_item, &url.fill(&samples())) {
         return None;
     }
-    let headers = read_header_templates(table, headers)?;
+    let mut headers = read_header_templates(table, headers)?;
     let body_item = table.get("body");
     let body_text = match &body_item {
         Some(item) => Some(item.text()?),
@@ -172,6 +174,14 @@ fn read_templates(
         (Some(item), Some(text)) => Some(read_body(item, text, content_type.as_deref())?),
         _ => None,
     };
+    if let (Some(text), None) = (&body_text, content_type) {
+        let content_type = match TemplatePlace::of_body(None, text) {
+            TemplatePlace::Json => JSON,
+            _ => "text/plain; charset=utf-8",
+        };
+        let value = TextTemplate::parse(content_type, TemplatePlace::Header, &[]).ok()?;
+        headers.push(("Content-Type".to_owned(), value));
+    }
     if let (Some(item), Some("GET")) = (&body_item, draft.method) {
         item.problem("a GET request has no body: write method = \"POST\", or remove `body`");
     }

@@ -156,12 +156,17 @@ impl SnapshotReceiver {
         }
         let body = snapshot_body::json(snapshot, &records);
         let content = snapshot_body::without_timestamp(body.as_bytes());
+        let mut headers = self.headers.clone();
+        let is_type = |(name, _): &(String, String)| name.eq_ignore_ascii_case("content-type");
+        if !headers.iter().any(is_type) {
+            headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
+        }
         let message = PushMessage {
             about: ALL_KEYS.into(),
             digest: MessageDigest::new(content, &body),
             method: self.method.clone(),
             url: self.url.clone(),
-            headers: self.headers.clone(),
+            headers,
             body,
         };
         (vec![message], 0)
