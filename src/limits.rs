@@ -640,6 +640,9 @@ pub const ACCEPT_BATCH: usize = 16;
 pub const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Pipelined requests of one connection answered in a row before the others get their turn.
 pub const PIPELINE_BATCH: usize = 8;
+/// Tasks that the HTTP server runs before it polls the sockets again: an event for all streams is a
+/// task for each, and a display's poll does not wait for all of them.
+pub const TASKS_PER_POLL: usize = 8;
 /// Empty lines accepted before a request line; old clients send one after a body.
 pub const LEADING_NEWLINES: usize = 8;
 /// How long a connection must have been idle before it is evicted for a new one.

@@ -175,7 +175,7 @@ fn serve_until_stopped(
             }
         })
     };
-    smol::block_on(executor.run(async {
+    smol::block_on(run_tasks(&executor, async {
         let maintaining = maintenance_loop(&server, parts);
         smol::future::or(token.stopped(), maintaining).await;
         let deadline = deadline.get().copied().unwrap_or_else(Instant::now);
@@ -188,6 +188,20 @@ fn serve_until_stopped(
         }
     }));
     Ok(())
+}
+
+/// Runs the tasks of the executor until `future` is done.
+async fn run_tasks(executor: &LocalExecutor<'_>, future: impl Future<Output = ()>) {
+    let tasks = async {
+        loop {
+            for _ in 0..limits::TASKS_PER_POLL {
+                executor.tick().await;
+            }
+            // The sockets are polled.
+            smol::future::yield_now().await;
+        }
+    };
+    smol::future::or(future, tasks).await;
 }
 
 /// Runs whenever a deadline is due, and for the heartbeat. Never ends.
