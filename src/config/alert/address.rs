@@ -25,11 +25,12 @@ pub fn read_address(option: &mut OptionReader<'_, '_>) -> Option<String> {
 /// Registers the secrets of a URL: the URL, the part after the host, and each path segment that
 /// is not a plain word.
 fn add_url_secrets(reader: &ConfigReader<'_>, url: &str) {
-    reader.add_secret(url);
     let rest = url.split_once("://").map_or(url, |it| it.1);
-    let Some(at) = rest.find(['/', '?', '@']) else {
+    // A host alone is no secret.
+    let Some(at) = rest.trim_end_matches('/').find(['/', '?', '@']) else {
         return;
     };
+    reader.add_secret(url);
     if rest.len() - at > 1 {
         reader.add_secret(&rest[at..]);
         reader.add_secret(&rest[at + 1..]);

@@ -4,30 +4,32 @@
 import contextlib
 import json
 import re
+import urllib.parse
 
-from fakes import notification_services as services
+from fakes import notification_services as judges
 from fakes.servers import json_server
 from fakes.vendors import vendor_server
 from harness import (
     ROOT, Process, clean_environment, expect, free_port, get, main_node, run, source_table, story, wait_until,
     with_trusted_clock, work_dir,
 )
+from services import apprise
 
 LABEL = "<!channel> @everyone **Küche** [x](http://evil) <b>"
 SECRETS = [
-    services.NTFY_TOKEN, services.GOTIFY_TOKEN, services.TELEGRAM_TOKEN, services.PUSHOVER_TOKEN, services.PUSHOVER_USER,
-    services.HASS_TOKEN, services.MATRIX_TOKEN, "T0SECRET99", "1234secrettoken",
+    judges.NTFY_TOKEN, judges.GOTIFY_TOKEN, judges.TELEGRAM_TOKEN, judges.PUSHOVER_TOKEN, judges.PUSHOVER_USER,
+    judges.HASS_TOKEN, judges.MATRIX_TOKEN, "T0SECRET99", "1234secrettoken",
 ]
 # Format, judge, path, options.
 FORMATS = {
-    "ntfy": (services.ntfy, "/mytopic", f'token = "{services.NTFY_TOKEN}"\ntags = ["house"]'),
-    "gotify": (services.gotify, "", f'token = "{services.GOTIFY_TOKEN}"'),
-    "slack": (services.slack, "/services/T0SECRET99/B0/X", ""),
-    "discord": (services.discord, "/api/webhooks/1/1234secrettoken", ""),
-    "telegram": (services.telegram, "", f'token = "{services.TELEGRAM_TOKEN}"\nchat_id = -1001234'),
-    "pushover": (services.pushover, "", f'token = "{services.PUSHOVER_TOKEN}"\nuser = "{services.PUSHOVER_USER}"'),
-    "apprise": (services.apprise_api, "/notify/main", 'tags = ["phone"]'),
-    "home_assistant": (services.home_assistant, "/api/webhook/abc", ""),
+    "ntfy": (judges.ntfy, "/mytopic", f'token = "{judges.NTFY_TOKEN}"\ntags = ["house"]'),
+    "gotify": (judges.gotify, "", f'token = "{judges.GOTIFY_TOKEN}"'),
+    "slack": (judges.slack, "/services/T0SECRET99/B0/X", ""),
+    "discord": (judges.discord, "/api/webhooks/1/1234secrettoken", ""),
+    "telegram": (judges.telegram, "", f'token = "{judges.TELEGRAM_TOKEN}"\nchat_id = -1001234'),
+    "pushover": (judges.pushover, "", f'token = "{judges.PUSHOVER_TOKEN}"\nuser = "{judges.PUSHOVER_USER}"'),
+    "apprise": (judges.apprise_api, "/notify/main", 'tags = ["phone"]'),
+    "home_assistant": (judges.home_assistant, "/api/webhook/abc", ""),
 }
 
 
@@ -38,12 +40,15 @@ def webhook(name, url, options):
 def main_node_file(directory, text):
     file = directory / "main-node.toml"
     head = f'listen = "127.0.0.1:{free_port()}"\ndatabase = "{directory}/main-node.db"\n'
+    if "[[source]]" not in text:
+        head += source_table("meter", 'url = "http://127.0.0.1:1/"')
     file.write_text(head + text)
+    file.chmod(0o600)
     return file
 
 
 def command(*arguments):
-    code, out, err = run([main_node(), *arguments], 60, env=clean_environment(MATRIX_TOKEN=services.MATRIX_TOKEN))
+    code, out, err = run([main_node(), *arguments], 60, env=clean_environment(MATRIX_TOKEN=judges.MATRIX_TOKEN))
     return code, out + err
 
 
@@ -123,10 +128,10 @@ def webhook_refusals():
     """A 200 or 204 that says no is a refusal; `check` says what is missing, before anything is sent."""
     directory = work_dir("webhook-refusals")
     for name, answer, path, options, reason in [
-        ("telegram", services.Answer({"ok": False, "description": "Bad Request: chat not found"}), "", f'token = "{services.TELEGRAM_TOKEN}"\nchat_id = 42', "chat not found"),
-        ("pushover", services.Answer({"status": 0, "errors": ["user key is invalid"]}), "", f'token = "{services.PUSHOVER_TOKEN}"\nuser = "{services.PUSHOVER_USER}"', "user key is invalid"),
-        ("slack", services.Answer({"ok": False, "error": "channel_not_found"}), "/api/chat", "", "channel_not_found"),
-        ("apprise", services.Answer(b"", status=204), "/notify/other", "", "no configuration"),
+        ("telegram", judges.Answer({"ok": False, "description": "Bad Request: chat not found"}), "", f'token = "{judges.TELEGRAM_TOKEN}"\nchat_id = 42', "chat not found"),
+        ("pushover", judges.Answer({"status": 0, "errors": ["user key is invalid"]}), "", f'token = "{judges.PUSHOVER_TOKEN}"\nuser = "{judges.PUSHOVER_USER}"', "user key is invalid"),
+        ("slack", judges.Answer({"ok": False, "error": "channel_not_found"}), "/api/chat", "", "channel_not_found"),
+        ("apprise", judges.Answer(b"", status=204), "/notify/other", "", "no configuration"),
     ]:
         with vendor_server(lambda _: answer) as server:
             url = f"http://127.0.0.1:{server.server_port}{path}"
@@ -135,9 +140,9 @@ def webhook_refusals():
             expect(code != 0 and reason in out, f"{name}: the answer {answer.status} is a refusal", out)
     for url, options, reason in [
         ("https://ntfy.sh", 'format = "ntfy"', "topic"),
-        ("https://api.telegram.org", f'format = "telegram"\ntoken = "{services.TELEGRAM_TOKEN}"', "chat_id"),
+        ("https://api.telegram.org", f'format = "telegram"\ntoken = "{judges.TELEGRAM_TOKEN}"', "chat_id"),
         ("https://discord.com/api/webhooks/1/x/slack", 'format = "discord"', "/slack"),
-        ("https://api.pushover.net", f'format = "pushover"\ntoken = "{services.PUSHOVER_TOKEN}"', "user"),
+        ("https://api.pushover.net", f'format = "pushover"\ntoken = "{judges.PUSHOVER_TOKEN}"', "user"),
         ("https://gotify.lan", 'format = "gotify"', "token"),
         ("http://apprise.lan:8000", 'format = "apprise"', "/notify/KEY"),
         ("https://ntfy.sh/topic", 'format = "slack"', 'format = "ntfy"'),
@@ -155,6 +160,38 @@ def webhook_refusals():
     expect('webhook_format = "ntfy"' in out, "`check` names the format for ntfy", out)
 
 
+# Of each format: a URL of Apprise, the header of the token, and the fields that both have.
+APPRISE = {
+    "gotify": (f"gotifys://gotify.lan/{judges.GOTIFY_TOKEN}", "x-gotify-key", {"title", "message", "priority"}),
+    "discord": ("discord://1/1234secrettoken", None, {"content"}),
+    "telegram": (f"tgram://{judges.TELEGRAM_TOKEN}/1234", None, {"chat_id", "text", "disable_notification"}),
+    "pushover": (f"pover://{judges.PUSHOVER_USER}@{judges.PUSHOVER_TOKEN}", None, {"token", "user", "title", "message", "priority"}),
+    "apprise": ("apprises://apprise.lan/main?tags=phone", None, {"title", "body", "type", "format", "tag"}),
+    "slack": ("slack://T0SECRET9/B0SECRET9/X0SECRET9X0SECRET9X0SECR/", None, {"mrkdwn"}),
+}
+
+
+@story(seconds=60)
+def webhook_apprise():
+    """Another program's idea of the same services: Apprise sends to the same paths, with fields of the same names."""
+    directory = work_dir("webhook-apprise")
+    with all_services() as (servers, tables):
+        code, tested = command("test-alert", "--config", main_node_file(directory, tables))
+        expect(code == 0, "`test-alert` reaches every service", tested)
+        for name, (url, header, fields) in APPRISE.items():
+            ours = servers[name].seen[0]
+            theirs = apprise.requests_for(url, "title", "body", "warning")[-1]
+            target = urllib.parse.urlsplit(theirs["url"])
+            path = re.sub(r"/services/.*", "/services/T0SECRET99/B0/X", target.path)
+            expect((ours.method, ours.path) == (theirs["method"], path), f"{name}: {ours.method} {ours.path}", theirs)
+            headers = {key.lower(): value for key, value in theirs["headers"].items()}
+            if header:
+                expect(ours.headers[header] == headers[header], f"{name}: the token is in {header}", headers)
+            body = theirs["body"]
+            sent = json.loads(body) if body.startswith("{") else dict(urllib.parse.parse_qsl(body))
+            expect(fields <= set(sent) and fields <= set(json.loads(ours.body)), f"{name}: both have {sorted(fields)}", sent)
+
+
 def recipes():
     """The TOML of docs/alerts.md by heading."""
     text = (ROOT / "docs" / "alerts.md").read_text()
@@ -166,9 +203,9 @@ def webhook_recipes():
     directory = work_dir("webhook-recipes")
     found = recipes()
     for heading, judge in [
-        ("Microsoft Teams", services.teams),
-        ("Matrix", services.matrix),
-        ("Google Chat", services.google_chat),
+        ("Microsoft Teams", judges.teams),
+        ("Matrix", judges.matrix),
+        ("Google Chat", judges.google_chat),
     ]:
         expect(heading in found, f"docs/alerts.md has a recipe for {heading}", list(found))
         with vendor_server(judge) as server:
@@ -179,8 +216,8 @@ def webhook_recipes():
             code, out = command("test-alert", "--config", file)
             expect(code == 0, f"{heading} takes the message", out)
             expect("Test" in shown(server)[0]["text"], f"{heading} shows it", shown(server))
-            expect(services.MATRIX_TOKEN not in out + checked, "no secret is shown")
-    with vendor_server(lambda request: services.Answer({})) as server:
+            expect(judges.MATRIX_TOKEN not in out + checked, "no secret is shown")
+    with vendor_server(lambda request: judges.Answer({})) as server:
         toml = found["Home Assistant: only the value"].replace("homeassistant.local:8123", f"127.0.0.1:{server.server_port}")
         code, out = command("test-alert", "--config", main_node_file(directory, toml))
         body = json.loads(server.seen[0].body)
