@@ -887,3 +887,33 @@ pub const MQTT_COLLECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const MQTT_SHORT_CONNECTION: Duration = Duration::from_secs(60);
 /// Connections in a row that end at the same large message before it is left out.
 pub const MQTT_LARGE_TRIES: u32 = 3;
+
+// ---- Forwarding -----------------------------------------------------------------------
+
+/// How often the cursor of an output is saved, with a commit that is made anyway: a crash repeats
+/// the rows since then, and that is harmless.
+pub const FORWARD_CURSOR_INTERVAL: Duration = Duration::from_secs(600);
+/// Rows after which it is saved sooner, so that crashes do not begin a long backlog again.
+pub const FORWARD_CURSOR_ROWS: i64 = 20_000;
+/// Rows that one step of a forwarding output looks at: 20 ms on a Pi Zero.
+pub const FORWARD_STEP_ROWS: i64 = 2_000;
+/// Tables `[[forward]]`: each is a thread.
+pub const FORWARDS: usize = 8;
+/// Tags of all rows of an output, beside its own: each makes every line longer.
+pub const FORWARD_TAGS: usize = 16;
+/// Rows of one write request, and its bytes: two such texts are all that a backlog takes in memory.
+pub const FORWARD_BATCH_ROWS: usize = 2_000;
+pub const FORWARD_BATCH_BYTES: usize = 256 << 10;
+/// How much longer than the work on a batch the pause behind it is, while there is a backlog.
+pub const FORWARD_PAUSE_FACTOR: u32 = 2;
+/// The longest wait that a server can ask for.
+pub const FORWARD_RETRY_AFTER: Duration = Duration::from_secs(3600);
+/// What was acknowledged longer before an outage is not sent again. VictoriaMetrics has it in memory
+/// for 5 s, or what `-inmemoryDataFlushInterval` says.
+pub const FORWARD_SETTLED_AFTER: Duration = Duration::from_secs(15);
+/// Rows that are sent again after each outage, however soon it follows another.
+pub const FORWARD_REPEATED_ROWS: i64 = 10_000;
+/// Lines in a row that a server refuses before it is taken for one that takes none.
+pub const FORWARD_REFUSED_LINES: usize = 50;
+/// The longest sleep of an output without anything to forward; commits end it.
+pub const FORWARD_IDLE: Duration = Duration::from_secs(86_400);

@@ -311,6 +311,7 @@ fn start_store(
         },
         channels: notifiers::outbox_channels(config),
         on_outbox_changed: Arc::new(move || notifiers.wake()),
+        forwards: outputs::forward_names(config),
         on_rows_stored: Arc::new(move || stored_rows.wake()),
         ..StoreSettings::new(storage.location, storage.boot)
     };

@@ -13,6 +13,8 @@ mod env_file;
 pub mod environment;
 pub mod example;
 pub mod example_body;
+mod forward;
+mod forward_types;
 mod key;
 mod key_list;
 mod mail;
@@ -55,10 +57,14 @@ pub use self::auth_types::{
 };
 use self::derived::{check_derived_names, order_derived, read_derived, set_holds};
 use self::environment::Environment;
+use self::forward::read_forwards;
+#[cfg(test)]
+pub use self::forward::tests::forward_config;
+pub use self::forward_types::{ForwardConfig, TimePrecision};
 use self::key::{check_shared_keys, read_keys};
 pub use self::mail::{MailConfig, MailTls, Mailbox};
 pub use self::mqtt::{MqttConfig, MqttVersion};
-use self::page_keys::{warn_page_keys, warn_push_keys};
+use self::page_keys::{warn_page_keys, warn_push_keys, warn_unknown};
 use self::pages::{read_groups, read_walls};
 pub use self::problem::{Problem, Remark, Severity};
 use self::push::read_pushes;
@@ -278,6 +284,7 @@ fn read_root(
     draft.config.pages.groups = read_groups(&mut root, directory);
     draft.config.pages.walls = read_walls(&mut root, directory);
     draft.config.pushes = read_pushes(&mut root, directory);
+    draft.config.forwards = read_forwards(&mut root, directory);
     let timezone = draft.config.timezone.clone();
     let mut derived = read_derived(&mut root, directory, &timezone);
     let (alert, mut notifications) =
@@ -294,6 +301,10 @@ fn read_root(
     warn_unknown_keys(reader, &names, &keys, &patterns, &alert);
     warn_page_keys(reader, &names, &draft.config.pages);
     warn_push_keys(reader, &names, &draft.config.pushes);
+    for forward in &draft.config.forwards {
+        let table = format!("[[forward]] {}", quoted(&forward.name));
+        warn_unknown(reader, &names, &table, forward.keys.iter());
+    }
     warn_unknown_inputs(reader, &derived, &names);
     let derived = order_derived(reader, &derived);
     let timezone = &draft.config.timezone;

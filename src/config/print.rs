@@ -3,6 +3,7 @@
 use super::alert::print_alert;
 use super::auth::print_accounts;
 use super::derived::print_derived;
+use super::forward::print_forwards;
 use super::key::{print_key_patterns, print_keys};
 use super::mail::print_mail;
 use super::mqtt::print_mqtt;
@@ -29,6 +30,7 @@ impl Config {
         print_derived(&mut out, &self.derived);
         print_pages(&mut out, &self.pages.groups, &self.pages.walls);
         print_alert(&mut out, self);
+        print_forwards(&mut out, &self.forwards);
         if let Some(mail) = &self.notifications.mail {
             print_mail(&mut out, mail);
         }

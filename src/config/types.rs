@@ -15,6 +15,7 @@ use ureq::http::Uri;
 
 use super::alert_types::Notifications;
 use super::auth_types::{Account, Auth, ConfiguredCredential};
+use super::forward_types::ForwardConfig;
 use super::mqtt::MqttConfig;
 use super::problem::Remark;
 use super::push_types::PushConfig;
@@ -99,6 +100,8 @@ pub struct Config {
     pub pushes: Vec<PushConfig>,
     /// The MQTT broker that values are published to.
     pub mqtt: Option<MqttConfig>,
+    /// Servers that stored rows are forwarded to.
+    pub forwards: Vec<ForwardConfig>,
 }
 
 impl Config {
@@ -149,6 +152,7 @@ impl Config {
             notifications: Notifications::default(),
             pushes: Vec::new(),
             mqtt: None,
+            forwards: Vec::new(),
         }
     }
 

@@ -22,7 +22,7 @@ use super::file::DatabaseFiles;
 use super::file_change::{self, FileChange};
 use super::periods::{HOUR, second_of};
 use super::retention::delete;
-use super::tiers::{Tiers, read_meta, write_meta};
+use super::tiers::{MetaChange, Tiers, delete_meta, read_meta, write_meta};
 use super::{derived_windows, error, file, forecast, open_files};
 use crate::domain::derived::SavedWindow;
 use crate::domain::health::HistoryExtent;
@@ -229,15 +229,16 @@ impl Database {
     /// before `oldest_hour`, or before the raw tier, are refused, unless their time is not
     /// trusted.
     pub fn commit(&mut self, batch: &[NewRow], oldest_hour: i64) -> rusqlite::Result<CommitCounts> {
-        self.commit_with_forecasts(batch, &[], oldest_hour)
+        self.commit_with_forecasts(batch, &[], &[], oldest_hour)
     }
 
-    /// The same with what is stored ahead of its time. Elements of refused hours go into hours and
-    /// days instead.
+    /// The same with what is stored ahead of its time, and with entries of `node`. Elements of
+    /// refused hours go into hours and days instead.
     pub fn commit_with_forecasts(
         &mut self,
         batch: &[NewRow],
         forecasts: &[&Forecast],
+        metadata: &[MetaChange],
         oldest_hour: i64,
     ) -> rusqlite::Result<CommitCounts> {
         let transaction = self
@@ -260,6 +261,12 @@ impl Database {
         let committed = append(&transaction, &mut self.state, batch, oldest_hour)?;
         for forecast in forecasts {
             forecast::write(&transaction, forecast)?;
+        }
+        for (name, value) in metadata {
+            match value {
+                Some(value) => write_meta(&transaction, name, value)?,
+                None => delete_meta(&transaction, name)?,
+            }
         }
         transaction.commit()?;
         self.note_write();

@@ -11,7 +11,8 @@
 //!   [`quota`] keep alerts and quotas, [`store`] is the thread that drives them in small steps
 //!   ([`progress`]);
 //! - derived keys: [`derived_windows`] saves, restores and rebuilds their windows;
-//! - reading: [`last_run`] and [`last_values`] at start, [`history`], [`export`], [`meters`];
+//! - reading: [`last_run`] and [`last_values`] at start, [`history`], [`export`], [`meters`],
+//!   [`row_feed`] for outputs that forward rows;
 //! - copies and repair: [`backup`], [`restore`] and [`replace`]; [`file_change`] and [`detached`]
 //!   for files that were replaced while open; [`salvage`] for damage. [`retry_request`] is how a
 //!   command asks the service to send refused alerts again.
@@ -30,6 +31,7 @@ pub mod export;
 pub mod file;
 pub mod file_change;
 mod forecast;
+mod forward_cursor;
 pub mod history;
 #[cfg(test)]
 #[path = "tests/kill.rs"]
@@ -52,6 +54,7 @@ pub mod retention;
 pub mod retry_request;
 pub mod rollup;
 pub mod row_codec;
+pub mod row_feed;
 pub mod salvage;
 pub mod schema;
 pub mod store;

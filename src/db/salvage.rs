@@ -19,8 +19,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 pub use self::copy::merge_alerts_from;
 use self::copy::{
-    copy_alerts, copy_forecasts, copy_keys_and_tiers, copy_quotas, copy_windows, insert_rollup,
-    integer, meta_values,
+    copy_alerts, copy_cursors, copy_forecasts, copy_keys_and_tiers, copy_quotas, copy_windows,
+    insert_rollup, integer, meta_values,
 };
 use self::scan::{SourceScan, insert_row};
 use self::source::DamagedDatabase;
@@ -114,6 +114,7 @@ fn copy_essentials(
             // Once, and never from a backup: events delivered since must not be delivered again.
             copy_alerts(&source, &transaction)?;
             copy_quotas(&metadata, &transaction)?;
+            copy_cursors(&metadata, &transaction)?;
             copy_windows(&source, &transaction)?;
             let before = Tiers::read(&transaction)?;
             let mut tiers = before;
@@ -146,7 +147,7 @@ pub struct Salvage {
 }
 
 /// Entry of `node` while a salvage is under way: a file a line.
-const PROGRESS_ENTRY: &str = "salvage";
+pub(super) const PROGRESS_ENTRY: &str = "salvage";
 
 /// Ids given to new rows where the damaged file does not say which it has used.
 const UNKNOWN_ID_START: i64 = 1 << 40;

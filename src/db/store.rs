@@ -6,15 +6,18 @@
 //! and retries; it ends only when asked to.
 
 pub mod alerts;
+pub mod cursors;
 pub mod derived_windows;
 mod quotas;
 mod writer;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::cursors::ForwardCursors;
 use self::quotas::Reservations;
 use self::writer::Writer;
 use super::database::Database;
@@ -27,6 +30,7 @@ use crate::domain::derived::{RebuiltWindow, SavedWindow, WindowRebuild};
 use crate::domain::health::Storage;
 use crate::domain::ledger::{Forecast, RecordRow};
 use crate::domain::outbox::OutboxChannel;
+use crate::domain::stored_rows::ForwardName;
 use crate::domain::text::human_duration;
 use crate::domain::time::Mono;
 use crate::limits;
@@ -49,7 +53,9 @@ pub struct StoreSettings {
     pub channels: Vec<OutboxChannel>,
     /// Called on the store thread when there may be something new to deliver.
     pub on_outbox_changed: Arc<dyn Fn() + Send + Sync>,
-    /// Called on the store thread when rows or forecasts were committed.
+    /// The outputs that forward rows.
+    pub forwards: Vec<ForwardName>,
+    /// Called on the store thread when there may be something new to forward.
     pub on_rows_stored: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -63,6 +69,7 @@ impl StoreSettings {
             boot,
             channels: Vec::new(),
             on_outbox_changed: Arc::new(|| ()),
+            forwards: Vec::new(),
             on_rows_stored: Arc::new(|| ()),
         }
     }
@@ -86,6 +93,8 @@ struct StoreShared {
     database: Mutex<Option<Database>>,
     /// Alerts that wait for the disk. Taken before `database`, where both are.
     outbox_buffer: Mutex<OutboxBuffer>,
+    /// How far outputs have come. Taken after `database`, where both are.
+    cursors: Mutex<ForwardCursors>,
 }
 
 /// Status that the thread reports.
@@ -177,6 +186,11 @@ impl Store {
         self.shared.set_forecasts(forecasts, self.clock.now().mono);
     }
 
+    /// Where the database is.
+    pub fn path(&self) -> &Path {
+        &self.shared.settings.location.path
+    }
+
     /// Storage status.
     pub fn status(&self) -> Storage {
         self.shared.status(self.clock.now().mono)
@@ -264,6 +278,7 @@ impl StoreShared {
             report: Mutex::default(),
             database: Mutex::default(),
             outbox_buffer: Mutex::default(),
+            cursors: Mutex::default(),
         }
     }
 

@@ -97,6 +97,14 @@ pub fn read_meta<T: rusqlite::types::FromSql>(
     Ok(value.optional()?.flatten())
 }
 
+/// An entry of `node` and its new value; `None` deletes it.
+pub type MetaChange = (String, Option<String>);
+
+pub fn delete_meta(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM node WHERE name = ?1", [name])?;
+    Ok(())
+}
+
 pub fn write_meta(
     connection: &Connection,
     name: &str,

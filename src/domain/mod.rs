@@ -56,6 +56,7 @@ pub mod snapshot_body;
 pub mod snapshot_change;
 pub mod snapshot_wire;
 pub mod stable_hash;
+pub mod stored_rows;
 pub mod template;
 pub mod text;
 pub mod time;

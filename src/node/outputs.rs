@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::Config;
+use crate::db::row_feed::StoredRowFeed;
 use crate::db::store::Store;
 use crate::domain::output_state::OutputState;
 use crate::domain::redact::Secrets;
 use crate::domain::snapshot::{Snapshot, SnapshotSubscriber};
+use crate::domain::stored_rows::{ForwardName, RowFeed};
 use crate::limits;
+use crate::outputs::forward::ForwardOutput;
 use crate::outputs::mqtt::MqttOutput;
 use crate::outputs::push::PushOutput;
 use crate::outputs::{Follows, LatestSnapshot, Output, OutputContext, SharedOutputStatus};
@@ -20,7 +23,6 @@ use crate::sys::thread::{Thread, catch_panic, spawn};
 
 /// Every output that is configured. Without a store none can run, as in `check`.
 pub fn configured(config: &Config, store: Option<&Arc<Store>>) -> Vec<Box<dyn Output>> {
-    let _ = store;
     let plan = Arc::new(config.plan());
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
     if let Some(mqtt) = &config.mqtt {
@@ -29,7 +31,23 @@ pub fn configured(config: &Config, store: Option<&Arc<Store>>) -> Vec<Box<dyn Ou
     for push in &config.pushes {
         outputs.push(Box::new(PushOutput::new(push, &config.name, plan.clone())));
     }
+    for forward in &config.forwards {
+        let feed = store.map(|store| -> Box<dyn RowFeed> {
+            Box::new(StoredRowFeed::new(store.clone(), forward.name.clone()))
+        });
+        outputs.push(Box::new(ForwardOutput::new(forward, &config.name, feed)));
+    }
     outputs
+}
+
+/// The outputs whose place among the rows the store keeps.
+pub fn forward_names(config: &Config) -> Vec<ForwardName> {
+    let forwards = config.forwards.iter();
+    let names = forwards.map(|forward| ForwardName {
+        name: forward.name.clone(),
+        backfill: forward.backfill,
+    });
+    names.collect()
 }
 
 /// The outputs, running.

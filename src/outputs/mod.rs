@@ -6,6 +6,7 @@
 // Until the first outputs have landed.
 #![allow(dead_code)]
 
+pub mod forward;
 mod latest_snapshot;
 pub mod mqtt;
 pub mod push;

@@ -10,7 +10,9 @@ use roff::{Roff, bold, italic, roman};
 
 use super::section::{ConfigOption, OptionDoc};
 use super::support::{load_example, problems_of_example};
-use super::{alert, auth, derived, host_name, key, mail, mqtt, pages, push, source, top_level};
+use super::{
+    alert, auth, derived, forward, host_name, key, mail, mqtt, pages, push, source, top_level,
+};
 use crate::domain::alert::AlertRules;
 use crate::domain::derived::WindowFunction;
 use crate::domain::formula::SIGNATURES;
@@ -44,7 +46,7 @@ fn sections() -> Vec<DocumentedSection> {
             "The node itself: network, pages, database. These options stand above the first table.",
             &[
                 "source", "auth", "key", "derived", "group", "wall", "alert", "mail", "mqtt",
-                "push",
+                "push", "forward",
             ],
             docs(&top_level::OPTIONS),
         ),
@@ -95,6 +97,12 @@ fn sections() -> Vec<DocumentedSection> {
             "A page of large figures for a tablet on the wall: `/wall`.",
             &[],
             docs(&pages::WALL_OPTIONS),
+        ),
+        section(
+            "[[forward]]",
+            "A server that stored rows are sent to as InfluxDB line protocol: InfluxDB, VictoriaMetrics, Telegraf. See docs/forward.md. At most 8.",
+            &[],
+            docs(&forward::OPTIONS),
         ),
         section(
             "[alert]",
@@ -217,6 +225,8 @@ fn companions(heading: &str, name: &str) -> Pairs {
         }
         ("[[group]]", _) => vec![("name", "\"g\""), ("keys", "[\"t\"]")],
         ("[[wall]]", _) => vec![("keys", "[\"t\"]")],
+        ("[[forward]]", "ca_file" | "fingerprint") => vec![("url", "\"https://a.local/write\"")],
+        ("[[forward]]", _) => vec![("url", "\"http://a.local/write\"")],
         ("[[alert.value]]", _) => vec![("key", "\"t\""), ("above", "40")],
         ("[[alert.stale]]", _) => vec![("key", "\"t\"")],
         ("[[alert.display]]", _) => vec![("name", "\"d\""), ("silent_for", "\"2h\"")],
@@ -385,10 +395,10 @@ fn the_example_of_every_option_changes_the_effective_configuration() {
             let mut with = set(before.clone(), name, option.example);
             // A login is complete or none.
             match (heading, name) {
-                ("[auth.NAME]" | "[[push]]" | "[[alert.webhook]]", "user") => {
+                ("[auth.NAME]" | "[[push]]" | "[[forward]]" | "[[alert.webhook]]", "user") => {
                     with.push(("password", "\"p\""))
                 }
-                ("[auth.NAME]" | "[[push]]" | "[[alert.webhook]]", "password") => {
+                ("[auth.NAME]" | "[[push]]" | "[[forward]]" | "[[alert.webhook]]", "password") => {
                     with.push(("user", "\"u\""))
                 }
                 ("[mail]", "auth") => with.push(("user", "\"a@b\"")),

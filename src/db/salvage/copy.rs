@@ -11,6 +11,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::source::{DamagedDatabase, NamedRow};
 use crate::db::database::{Database, RETENTION_CLOCK};
+use crate::db::forward_cursor;
 use crate::db::last_values::ABSENCES;
 use crate::db::periods::{HOUR, second_of};
 use crate::db::quota;
@@ -253,6 +254,21 @@ pub(super) fn copy_quotas(
         if is_kept
             && let Value::Text(text) = &metadata[name]
             && read_meta::<Value>(target, name)?.is_none()
+        {
+            write_meta(target, name, text)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes over how far outputs have forwarded rows, which keep their ids.
+pub(super) fn copy_cursors(
+    metadata: &HashMap<String, Value>,
+    target: &Transaction,
+) -> rusqlite::Result<()> {
+    for (name, value) in metadata {
+        if forward_cursor::is_name(name)
+            && let Value::Text(text) = value
         {
             write_meta(target, name, text)?;
         }

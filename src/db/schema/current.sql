@@ -124,6 +124,8 @@ CREATE TABLE node (
                                -- retention_clock: domain::retention_clock, as text
                                -- quota:NAME: until when the quota of the source NAME is
                                --   spent (quota.rs has the format)
+                               -- forward:NAME: the last row that the output NAME need not
+                               --   forward again, records.id as text
                                -- absences: for how long keys have been absent from good
                                --   responses, JSON (domain::ledger::SavedAbsences)
                                -- salvage: damaged files that are being recovered, a path a line

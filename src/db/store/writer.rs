@@ -83,6 +83,8 @@ impl Writer {
             Ok(mut database) => {
                 writer.resume_salvage(&mut database);
                 writer.report_size(&database);
+                // A read error is retried at the next commit.
+                let _ = writer.shared.load_cursors(&database, Mono(0));
                 *writer.shared.database.lock() = Some(database);
             }
             // The first turn reopens it, and quarantines it if it is damaged.

@@ -38,7 +38,7 @@ fn commit(database: &mut Database, forecasts: &[&Forecast]) -> i64 {
         count.expect("it is counted")
     };
     let before = total(database);
-    let committed = database.commit_with_forecasts(&[], forecasts, i64::MIN);
+    let committed = database.commit_with_forecasts(&[], forecasts, &[], i64::MIN);
     committed.expect("it is committed");
     total(database) - before
 }

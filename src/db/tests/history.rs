@@ -425,7 +425,7 @@ fn a_forecast_is_what_begins_after_now_in_the_buckets_of_the_span() {
         source: "market".into(),
         elements: elements.collect(),
     };
-    let stored = database.commit_with_forecasts(&[], &[&forecast], i64::MIN);
+    let stored = database.commit_with_forecasts(&[], &[&forecast], &[], i64::MIN);
     stored.expect("it is committed");
     let reader = HistoryReader::new(&path);
     for (now, from, to, points, count, first) in [

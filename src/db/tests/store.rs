@@ -17,11 +17,11 @@ use crate::domain::time::{ClockTrust, Moment, Wall};
 use crate::sys::clock::ManualClock;
 
 /// A writer without its thread, and what it shares.
-struct Scene {
-    directory: Directory,
-    shared: Arc<StoreShared>,
+pub struct Scene {
+    pub directory: Directory,
+    pub(super) shared: Arc<StoreShared>,
     writer: Writer,
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl Scene {
@@ -29,8 +29,12 @@ impl Scene {
         Scene::with(|_| {})
     }
 
-    fn with(change: impl FnOnce(&mut StoreSettings)) -> Scene {
-        let directory = Directory::new();
+    pub fn with(change: impl FnOnce(&mut StoreSettings)) -> Scene {
+        Scene::over(Directory::new(), change)
+    }
+
+    /// Another run with the files of an earlier one.
+    pub fn over(directory: Directory, change: impl FnOnce(&mut StoreSettings)) -> Scene {
         let path = directory.path("main-node.db");
         let mut settings = StoreSettings::new(location(&path), "this-boot".to_owned());
         change(&mut settings);
@@ -44,17 +48,24 @@ impl Scene {
         }
     }
 
-    fn append(&self, rows: Vec<RecordRow>, now: Moment) {
+    pub fn append(&self, rows: Vec<RecordRow>, now: Moment) {
         self.shared.append(rows, now.mono);
     }
 
-    fn turn(&mut self, now: Moment) -> Storage {
+    pub fn turn(&mut self, now: Moment) -> Storage {
         self.writer.run_due(now, false);
         self.shared.status(now.mono)
     }
 
+    /// The last turn of a run, whose files stay.
+    pub fn stop(mut self, now: Moment) -> Directory {
+        self.shared.queue.lock().is_closing = true;
+        self.writer.run_due(now, true);
+        self.directory
+    }
+
     /// Rows in the file, seen from outside.
-    fn stored(&self) -> i64 {
+    pub fn stored(&self) -> i64 {
         connection::open_read_only(&self.path)
             .and_then(|connection| {
                 connection.query_row("SELECT count(*) FROM records", [], |row| row.get(0))

@@ -35,6 +35,14 @@ pub struct TrustOptionNames {
 }
 
 impl TrustOptionNames {
+    pub const FORWARD: TrustOptionNames = TrustOptionNames {
+        ca_file: "ca_file",
+        fingerprint: "fingerprint",
+        table: "[[forward]]",
+        place: " in [[forward]]",
+        name: "write that name in `url`",
+        client_certificate: None,
+    };
     pub const SOURCE: TrustOptionNames = TrustOptionNames {
         ca_file: "ca_file",
         fingerprint: "fingerprint",

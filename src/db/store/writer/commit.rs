@@ -62,7 +62,6 @@ impl Writer {
         };
         drop(queue);
         self.report_success();
-        (self.shared.settings.on_rows_stored)();
     }
 
     /// After a commit: those that have ended are not needed any more.
@@ -125,6 +124,7 @@ impl Writer {
         let shared = self.shared.clone();
         let location = &shared.settings.location;
         let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&location.path, &error);
+        let is_closing = shared.queue.lock().is_closing;
         if shared.database.lock().is_none() {
             // Without the lock: those who ask for alerts must not wait for another's.
             let mut database = open::open(location, &shared.settings.boot)?;
@@ -145,19 +145,28 @@ impl Writer {
         let unsaved = self.unsaved_forecasts.iter();
         let unsaved = unsaved.filter_map(|key| self.forecasts.get(key));
         let forecasts: Vec<&Forecast> = unsaved.collect();
-        if batch.is_empty() && forecasts.is_empty() && windows.is_empty() {
+        shared.load_cursors(database, now.mono).map_err(sqlite)?;
+        let cursors = shared.cursors_to_save(now.mono, is_closing);
+        let is_idle = batch.is_empty() && forecasts.is_empty() && windows.is_empty();
+        // A cursor alone is worth no commit, except the last.
+        if is_idle && (cursors.is_empty() || !is_closing) {
             return Ok(CommitCounts::default());
         }
         let retention = &shared.settings.retention;
         let committed = clock::advance_clock(database, retention, now).and_then(|time| {
             let oldest_hour = time.map_or(i64::MIN, |time| retention.oldest_hour(time));
             let through_id = database.last_id();
-            let committed = database.commit_with_forecasts(batch, &forecasts, oldest_hour)?;
+            let committed =
+                database.commit_with_forecasts(batch, &forecasts, &cursors, oldest_hour)?;
             database.save_windows(windows, through_id)?;
             Ok(committed)
         });
         match &committed {
-            Ok(_) => self.forget_saved_forecasts(),
+            Ok(counts) => {
+                shared.cursors_saved(&cursors, now.mono);
+                shared.rows_stored(*counts, database.last_id(), forecasts.len());
+                self.forget_saved_forecasts();
+            }
             Err(_) => *open = None,
         }
         committed.map_err(sqlite)

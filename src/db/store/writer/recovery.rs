@@ -170,6 +170,7 @@ impl Writer {
         let is_complete = matches!(step, Ok(Progress::Done));
         if is_complete {
             log::warn!("{}", salvage.notice(is_complete));
+            self.shared.salvage_ended();
         }
         self.report_salvage(&salvage, is_complete, now.mono);
         if let Err(error) = step {
