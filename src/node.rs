@@ -107,9 +107,9 @@ impl Node {
         let mut outputs =
             Outputs::start(outputs, &output_start).map_err(cannot_start("outputs"))?;
         let published = Arc::new(Published::new(snapshot));
-        let is_well = health_check(&published, &heartbeats, clock);
+        let health = health_check(&published, &heartbeats, clock);
         let notifiers =
-            Notifiers::start(config, mail_tokens, notifiers_stop, &store, clock, is_well)
+            Notifiers::start(config, mail_tokens, notifiers_stop, &store, clock, health)
                 .map_err(cannot_start("alerts"))?;
         let dependencies = Dependencies {
             clock,
@@ -319,16 +319,21 @@ fn start_store(
     Ok(Arc::new(store.map_err(cannot_start("store"))?))
 }
 
-/// Whether every loop runs and some data is fresh, for the heartbeat.
+/// Whether every loop runs and some data is fresh, for the heartbeat; else what is wrong.
 fn health_check(
     published: &Arc<Published>,
     heartbeats: &Heartbeats,
     clock: &Arc<dyn Clock>,
-) -> impl Fn() -> bool + Send + 'static {
+) -> impl Fn() -> Result<(), String> + Send + 'static {
     let (published, heartbeats, clock) = (published.clone(), heartbeats.clone(), clock.clone());
     move || {
-        let is_running = heartbeats.stuck(clock.now().mono).is_none();
-        is_running && published.current().snapshot.data_status() != DataStatus::Fail
+        if let Some(stuck) = heartbeats.stuck(clock.now().mono) {
+            return Err(format!("{stuck} hangs"));
+        }
+        match published.current().snapshot.data_status() {
+            DataStatus::Fail => Err("no source has fresh values".to_owned()),
+            _ => Ok(()),
+        }
     }
 }
 

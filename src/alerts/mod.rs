@@ -12,3 +12,4 @@ mod login_check;
 pub mod message;
 mod message_format;
 mod refused_queue;
+mod url_mask;

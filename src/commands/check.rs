@@ -31,6 +31,7 @@ use crate::limits;
 use crate::node::sources::fetchers;
 use crate::node::{notifiers, outputs, requests};
 use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::shutdown::StopToken;
 use openapi::operation::nearest;
 
 /// Result of one check.
@@ -80,6 +81,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     findings.extend(dated_requests(&config));
     findings.extend(dated_paths(&config));
     findings.extend(channels(&config, online));
+    findings.extend(ping(&config, online));
     findings.extend(outputs(&config, online));
     findings.extend(sources(&config, online));
     findings.extend(local_names::findings(&config, online));
@@ -233,6 +235,21 @@ fn outputs(config: &Config, online: bool) -> Vec<Finding> {
         }
     });
     findings.collect()
+}
+
+/// Whether the monitoring service takes the heartbeat.
+fn ping(config: &Config, online: bool) -> Option<Finding> {
+    let ping = notifiers::ping(config)?;
+    let destination = ping.destination();
+    if !online {
+        return Some(NotChecked(format!(
+            "whether {destination} is accepted: `check --online` and `test-alert` send one"
+        )));
+    }
+    Some(match ping.send(&Ok(()), &StopToken::default())? {
+        Ok(said) => Fine(format!("{destination} was accepted ({said})")),
+        Err(why) => Problem(format!("{destination}: {why}")),
+    })
 }
 
 fn sources(config: &Config, online: bool) -> Vec<Finding> {

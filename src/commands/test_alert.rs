@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::alerts::channels::{Channel, DeliveryBatch, DeliveryHooks};
 use crate::config::Config;
@@ -29,6 +29,7 @@ pub fn run(config: &Config) -> u8 {
             return 1;
         }
     };
+    let mut is_fine = send_ping(config);
     if channels.is_empty() {
         print_line(
             "No channel is configured: set SMTP_HOST and ALERT_EMAIL (or host and to in [mail]), \
@@ -36,13 +37,30 @@ pub fn run(config: &Config) -> u8 {
         );
         return 1;
     }
-    let mut is_fine = true;
     for channel in &channels {
         let outcome = deliver_test(&**channel, &item, now, &config.secrets);
         is_fine &= outcome == TestOutcome::Delivered;
         print_consequence(outcome, channel.name(), config);
     }
     u8::from(!is_fine)
+}
+
+/// Sends one heartbeat, if one is configured; false if the service does not take it.
+fn send_ping(config: &Config) -> bool {
+    let Some(ping) = notifiers::ping(config) else {
+        return true;
+    };
+    print_line(&format!("ping: {}", ping.destination()));
+    let began = Instant::now();
+    let Some(result) = ping.send(&Ok(()), &StopToken::default()) else {
+        return true;
+    };
+    print_step(ping.method(), began.elapsed(), &result, &config.secrets);
+    print_line(match result {
+        Ok(_) => "Sent: the service knows that this node is alive.",
+        Err(_) => "Not accepted: the service may alert you although this node is alive.",
+    });
+    result.is_ok()
 }
 
 fn deliver_test(

@@ -1,25 +1,26 @@
 //! Alert options (`[alert]`): when alerts are sent, the channels besides mail, and the ping.
 
 mod address;
-pub mod filter;
+pub mod ping;
 pub mod rules;
 mod service_options;
 mod services;
+mod template;
 pub mod webhook;
 
 use std::path::Path;
 
 use jiff::tz::TimeZone;
 
-use self::address::{read_address, read_secret_address};
+use self::address::read_address;
+use self::ping::{print_ping, read_ping};
 use self::rules::{print_rules, read_count, read_rules};
 use self::webhook::{
     WebhookEntry, check_options_beside, check_service, print_webhooks, read_format, read_webhook,
     webhook_at,
 };
-use super::alert_types::{Notifications, WebhookConfig, WebhookForm, WebhookFormat};
+use super::alert_types::{Notifications, PingConfig, WebhookConfig, WebhookForm, WebhookFormat};
 use super::reader::{ConfigReader, TableEntry, TableReader};
-use super::secret::Secret;
 use super::section::{
     ConfigOption, duration, list, path, plain, print_options, read_options, set, text,
 };
@@ -36,7 +37,7 @@ pub struct AlertDraft {
     webhook: Option<WebhookEntry>,
     webhook_format: Option<WebhookFormat>,
     webhook_trust: TrustSettings,
-    ping: Option<Secret>,
+    ping: Option<PingConfig>,
     page: Option<String>,
 }
 
@@ -157,17 +158,14 @@ pub static OPTIONS: [AlertOption; 13] = [
     ),
     AlertOption::new(
         "ping",
-        "URL",
+        "URL, or a table `[alert.ping]`",
         "none",
         "\"https://hc-ping.com/00000000-0000-0000-0000-000000000000\"",
         "Heartbeat URL of a monitoring service (dead man's switch), requested once a minute while all is well. That service can alert you when this machine is off. It is never shown.",
-        |draft, option| draft.ping = read_secret_address(option),
+        |draft, option| draft.ping = read_ping(option),
         |config| {
-            config
-                .notifications
-                .ping
-                .as_ref()
-                .map(|_| "\"https://***\"".to_owned())
+            let ping = config.notifications.ping.as_ref()?;
+            (ping.form == WebhookForm::Text).then(|| "\"https://***\"".to_owned())
         },
     ),
     AlertOption::new(
@@ -246,6 +244,7 @@ pub fn print_alert(out: &mut String, config: &Config) {
     out.push_str("\n[alert]\n");
     print_options(out, &OPTIONS, config);
     print_webhooks(out, &config.notifications.webhooks);
+    print_ping(out, config.notifications.ping.as_ref());
     print_rules(out, &config.alert);
 }
 

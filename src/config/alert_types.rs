@@ -13,8 +13,8 @@ use crate::sys::tls::TrustSettings;
 pub struct Notifications {
     pub mail: Option<MailConfig>,
     pub webhooks: Vec<WebhookConfig>,
-    /// URL of a dead man's switch, called once a minute.
-    pub ping: Option<Secret>,
+    /// Dead man's switch, called once a minute.
+    pub ping: Option<PingConfig>,
     /// URL of the node's page, for links in alerts.
     pub page: Option<String>,
 }
@@ -32,6 +32,8 @@ pub struct WebhookConfig {
     /// Besides those of the format, and instead of them.
     pub headers: Vec<Header>,
     pub service: ServiceOptions,
+    /// A template, instead of the format.
+    pub body: Option<Secret>,
     pub filter: AlertFilter,
     pub trust: TrustSettings,
 }
@@ -49,12 +51,37 @@ pub struct ServiceOptions {
     pub tags: Vec<String>,
 }
 
-/// How a webhook is written.
+impl WebhookConfig {
+    /// Names of placeholders in `url`, `headers` and `body`.
+    pub const PLACEHOLDERS: [&'static str; 9] = [
+        "subject", "text", "kind", "level", "key", "value", "page", "node", "id",
+    ];
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PingConfig {
+    pub form: WebhookForm,
+    /// It may be a secret.
+    pub url: Secret,
+    /// Called while the node is not well.
+    pub fail_url: Option<Secret>,
+    pub method: WebhookMethod,
+    pub headers: Vec<Header>,
+    pub body: Option<Secret>,
+    pub trust: TrustSettings,
+}
+
+impl PingConfig {
+    /// Names of placeholders in URLs and body: whether all is well, what is wrong, the node, its page.
+    pub const PLACEHOLDERS: [&'static str; 4] = ["ok", "text", "node", "page"];
+}
+
+/// How a webhook or the ping is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookForm {
-    /// `webhook = "URL"`, with `webhook_format` and others beside it.
+    /// As a URL: `webhook = "URL"` with `webhook_format` and others beside it, `ping = "URL"`.
     Text,
-    /// `[[alert.webhook]]`
+    /// As a table: `[[alert.webhook]]`, `[alert.ping]`.
     Table,
 }
 
@@ -122,4 +149,11 @@ impl WebhookMethod {
             WebhookMethod::Put => "PUT",
         }
     }
+}
+
+/// The configured `Content-Type`.
+pub fn content_type(headers: &[Header]) -> Option<&str> {
+    let mut headers = headers.iter();
+    let header = headers.find(|it| it.name.eq_ignore_ascii_case("content-type"));
+    header.map(|it| it.value.reveal())
 }

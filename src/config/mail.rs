@@ -11,7 +11,7 @@ use toml::de::DeTable;
 use self::login::{check_login, check_token_login, read_password};
 pub use self::mailbox::Mailbox;
 
-use super::alert::filter::{LEVELS, print_only, read_level, read_only};
+use super::alert_filter::{LEVELS, print_only, read_level, read_only};
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::secret::Secret;
 use super::section::{

@@ -4,6 +4,7 @@
 //! problems, each with its location and a fix. Must not open the network or the database.
 
 mod alert;
+mod alert_filter;
 mod alert_types;
 mod auth;
 mod auth_types;
@@ -48,7 +49,8 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 pub use self::alert_types::{
-    Notifications, ServiceOptions, WebhookConfig, WebhookForm, WebhookFormat, WebhookMethod,
+    Notifications, PingConfig, ServiceOptions, WebhookConfig, WebhookForm, WebhookFormat,
+    WebhookMethod, content_type,
 };
 use self::auth::Accounts;
 pub use self::auth_types::{
@@ -70,6 +72,8 @@ pub use self::problem::{Problem, Remark, Severity};
 use self::push::read_pushes;
 pub use self::push_types::{AwtrixSettings, LifetimeMode, PushConfig, PushContent, PushTemplates};
 use self::reader::{ConfigReader, TableEntry, TableReader};
+#[cfg(test)]
+pub use self::request_types::Header;
 pub use self::request_types::{ConfiguredBody, RequestMethod};
 pub use self::secret::Secret;
 use self::section::read_options;

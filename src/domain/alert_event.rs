@@ -103,6 +103,7 @@ impl AlertText {
             problem: self.problem.clone(),
             cause: self.cause.clone(),
             detail: self.detail.clone(),
+            value: String::new(),
         })
     }
 }
@@ -116,6 +117,9 @@ pub struct LabelledText {
     pub problem: String,
     pub cause: String,
     pub detail: String,
+    /// The value that is out of range, as `/snapshot` writes it; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub value: String,
 }
 
 /// The last good value of a key.

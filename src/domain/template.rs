@@ -51,6 +51,20 @@ impl TemplatePlace {
     }
 }
 
+impl TemplatePlace {
+    /// The `Content-Type` of a body, where none is configured.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            TemplatePlace::Json => "application/json",
+            TemplatePlace::Form => "application/x-www-form-urlencoded",
+            TemplatePlace::Xml => "application/xml",
+            TemplatePlace::Url | TemplatePlace::Header | TemplatePlace::Text => {
+                "text/plain; charset=utf-8"
+            }
+        }
+    }
+}
+
 /// What fills a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum TemplateValue<'a> {

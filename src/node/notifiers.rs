@@ -12,7 +12,7 @@ use crate::alerts::channels::{
 };
 use crate::alerts::delivery::DeliveryWorker;
 use crate::alerts::delivery_status::SharedDeliveryStatus;
-use crate::alerts::heartbeat;
+use crate::alerts::heartbeat::{self, Ping};
 use crate::alerts::message::SenderInfo;
 use crate::api::transport::Canceller;
 use crate::config::Config;
@@ -74,6 +74,12 @@ pub fn outbox_channels(config: &Config) -> Vec<OutboxChannel> {
         .collect()
 }
 
+/// The heartbeat, if one is configured.
+pub fn ping(config: &Config) -> Option<Ping> {
+    let settings = config.notifications.ping.as_ref()?;
+    Some(Ping::new(settings, &sender(config), &config.secrets))
+}
+
 /// Delivery status of one channel, or of the heartbeat.
 #[derive(Clone)]
 pub struct NotifierStatus {
@@ -93,14 +99,14 @@ pub struct Notifiers {
 
 impl Notifiers {
     /// Starts a thread per channel; a wake of `stop`'s tokens makes it read the outbox.
-    /// The heartbeat is sent while `is_well`.
+    /// The heartbeat says what `health` says.
     pub fn start(
         config: &Config,
         mail_tokens: Option<MailTokens>,
         stop: StopSource,
         store: &Arc<Store>,
         clock: &Arc<dyn Clock>,
-        is_well: impl Fn() -> bool + Send + 'static,
+        health: impl Fn() -> Result<(), String> + Send + 'static,
     ) -> std::io::Result<Notifiers> {
         let mut notifiers = Notifiers {
             stop,
@@ -111,15 +117,15 @@ impl Notifiers {
         for channel in channels(config, mail_tokens.as_ref()) {
             notifiers.start_channel(channel, store, clock)?;
         }
-        if let Some(url) = &config.notifications.ping {
-            let (url, token) = (url.reveal().to_owned(), notifiers.stop.token());
+        if let Some(ping) = ping(config) {
+            let token = notifiers.stop.token();
             let (clock, status) = (clock.clone(), SharedDeliveryStatus::default());
             notifiers.statuses.push(NotifierStatus {
                 name: HEARTBEAT.into(),
                 status: status.clone(),
                 carries_own_failure: None,
             });
-            let run = move || heartbeat::run(&url, is_well, &token, &*clock, &status);
+            let run = move || heartbeat::run(&ping, health, &token, &*clock, &status);
             notifiers.threads.push(spawn(HEARTBEAT, run)?);
         }
         Ok(notifiers)

@@ -14,6 +14,7 @@ mod plain_text;
 mod pushover;
 mod slack;
 mod telegram;
+mod template;
 mod text;
 mod urgency;
 
@@ -21,12 +22,15 @@ use std::time::Instant;
 
 use ureq::http::{HeaderName, HeaderValue, Method, Request};
 
-use self::answer::{AnswerContext, classify, mask_url_parts};
+use self::answer::{AnswerContext, classify};
 use self::format::{FormatInput, WebhookRequest};
+use self::template::TemplateValues;
 use super::{Attempt, Channel, ChannelInputs, DeliveryBatch, DeliveryHooks, fingerprint};
 use crate::alerts::message::{SenderInfo, compose};
+use crate::alerts::url_mask::mask_url_parts;
 use crate::config::{Secret, ServiceOptions, WebhookConfig, WebhookForm, WebhookMethod};
 use crate::domain::alert_filter::AlertFilter;
+use crate::domain::template::TemplatePlace;
 use crate::sys::http_client::{self, HttpResponse};
 use crate::sys::tls::TrustOptionNames;
 
@@ -73,7 +77,7 @@ impl Channel for WebhookChannel {
         );
         let page = format!("{}/web", self.sender.page);
         let input = FormatInput::new(&self.settings, &message, batch, &self.sender, &page);
-        let request = match self.request(format::compose(&input), batch.message_id) {
+        let request = match self.request(format::compose(&input), &input) {
             Ok(request) => request,
             Err(why) => return Attempt::retry(why),
         };
@@ -108,6 +112,7 @@ impl Channel for WebhookChannel {
             method,
             headers,
             service,
+            body,
             filter: _,
             trust,
         } = &self.settings;
@@ -121,6 +126,7 @@ impl Channel for WebhookChannel {
             &format!("{format:?} {method:?} {trust:?}"),
             &headers.join("\n"),
             &service_text(service),
+            body.as_ref().map(Secret::reveal).unwrap_or_default(),
         ])
     }
 }
@@ -173,7 +179,7 @@ impl WebhookChannel {
     fn request(
         &self,
         composed: WebhookRequest,
-        message_id: &str,
+        input: &FormatInput<'_>,
     ) -> Result<Request<String>, String> {
         let method = match self.settings.method {
             Some(WebhookMethod::Get) => Method::GET,
@@ -181,19 +187,35 @@ impl WebhookChannel {
             Some(WebhookMethod::Put) => Method::PUT,
             None => composed.method,
         };
+        let values = TemplateValues::new(input);
+        // As `webhook = "URL"`, every brace is text.
+        let url = match self.settings.form {
+            WebhookForm::Text => composed.url,
+            WebhookForm::Table => values.fill(&composed.url, TemplatePlace::Url),
+        };
+        let body = match method {
+            Method::GET => String::new(),
+            _ => composed.body,
+        };
         let unusable = |_| "the webhook's address cannot be used".to_owned();
         let mut request = Request::builder()
             .method(method)
-            .uri(&composed.url)
-            .body(composed.body)
+            .uri(&url)
+            .body(body)
             .map_err(unusable)?;
         let agent = concat!("main-node/", env!("CARGO_PKG_VERSION"));
         // A resend of the same message has the same key.
-        let common = [("User-Agent", agent), ("Idempotency-Key", message_id)];
+        let common = [("User-Agent", agent), ("Idempotency-Key", input.message_id)];
         let composed = composed.headers.iter();
         let composed = composed.map(|(name, value)| (&**name, &**value));
         let own = self.settings.headers.iter();
-        let own = own.map(|it| (&*it.name, it.value.reveal()));
+        let own: Vec<(&str, String)> = own
+            .map(|it| {
+                let value = values.fill(it.value.reveal(), TemplatePlace::Header);
+                (&*it.name, value)
+            })
+            .collect();
+        let own = own.iter().map(|(name, value)| (*name, &**value));
         let headers = request.headers_mut();
         for (name, value) in common.into_iter().chain(composed).chain(own) {
             let name = HeaderName::from_bytes(name.as_bytes());
@@ -210,7 +232,11 @@ impl WebhookChannel {
 mod tests {
     use super::*;
     use crate::alerts::delivery::tests::item;
-    use crate::config::{Secret, WebhookFormat};
+    use crate::config::Header;
+    use crate::config::WebhookFormat;
+    use crate::domain::alert_event::LabelledText;
+    use crate::domain::alert_level::AlertLevel;
+    use crate::domain::outbox::OutboxItem;
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
     use crate::sys::shutdown::StopToken;
     use crate::sys::tls::TrustSettings;
@@ -247,29 +273,41 @@ mod tests {
         (url, received)
     }
 
+    fn settings(url: String, format: WebhookFormat) -> WebhookConfig {
+        WebhookConfig {
+            name: "webhook".to_owned(),
+            form: WebhookForm::Text,
+            url: Secret::new(url),
+            format,
+            method: None,
+            headers: Vec::new(),
+            service: ServiceOptions::default(),
+            body: None,
+            filter: AlertFilter::default(),
+            trust: TrustSettings::default(),
+        }
+    }
+
     fn post(format: WebhookFormat, response: &'static str) -> (Attempt, String, String) {
         let (url, received) = serve(response);
+        deliver(settings(url, format), &[item(1, None)], &received)
+    }
+
+    fn deliver(
+        settings: WebhookConfig,
+        items: &[OutboxItem],
+        received: &mpsc::Receiver<(String, String)>,
+    ) -> (Attempt, String, String) {
         let webhook = WebhookChannel {
-            settings: WebhookConfig {
-                name: "webhook".to_owned(),
-                form: WebhookForm::Text,
-                url: Secret::new(url),
-                format,
-                method: None,
-                headers: Vec::new(),
-                service: ServiceOptions::default(),
-                filter: AlertFilter::default(),
-                trust: TrustSettings::default(),
-            },
+            settings,
             sender: SenderInfo {
                 node: "pi".to_owned(),
                 page: "http://pi.local:8000".to_owned(),
                 zone: TimeZone::UTC,
             },
         };
-        let items = [item(1, None)];
         let batch = DeliveryBatch {
-            items: &items,
+            items,
             dropped: 0,
             message_id: "main-node.1@x",
             done_recipients: &[],
@@ -344,5 +382,50 @@ mod tests {
         let (attempt, ..) = post(WebhookFormat::Json, elsewhere);
         let why = attempt.retry.expect("not followed");
         assert!(!why.contains("hush"), "{why}");
+    }
+
+    #[test]
+    fn placeholders_are_filled_as_their_place_needs_it() {
+        let mut first = item(1, None);
+        first.event.level = AlertLevel::Critical;
+        first.event.text.labelled = Some(LabelledText {
+            key: "house.co2".to_owned(),
+            about: "CO\"2\r\nX: y".to_owned(),
+            value: "1234.5".to_owned(),
+            ..LabelledText::default()
+        });
+        let (url, received) = serve("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let webhook = WebhookConfig {
+            form: WebhookForm::Table,
+            url: Secret::new(format!("{url}&id={{id}}&s={{subject}}")),
+            method: Some(WebhookMethod::Put),
+            headers: vec![Header {
+                name: "X-Title".to_owned(),
+                value: Secret::new("{level} {key}"),
+            }],
+            body: Some(Secret::new(
+                "{\"s\": \"{subject}\", \"v\": {value}, \"k\": \"{kind}\", \"l\": \"{level}\", \"x\": {}}",
+            )),
+            ..settings(String::new(), WebhookFormat::Json)
+        };
+        let (attempt, head, body) = deliver(webhook, &[first], &received);
+        assert_eq!(attempt, Attempt::default());
+        let path = "PUT /hook?token=hush&id=main-node.1%40x&s=%5Bmain-node%5D%20CO%222";
+        assert!(head.starts_with(path), "{head}");
+        let lower = head.to_lowercase();
+        assert!(lower.contains("x-title: critical house.co2\r\n"), "{head}");
+        assert!(
+            lower.contains("content-type: application/json\r\n"),
+            "{head}"
+        );
+        let json: serde_json::Value = serde_json::from_str(&body).expect("it is JSON");
+        assert_eq!(json["v"], 1234.5);
+        assert_eq!(json["k"], "trigger");
+        assert_eq!(json["l"], "critical");
+        let subject = json["s"].as_str().expect("it is text");
+        assert!(
+            subject.starts_with("[main-node] CO\"2  X: y: "),
+            "{subject}"
+        );
     }
 }

@@ -81,7 +81,7 @@ fn alert_hosts(config: &Config) -> Vec<String> {
     let notifications = &config.notifications;
     let mail = notifications.mail.iter().map(|mail| mail.host.clone());
     let webhook = notifications.webhooks.iter().map(|it| &it.url);
-    let urls = webhook.chain(&notifications.ping);
+    let urls = webhook.chain(notifications.ping.iter().map(|it| &it.url));
     mail.chain(urls.filter_map(|url| host_of(url.reveal())))
         .collect()
 }

@@ -24,7 +24,7 @@ pub fn read_address(option: &mut OptionReader<'_, '_>) -> Option<String> {
 
 /// Registers the secrets of a URL: the URL, the part after the host, and each path segment that
 /// is not a plain word.
-fn add_url_secrets(reader: &ConfigReader<'_>, url: &str) {
+pub fn add_url_secrets(reader: &ConfigReader<'_>, url: &str) {
     let rest = url.split_once("://").map_or(url, |it| it.1);
     // A host alone is no secret.
     let Some(at) = rest.trim_end_matches('/').find(['/', '?', '@']) else {
@@ -51,4 +51,12 @@ pub fn read_secret_address(option: &mut OptionReader<'_, '_>) -> Option<Secret> 
     let url = read_address(option)?;
     add_url_secrets(option.reader(), &url);
     Some(Secret::new(url))
+}
+
+/// An address without what may be a secret: all but scheme, host and port.
+pub fn masked_url(url: &Secret) -> String {
+    let (scheme, rest) = url.reveal().split_once("://").unwrap_or_default();
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |it| it.1);
+    format!("{scheme}://{host}/***")
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::filter::{LEVELS, print_level, read_level};
+use crate::config::alert_filter::{LEVELS, print_level, read_level};
 use crate::config::reader::{ConfigReader, TableEntry, TableReader};
 use crate::config::section::{
     ConfigOption, OptionReader, duration, number, plain, print_options, read_options, set, text,

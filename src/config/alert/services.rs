@@ -40,7 +40,11 @@ pub fn check(webhook: &WebhookConfig) -> Vec<ServiceRemark> {
     };
     unused(webhook, options_of(format))
         .chain(check_login(webhook))
-        .chain(specific.or_else(|| check_address(webhook)))
+        .chain(
+            specific
+                .or_else(|| check_address(webhook))
+                .filter(|_| webhook.body.is_none()),
+        )
         .collect()
 }
 

@@ -4,13 +4,15 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
-use super::address::read_secret_address;
-use super::filter::{self, LEVELS, read_level, read_only};
+use super::address::{masked_url, read_secret_address};
 use super::service_options::{read_chat, read_priority, read_secret, read_tags};
 use super::services;
+use super::template::{check_template, read_body, read_method};
+use crate::config::alert_filter::{LEVELS, print_only, read_level, read_only};
 use crate::config::alert_types::{
-    ServiceOptions, WebhookConfig, WebhookForm, WebhookFormat, WebhookMethod,
+    ServiceOptions, WebhookConfig, WebhookForm, WebhookFormat, WebhookMethod, content_type,
 };
+use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::request::headers::{headers_as_toml, read_literal_headers};
 use crate::config::request_types::Header;
@@ -20,6 +22,7 @@ use crate::config::section::{
 };
 use crate::config::trust::{self, no_tls, print_fingerprints, read_fingerprints};
 use crate::domain::alert_filter::AlertFilter;
+use crate::domain::template::{TemplatePlace, TextTemplate};
 use crate::limits;
 use crate::sys::tls::TrustSettings;
 
@@ -42,6 +45,7 @@ pub struct WebhookDraft {
     method: Option<WebhookMethod>,
     headers: Vec<Header>,
     service: ServiceOptions,
+    body: Option<Secret>,
     filter: AlertFilter,
     trust: TrustSettings,
 }
@@ -49,7 +53,7 @@ pub struct WebhookDraft {
 type WebhookOption = ConfigOption<WebhookDraft, WebhookConfig>;
 
 /// Options of `[[alert.webhook]]`.
-pub static WEBHOOK_OPTIONS: [WebhookOption; 15] = [
+pub static WEBHOOK_OPTIONS: [WebhookOption; 16] = [
     WebhookOption::new(
         "name",
         "text",
@@ -75,7 +79,10 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 15] = [
         "\"ntfy\"",
         "What is sent: all facts as `\"json\"`, the `\"text\"` of the message with its title in a header, or the form of a service. docs/alerts.md says what each service needs, and has recipes for others.",
         |draft, option| draft.format = read_format(option),
-        |webhook| text(webhook.format.name()),
+        |webhook| match webhook.body {
+            Some(_) => None,
+            None => text(webhook.format.name()),
+        },
     ),
     WebhookOption::new(
         "method",
@@ -83,9 +90,7 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 15] = [
         "none (that of the format, mostly POST)",
         "\"PUT\"",
         "HTTP method of the request.",
-        |draft, option| {
-            draft.method = option.choice(&WebhookMethod::ALL.map(|it| (it.name(), it)));
-        },
+        |draft, option| draft.method = read_method(option),
         |webhook| text(webhook.method?.name()),
     ),
     WebhookOption::new(
@@ -155,6 +160,15 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 15] = [
         |webhook| list(&webhook.service.tags),
     ),
     WebhookOption::new(
+        "body",
+        "text",
+        "none (that of the format)",
+        "\"{ \\\"title\\\": \\\"{subject}\\\", \\\"severity\\\": \\\"{level}\\\" }\"",
+        "Body of the request, instead of `format`. Placeholders, in `url` and `headers` too: `{subject}`, `{text}`, `{kind}` (`trigger`, `reminder`, `recovery`, `flapping` or `unwatched`), `{level}`, `{key}` and `{value}` (of an alert about a key), `{page}`, `{node}` and `{id}` (of the message: a resend has the same). They are escaped for their place: in JSON (also the number `{value}` without quotes), URLs, forms, headers. Any other brace is text. `Content-Type` is that in `headers`, else JSON or plain text by the look of the body. It is never shown.",
+        |draft, option| draft.body = read_body(option),
+        |webhook| webhook.body.as_ref().map(|_| "\"***\"".to_owned()),
+    ),
+    WebhookOption::new(
         "level",
         LEVELS,
         "\"info\"",
@@ -170,7 +184,7 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 15] = [
         "[\"source:meter\", \"value:*\", \"house.*\"]",
         "The alerts that this channel gets, by their names as on the page `/web/alerts` (`source:NAME`, `schema:NAME`, `value:KEY>30`, `stale:KEY`, `display:NAME`, `network`, `storage`, `database`, `clock`, names of channels) or by the keys that they are about; `*` stands for any characters.",
         |draft, option| draft.filter.only = read_only(option),
-        |webhook| filter::print_only(&webhook.filter),
+        |webhook| print_only(&webhook.filter),
     ),
     WebhookOption::new(
         "ca_file",
@@ -235,6 +249,7 @@ fn read_table(entry: &TableEntry<'_>, directory: &Path) -> Option<WebhookConfig>
     let mut draft = WebhookDraft::default();
     read_options(&WEBHOOK_OPTIONS, &mut table, directory, &mut draft);
     check_trust(&mut table, draft.url.as_ref());
+    check_templates(&mut table, &draft);
     let webhook = draft.url.map(|url| WebhookConfig {
         name: draft.name.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
         form: WebhookForm::Table,
@@ -243,6 +258,7 @@ fn read_table(entry: &TableEntry<'_>, directory: &Path) -> Option<WebhookConfig>
         method: draft.method,
         headers: draft.headers,
         service: draft.service,
+        body: draft.body,
         filter: draft.filter,
         trust: draft.trust,
     });
@@ -289,6 +305,7 @@ pub fn webhook_at(
         method: None,
         headers: Vec::new(),
         service: ServiceOptions::default(),
+        body: None,
         filter: AlertFilter::default(),
         trust,
     }
@@ -327,12 +344,37 @@ fn read_url(option: &mut OptionReader<'_, '_>) -> Option<Secret> {
     read_secret_address(option)
 }
 
-/// An address without what may be a secret: all but scheme, host and port.
-pub fn masked_url(url: &Secret) -> String {
-    let (scheme, rest) = url.reveal().split_once("://").unwrap_or_default();
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = host.rsplit_once('@').map_or(host, |it| it.1);
-    format!("{scheme}://{host}/***")
+/// Placeholders, and options that do not go together.
+fn check_templates(table: &mut TableReader<'_>, draft: &WebhookDraft) {
+    let names = &WebhookConfig::PLACEHOLDERS;
+    let url = draft.url.as_ref().map(Secret::reveal).unwrap_or_default();
+    if let Some(entry) = table.get("url") {
+        check_template(&entry, url, TemplatePlace::Url, names);
+    }
+    for header in table.get("headers").iter().flat_map(TableEntry::entries) {
+        let of_name = |it: &&Header| it.name == header.key();
+        if let Some(found) = draft.headers.iter().find(of_name) {
+            check_template(&header, found.value.reveal(), TemplatePlace::Header, names);
+        }
+    }
+    if let (Some(body), Some(entry)) = (&draft.body, table.get("body")) {
+        let place = TemplatePlace::of_body(content_type(&draft.headers), body.reveal());
+        check_template(&entry, body.reveal(), place, names);
+        if table.get("format").is_some() {
+            entry.problem("`body` is sent instead of what `format` makes: remove one of them");
+        }
+        if draft.method == Some(WebhookMethod::Get) {
+            entry.problem("a GET has no body: remove `method`, or write method = \"POST\"");
+        }
+    } else if draft.method == Some(WebhookMethod::Get)
+        && !TextTemplate::parse(url, TemplatePlace::Url, names)
+            .is_ok_and(|url| names.iter().any(|name| url.uses(name)))
+        && let Some(entry) = table.get("method")
+    {
+        let message = "a GET has no body, so the message must be in the URL: \
+                       url = \"https://…?text={subject}\"";
+        entry.remark(Severity::Problem, message.to_owned());
+    }
 }
 
 fn check_trust(table: &mut TableReader<'_>, url: Option<&Secret>) {

@@ -117,6 +117,12 @@ fn sections() -> Vec<DocumentedSection> {
             docs(&alert::webhook::WEBHOOK_OPTIONS),
         ),
         section(
+            "[alert.ping]",
+            "The heartbeat of a monitoring service (dead man's switch) that needs more than `ping = \"URL\"`: healthchecks.io, Uptime Kuma, Gatus and others. `main-node test-alert` and `check --online` send one.",
+            &[],
+            docs(&alert::ping::PING_OPTIONS),
+        ),
+        section(
             "[alert.source.NAME]",
             "Limits for one source instead of those of `[alert]`; NAME is the `name` of the source.",
             &[],
@@ -216,6 +222,7 @@ fn companions(heading: &str, name: &str) -> Pairs {
         ("[[alert.webhook]]", "priority" | "tags") => {
             vec![("url", "\"https://a.example/x\""), ("format", "\"ntfy\"")]
         }
+        ("[alert.ping]", _) => vec![("url", "\"https://a.example/x\"")],
         ("[[alert.webhook]]", _) => vec![("url", "\"https://a.example/x\"")],
         ("[[group]]", "rows" | "columns") => {
             vec![("name", "\"g\""), ("matrix", "\"a.{row}.{column}\"")]
@@ -520,6 +527,8 @@ fn computed_defaults() -> Vec<(&'static str, &'static str, Pairs, Option<String>
             &[],
             "\"application/json\"",
         ),
+        row("[alert.ping]", "method", &[], "\"GET\""),
+        row("[alert.ping]", "method", &[("body", "\"x\"")], "\"POST\""),
         row("[mail]", "port", &[], "587"),
         row("[mail]", "port", &[("tls", "\"implicit\"")], "465"),
         row("[mail]", "port", &[("tls", "\"none\"")], "25"),

@@ -205,6 +205,7 @@ pub fn value(plan: &Plan, rule: &ValueRule, number: f64, record: &Record) -> Ale
             problem: format!("{side} {limit_shown}"),
             cause: format!("it is {}", format.with_unit(number)),
             detail: format!("It has been {side} {limit_shown}{held}."),
+            value: format_number(number),
         }),
     }
 }

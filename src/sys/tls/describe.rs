@@ -76,6 +76,11 @@ impl TrustOptionNames {
         client_certificate: Some("`certificate` and `key`"),
         ..TrustOptionNames::SOURCE
     };
+    pub const PING: TrustOptionNames = TrustOptionNames {
+        table: "[alert.ping]",
+        place: " in [alert.ping]",
+        ..TrustOptionNames::WEBHOOK_TABLE
+    };
     pub const WEBHOOK: TrustOptionNames = TrustOptionNames {
         ca_file: "webhook_ca_file",
         fingerprint: "webhook_fingerprint",

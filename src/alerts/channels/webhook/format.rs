@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ureq::http::Method;
 
 use super::{
-    apprise, discord, gotify, home_assistant, json, ntfy, pushover, slack, telegram, text,
+    apprise, discord, gotify, home_assistant, json, ntfy, pushover, slack, telegram, template, text,
 };
 use crate::alerts::channels::DeliveryBatch;
 use crate::alerts::message::{Message, SenderInfo};
@@ -108,6 +108,9 @@ impl WebhookRequest {
 
 /// The request of a message.
 pub fn compose(input: &FormatInput<'_>) -> WebhookRequest {
+    if let Some(body) = &input.settings.body {
+        return template::compose(input, body.reveal());
+    }
     match input.settings.format {
         WebhookFormat::Json => json::compose(input),
         WebhookFormat::Text => text::compose(input),

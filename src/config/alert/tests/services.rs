@@ -31,6 +31,7 @@ fn webhook(format: WebhookFormat, url: &str, options: &[(&str, &str)]) -> Webhoo
         method: None,
         headers,
         service,
+        body: None,
         filter: AlertFilter::default(),
         trust: TrustSettings::default(),
     }
@@ -371,5 +372,10 @@ fn a_known_address_with_another_format_is_noticed() {
             found.iter().all(|it| it.message.contains(instead)),
             "{found:?}"
         );
+        let with_body = WebhookConfig {
+            body: Some(Secret::new("{text}")),
+            ..webhook(WebhookFormat::Json, url, &[])
+        };
+        assert_eq!(check(&with_body), []);
     }
 }

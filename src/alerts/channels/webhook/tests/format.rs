@@ -19,6 +19,7 @@ fn settings(format: WebhookFormat, url: &str) -> WebhookConfig {
         method: None,
         headers: Vec::new(),
         service: ServiceOptions::default(),
+        body: None,
         filter: AlertFilter::default(),
         trust: TrustSettings::default(),
     }

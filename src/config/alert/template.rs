@@ -1,0 +1,53 @@
+//! Templates in the options of webhooks and the ping: bodies and URLs with placeholders.
+
+use crate::config::alert_types::WebhookMethod;
+use crate::config::problem::Severity;
+use crate::config::reader::TableEntry;
+use crate::config::secret::Secret;
+use crate::config::section::OptionReader;
+use crate::domain::secret_detection::quoted_secrets;
+use crate::domain::template::{TemplatePlace, TextTemplate};
+use openapi::operation::nearest;
+
+/// A body, which may hold secrets.
+pub fn read_body(option: &mut OptionReader<'_, '_>) -> Option<Secret> {
+    let entry = option.entry()?;
+    let body = entry.text_with_dollars().or_else(|| entry.text())?;
+    if body.is_empty() {
+        entry.problem("body: expected a text; without `body` none is sent");
+        return None;
+    }
+    quoted_secrets(&body).for_each(|secret| entry.add_secret(secret));
+    Some(Secret::new(body))
+}
+
+pub fn read_method(option: &mut OptionReader<'_, '_>) -> Option<WebhookMethod> {
+    option.choice(&WebhookMethod::ALL.map(|it| (it.name(), it)))
+}
+
+/// Reports what is wrong with a template.
+pub fn check_template(
+    entry: &TableEntry<'_>,
+    text: &str,
+    place: TemplatePlace,
+    names: &[&'static str],
+) {
+    let key = entry.key();
+    let template = match TextTemplate::parse(text, place, names) {
+        Ok(template) => template,
+        Err(problem) => return entry.problem(format!("{key}: {problem}")),
+    };
+    if place == TemplatePlace::Json
+        && let Err(problem) = template.check_json()
+    {
+        return entry.problem(format!("{key}: {problem}"));
+    }
+    for word in template.literal_names() {
+        if let Some(near) = nearest(&word.to_ascii_lowercase(), names.iter().copied()) {
+            entry.remark(
+                Severity::Note,
+                format!("{key}: {{{word}}} is sent as it is; did you mean {{{near}}}?"),
+            );
+        }
+    }
+}
