@@ -872,9 +872,9 @@ pub const MQTT_ACK_TIMEOUT: Duration = Duration::from_secs(20);
 /// Messages that are sent and not acknowledged yet: enough for a broker far away, and little memory
 /// at either side. Mosquitto takes 20 by default.
 pub const MQTT_IN_FLIGHT: usize = 20;
-/// Bytes of a packet from a broker that is kept: retained messages of ours are shorter but for
-/// whole snapshots, of which nobody needs the contents.
-pub const MQTT_PACKET_BYTES: usize = 64 * 1024;
+/// Bytes of a packet from a broker that is kept: a discovery document and its topic. A whole snapshot
+/// may be larger, of which nobody needs the contents.
+pub const MQTT_PACKET_BYTES: usize = DISCOVERY_DOCUMENT_BYTES + 64 * 1024;
 /// Bytes that are read at a time, and of a buffer that stays.
 pub const MQTT_BUFFER_BYTES: usize = 4 * 1024;
 /// Topics at the broker: two for each record that a configuration may ask for, as many for keys that
@@ -920,3 +920,21 @@ pub const FORWARD_REPEATED_ROWS: i64 = 10_000;
 pub const FORWARD_REFUSED_LINES: usize = 50;
 /// The longest sleep of an output without anything to forward; commits end it.
 pub const FORWARD_IDLE: Duration = Duration::from_secs(86_400);
+
+// ---- Home Assistant ------------------------------------------------------------------
+
+/// Entities that are announced: Home Assistant slows down with many thousands, and a dump of a
+/// large API may have as many leaves.
+pub const DISCOVERY_ENTITIES: usize = 2_000;
+/// Bytes of one discovery document; brokers take messages of 2 MB unless they are told otherwise.
+pub const DISCOVERY_DOCUMENT_BYTES: usize = 1_000_000;
+/// Between two discovery documents: Home Assistant drops a part of one that comes while it still
+/// works on the one before.
+pub const DISCOVERY_INTERVAL: Duration = Duration::from_secs(10);
+/// How often a key is announced in another way, and how long it must be absent before it is
+/// taken back: Home Assistant forgets the name and the area of what is.
+pub const DISCOVERY_CHANGE_INTERVAL: Duration = Duration::from_secs(3_600);
+/// How long what an earlier run announced is waited for, once all sources have answered.
+pub const DISCOVERY_LEFTOVER_WAIT: Duration = Duration::from_secs(60);
+/// Nodes and devices announce themselves within this time when Home Assistant starts, not at once.
+pub const DISCOVERY_REPEAT_SPREAD: Duration = Duration::from_secs(5);

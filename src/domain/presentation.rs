@@ -65,6 +65,19 @@ impl Plan {
         }
     }
 
+    /// Digits behind the point of the stored number; none where people see another unit.
+    pub fn stored_decimals(&self, key: &str) -> Option<u8> {
+        if self.key_setting(key, |plan| plan.show.clone()).is_some() {
+            return None;
+        }
+        self.configured_decimals(key)
+    }
+
+    fn configured_decimals(&self, key: &str) -> Option<u8> {
+        self.key_setting(key, |plan| plan.decimals)
+            .or_else(|| self.upstream_labels.get(key)?.decimals)
+    }
+
     /// What the configuration calls a key below a heading that says its first `said` bytes.
     fn configured_label(&self, key: &str, said: usize) -> Option<String> {
         let own = || self.own_label(key).map(str::to_owned);
@@ -169,9 +182,7 @@ impl Plan {
                 .key_setting(key, |plan| plan.unit.clone())
                 .or_else(|| unit.map(Arc::from)),
             show: self.key_setting(key, |plan| plan.show.clone()),
-            decimals: self
-                .key_setting(key, |plan| plan.decimals)
-                .or_else(|| self.upstream_labels.get(key)?.decimals),
+            decimals: self.configured_decimals(key),
             words: words.unwrap_or_default(),
             locale: self.pages.locale,
         }

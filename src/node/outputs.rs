@@ -5,16 +5,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::Config;
+use crate::config::{Config, MqttConfig};
 use crate::db::row_feed::StoredRowFeed;
 use crate::db::store::Store;
 use crate::domain::output_state::OutputState;
+use crate::domain::plan::Plan;
 use crate::domain::redact::Secrets;
 use crate::domain::snapshot::{Snapshot, SnapshotSubscriber};
 use crate::domain::stored_rows::{ForwardName, RowFeed};
 use crate::limits;
 use crate::outputs::forward::ForwardOutput;
-use crate::outputs::mqtt::MqttOutput;
+use crate::outputs::mqtt::{
+    DiscoveryNames, HomeAssistant, HomeAssistantSettings, MqttOutput, node_id,
+};
 use crate::outputs::push::PushOutput;
 use crate::outputs::{Follows, LatestSnapshot, Output, OutputContext, SharedOutputStatus};
 use crate::sys::clock::Clock;
@@ -26,7 +29,8 @@ pub fn configured(config: &Config, store: Option<&Arc<Store>>) -> Vec<Box<dyn Ou
     let plan = Arc::new(config.plan());
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
     if let Some(mqtt) = &config.mqtt {
-        outputs.push(Box::new(MqttOutput::new(mqtt)));
+        let home_assistant = home_assistant(config, mqtt, plan.clone());
+        outputs.push(Box::new(MqttOutput::new(mqtt, home_assistant)));
     }
     for push in &config.pushes {
         outputs.push(Box::new(PushOutput::new(push, &config.name, plan.clone())));
@@ -48,6 +52,22 @@ pub fn forward_names(config: &Config) -> Vec<ForwardName> {
         backfill: forward.backfill,
     });
     names.collect()
+}
+
+fn home_assistant(config: &Config, mqtt: &MqttConfig, plan: Arc<Plan>) -> HomeAssistant {
+    let title = config.pages.title.as_deref();
+    HomeAssistant::new(HomeAssistantSettings {
+        announce: mqtt.home_assistant,
+        names: DiscoveryNames {
+            node_id: node_id(&config.name),
+            node_name: title.unwrap_or(&config.name).to_owned(),
+            discovery_prefix: mqtt.discovery_prefix.clone(),
+            topic_prefix: mqtt.prefix.clone(),
+            page: config.page(),
+        },
+        keys: mqtt.keys.clone(),
+        plan,
+    })
 }
 
 /// The outputs, running.

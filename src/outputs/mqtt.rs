@@ -7,6 +7,7 @@ mod broker_connection;
 mod broker_stream;
 mod connection_error;
 mod earlier_topics;
+mod home_assistant;
 mod packets;
 mod reason_code;
 mod retained_topics;
@@ -24,6 +25,7 @@ use rustls::ClientConfig;
 
 use self::broker_connection::{BrokerConnection, BrokerSettings, tls_config};
 use self::connection_error::perhaps_taken_over;
+pub use self::home_assistant::{DiscoveryNames, HomeAssistant, HomeAssistantSettings, node_id};
 use self::packets::ConnectPacket;
 use self::session::{MqttSession, Publication};
 use self::topics::{OFFLINE, status_topic};
@@ -43,11 +45,11 @@ pub struct MqttOutput {
 }
 
 impl MqttOutput {
-    pub fn new(mqtt: &MqttConfig) -> MqttOutput {
+    pub fn new(mqtt: &MqttConfig, home_assistant: HomeAssistant) -> MqttOutput {
         MqttOutput {
             mqtt: mqtt.clone(),
             tls: None,
-            publication: Publication::new(mqtt),
+            publication: Publication::new(mqtt, home_assistant),
             short_connections: 0,
         }
     }

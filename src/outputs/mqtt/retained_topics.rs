@@ -125,6 +125,19 @@ impl RetainedTopics {
         }
     }
 
+    /// The same, and sent though it stands there already.
+    pub fn set_anew(&mut self, topic: Topic, payload: TopicPayload) {
+        if let Some(slot) = self.slots.get_mut(&topic)
+            && slot.payload == payload
+            && slot.state == SlotState::Sent
+        {
+            slot.state = SlotState::Queued;
+            self.queue.push_back(topic);
+        } else {
+            self.set(topic, payload);
+        }
+    }
+
     pub fn has(&self, topic: &Topic) -> bool {
         self.slots.contains_key(topic)
     }

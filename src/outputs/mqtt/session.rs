@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::broker_connection::{BrokerConnection, PublishError};
 use super::earlier_topics::EarlierTopics;
+use super::home_assistant::HomeAssistant;
 use super::packets::{BrokerPacket, IncomingMessage};
 use super::retained_topics::{RetainedTopics, is_selected};
 use super::topics::{OFFLINE, ONLINE, Topic, TopicPayload, own_filters, status_topic};
@@ -23,6 +24,7 @@ pub struct Publication {
     mqtt: MqttConfig,
     topics: RetainedTopics,
     earlier: EarlierTopics,
+    home_assistant: HomeAssistant,
     /// Whether it is known what earlier runs have left.
     has_collected: bool,
     /// The snapshot that stands in `PREFIX/snapshot`, and since when.
@@ -34,11 +36,12 @@ pub struct Publication {
 }
 
 impl Publication {
-    pub fn new(mqtt: &MqttConfig) -> Publication {
+    pub fn new(mqtt: &MqttConfig, home_assistant: HomeAssistant) -> Publication {
         Publication {
             mqtt: mqtt.clone(),
             topics: RetainedTopics::default(),
             earlier: EarlierTopics::default(),
+            home_assistant,
             has_collected: false,
             published: None,
             suspect: None,
@@ -90,6 +93,18 @@ impl Publication {
         }
     }
 
+    /// What Home Assistant is to be told.
+    fn announce(&mut self, snapshot: &Snapshot, now: Mono) {
+        for message in self.home_assistant.due(snapshot, now) {
+            let payload = match message.payload.is_empty() {
+                true => TopicPayload::Cleared,
+                false => TopicPayload::Bytes(message.payload.into_bytes().into()),
+            };
+            self.topics
+                .set_anew(Topic::Named(message.topic.into()), payload);
+        }
+    }
+
     /// A connection has ended: which message may have been the cause.
     fn suspect_message(&mut self) {
         let large = self.topics.only_in_flight().filter(|it| is_large(it));
@@ -123,6 +138,8 @@ fn is_large(topic: &Topic) -> bool {
 /// Waits for the retained messages of earlier runs.
 struct RetainedCollection {
     filters: Vec<String>,
+    /// Of those, the ones below the node's prefix.
+    own: usize,
     packet_id: u16,
     is_subscribed: bool,
     begun: Instant,
@@ -201,11 +218,17 @@ impl<'a> MqttSession<'a> {
     fn publish_all(&mut self) -> Result<(), String> {
         self.take_snapshot();
         self.publication.topics.requeue(self.snapshot.as_deref());
+        self.publication.home_assistant.connected();
+        let subscriptions = self.publication.home_assistant.subscriptions();
+        if !subscriptions.is_empty() {
+            self.connection.subscribe(&subscriptions)?;
+        }
         self.begin_collection()?;
         while !self.context.stop.is_stopping() {
             self.take_snapshot();
             self.check_collection()?;
             if self.collection.is_none() {
+                self.announce();
                 self.send_messages()?;
             }
             self.report();
@@ -213,6 +236,16 @@ impl<'a> MqttSession<'a> {
             self.handle(packets);
         }
         Ok(())
+    }
+
+    /// Home Assistant is told of values that are there already.
+    fn announce(&mut self) {
+        if let Some(snapshot) = &self.snapshot
+            && self.birth != Birth::Awaited
+        {
+            let now = self.context.clock.now().mono;
+            self.publication.announce(snapshot, now);
+        }
     }
 
     fn take_snapshot(&mut self) {
@@ -235,13 +268,18 @@ impl<'a> MqttSession<'a> {
 
     fn begin_collection(&mut self) -> Result<(), String> {
         if self.publication.has_collected {
+            let now = self.context.clock.now().mono;
+            self.publication.home_assistant.collected(now);
             return Ok(());
         }
-        let filters = own_filters(&self.publication.mqtt.prefix);
+        let mut filters = own_filters(&self.publication.mqtt.prefix).to_vec();
+        let own = filters.len();
+        filters.extend(self.publication.home_assistant.collected_filters());
         let packet_id = self.connection.subscribe(&filters)?;
         let now = Instant::now();
         self.collection = Some(RetainedCollection {
             filters,
+            own,
             packet_id,
             is_subscribed: false,
             begun: now,
@@ -256,10 +294,11 @@ impl<'a> MqttSession<'a> {
             .as_ref()
             .is_some_and(|it| it.left().is_none());
         if is_complete && let Some(collection) = self.collection.take() {
+            let now = self.context.clock.now().mono;
             self.publication.has_collected = true;
+            self.publication.home_assistant.collected(now);
             self.connection.unsubscribe(&collection.filters)?;
             if let Some(snapshot) = self.snapshot.clone() {
-                let now = self.context.clock.now().mono;
                 self.publication.update(&snapshot, now);
             }
         }
@@ -379,7 +418,8 @@ impl<'a> MqttSession<'a> {
         {
             collection.is_subscribed = true;
             collection.last = Instant::now();
-            self.not_collected = answers.into_iter().flatten().next();
+            let own = answers.into_iter().take(collection.own);
+            self.not_collected = own.flatten().next();
         }
     }
 
@@ -389,10 +429,18 @@ impl<'a> MqttSession<'a> {
             payload,
             retain,
         } = message;
+        let now = self.context.clock.now().mono;
+        let is_announced = self
+            .publication
+            .home_assistant
+            .received(&topic, &payload, now);
         if let Some(collection) = &mut self.collection
             && retain
         {
             collection.last = Instant::now();
+            if is_announced {
+                return;
+            }
             let prefix = &self.publication.mqtt.prefix;
             self.publication.earlier.record(prefix, &topic, &payload);
         }
@@ -407,9 +455,11 @@ impl<'a> MqttSession<'a> {
         if let Some(snapshot) = &self.snapshot {
             let now = self.context.clock.now().mono;
             let due = self.publication.snapshot_due(snapshot, now);
+            let announced = self.publication.home_assistant.next_due();
+            let announced = announced.map(|at| at.since(now));
             // What is due now waits for room.
-            let due = due.filter(|it| !it.is_zero());
-            span = due.map_or(span, |due| span.min(due));
+            let due = due.into_iter().chain(announced);
+            span = due.filter(|it| !it.is_zero()).fold(span, Duration::min);
         }
         span
     }
@@ -447,6 +497,7 @@ impl<'a> MqttSession<'a> {
                  its size"
             ));
         }
+        notes.extend(self.publication.home_assistant.note());
         let note = notes.join("; ");
         status.note((!note.is_empty()).then_some(note.as_str()));
     }

@@ -107,9 +107,9 @@ fn what_a_broker_accepts_is_known_with_mqtt_5() {
 fn what_comes_before_the_end_is_read_and_large_messages_are_passed_over() {
     let mut answer = vec![0x20, 2, 0, 0];
     answer.extend(message("n/a", "1"));
-    // 200,000 bytes.
-    answer.extend([0x31, 0xc0, 0x9a, 0x0c]);
-    answer.extend(vec![7; 200_000]);
+    // 2,000,000 bytes.
+    answer.extend([0x31, 0x80, 0x89, 0x7a]);
+    answer.extend(vec![7; 2_000_000]);
     answer.extend(message("n/b", "2"));
     let mut connection = connect_to(MqttVersion::V3, answer.leak()).expect("accepted");
     let mut topics = Vec::new();

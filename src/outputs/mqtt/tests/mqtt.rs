@@ -29,6 +29,23 @@ fn snapshot(value: f64) -> Arc<Snapshot> {
     })
 }
 
+fn output(mqtt: &MqttConfig) -> MqttOutput {
+    let names = DiscoveryNames {
+        node_id: node_id("n"),
+        node_name: "n".to_owned(),
+        discovery_prefix: mqtt.discovery_prefix.clone(),
+        topic_prefix: mqtt.prefix.clone(),
+        page: "http://n.local:8000".to_owned(),
+    };
+    let home_assistant = HomeAssistant::new(HomeAssistantSettings {
+        announce: mqtt.home_assistant,
+        names,
+        keys: Vec::new(),
+        plan: Arc::default(),
+    });
+    MqttOutput::new(mqtt, home_assistant)
+}
+
 /// Publishes to a broker that cuts connections, until everything is there; what it received, without
 /// whole snapshots.
 fn publish(retained: Vec<(&'static str, &'static str)>, cuts: Vec<usize>) -> Vec<String> {
@@ -36,7 +53,7 @@ fn publish(retained: Vec<(&'static str, &'static str)>, cuts: Vec<usize>) -> Vec
     let port = listener.local_addr().expect("an address").port();
     let received = serve(listener, retained, cuts);
     let stop = StopSource::new();
-    let mut output = MqttOutput::new(&config(port, MqttVersion::V3));
+    let mut output = output(&config(port, MqttVersion::V3));
     let context = OutputContext {
         snapshots: LatestSnapshot::new(snapshot(21.5)),
         status: SharedOutputStatus::new("mqtt", &output.destination(), Arc::default()),
