@@ -2,6 +2,7 @@
 
     BENCH_OUTPUTS=mqtt,forward,both    which ones (both)
     BENCH_OUTPUTS_CHANGING=7           how many of the keys have a new value each second (all)
+    BENCH_OUTPUTS_TURNS=1              measurements of each (3)
 """
 
 import os
@@ -15,7 +16,7 @@ from services.mosquitto import Mosquitto
 from services.victoria_metrics import VictoriaMetrics
 
 KEYS = 73
-TURNS = 3
+TURNS = int(os.environ.get("BENCH_OUTPUTS_TURNS", 3))
 # Measured from right after one commit until right after another.
 COMMIT_EVERY = 20
 COMMITS = 3
