@@ -354,3 +354,7 @@ pub fn print_pushes(out: &mut String, pushes: &[PushConfig]) {
         print_options(out, &OPTIONS, push);
     }
 }
+
+#[cfg(test)]
+#[path = "push/tests/push.rs"]
+mod tests;

@@ -150,6 +150,13 @@ fn read_templates(
     headers: &[Header],
 ) -> Option<PushTemplates> {
     let url_text = url_item.text()?;
+    if !["http://", "https://"]
+        .iter()
+        .any(|it| url_text.starts_with(it))
+    {
+        check_url(url_item, &url_text);
+        return None;
+    }
     let url = match TextTemplate::parse(&url_text, TemplatePlace::Url, &PLACEHOLDERS) {
         Ok(url) => url,
         Err(problem) => {
