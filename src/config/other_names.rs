@@ -1,9 +1,11 @@
 //! Names of options in other programs, and what to write here instead.
 
 mod credentials;
+mod outputs;
 mod pages;
 
 use self::credentials::CREDENTIALS;
+use self::outputs::OUTPUTS;
 use self::pages::PAGES;
 
 /// Names, an option of the table that is meant, and what to write.
@@ -364,7 +366,7 @@ pub fn advice(name: &str, known: &[&str]) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('-', "_");
     let is_meant =
         |(names, option, _): &&Names| names.contains(&name.as_str()) && known.contains(option);
-    let all = [PAGES]
+    let all = [OUTPUTS, PAGES]
         .into_iter()
         .chain(CREDENTIALS)
         .chain([NAMES])
@@ -373,7 +375,13 @@ pub fn advice(name: &str, known: &[&str]) -> Option<&'static str> {
 }
 
 /// Values in other programs, and the one that is the same here.
-const VALUES: [(&[&str], &str); 19] = [
+const VALUES: [(&[&str], &str); 22] = [
+    (
+        &["awtrix3", "awtrix_light", "awtrix-light", "ulanzi"],
+        "awtrix",
+    ),
+    (&["remove"], "delete"),
+    (&["stale", "frame", "red"], "mark"),
     (&["digest", "http_digest", "digest_auth", "md5"], "digest"),
     (
         &[
@@ -477,7 +485,13 @@ mod tests {
         let group = ["name", "keys", "fold"];
         let wall = ["name", "keys", "dim"];
         let top = ["name", "title", "base_path", "auth", "key"];
-        let cases: [(&str, &[&str], Option<&str>); 44] = [
+        let push = ["url", "keys", "icons", "label", "every"];
+        let cases: [(&str, &[&str], Option<&str>); 49] = [
+            ("host", &push, Some("url = ")),
+            ("payload_template", &push, Some("body = ")),
+            ("flush_interval", &push, Some("every = ")),
+            ("color", &push, Some("warn = ")),
+            ("color", &key, Some("pages choose colours")),
             ("friendly_name", &key, Some("label = ")),
             ("name", &key, Some("label = ")),
             ("suggested-display-precision", &key, Some("decimals = ")),

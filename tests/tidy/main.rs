@@ -234,7 +234,7 @@ fn paths_of_data_are_short() {
 const ADDITIONS: [(&str, usize); 5] = [
     ("## Add a metric", 3),
     ("## Add an alert channel", 4),
-    ("## Add an output", 5),
+    ("## Add an output", 8),
     ("## Add a source option", 5),
     ("## Add an OpenAPI keyword", 7),
 ];

@@ -142,3 +142,22 @@ fn credentials_are_masked() {
     assert!(!printed.contains("hush"), "{printed}");
     assert!(printed.contains("[[push]]\nname = \"b\""), "{printed}");
 }
+
+#[test]
+fn the_examples_of_the_documentation_are_right() {
+    let documents = [
+        include_str!("../../../../docs/outputs.md"),
+        include_str!("../../../../README.md"),
+    ];
+    let blocks = documents
+        .iter()
+        .flat_map(|it| it.split("```toml\n").skip(1));
+    let blocks = blocks.filter_map(|it| it.split("```").next());
+    let mut count = 0;
+    for block in blocks.filter(|it| it.contains("[[push]]")) {
+        let found = load_example(&format!("{SOURCE}{block}"), &[]);
+        assert!(found.is_ok(), "{block}\n{found:?}");
+        count += 1;
+    }
+    assert_eq!(count, 4);
+}
