@@ -96,9 +96,10 @@ impl Publication {
     /// What Home Assistant is to be told.
     fn announce(&mut self, snapshot: &Snapshot, now: Mono) {
         for message in self.home_assistant.due(snapshot, now) {
-            let payload = match message.payload.is_empty() {
-                true => TopicPayload::Cleared,
-                false => TopicPayload::Bytes(message.payload.into_bytes().into()),
+            let payload = if message.payload.is_empty() {
+                TopicPayload::Cleared
+            } else {
+                TopicPayload::Bytes(message.payload.into_bytes().into())
             };
             self.topics
                 .set_anew(Topic::Named(message.topic.into()), payload);
@@ -272,7 +273,7 @@ impl<'a> MqttSession<'a> {
             self.publication.home_assistant.collected(now);
             return Ok(());
         }
-        let mut filters = own_filters(&self.publication.mqtt.prefix).to_vec();
+        let mut filters = own_filters(&self.publication.mqtt.prefix);
         let own = filters.len();
         filters.extend(self.publication.home_assistant.collected_filters());
         let packet_id = self.connection.subscribe(&filters)?;
