@@ -24,28 +24,29 @@ fn wrong(option: &'static str, message: impl Into<String>) -> Option<ServiceRema
 
 /// What is wrong with the options of a webhook for its service.
 pub fn check(webhook: &WebhookConfig) -> Vec<ServiceRemark> {
-    let format = webhook.format;
-    let specific = match format {
+    let of_service = || check_format(webhook, webhook.format).or_else(|| check_address(webhook));
+    // A body of one's own is for a service that no format is for.
+    let of_service = webhook.body.is_none().then(of_service).flatten();
+    unused(webhook, options_of(webhook.format))
+        .chain(check_login(webhook))
+        .chain(of_service)
+        .collect()
+}
+
+/// What a format misses.
+fn check_format(webhook: &WebhookConfig, format: WebhookFormat) -> Option<ServiceRemark> {
+    match format {
         // As `check` prints it: what the address holds is not known.
         _ if webhook.url.reveal().contains(MASK) => None,
-        WebhookFormat::Json | WebhookFormat::Text => None,
+        WebhookFormat::Json | WebhookFormat::Text | WebhookFormat::Slack => None,
         WebhookFormat::Ntfy => check_ntfy(webhook),
         WebhookFormat::Gotify => check_gotify(webhook),
-        WebhookFormat::Slack => None,
         WebhookFormat::Discord => check_discord(webhook),
         WebhookFormat::Telegram => check_telegram(webhook),
         WebhookFormat::Pushover => check_pushover(webhook),
         WebhookFormat::Apprise => check_apprise(webhook),
         WebhookFormat::HomeAssistant => check_home_assistant(webhook),
-    };
-    unused(webhook, options_of(format))
-        .chain(check_login(webhook))
-        .chain(
-            specific
-                .or_else(|| check_address(webhook))
-                .filter(|_| webhook.body.is_none()),
-        )
-        .collect()
+    }
 }
 
 const LOGIN: [&str; 3] = ["token", "user", "password"];
@@ -175,13 +176,12 @@ fn check_gotify(webhook: &WebhookConfig) -> Option<ServiceRemark> {
 
 fn check_discord(webhook: &WebhookConfig) -> Option<ServiceRemark> {
     let path = path(webhook.url.reveal()).trim_end_matches('/');
-    for (end, instead) in [("/slack", "or format = \"slack\""), ("/github", "")] {
+    for (end, instead) in [("/slack", ", or write format = \"slack\""), ("/github", "")] {
         if path.ends_with(end) {
             let message = format!(
-                "the address of format = \"discord\" ends with the token: remove {end} from it \
-                 {instead}"
+                "the address of format = \"discord\" ends with the token: remove {end} from it{instead}"
             );
-            return wrong("url", message.trim_end());
+            return wrong("url", message);
         }
     }
     if !path.contains("/webhooks/") {
@@ -369,12 +369,6 @@ fn known_service(url: &str) -> Option<KnownService> {
     known(format.0, Some(format.1), true)
 }
 
-/// Whether an address can have all that the service needs.
-fn is_enough(format: WebhookFormat, form: WebhookForm) -> bool {
-    let has_options = matches!(format, WebhookFormat::Telegram | WebhookFormat::Pushover);
-    form == WebhookForm::Table || !has_options
-}
-
 /// An address of a service that the format is not for.
 fn check_address(webhook: &WebhookConfig) -> Option<ServiceRemark> {
     let known = known_service(webhook.url.reveal())?;
@@ -393,7 +387,10 @@ fn check_address(webhook: &WebhookConfig) -> Option<ServiceRemark> {
         WebhookForm::Table => "format",
     };
     let instead = match known.format {
-        Some(format) if is_enough(format, webhook.form) => {
+        // The address may have all that the service needs.
+        Some(format)
+            if webhook.form == WebhookForm::Table || check_format(webhook, format).is_none() =>
+        {
             format!("write {option} = \"{}\"", format.name())
         }
         Some(format) => format!(
@@ -402,26 +399,33 @@ fn check_address(webhook: &WebhookConfig) -> Option<ServiceRemark> {
         ),
         None => "write a `body` for it (see “Services” in docs/alerts.md)".to_owned(),
     };
+    // Slack and Telegram read `text`, which the JSON has; ntfy shows whatever it gets.
+    let is_shown = match known.format {
+        Some(WebhookFormat::Ntfy) => true,
+        Some(WebhookFormat::Slack | WebhookFormat::Telegram) => format == WebhookFormat::Json,
+        _ => false,
+    };
     let is = if known.is_certain { "is" } else { "looks like" };
-    let what = match known.format {
-        Some(WebhookFormat::Ntfy) => "shows what it gets as it is",
-        _ => "refuses other forms than its own",
+    let what = if is_shown {
+        "shows the message badly"
+    } else {
+        "does not take the message"
     };
     let sent = format!("{option} = \"{}\"", format.name());
-    let message = format!("the address {is} one of {name}, which {what}, and {sent}: {instead}");
-    // What 0.1 took stays valid: some services store or show whatever they get.
+    let message =
+        format!("the address {is} one of {name}, which {what}; now it is {sent}: {instead}");
+    // What 0.1 took stays valid.
+    let severity = if !is_plain {
+        None
+    } else if known.is_certain && !is_shown {
+        Some(Severity::Problem)
+    } else {
+        Some(Severity::Note)
+    };
     Some(ServiceRemark {
         option: "url",
         message,
-        severity: if is_plain {
-            Some(if known.is_certain {
-                Severity::Problem
-            } else {
-                Severity::Note
-            })
-        } else {
-            None
-        },
+        severity,
     })
 }
 

@@ -304,11 +304,11 @@ fn what_does_not_fit_a_service_is_a_problem() {
 fn a_known_address_with_another_format_is_noticed() {
     use Severity::{Note, Problem};
     for (url, severity, instead) in [
-        ("https://ntfy.sh/topic", Some(Problem), "\"ntfy\""),
+        ("https://ntfy.sh/topic", Some(Note), "\"ntfy\""),
         ("https://ntfy.example.org/topic", Some(Note), "\"ntfy\""),
         (
             "https://hooks.slack.com/services/a/b/c",
-            Some(Problem),
+            Some(Note),
             "\"slack\"",
         ),
         (
@@ -318,12 +318,12 @@ fn a_known_address_with_another_format_is_noticed() {
         ),
         (
             "https://discord.com/api/webhooks/1/x/slack",
-            Some(Problem),
+            Some(Note),
             "\"slack\"",
         ),
         (
             "https://api.telegram.org/bot1:a/sendMessage?chat_id=1",
-            Some(Problem),
+            Some(Note),
             "\"telegram\"",
         ),
         (
