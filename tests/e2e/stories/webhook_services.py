@@ -149,7 +149,7 @@ def webhook_refusals():
         ("https://a.lan/x", 'format = "slack"\nchat_id = 1', "chat_id"),
         ("https://a.lan/x", "body = '{\"a\": \"\\{text}\"}'", "JSON"),
         ("https://a.lan/x", "body = '{\"a\": {text}x}'", "JSON"),
-        ("https://{key}.lan/x", "body = '{}'", "host"),
+        ("https://a.lan/x", "body = '{}'\ntags = [\"a\"]", "tags"),
     ]:
         file = main_node_file(directory, webhook("one", url, options))
         code, out = command("check", "--config", file)
@@ -190,6 +190,38 @@ def webhook_apprise():
             body = theirs["body"]
             sent = json.loads(body) if body.startswith("{") else dict(urllib.parse.parse_qsl(body))
             expect(fields <= set(sent) and fields <= set(json.loads(ours.body)), f"{name}: both have {sorted(fields)}", sent)
+
+
+@story(seconds=60)
+def webhook_secrets():
+    """A service that repeats what it got, with its token: the refusal is shown without it."""
+    directory = work_dir("webhook-secrets")
+
+    def repeat(request):
+        what = f"{request.target} {request.headers.get('authorization')} {request.body.decode()}"
+        return judges.Answer({"ok": False, "error_code": 400, "description": what}, status=400)
+
+    with vendor_server(repeat) as server, json_server(lambda _: {"temperature": 35.5}) as port:
+        url = f"http://127.0.0.1:{server.server_port}"
+        tables = webhook("telegram", url, f'format = "telegram"\ntoken = "{judges.TELEGRAM_TOKEN}"\nchat_id = 42')
+        tables += webhook("pushover", url, f'format = "pushover"\ntoken = "{judges.PUSHOVER_TOKEN}"\nuser = "{judges.PUSHOVER_USER}"')
+        tables += webhook("ntfy", url + "/topic", f'format = "ntfy"\ntoken = "{judges.NTFY_TOKEN}"')
+        source = source_table("meter", f'url = "http://127.0.0.1:{port}/"')
+        file = main_node_file(directory, source + tables + '[[alert.value]]\nkey = "temperature"\nabove = 30\n')
+        node = Process(with_trusted_clock([main_node(), "serve", "--config", file]), directory / "log", cwd=directory)
+        address = file.read_text().split('"')[1]
+
+        def all_refused():
+            channels = get(address, "/status").json["channels"]
+            return len(channels) == 3 and all(channel["refused"] for channel in channels)
+
+        wait_until(all_refused, 40, lambda: f"every channel shows the refusal: {node.output()}")
+        pages = "".join(get(address, path).text for path in ("/status", "/metrics", "/web", "/web/alerts", "/web/system"))
+        expect("HTTP 400" in pages, "the pages say why")
+        code, _ = node.stop()
+        stored = b"".join(file.read_bytes() for file in directory.glob("main-node.db*")).decode(errors="replace")
+        leaked = [secret for secret in SECRETS if secret in pages + stored + node.output()]
+        expect(code == 0 and not leaked, "no secret is shown or stored", leaked)
 
 
 def recipes():
