@@ -230,7 +230,9 @@ impl PushOutput {
         match answer {
             PushAnswer::Accepted(list) => {
                 let found = display.own_apps(&list);
-                found.iter().for_each(|app| self.queue.found(app, now));
+                for app in found {
+                    self.queue.found(app, now);
+                }
                 self.clear_at = None;
             }
             PushAnswer::Unreachable(_) => self.failed(answer, context, moment),

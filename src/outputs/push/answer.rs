@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::domain::redact::without_secrets;
 use crate::sys::http_client::HttpResponse;
 
 /// What became of a request.
@@ -39,6 +40,13 @@ pub fn classify(response: &HttpResponse, is_awtrix: bool) -> PushAnswer {
         body => format!(" {body}"),
     };
     let what = |advice: &str| format!("HTTP {status}{said}{advice}");
+    if let (300..=399, Some(location)) = (status, &response.location) {
+        let why = what(&format!(
+            " leads to {}, and redirects are not followed: write the final address in `url`",
+            without_secrets(location)
+        ));
+        return PushAnswer::Failed(why, None);
+    }
     let advice = match status {
         200..=299 => return PushAnswer::Accepted(response.body.clone()),
         400 | 413 | 414 | 415 | 422 => return PushAnswer::Refused(what("")),

@@ -250,7 +250,9 @@ mod tests {
         let both = [message("a", 1, 0), message("b", 1, 0)];
         for can_remove in [true, false] {
             let mut queue = queue(None, can_remove);
-            both.iter().for_each(|it| queue.accepted(it, seconds(0)));
+            for message in &both {
+                queue.accepted(message, seconds(0));
+            }
             // It was there before this node.
             queue.found("c", seconds(0));
             queue.found("a", seconds(0));

@@ -293,6 +293,15 @@ fn answers_tell_a_wrong_message_from_a_wrong_receiver() {
         PushAnswer::Failed(..) => "failed",
         PushAnswer::Unreachable(_) => "unreachable",
     };
+    let moved = HttpResponse {
+        location: Some("http://b.local/x?token=hush".to_owned()),
+        ..answer(308)
+    };
+    let why = classify(&moved, false).text().to_owned();
+    assert!(
+        why.contains("http://b.local/x") && !why.contains("hush"),
+        "{why}"
+    );
     for (status, generic, awtrix) in [
         (200, "accepted", "accepted"),
         (204, "accepted", "accepted"),
