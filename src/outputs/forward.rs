@@ -138,7 +138,13 @@ impl ForwardOutput {
         }
         self.place = Some(place);
         self.pace.begin(context.clock.now().mono);
-        let batch = self.read(context, report)?;
+        // Opening the database to find nothing costs more than a row.
+        let has_rows = place.newest > self.settled.position();
+        let batch = if has_rows {
+            self.read(context, report)?
+        } else {
+            LineBatch::at(self.settled.position())
+        };
         report.waiting(place.newest, self.settled.position());
         if batch.is_empty() {
             self.pass(batch.through, context);
@@ -167,8 +173,7 @@ impl ForwardOutput {
         context: &OutputContext,
         report: &mut Report<'_>,
     ) -> Result<LineBatch, WriteFailure> {
-        let mut batch = LineBatch::default();
-        batch.through = self.settled.position();
+        let mut batch = LineBatch::at(self.settled.position());
         let Some(feed) = &self.feed else {
             return Ok(batch);
         };

@@ -16,6 +16,14 @@ pub struct LineBatch {
 }
 
 impl LineBatch {
+    /// One without lines, behind a row.
+    pub fn at(through: i64) -> LineBatch {
+        LineBatch {
+            through,
+            ..LineBatch::default()
+        }
+    }
+
     pub fn push(&mut self, format: &LineFormat, point: &LinePoint<'_>) {
         format.push(&mut self.text, point);
         self.ends.push(self.text.len());
