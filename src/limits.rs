@@ -828,6 +828,8 @@ pub const WEBHOOK_TAG_BYTES: usize = 64;
 pub const CHANNEL_NAME_BYTES: usize = 32;
 /// How often the heartbeat URL (dead man's switch) is pinged.
 pub const PING_INTERVAL: Duration = Duration::from_secs(60);
+/// How often a node that has just started looks whether it is well enough for its first heartbeat.
+pub const PING_START_POLL: Duration = Duration::from_secs(5);
 /// How long the node must not be well before the heartbeat says so: it may only start, or a router
 /// may.
 pub const PING_FAIL_AFTER: Duration = Duration::from_secs(120);

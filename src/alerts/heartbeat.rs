@@ -167,6 +167,8 @@ pub fn run(
 ) {
     let mut was_ok = true;
     let mut trouble = Trouble::default();
+    let started = clock.now().mono;
+    let mut has_sent = false;
     while !stop.is_stopping() {
         let sent = catch_panic("ping", || {
             let now = clock.now();
@@ -176,6 +178,7 @@ pub fn run(
             let Some(result) = ping.send(&health, stop) else {
                 return;
             };
+            has_sent = true;
             let result = result.map(drop);
             // A request that the stop interrupted says nothing about the URL.
             if result.is_ok() || !stop.is_stopping() {
@@ -187,7 +190,13 @@ pub fn run(
         if sent.is_none() {
             was_ok = false;
         }
-        stop.wait(limits::PING_INTERVAL);
+        // The first one goes out soon after the first values.
+        let is_start = !has_sent && clock.now().mono.since(started) < limits::PING_FAIL_AFTER;
+        stop.wait(if is_start {
+            limits::PING_START_POLL
+        } else {
+            limits::PING_INTERVAL
+        });
     }
 }
 

@@ -256,6 +256,10 @@ fn toml_advice(message: &str, written: &str) -> &'static str {
         "; in TOML an option is NAME = VALUE, a text in quotes"
     } else if message.contains("expected `=`") && written.starts_with(':') {
         "; in TOML a table is { a = 1, b = \"two\" }; JSON can be a text in single quotes: '{ \"a\": 1 }'"
+    } else if message.contains("duplicate key") && written.starts_with("webhook") {
+        "; write the URL of webhook = \"URL\" in a table too: [[alert.webhook]], name = \"webhook\", url = \"URL\""
+    } else if message.contains("duplicate key") && written.starts_with("ping") {
+        "; write the URL of ping = \"URL\" as `url` in [alert.ping]"
     } else {
         ""
     }

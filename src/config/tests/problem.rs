@@ -461,6 +461,88 @@ fn every_problem_has_a_location_and_a_fix() {
             &format!("{METER}[alert]\nwebhook = \"ntfy.example/secret\"\n"),
         ),
         (
+            "two webhooks of one name",
+            &format!(
+                "{METER}[[alert.webhook]]\nurl = \"https://a.example/x\"\n[[alert.webhook]]\nurl = \"https://a.example/x\"\n"
+            ),
+        ),
+        (
+            "the name of another channel",
+            &format!("{METER}[[alert.webhook]]\nurl = \"https://a.example/x\"\nname = \"mail\"\n"),
+        ),
+        (
+            "a name that is none",
+            &format!(
+                "{METER}[[alert.webhook]]\nurl = \"https://a.example/x\"\nname = \"my phone\"\n"
+            ),
+        ),
+        (
+            "a webhook without a URL",
+            &format!("{METER}[[alert.webhook]]\nname = \"a\"\n"),
+        ),
+        (
+            "options of the text form beside a table",
+            &format!(
+                "{METER}[alert]\nwebhook_format = \"text\"\n[alert.webhook]\nurl = \"https://a.example/x\"\n"
+            ),
+        ),
+        (
+            "a webhook as a text and as a table",
+            &format!(
+                "{METER}[alert]\nwebhook = \"https://a.example/x\"\n[[alert.webhook]]\nurl = \"https://a.example/x\"\n"
+            ),
+        ),
+        (
+            "a body and a format",
+            &format!(
+                "{METER}[[alert.webhook]]\nurl = \"https://a.example/x\"\nformat = \"text\"\nbody = \"{{text}}\"\n"
+            ),
+        ),
+        (
+            "a body that is no JSON",
+            &format!(
+                "{METER}[[alert.webhook]]\nurl = \"https://a.example/x\"\nbody = '{{\"a\": \"{{subject}}\", }}'\n"
+            ),
+        ),
+        (
+            "a GET with a body",
+            &format!(
+                "{METER}[[alert.webhook]]\nurl = \"https://a.example/x\"\nmethod = \"GET\"\nbody = \"x\"\n"
+            ),
+        ),
+        (
+            "a placeholder in the host",
+            &format!("{METER}[[alert.webhook]]\nurl = \"https://{{node}}/x\"\n"),
+        ),
+        (
+            "a certificate without TLS",
+            &format!(
+                "{METER}[[alert.webhook]]\nurl = \"http://a.example/x\"\nca_file = \"ca.pem\"\n"
+            ),
+        ),
+        (
+            "a level that is none",
+            &format!(
+                "{METER}[[alert.webhook]]\nurl = \"https://a.example/x\"\nlevel = \"urgent\"\n"
+            ),
+        ),
+        (
+            "no alert at all",
+            &format!("{METER}[[alert.webhook]]\nurl = \"https://a.example/x\"\nonly = []\n"),
+        ),
+        (
+            "a ping without a URL",
+            &format!("{METER}[alert.ping]\nfail_url = \"/fail\"\n"),
+        ),
+        (
+            "a list of pings",
+            &format!("{METER}[[alert.ping]]\nurl = \"https://a.example/x\"\n"),
+        ),
+        (
+            "an end of a URL that is none",
+            &format!("{METER}[alert.ping]\nurl = \"https://a.example/x\"\nfail_url = \"fail\"\n"),
+        ),
+        (
             "one key with a dot from two sources",
             &format!(
                 "{METER}[source.records]\n\"house.power\" = \"/p\"\n[[source]]\nname = \"other\"\n\

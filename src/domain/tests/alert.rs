@@ -582,6 +582,8 @@ fn storage_clock_display_and_delivery_alerts_trigger_and_recover() {
     let works = |it: &mut Fixture| it.works(0);
     fixture.node.storage = Some("the card is read-only.".to_owned());
     assert_eq!(fixture.run(4 * 60, 60, works), ["trigger storage #1"]);
+    let level = fixture.state.entries["storage"].level;
+    assert_eq!(level, AlertLevel::Critical);
     fixture.node.storage = None;
     assert_eq!(fixture.run(2 * 60, 60, works), ["recovery storage #1"]);
     fixture.now.trust = ClockTrust::Untrusted;
