@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use self::url::{BrokerUrl, read_url};
 use super::auth::read_client_certificate;
 use super::key_list::read_key_list;
+use super::mqtt_types::{MqttConfig, MqttVersion};
 use super::reader::{TableEntry, TableReader};
 use super::secret::Secret;
 use super::section::{
@@ -20,53 +21,6 @@ use crate::domain::plan::KeySelector;
 use crate::domain::toml_text::quoted;
 use crate::limits;
 use crate::sys::tls::TrustSettings;
-
-/// Where and what the node publishes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MqttConfig {
-    pub host: String,
-    pub port: u16,
-    pub has_tls: bool,
-    pub user: Option<String>,
-    pub password: Option<Secret>,
-    pub version: MqttVersion,
-    pub client_id: String,
-    /// What all topics of the node begin with, without a final `/`.
-    pub prefix: String,
-    /// The keys that are published; empty: all.
-    pub keys: Vec<KeySelector>,
-    pub home_assistant: bool,
-    pub discovery_prefix: String,
-    pub trust: TrustSettings,
-}
-
-impl MqttConfig {
-    /// The broker, without secrets.
-    pub fn url(&self) -> String {
-        let scheme = if self.has_tls { "mqtts" } else { "mqtt" };
-        let host = match self.host.contains(':') {
-            true => format!("[{}]", self.host),
-            false => self.host.clone(),
-        };
-        format!("{scheme}://{host}:{}", self.port)
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MqttVersion {
-    #[default]
-    V3,
-    V5,
-}
-
-impl MqttVersion {
-    pub fn name(self) -> &'static str {
-        match self {
-            MqttVersion::V3 => "3.1.1",
-            MqttVersion::V5 => "5",
-        }
-    }
-}
 
 /// `[mqtt]` while it is read.
 #[derive(Default)]

@@ -16,7 +16,7 @@ use ureq::http::Uri;
 use super::alert_types::Notifications;
 use super::auth_types::{Account, Auth, ConfiguredCredential};
 use super::forward_types::ForwardConfig;
-use super::mqtt::MqttConfig;
+use super::mqtt_types::MqttConfig;
 use super::problem::Remark;
 use super::push_types::PushConfig;
 use super::request_types::{Header, RequestMethod, origin_of};

@@ -24,10 +24,10 @@ use std::time::{Duration, Instant};
 use rustls::ClientConfig;
 
 use self::broker_connection::{BrokerConnection, BrokerSettings, tls_config};
-use self::connection_error::perhaps_taken_over;
+use self::connection_error::{CLOSED, perhaps_taken_over};
 pub use self::home_assistant::{DiscoveryNames, HomeAssistant, HomeAssistantSettings, node_id};
 use self::packets::ConnectPacket;
-use self::session::{MqttSession, Publication};
+use self::session::{MqttPublication, MqttSession};
 use self::topics::{OFFLINE, status_topic};
 use super::{Follows, Output, OutputContext};
 use crate::config::MqttConfig;
@@ -39,7 +39,7 @@ use crate::sys::shutdown::StopSource;
 pub struct MqttOutput {
     mqtt: MqttConfig,
     tls: Option<Arc<ClientConfig>>,
-    publication: Publication,
+    publication: MqttPublication,
     /// Connections in a row that ended soon.
     short_connections: u64,
 }
@@ -49,7 +49,7 @@ impl MqttOutput {
         MqttOutput {
             mqtt: mqtt.clone(),
             tls: None,
-            publication: Publication::new(mqtt, home_assistant),
+            publication: MqttPublication::new(mqtt, home_assistant),
             short_connections: 0,
         }
     }
@@ -77,7 +77,7 @@ impl MqttOutput {
             self.short_connections = 0;
         }
         ended.map_err(|why| {
-            if self.short_connections > 2 {
+            if self.short_connections > 2 && why == CLOSED {
                 perhaps_taken_over(&why, &self.mqtt.client_id)
             } else {
                 why

@@ -3,10 +3,12 @@
 //! Pure.
 
 use super::broker_stream::StreamError;
-use super::reason_code::taken_over;
 use crate::config::MqttConfig;
 use crate::sys::os_error::reason;
 use crate::sys::tls::{TlsContext, TrustOptionNames, describe_tls_error, pin_hint};
+
+/// The broker has ended an accepted connection without a reason.
+pub const CLOSED: &str = "the broker closed the connection";
 
 /// What a message about a connection may mention.
 #[derive(Debug, Clone)]
@@ -80,9 +82,10 @@ pub fn describe_stream_error(
         StreamError::Tls(error) => describe_tls(error, advice),
         StreamError::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Some(error) => describe_tls(error, advice),
-            None => reason(error),
+            None if is_connected => reason(error),
+            None => format!("{}{}", reason(error), advice.perhaps_tls()),
         },
-        StreamError::Closed if is_connected => "the broker closed the connection".to_owned(),
+        StreamError::Closed if is_connected => CLOSED.to_owned(),
         StreamError::Closed if !input.is_empty() => advice.no_broker(input),
         StreamError::Closed => {
             let tls = advice.perhaps_tls();
@@ -109,7 +112,10 @@ fn describe_tls(error: &rustls::Error, advice: &ConnectionAdvice) -> String {
     }
 }
 
-/// Added after several connections in a row that ended soon: 3.1.1 does not say why.
+/// Why one more connection ended soon, of which 3.1.1 does not say the reason.
 pub fn perhaps_taken_over(why: &str, client_id: &str) -> String {
-    format!("{why}; perhaps it {}", taken_over(client_id))
+    format!(
+        "{why} again and again: if another client has the identifier {client_id:?}, give each node a \
+         `client_id` of its own"
+    )
 }

@@ -74,15 +74,10 @@ pub fn closed_connection(code: u8, client_id: &str) -> String {
         0x89 => "is busy and closed the connection".to_owned(),
         0x8b => "is shutting down".to_owned(),
         0x8d => "has waited too long for a packet".to_owned(),
-        0x8e => taken_over(client_id),
+        0x8e => format!(
+            "closed the connection, because another client has the same identifier {client_id:?}: give each \
+             node a `client_id` of its own"
+        ),
         other => format!("closed the connection: {}", refused_request(other)),
     }
-}
-
-/// Two clients with one identifier.
-pub fn taken_over(client_id: &str) -> String {
-    format!(
-        "closed the connection, because another client has the same identifier {client_id:?}: give each \
-         node a `client_id` of its own"
-    )
 }

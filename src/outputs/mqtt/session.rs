@@ -20,7 +20,7 @@ use crate::limits;
 use crate::outputs::OutputContext;
 
 /// What is published, over all connections.
-pub struct Publication {
+pub struct MqttPublication {
     mqtt: MqttConfig,
     topics: RetainedTopics,
     earlier: EarlierTopics,
@@ -35,9 +35,9 @@ pub struct Publication {
     left_out: BTreeSet<Topic>,
 }
 
-impl Publication {
-    pub fn new(mqtt: &MqttConfig, home_assistant: HomeAssistant) -> Publication {
-        Publication {
+impl MqttPublication {
+    pub fn new(mqtt: &MqttConfig, home_assistant: HomeAssistant) -> MqttPublication {
+        MqttPublication {
             mqtt: mqtt.clone(),
             topics: RetainedTopics::default(),
             earlier: EarlierTopics::default(),
@@ -171,7 +171,7 @@ enum Birth {
 
 /// One connection.
 pub struct MqttSession<'a> {
-    publication: &'a mut Publication,
+    publication: &'a mut MqttPublication,
     connection: BrokerConnection,
     context: &'a OutputContext,
     snapshot: Option<Arc<Snapshot>>,
@@ -185,7 +185,7 @@ pub struct MqttSession<'a> {
 
 impl<'a> MqttSession<'a> {
     pub fn new(
-        publication: &'a mut Publication,
+        publication: &'a mut MqttPublication,
         connection: BrokerConnection,
         context: &'a OutputContext,
     ) -> MqttSession<'a> {

@@ -126,6 +126,9 @@ class TcpRelay:
                 self.pairs.remove(pair)
             self.half_closed.difference_update(pair)
         for connection in pair:
+            # Wakes the thread that reads from it, without which it stays open.
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
     def __enter__(self):
