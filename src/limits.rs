@@ -871,9 +871,13 @@ pub const MQTT_KEEP_ALIVE: Duration = Duration::from_secs(30);
 pub const MQTT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// An acknowledgement that takes longer never comes: the connection is made anew.
 pub const MQTT_ACK_TIMEOUT: Duration = Duration::from_secs(20);
-/// Messages that are sent and not acknowledged yet: enough for a broker far away, and little memory
-/// at either side. Mosquitto takes 20 by default.
-pub const MQTT_IN_FLIGHT: usize = 20;
+/// Messages that are sent and not acknowledged yet: the values of a house go out together. A broker may
+/// say less (MQTT 5).
+pub const MQTT_IN_FLIGHT: usize = 200;
+/// Bytes that wait for the socket before no further message is added.
+pub const MQTT_QUEUED_BYTES: usize = 64 * 1024;
+/// How long acknowledgements are left to gather: each read costs as much as reading all of them.
+pub const MQTT_ACK_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of a packet from a broker that is kept: a discovery document and its topic. A whole snapshot
 /// may be larger, of which nobody needs the contents.
 pub const MQTT_PACKET_BYTES: usize = DISCOVERY_DOCUMENT_BYTES + 64 * 1024;
@@ -890,6 +894,8 @@ pub const MQTT_COLLECT_PAUSE: Duration = Duration::from_secs(1);
 pub const MQTT_COLLECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that lasts less is one more failure for the pause before the next.
 pub const MQTT_SHORT_CONNECTION: Duration = Duration::from_secs(60);
+/// A message of this size is sent alone: brokers of services take as little as 128 kB, small ones less.
+pub const MQTT_LARGE_BYTES: usize = 16 * 1024;
 /// Connections in a row that end at the same large message before it is left out.
 pub const MQTT_LARGE_TRIES: u32 = 3;
 

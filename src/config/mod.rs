@@ -310,6 +310,9 @@ fn read_root(
     warn_unknown_keys(reader, &names, &keys, &patterns, &alert);
     warn_page_keys(reader, &names, &draft.config.pages);
     warn_push_keys(reader, &names, &draft.config.pushes);
+    if let Some(mqtt) = &draft.config.mqtt {
+        warn_unknown(reader, &names, "[mqtt]", mqtt.keys.iter());
+    }
     for forward in &draft.config.forwards {
         let table = format!("[[forward]] {}", quoted(&forward.name));
         warn_unknown(reader, &names, &table, forward.keys.iter());

@@ -38,22 +38,37 @@ impl SocketWaiter {
         if wants_write {
             wanted |= PollFlags::OUT;
         }
-        let mut waiting = [
-            PollFd::new(socket, wanted),
-            PollFd::new(&*self.event, PollFlags::IN),
-        ];
+        self.poll(Some(PollFd::new(socket, wanted)), span)?;
+        Ok(())
+    }
+
+    /// Waits until the next wake-up or stop alone; whether there was one.
+    pub fn pause(&self, span: Duration) -> io::Result<bool> {
+        self.poll(None, span)
+    }
+
+    fn poll(&self, socket: Option<PollFd<'_>>, span: Duration) -> io::Result<bool> {
+        let event = PollFd::new(&*self.event, PollFlags::IN);
+        let mut pair = [event.clone(), socket.clone().unwrap_or(event)];
+        let waiting = match socket {
+            Some(_) => &mut pair[..],
+            None => &mut pair[..1],
+        };
         let span = Timespec {
             tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: span.subsec_nanos().into(),
         };
-        match poll(&mut waiting, Some(&span)) {
+        match poll(waiting, Some(&span)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let mut count = [0; 8];
-        // Nothing to read where nothing was signalled.
-        let _ = rustix::io::read(&*self.event, &mut count);
-        Ok(())
+        let is_woken = waiting[0].revents().contains(PollFlags::IN);
+        if is_woken {
+            let mut count = [0; 8];
+            // It is there, as was just found.
+            let _ = rustix::io::read(&*self.event, &mut count);
+        }
+        Ok(is_woken)
     }
 }
 
@@ -90,8 +105,10 @@ mod tests {
         waiter
             .wait(&socket, false, Duration::from_millis(1))
             .expect("the span");
+        let short = Duration::from_millis(1);
+        assert!(!waiter.pause(short).expect("the span"));
         stop.stop();
-        waiter.wait(&socket, false, long).expect("the stop");
+        assert!(waiter.pause(long).expect("the stop"));
         assert!(begun.elapsed() < long);
         // After the stop a new one does not wait either.
         let waiter = SocketWaiter::new(&stop.token()).expect("an eventfd");

@@ -57,6 +57,10 @@ pub struct BrokerConnection {
     next_id: u16,
     /// When what is not acknowledged was sent.
     in_flight: BTreeMap<u16, Instant>,
+    /// Whether the window was full and is not half free yet.
+    is_full: bool,
+    /// Bytes since all was sent.
+    queued: usize,
     keep_alive: Duration,
     sent_at: Instant,
     ping_sent_at: Option<Instant>,
@@ -94,6 +98,8 @@ impl BrokerConnection {
             accepted: None,
             next_id: 0,
             in_flight: BTreeMap::new(),
+            is_full: false,
+            queued: 0,
             keep_alive: limits::MQTT_KEEP_ALIVE,
             sent_at: now,
             ping_sent_at: None,
@@ -134,9 +140,16 @@ impl BrokerConnection {
         self.accepted.unwrap_or_default()
     }
 
-    /// Whether another message can be sent now.
-    pub fn has_room(&self) -> bool {
-        self.in_flight.len() < self.accepted().in_flight && !self.stream.has_output()
+    /// Whether another message can be sent now. Once there is none, half has to be free again, so
+    /// that messages go out together.
+    pub fn has_room(&mut self) -> bool {
+        let most = self.accepted().in_flight;
+        if self.in_flight.len() >= most {
+            self.is_full = true;
+        } else if self.in_flight.len() <= most / 2 {
+            self.is_full = false;
+        }
+        !self.is_full && self.queued < limits::MQTT_QUEUED_BYTES
     }
 
     pub fn in_flight(&self) -> usize {
@@ -191,6 +204,13 @@ impl BrokerConnection {
         let mut packets = self.take_packets()?;
         if packets.is_empty() {
             let span = span.min(self.next_timer());
+            // Acknowledgements come one by one: all of them are read at once a little later.
+            let is_idle = !self.in_flight.is_empty() && !self.stream.has_output();
+            let pause = span.min(limits::MQTT_ACK_PAUSE);
+            if is_idle && self.waiter.pause(pause).map_err(|error| reason(&error))? {
+                return Ok(packets);
+            }
+            let span = span.saturating_sub(pause);
             self.waiter
                 .wait(self.stream.socket(), self.stream.has_output(), span)
                 .map_err(|error| reason(&error))?;
@@ -252,12 +272,16 @@ impl BrokerConnection {
     fn queue(&mut self, packet: Result<Vec<u8>, PacketError>) -> Result<(), String> {
         let packet = packet.map_err(describe_packet_error)?;
         let queued = self.stream.queue(&packet);
+        self.queued += packet.len();
         self.sent_at = Instant::now();
         queued.map_err(|error| self.describe(&error))
     }
 
     fn flush(&mut self) -> Result<(), String> {
         let flushed = self.stream.flush();
+        if !self.stream.has_output() {
+            self.queued = 0;
+        }
         flushed.map_err(|error| self.describe(&error))
     }
 

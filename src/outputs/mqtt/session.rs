@@ -106,11 +106,19 @@ impl MqttPublication {
         }
     }
 
+    /// The large message that is on its way, alone.
+    fn large_in_flight(&self) -> Option<&Topic> {
+        let topic = self.topics.only_in_flight()?;
+        self.topics
+            .payload(topic)
+            .is_some_and(is_large)
+            .then_some(topic)
+    }
+
     /// A connection has ended: which message may have been the cause.
     fn suspect_message(&mut self) {
-        let large = self.topics.only_in_flight().filter(|it| is_large(it));
         let before = self.suspect.take();
-        let Some(topic) = large.cloned() else {
+        let Some(topic) = self.large_in_flight().cloned() else {
             return;
         };
         let count = match before {
@@ -132,8 +140,8 @@ fn have_all_answered(snapshot: &Snapshot) -> bool {
 }
 
 /// A message that is sent alone, since a broker may close the connection over its size.
-fn is_large(topic: &Topic) -> bool {
-    matches!(topic, Topic::Snapshot | Topic::Named(_))
+fn is_large(payload: &TopicPayload) -> bool {
+    matches!(payload, TopicPayload::Bytes(bytes) if bytes.len() >= limits::MQTT_LARGE_BYTES)
 }
 
 /// Waits for the retained messages of earlier runs.
@@ -309,18 +317,13 @@ impl<'a> MqttSession<'a> {
     /// Fills the connection with what is to be sent, then says that all of it is there.
     fn send_messages(&mut self) -> Result<(), String> {
         while self.connection.has_room() {
-            let is_alone = self
-                .publication
-                .topics
-                .only_in_flight()
-                .is_some_and(is_large);
-            if is_alone {
+            if self.publication.large_in_flight().is_some() {
                 return Ok(());
             }
             let Some((topic, payload)) = self.publication.topics.next() else {
                 break;
             };
-            if is_large(&topic) && self.connection.in_flight() > 0 {
+            if is_large(&payload) && self.connection.in_flight() > 0 {
                 self.publication.topics.put_back(topic);
                 return Ok(());
             }
@@ -390,7 +393,8 @@ impl<'a> MqttSession<'a> {
                     if self.birth == Birth::InFlight(id) {
                         self.birth = Birth::Published;
                     }
-                    if topic.as_ref().is_some_and(is_large) {
+                    let suspect = self.publication.suspect.as_ref();
+                    if topic.is_some() && suspect.map(|it| &it.0) == topic.as_ref() {
                         self.publication.suspect = None;
                     }
                     match (refused, topic) {
