@@ -926,6 +926,8 @@ pub const FORWARD_SETTLED_AFTER: Duration = Duration::from_secs(15);
 pub const FORWARD_REPEATED_ROWS: i64 = 10_000;
 /// Lines in a row that a server refuses before it is taken for one that takes none.
 pub const FORWARD_REFUSED_LINES: usize = 50;
+/// Lines behind those that it is asked about first.
+pub const FORWARD_PROBES: usize = 16;
 /// The longest sleep of an output without anything to forward; commits end it.
 pub const FORWARD_IDLE: Duration = Duration::from_secs(86_400);
 

@@ -59,7 +59,10 @@ struct Delivered {
     refused: Vec<(usize, String)>,
     /// Points that the server does not keep any more, and what it said.
     too_old: Option<(u64, String)>,
+    /// Whether a request had too many lines.
     is_too_large: bool,
+    /// Whether the server takes other lines than the refused ones.
+    takes_others: bool,
 }
 
 impl ForwardOutput {
@@ -177,7 +180,8 @@ impl ForwardOutput {
         let Some(feed) = &self.feed else {
             return Ok(batch);
         };
-        let most = self.pace.rows();
+        // Among so many a line that the server refuses has others for company.
+        let most = self.pace.rows().max(limits::FORWARD_REFUSED_LINES);
         let mut is_end = false;
         while !is_end && !batch.is_full(most) && !context.stop.is_stopping() {
             let step = feed.read(batch.through, &mut |row| {
@@ -214,7 +218,9 @@ impl ForwardOutput {
         let mut delivered = Delivered::default();
         // The next range is last.
         let mut ranges: Vec<Range<usize>> = Vec::new();
-        ranges.push(0..batch.len());
+        for begin in (0..batch.len()).step_by(self.pace.rows()).rev() {
+            ranges.push(begin..batch.len().min(begin + self.pace.rows()));
+        }
         while let Some(range) = ranges.pop() {
             let count = range.len() as u64;
             let why = match self.client.write(batch.lines(&range), &context.stop) {
@@ -240,7 +246,10 @@ impl ForwardOutput {
                     });
                 }
                 WriteResult::TooLarge => {
-                    self.pace.too_large(range.len());
+                    if range.len() > 1 {
+                        self.pace.too_large(range.len());
+                        delivered.is_too_large = true;
+                    }
                     "it is too long for the server (HTTP 413)".to_owned()
                 }
                 WriteResult::Refused(why) => why,
@@ -254,10 +263,49 @@ impl ForwardOutput {
             delivered.refused.push((range.start, why));
             let is_hopeless = delivered.refused.len() >= limits::FORWARD_REFUSED_LINES;
             if is_hopeless && delivered.has_no_success() {
-                break;
+                delivered.takes_others = self.takes_some_of(range.end, batch, context)?;
+                if !delivered.takes_others {
+                    break;
+                }
             }
         }
+        if !delivered.is_too_large {
+            self.pace.not_too_large();
+        }
         Ok(delivered)
+    }
+
+    /// Whether the server takes some of the lines behind those that it has refused.
+    fn takes_some_of(
+        &self,
+        begin: usize,
+        batch: &LineBatch,
+        context: &OutputContext,
+    ) -> Result<bool, WriteFailure> {
+        let step = (batch.len() - begin)
+            .div_ceil(limits::FORWARD_PROBES)
+            .max(1);
+        for line in (begin..batch.len()).rev().step_by(step) {
+            match self
+                .client
+                .write(batch.lines(&(line..line + 1)), &context.stop)
+            {
+                WriteResult::Accepted | WriteResult::TooOld { .. } => return Ok(true),
+                WriteResult::Refused(_) | WriteResult::TooLarge => {}
+                WriteResult::Failed {
+                    why,
+                    wait,
+                    is_outage,
+                } => {
+                    return Err(WriteFailure {
+                        why,
+                        wait,
+                        is_outage,
+                    });
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Gives up lines that the server refuses while it takes others. Where it takes none, the
@@ -320,7 +368,7 @@ impl ForwardOutput {
 
 impl Delivered {
     fn has_no_success(&self) -> bool {
-        self.accepted == 0 && self.too_old.is_none()
+        self.accepted == 0 && self.too_old.is_none() && !self.takes_others
     }
 }
 

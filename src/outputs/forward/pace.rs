@@ -56,9 +56,14 @@ impl Pace {
         })
     }
 
-    /// A request with so many rows was too large; it stays smaller until the next start.
+    /// A request with so many rows was too large.
     pub fn too_large(&mut self, rows: usize) {
         self.rows = self.rows.min((rows / 2).max(1));
+    }
+
+    /// A batch without such a request: a little more is tried, for rows are not all of one length.
+    pub fn not_too_large(&mut self) {
+        self.rows = (self.rows + self.rows.div_ceil(8)).min(limits::FORWARD_BATCH_ROWS);
     }
 }
 
@@ -97,5 +102,13 @@ mod tests {
             pace.too_large(rows);
             assert_eq!(pace.rows(), expected);
         }
+        for expected in [2, 3, 4, 5, 6, 7, 8, 9, 11, 13] {
+            pace.not_too_large();
+            assert_eq!(pace.rows(), expected);
+        }
+        for _ in 0..100 {
+            pace.not_too_large();
+        }
+        assert_eq!(pace.rows(), limits::FORWARD_BATCH_ROWS);
     }
 }

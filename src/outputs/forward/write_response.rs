@@ -51,11 +51,11 @@ pub fn classify(response: &HttpResponse) -> WriteResult {
         said => format!("HTTP {status}: {text}: {said}"),
     };
     match status {
-        200..=299 if body.trim_start().starts_with("<!") || body.contains("<html") => {
-            failed(format!(
-                "HTTP {status} with a web page: the path of `url` is not one that takes line protocol"
-            ))
-        }
+        // No such server answers a write that it has taken with markup.
+        200..=299 if body.trim_start().starts_with('<') => failed(format!(
+            "HTTP {status} with a web page: the path of `url` is not one that takes line protocol, or \
+             a login page of the network answers"
+        )),
         200..=299 => WriteResult::Accepted,
         300..=399 => failed(match location {
             Some(location) => format!(

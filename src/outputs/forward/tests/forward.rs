@@ -328,6 +328,31 @@ fn a_bad_row_alone_is_given_up_once_the_server_takes_another() {
     assert_eq!(scene.context.status.get().dropped, 1);
 }
 
+/// A server that refuses some rows for good, many of them in a row, takes all others.
+#[test]
+fn refused_rows_never_keep_others_from_being_sent() {
+    for status in [400, 422, 413] {
+        for (before, bad, behind) in [(0, 60, 1), (3, 200, 20), (0, 49, 40)] {
+            let refuse = move |body: &str| match body.contains("poison") {
+                true => (status, "", false),
+                false => (204, "", true),
+            };
+            let keys = [vec!["a"; before], vec!["poison"; bad], vec!["b"; behind]].concat();
+            let mut scene = Scene::new(Receiver::new(refuse), &keys, "");
+            let case = format!("HTTP {status}: {before} {bad} {behind}");
+            assert_eq!(scene.turns(), Ok(()), "{case}");
+            scene.rows.add(&["poison", "c", "c"]);
+            assert_eq!(scene.turns(), Ok(()), "{case}");
+            let taken = scene.receiver.taken();
+            let count = |key: &str| taken.iter().filter(|it| *it == key).count();
+            // A row that was tried alone is sent with the others once more.
+            assert!((behind..=behind + 1).contains(&count("b")), "{case}");
+            assert_eq!((count("a"), count("c")), (before, 2), "{case}");
+            assert_eq!(scene.context.status.get().dropped, bad as u64 + 1, "{case}");
+        }
+    }
+}
+
 #[test]
 fn points_that_are_too_old_for_the_server_are_counted_and_the_others_are_written() {
     let body = "{\"error\":\"partial write: points beyond retention policy dropped=2\"}";

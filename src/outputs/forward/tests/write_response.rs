@@ -32,6 +32,21 @@ fn a_status_says_whether_to_go_on_to_split_or_to_wait() {
         (204, "", "accepted"),
         (200, "{\"results\":[]}", "accepted"),
         (200, "<!DOCTYPE html><title>Grafana</title>", "failed"),
+        (
+            200,
+            "<HTML><HEAD><TITLE>Login</TITLE></HEAD></HTML>",
+            "failed",
+        ),
+        (
+            200,
+            "<script>location='http://10.0.0.1/'</script>",
+            "failed",
+        ),
+        (
+            203,
+            "  <?xml version=\"1.0\"?><WISPAccessGatewayParam/>",
+            "failed",
+        ),
         (400, CONFLICT, "refused"),
         (
             400,
