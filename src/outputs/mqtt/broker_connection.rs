@@ -200,7 +200,9 @@ impl BrokerConnection {
     /// Sends what is queued and waits for packets: at most for `span`, until the next wake-up, or
     /// until something has to be done for the connection.
     pub fn receive(&mut self, span: Duration) -> Result<Vec<BrokerPacket>, String> {
-        self.flush()?;
+        if let Err(why) = self.flush() {
+            return self.last_packets(why);
+        }
         let mut packets = self.take_packets()?;
         if packets.is_empty() {
             let span = span.min(self.next_timer());
@@ -214,7 +216,9 @@ impl BrokerConnection {
             self.waiter
                 .wait(self.stream.socket(), self.stream.has_output(), span)
                 .map_err(|error| reason(&error))?;
-            self.flush()?;
+            if let Err(why) = self.flush() {
+                return self.last_packets(why);
+            }
             let read = self.stream.read(&mut self.input);
             // What came before the end says why it ended.
             packets = self.take_packets()?;
@@ -229,6 +233,24 @@ impl BrokerConnection {
         Ok(packets)
     }
 
+    /// Nothing can be sent any more: what the broker has said before, if that is why.
+    fn last_packets(&mut self, why: String) -> Result<Vec<BrokerPacket>, String> {
+        let mut read = 0;
+        while self.stream.read(&mut self.input).is_ok() && self.input.len() > read {
+            read = self.input.len();
+            if read > limits::MQTT_PACKET_BYTES {
+                break;
+            }
+        }
+        let packets = self.take_packets()?;
+        self.handle(&packets)?;
+        if packets.iter().any(is_last) {
+            Ok(packets)
+        } else {
+            Err(why)
+        }
+    }
+
     /// Takes note of acknowledgements; `Err` if the broker has closed the connection.
     fn handle(&mut self, packets: &[BrokerPacket]) -> Result<(), String> {
         for packet in packets {
@@ -239,8 +261,8 @@ impl BrokerConnection {
                     self.in_flight.remove(id);
                 }
                 BrokerPacket::Pong => self.ping_sent_at = None,
-                BrokerPacket::Disconnected(code) => {
-                    let why = closed_connection(*code, &self.advice.client_id);
+                BrokerPacket::Disconnected { code, server } => {
+                    let why = closed_connection(*code, server.as_deref(), &self.advice.client_id);
                     return Err(format!("the broker {why}"));
                 }
                 BrokerPacket::Connected(_) | BrokerPacket::Refused(_)
@@ -385,7 +407,7 @@ pub enum PublishError {
 fn is_last(packet: &BrokerPacket) -> bool {
     matches!(
         packet,
-        BrokerPacket::Refused(_) | BrokerPacket::Disconnected(_)
+        BrokerPacket::Refused(_) | BrokerPacket::Disconnected { .. }
     )
 }
 

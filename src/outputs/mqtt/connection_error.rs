@@ -82,6 +82,8 @@ pub fn describe_stream_error(
         StreamError::Tls(error) => describe_tls(error, advice),
         StreamError::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Some(error) => describe_tls(error, advice),
+            // A broker that closes while something is on its way to it.
+            None if is_connected && is_closed(error) => CLOSED.to_owned(),
             None if is_connected => reason(error),
             None => format!("{}{}", reason(error), advice.perhaps_tls()),
         },
@@ -92,6 +94,11 @@ pub fn describe_stream_error(
             format!("the connection was closed before the broker accepted it{tls}")
         }
     }
+}
+
+fn is_closed(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 fn describe_tls(error: &rustls::Error, advice: &ConnectionAdvice) -> String {

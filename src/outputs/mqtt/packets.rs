@@ -11,6 +11,7 @@ use mqtt_protocol_core::mqtt::result_code::MqttError;
 
 use super::reason_code::{RefusedConnection, refused_connection, refused_request};
 use crate::config::MqttVersion;
+use crate::domain::text::ellipsis;
 use crate::limits;
 
 /// What a client says when it connects.
@@ -46,7 +47,11 @@ pub enum BrokerPacket {
     Unsubscribed(u16),
     Pong,
     /// The broker closes the connection, and says why.
-    Disconnected(u8),
+    Disconnected {
+        code: u8,
+        /// Which one to use instead.
+        server: Option<String>,
+    },
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -222,7 +227,8 @@ impl PacketCodec {
             14 if is_5 => {
                 let (packet, _) = v5_0::Disconnect::parse(body)?;
                 let code = packet.reason_code().map_or(0, |code| code as u8);
-                Ok(BrokerPacket::Disconnected(code))
+                let server = packet.props().iter().flatten().find_map(server_reference);
+                Ok(BrokerPacket::Disconnected { code, server })
             }
             _ => Err(MqttError::ProtocolError),
         }
@@ -230,6 +236,7 @@ impl PacketCodec {
 
     fn read_connack(self, body: &[u8]) -> Result<BrokerPacket, PacketError> {
         let mut accepted = BrokerLimits::default();
+        let mut server = None;
         let code = match self.0 {
             MqttVersion::V3 => v3_1_1::Connack::parse(body)?.0.return_code() as u8,
             MqttVersion::V5 => {
@@ -247,7 +254,7 @@ impl PacketCodec {
                         Property::MaximumQos(most) => accepted.has_qos_1 = most.val() > 0,
                         Property::RetainAvailable(has) => accepted.has_retain = has.val() > 0,
                         Property::ServerKeepAlive(span) => accepted.keep_alive = Some(span.val()),
-                        _ => {}
+                        other => server = server_reference(other).or(server),
                     }
                 }
                 packet.reason_code() as u8
@@ -255,7 +262,7 @@ impl PacketCodec {
         };
         Ok(match code {
             0 => BrokerPacket::Connected(accepted),
-            code => BrokerPacket::Refused(refused_connection(self.0, code)),
+            code => BrokerPacket::Refused(refused_connection(self.0, code, server.as_deref())),
         })
     }
 
@@ -280,5 +287,13 @@ impl PacketCodec {
             payload,
             retain,
         }))
+    }
+}
+
+/// The server that a broker wants to be used instead, as far as it can be shown.
+fn server_reference(property: &Property) -> Option<String> {
+    match property {
+        Property::ServerReference(server) => Some(ellipsis(server.val(), limits::REPLY_CHARS)),
+        _ => None,
     }
 }

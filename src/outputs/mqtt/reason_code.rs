@@ -11,7 +11,12 @@ pub struct RefusedConnection {
     pub why: String,
 }
 
-pub fn refused_connection(version: MqttVersion, code: u8) -> RefusedConnection {
+/// `server`: the one that it names instead.
+pub fn refused_connection(
+    version: MqttVersion,
+    code: u8,
+    server: Option<&str>,
+) -> RefusedConnection {
     let code = match (version, code) {
         (MqttVersion::V5, code) => code,
         // Return codes of 3.1.1 (3.2.2.3).
@@ -42,16 +47,25 @@ pub fn refused_connection(version: MqttVersion, code: u8) -> RefusedConnection {
         0x90 => "refuses the topic of the last will: set another `prefix`".to_owned(),
         0x9a => "keeps no retained messages, and so no last will".to_owned(),
         0x9b => "does not acknowledge messages (QoS 1), and so takes no last will".to_owned(),
-        0x9c | 0x9d => "asks to use another server: write that one in `url`".to_owned(),
+        0x9c | 0x9d => another_server(server),
         0x9f => "has had too many connections from this client lately".to_owned(),
         other => format!("refuses the connection ({})", refused_request(other)),
     };
     RefusedConnection { why }
 }
 
+/// Nothing that a broker sends decides where the password goes.
+fn another_server(server: Option<&str>) -> String {
+    match server {
+        Some(server) => format!("asks to use another server, {server:?}: write that one in `url`"),
+        None => "asks to use another server, and does not name it: ask whoever runs it".to_owned(),
+    }
+}
+
 /// Why a broker refused a message or a subscription.
 pub fn refused_request(code: u8) -> String {
     match code {
+        0x80 => "it does not say why",
         0x81 | 0x82 => "it violates the protocol",
         0x87 => "not authorized by its access rules (ACL)",
         0x8f => "it does not take the topic filter",
@@ -68,8 +82,9 @@ pub fn refused_request(code: u8) -> String {
 }
 
 /// Why a broker ended the connection (MQTT 5). Completes "the broker …".
-pub fn closed_connection(code: u8, client_id: &str) -> String {
+pub fn closed_connection(code: u8, server: Option<&str>, client_id: &str) -> String {
     match code {
+        0x9c | 0x9d => another_server(server),
         0x00 => "closed the connection".to_owned(),
         0x89 => "is busy and closed the connection".to_owned(),
         0x8b => "is shutting down".to_owned(),

@@ -185,8 +185,10 @@ pub struct MqttSession<'a> {
     snapshot: Option<Arc<Snapshot>>,
     collection: Option<RetainedCollection>,
     birth: Birth,
-    /// Topics that the broker has refused, how many, and why.
-    refused: Option<(String, u64, String)>,
+    /// The first topic that the broker has refused, and why.
+    refused: Option<(String, String)>,
+    /// All that it has refused.
+    refused_topics: BTreeSet<String>,
     /// Why the retained messages of earlier runs cannot be seen.
     not_collected: Option<String>,
 }
@@ -205,6 +207,7 @@ impl<'a> MqttSession<'a> {
             collection: None,
             birth: Birth::Awaited,
             refused: None,
+            refused_topics: BTreeSet::new(),
             not_collected: None,
         }
     }
@@ -378,9 +381,9 @@ impl<'a> MqttSession<'a> {
 
     fn refuse(&mut self, topic: &str, why: String) {
         self.context.status.dropped(1);
-        match &mut self.refused {
-            Some((_, count, _)) => *count += 1,
-            None => self.refused = Some((topic.to_owned(), 1, why)),
+        self.refused.get_or_insert_with(|| (topic.to_owned(), why));
+        if !self.refused_topics.contains(topic) {
+            self.refused_topics.insert(topic.to_owned());
         }
     }
 
@@ -390,7 +393,8 @@ impl<'a> MqttSession<'a> {
             match packet {
                 BrokerPacket::Published(id, refused) => {
                     let topic = self.publication.topics.acknowledged(id);
-                    if self.birth == Birth::InFlight(id) {
+                    let is_birth = self.birth == Birth::InFlight(id);
+                    if is_birth {
                         self.birth = Birth::Published;
                     }
                     let suspect = self.publication.suspect.as_ref();
@@ -401,10 +405,12 @@ impl<'a> MqttSession<'a> {
                         (Some(why), Some(topic)) => {
                             self.refuse(&topic.name(&self.publication.mqtt.prefix), why);
                         }
-                        (Some(why), None) => {
+                        (Some(why), None) if is_birth => {
                             self.refuse(&status_topic(&self.publication.mqtt.prefix), why);
                         }
-                        (None, _) => accepted += 1,
+                        (None, topic) if is_birth || topic.is_some() => accepted += 1,
+                        // It acknowledges what was not sent.
+                        _ => {}
                     }
                 }
                 BrokerPacket::Subscribed(id, answers) => self.handle_subscribed(id, answers),
@@ -483,9 +489,9 @@ impl<'a> MqttSession<'a> {
         if !accepted.has_qos_1 {
             notes.push("the broker acknowledges nothing (QoS 0)".to_owned());
         }
-        if let Some((topic, count, why)) = &self.refused {
-            notes.push(match count {
-                1 => format!("{topic} was not published: {why}"),
+        if let Some((topic, why)) = &self.refused {
+            notes.push(match self.refused_topics.len() {
+                0 | 1 => format!("{topic} was not published: {why}"),
                 more => format!("{topic} and {} more were not published: {why}", more - 1),
             });
         }

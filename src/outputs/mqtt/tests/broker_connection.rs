@@ -40,7 +40,7 @@ fn connect_to(version: MqttVersion, answer: &'static [u8]) -> Result<BrokerConne
 #[test]
 fn a_refused_connection_is_explained() {
     let (v3, v5) = (MqttVersion::V3, MqttVersion::V5);
-    let cases: [(MqttVersion, &'static [u8], &str); 15] = [
+    let cases: [(MqttVersion, &'static [u8], &str); 18] = [
         (
             v3,
             &[0x20, 2, 0, 4],
@@ -62,6 +62,21 @@ fn a_refused_connection_is_explained() {
         (v5, &[0x20, 3, 0, 0x89, 0], "the broker is busy"),
         (v5, &[0x20, 3, 0, 0x97, 0], "a quota is exceeded"),
         (v5, &[0x20, 2, 0, 1], "does not speak MQTT"),
+        (
+            v5,
+            &[0x20, 3, 0, 0x9c, 0],
+            "another server, and does not name it",
+        ),
+        (
+            v5,
+            b"\x20\x0a\0\x9d\x07\x1c\0\x04b:18",
+            "another server, \"b:18\": write that one in `url`",
+        ),
+        (
+            v5,
+            b"\x20\x09\0\x9d\x06\x1c\0\x03\x1b[m",
+            "another server, \"\\u{1b}[m\"",
+        ),
         (
             v3,
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
