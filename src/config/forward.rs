@@ -96,7 +96,7 @@ pub static OPTIONS: [ForwardOption; 13] = [
     ForwardOption::new(
         "measurement",
         "text",
-        "\"main-node\"",
+        "\"main_node\"",
         "\"house\"",
         "Measurement of all rows; the fields are `value` (numbers) and `text`. VictoriaMetrics calls the series MEASUREMENT_value.",
         |draft, option| set(&mut draft.measurement, read_measurement(option)),
@@ -199,7 +199,7 @@ fn read_forward(entry: &TableEntry<'_>, directory: &Path) -> Option<ForwardConfi
         password: None,
         token: None,
         headers: Vec::new(),
-        measurement: "main-node".to_owned(),
+        measurement: "main_node".to_owned(),
         tags: Vec::new(),
         keys: Vec::new(),
         backfill: false,

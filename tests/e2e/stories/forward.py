@@ -123,7 +123,7 @@ def influxdb():
         login = f'url = "{server.write_url}"\nuser = "{USER}"\npassword = "{PASSWORD}"\n'
         node = Node(directory, "lake", login + 'tags = { "the house" = "by the lake, x=1" }')
         rows = kills(node, server)
-        points = server.points("main-node")
+        points = server.points("main_node")
         names = {(point["node"], point["the house"]) for point in points}
         expect(names == {("lake", "by the lake, x=1")}, "tags are read as they were written", names)
         found = [((point["key"], point["time"]), point.get("value", point.get("text"))) for point in points]

@@ -51,25 +51,32 @@ def expected(prefix, address):
     return topics
 
 
-def settled(subscriber, prefix, address):
-    """Whether a subscriber has exactly the current values."""
-    found = {topic: payload for topic, payload in subscriber.current.items() if topic.startswith(f"{prefix}/")}
+def settled(topics, prefix, address):
+    """Whether these topics and payloads are exactly the current values."""
+    found = {topic: payload for topic, payload in topics.items() if topic.startswith(f"{prefix}/")}
     snapshot = json.loads(found.pop(f"{prefix}/snapshot", "{}"))
     body = get(address, "/snapshot").json
     return found == expected(prefix, address) and snapshot.get("records") == body["records"]
 
 
 def expect_current(house, subscriber, nodes, description):
+    """Of who was there all the time, and of who subscribes now."""
     house.runs = False
+    broker = subscriber.broker
     for prefix, address in nodes:
-        subscriber.wait_for(lambda: settled(subscriber, prefix, address), f"{prefix}: {description}", 40)
+        subscriber.wait_for(lambda: settled(subscriber.current, prefix, address), f"{prefix}: {description}", 40)
+        wait_until(
+            lambda: settled(broker.retained(f"{prefix}/#", user=subscriber.user), prefix, address), 40,
+            lambda: f"retained, {description}: {broker.retained()}", poll_every=0.5,
+        )
     house.runs = True
 
 
 @story(seconds=120)
 def mqtt():
     directory, house = work_dir("mqtt"), House()
-    with json_server(house) as port, Mosquitto(directory) as broker, broker.subscriber("#") as subscriber:
+    # It forgets what was retained when it ends.
+    with json_server(house) as port, Mosquitto(directory, persistence=False) as broker, broker.subscriber("#") as subscriber:
         relay = TcpRelay(broker.port)
         # Of another node and of other programs, below the prefix.
         kept = {"main-node/old/kitchen/status": "online", "main-node/old/kitchen/available": "online", "main-node/old/command": "on"}
@@ -86,8 +93,11 @@ def mqtt():
         wait_until(lambda: all(get(address, "/snapshot").status == 200 for _, address in nodes), 20, "both nodes have data")
         subscriber.wait_for(lambda: not any(topic in subscriber.current for topic in cleared), "topics of an earlier run are cleared")
         subscriber.wait_for(lambda: subscriber.current.get("main-node/old/status") == "online", "then the birth message comes")
-        births = [it for it in subscriber.messages if it["topic"] == "main-node/old/status" and it["payload"] == "online"]
-        expect(all(it["qos"] == 1 for it in births) and births, "with QoS 1", births)
+        before = [it["topic"] for it in subscriber.messages if it["topic"].startswith("main-node/old/")]
+        before = before[: before.index("main-node/old/status")]
+        expect({"main-node/old/t", "main-node/old/t/available", "main-node/old/snapshot"} <= set(before), "after the values", before)
+        own = [it for it in subscriber.messages if it["topic"].startswith(("main-node/old/", "main-node/new/")) and it["topic"] not in (*kept, *cleared)]
+        expect(own and all(it["qos"] == 1 for it in own), "with QoS 1", own)
         present = {topic: subscriber.current.get(topic) for topic in kept}
         expect(present == kept, "what others have published below the prefix stays", present)
         for topic in kept:
@@ -183,6 +193,12 @@ def mqtt_access():
         expect("refuses the user or password" in out or "does not let this client in" in out, "a wrong password is named", out)
         out = check(*login, url=url.replace("mqtts", "mqtt"))
         expect("mqtts://" in out, "mqtt:// where TLS is spoken: it says so", out)
+        with Mosquitto(directory, tls=(ca, server, key), client_certificates=True) as strict:
+            own = (f'ca_file = "{ca}"', f'certificate = "{server}"', f'key = "{key}"')
+            out = check(*own, url=f"mqtts://{strict.address}")
+            expect("connected with MQTT 3.1.1" in out, "a broker that wants a certificate of the node", out)
+            out = check(own[0], url=f"mqtts://{strict.address}")
+            expect("requires a client certificate" in out, "without one it says so", out)
 
         with broker.subscriber("#", user="other") as subscriber:
             own, foreign = free_port(), free_port()

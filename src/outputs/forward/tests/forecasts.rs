@@ -56,7 +56,7 @@ fn sent(forecasts: &mut SentForecasts, table: &Table, changes: u64) -> String {
         forecasts.confirm();
     }
     lines
-        .replace("main-node_forecast,", "")
+        .replace("main_node_forecast,", "")
         .replace(",node=n value", "")
 }
 

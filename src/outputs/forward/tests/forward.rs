@@ -286,7 +286,7 @@ fn one_bad_row_is_found_left_out_and_named() {
     );
     let note = scene.note();
     assert!(
-        note.contains("unable to parse; the first was main-node,key=poison"),
+        note.contains("unable to parse; the first was main_node,key=poison"),
         "{note}"
     );
 }

@@ -26,69 +26,69 @@ fn a_row_is_one_line_whatever_its_key_and_value() {
         (
             "temperature",
             number.clone(),
-            "main-node,key=temperature,node=lake value=21.5 1761854400\n",
+            "main_node,key=temperature,node=lake value=21.5 1761854400\n",
         ),
         (
             "a b,c=d",
             number.clone(),
-            "main-node,key=a\\ b\\,c\\=d,node=lake value=21.5 1761854400\n",
+            "main_node,key=a\\ b\\,c\\=d,node=lake value=21.5 1761854400\n",
         ),
         (
             "größe \"x\"",
             number.clone(),
-            "main-node,key=größe\\ \"x\",node=lake value=21.5 1761854400\n",
+            "main_node,key=größe\\ \"x\",node=lake value=21.5 1761854400\n",
         ),
         // A backslash would escape the comma behind it, a line end would end the line.
         (
             "a\\",
             number.clone(),
-            "main-node,key=a%5C,node=lake value=21.5 1761854400\n",
+            "main_node,key=a%5C,node=lake value=21.5 1761854400\n",
         ),
         (
             "a\r\nb",
             number.clone(),
-            "main-node,key=a%0D%0Ab,node=lake value=21.5 1761854400\n",
+            "main_node,key=a%0D%0Ab,node=lake value=21.5 1761854400\n",
         ),
-        ("", number, "main-node,node=lake value=21.5 1761854400\n"),
+        ("", number, "main_node,node=lake value=21.5 1761854400\n"),
         (
             "t",
             Value::Number(21.0),
-            "main-node,key=t,node=lake value=21 1761854400\n",
+            "main_node,key=t,node=lake value=21 1761854400\n",
         ),
         (
             "t",
             Value::Number(-1e-7),
-            "main-node,key=t,node=lake value=-1e-7 1761854400\n",
+            "main_node,key=t,node=lake value=-1e-7 1761854400\n",
         ),
         (
             "t",
             Value::Number(1e300),
-            "main-node,key=t,node=lake value=1e300 1761854400\n",
+            "main_node,key=t,node=lake value=1e300 1761854400\n",
         ),
         (
             "s",
             text("on"),
-            "main-node,key=s,node=lake text=\"on\" 1761854400\n",
+            "main_node,key=s,node=lake text=\"on\" 1761854400\n",
         ),
         (
             "s",
             text(""),
-            "main-node,key=s,node=lake text=\"\" 1761854400\n",
+            "main_node,key=s,node=lake text=\"\" 1761854400\n",
         ),
         (
             "s",
             text("a \"b\"\\, c=d"),
-            "main-node,key=s,node=lake text=\"a \\\"b\\\"\\\\, c=d\" 1761854400\n",
+            "main_node,key=s,node=lake text=\"a \\\"b\\\"\\\\, c=d\" 1761854400\n",
         ),
         (
             "s",
             text("a\nb"),
-            "main-node,key=s,node=lake text=\"a\nb\" 1761854400\n",
+            "main_node,key=s,node=lake text=\"a\nb\" 1761854400\n",
         ),
         (
             "s",
             text("a\\"),
-            "main-node,key=s,node=lake text=\"a\\\\\" 1761854400\n",
+            "main_node,key=s,node=lake text=\"a\\\\\" 1761854400\n",
         ),
     ] {
         assert_eq!(line(&format, key, &value), expected);
