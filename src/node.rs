@@ -43,7 +43,7 @@ use crate::db::{backup, restore, salvage};
 use crate::domain::alert::{AlertCommit, NodeFacts};
 use crate::domain::ledger::{Forecast, RecordRow, SavedAbsences};
 use crate::domain::reading::Observation;
-use crate::domain::snapshot::{DataStatus, SnapshotSubscriber};
+use crate::domain::snapshot::{DataStatus, Snapshot, SnapshotSubscriber};
 use crate::ingest::{Ingest, WindowUpkeep};
 use crate::limits;
 use crate::monitor::Published;
@@ -71,8 +71,6 @@ pub struct Node {
     store: Arc<Store>,
     notifiers: Notifiers,
     outputs: Outputs,
-    /// Wakes the outputs that follow stored rows.
-    stored_rows: StopSource,
     serving: Serving,
     /// Threads that no data passes through: backups, the watchdog.
     others: Vec<Thread>,
@@ -97,15 +95,7 @@ impl Node {
         let store = start_store(config, storage, wakes, clock)?;
         let heartbeats = Heartbeats::starting(clock.now().mono);
         let snapshot = Arc::new(last_run.ledger.snapshot(clock.now()));
-        let outputs = outputs::configured(config, Some(&store));
-        let output_start = OutputStart {
-            secrets: &config.secrets,
-            snapshot: &snapshot,
-            rows: &stored_rows,
-            clock,
-        };
-        let mut outputs =
-            Outputs::start(outputs, &output_start).map_err(cannot_start("outputs"))?;
+        let mut outputs = start_outputs(config, &store, stored_rows, &snapshot, clock)?;
         let published = Arc::new(Published::new(snapshot));
         let health = health_check(&published, &heartbeats, clock);
         let notifiers =
@@ -160,7 +150,6 @@ impl Node {
             store,
             notifiers,
             outputs,
-            stored_rows,
             serving,
             others,
         })
@@ -199,7 +188,7 @@ impl Node {
         }
         log::info!("stopping: the last snapshot is published");
         let outputs_end = Instant::now() + limits::OUTPUT_STOP_TIMEOUT;
-        left_behind.extend(self.outputs.stop(&self.stored_rows, outputs_end));
+        left_behind.extend(self.outputs.stop(outputs_end));
         left_behind.extend(self.notifiers.stop(first_half.max(Instant::now())));
         let rest = || deadline.saturating_duration_since(Instant::now());
         let stored = self.store.stop(rest().max(limits::SHUTDOWN_TIMEOUT / 10));
@@ -317,6 +306,24 @@ fn start_store(
     };
     let store = store::start(settings, storage.database, clock.clone());
     Ok(Arc::new(store.map_err(cannot_start("store"))?))
+}
+
+/// Starts the outputs; each commit wakes those that follow `stored_rows`.
+fn start_outputs(
+    config: &Config,
+    store: &Arc<Store>,
+    stored_rows: StopSource,
+    snapshot: &Arc<Snapshot>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Outputs, StartError> {
+    let outputs = outputs::configured(config, Some(store));
+    let start = OutputStart {
+        secrets: &config.secrets,
+        snapshot,
+        stored_rows,
+        clock,
+    };
+    Outputs::start(outputs, start).map_err(cannot_start("outputs"))
 }
 
 /// Whether every loop runs and some data is fresh, for the heartbeat; else what is wrong.

@@ -77,10 +77,8 @@ pub static OPTIONS: [MqttOption; 13] = [
         "\"5\"",
         "Version of the protocol. Every broker has 3.1.1; with 5 the broker says why it refuses something, such as a topic that its access rules do not allow.",
         |draft, option| {
-            set(
-                &mut draft.version,
-                option.entry().as_ref().and_then(read_version),
-            )
+            let version = option.entry().as_ref().and_then(read_version);
+            set(&mut draft.version, version);
         },
         |mqtt| text(mqtt.version.name()),
     ),

@@ -27,9 +27,10 @@ impl MqttConfig {
     /// The broker, without secrets.
     pub fn url(&self) -> String {
         let scheme = if self.has_tls { "mqtts" } else { "mqtt" };
-        let host = match self.host.contains(':') {
-            true => format!("[{}]", self.host),
-            false => self.host.clone(),
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
         };
         format!("{scheme}://{host}:{}", self.port)
     }

@@ -73,6 +73,7 @@ fn home_assistant(config: &Config, mqtt: &MqttConfig, plan: Arc<Plan>) -> HomeAs
 /// The outputs, running.
 pub struct Outputs {
     stop: StopSource,
+    stored_rows: StopSource,
     threads: Vec<Thread>,
     statuses: Vec<SharedOutputStatus>,
     subscriber: Option<SnapshotSubscriber>,
@@ -84,7 +85,7 @@ pub struct OutputStart<'a> {
     /// The first snapshot.
     pub snapshot: &'a Arc<Snapshot>,
     /// Woken by each commit; stops the outputs that follow stored rows.
-    pub rows: &'a StopSource,
+    pub stored_rows: StopSource,
     pub clock: &'a Arc<dyn Clock>,
 }
 
@@ -92,7 +93,7 @@ impl Outputs {
     /// Starts a thread per output.
     pub fn start(
         outputs: Vec<Box<dyn Output>>,
-        start: &OutputStart<'_>,
+        start: OutputStart<'_>,
     ) -> std::io::Result<Outputs> {
         let stop = StopSource::new();
         let latest = LatestSnapshot::new(start.snapshot.clone());
@@ -107,7 +108,7 @@ impl Outputs {
                     subscriber.get_or_insert_with(|| latest.subscriber(stop.token()));
                     (latest.clone(), stop.token())
                 }
-                Follows::StoredRows => (LatestSnapshot::default(), start.rows.token()),
+                Follows::StoredRows => (LatestSnapshot::default(), start.stored_rows.token()),
             };
             let context = OutputContext {
                 snapshots,
@@ -120,6 +121,7 @@ impl Outputs {
         }
         Ok(Outputs {
             stop,
+            stored_rows: start.stored_rows,
             threads,
             statuses,
             subscriber,
@@ -139,9 +141,9 @@ impl Outputs {
 
     /// Stops every output, which may send its last state until `deadline`. Returns the names of
     /// threads that did not end in time.
-    pub fn stop(self, rows: &StopSource, deadline: Instant) -> Vec<String> {
+    pub fn stop(self, deadline: Instant) -> Vec<String> {
         self.stop.stop();
-        rows.stop();
+        self.stored_rows.stop();
         let threads = self.threads.into_iter();
         threads
             .filter_map(|thread| {
@@ -155,7 +157,7 @@ impl Outputs {
 /// Runs one output until the stop; a panic costs a pause.
 fn run(mut output: Box<dyn Output>, context: &OutputContext) {
     while !context.stop.is_stopping() {
-        if catch_panic(&output.name().to_owned(), || output.run(context)).is_none() {
+        if catch_panic("output", || output.run(context)).is_none() {
             let now = context.clock.now();
             context.status.failed("internal error; see the log", now);
             context.stop.wait(limits::OUTPUT_BACK_OFF.1);

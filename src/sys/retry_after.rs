@@ -14,7 +14,7 @@ pub fn retry_after_of(headers: &HeaderMap, now: Wall) -> Option<Duration> {
         let value = headers.get(name).and_then(|value| value.to_str().ok());
         value.map(str::trim)
     };
-    let date = text(header::DATE).and_then(|date| http_date::parse(date));
+    let date = text(header::DATE).and_then(http_date::parse);
     text(header::RETRY_AFTER).and_then(|wait| retry_after(wait, date.unwrap_or(now)))
 }
 

@@ -403,10 +403,10 @@ fn the_example_of_every_option_changes_the_effective_configuration() {
             // A login is complete or none.
             match (heading, name) {
                 ("[auth.NAME]" | "[[push]]" | "[[forward]]" | "[[alert.webhook]]", "user") => {
-                    with.push(("password", "\"p\""))
+                    with.push(("password", "\"p\""));
                 }
                 ("[auth.NAME]" | "[[push]]" | "[[forward]]" | "[[alert.webhook]]", "password") => {
-                    with.push(("user", "\"u\""))
+                    with.push(("user", "\"u\""));
                 }
                 ("[mail]", "auth") => with.push(("user", "\"a@b\"")),
                 ("[auth.NAME]", "grant") => with.extend([

@@ -2,6 +2,7 @@ use super::*;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::sys::clock::ManualClock;
+use crate::sys::shutdown::StopToken;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
@@ -50,7 +51,8 @@ impl Output for Recorder {
 
 struct Running {
     outputs: Outputs,
-    rows: StopSource,
+    /// Woken by commits.
+    rows: StopToken,
     seen: std::sync::mpsc::Receiver<Option<i64>>,
 }
 
@@ -61,16 +63,17 @@ fn start(follows: Follows, panics: usize) -> Running {
         seen: sender,
         panics,
     };
-    let rows = StopSource::new();
+    let stored_rows = StopSource::new();
+    let rows = stored_rows.token();
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
     let secrets = Arc::new(Secrets::new(["hush-hush".to_owned()]));
     let start = OutputStart {
         secrets: &secrets,
         snapshot: &Arc::new(Snapshot::empty(NOW)),
-        rows: &rows,
+        stored_rows,
         clock: &clock,
     };
-    let outputs = Outputs::start(vec![Box::new(output)], &start).expect("it starts");
+    let outputs = Outputs::start(vec![Box::new(output)], start).expect("it starts");
     Running {
         outputs,
         rows,
@@ -93,7 +96,7 @@ fn an_output_sees_the_first_and_each_later_snapshot() {
     };
     subscriber(&Arc::new(Snapshot::empty(later)));
     assert_eq!(running.seen.recv(), Ok(Some(later.wall.0)));
-    let left = running.outputs.stop(&running.rows, deadline());
+    let left = running.outputs.stop(deadline());
     assert_eq!(left, Vec::<String>::new());
 }
 
@@ -102,9 +105,9 @@ fn commits_wake_an_output_that_follows_rows_and_snapshots_do_not() {
     let mut running = start(Follows::StoredRows, 0);
     assert!(running.outputs.take_subscriber().is_none());
     assert_eq!(running.seen.recv(), Ok(None));
-    running.rows.token().wake();
+    running.rows.wake();
     assert_eq!(running.seen.recv(), Ok(None));
-    let left = running.outputs.stop(&running.rows, deadline());
+    let left = running.outputs.stop(deadline());
     assert_eq!(left, Vec::<String>::new());
 }
 
@@ -121,5 +124,5 @@ fn a_panic_is_shown_and_secrets_are_not() {
     let state = states().remove(0);
     assert_eq!(state.name_of_state(), "down");
     assert!(!state.destination.contains("hush-hush"), "{state:?}");
-    assert!(running.outputs.stop(&running.rows, deadline()).is_empty());
+    assert!(running.outputs.stop(deadline()).is_empty());
 }

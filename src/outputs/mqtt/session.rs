@@ -159,9 +159,10 @@ impl RetainedCollection {
     /// How long it takes yet; none if it is complete.
     fn left(&self) -> Option<Duration> {
         let end = self.begun + limits::MQTT_COLLECT_TIMEOUT;
-        let end = match self.is_subscribed {
-            true => end.min(self.last + limits::MQTT_COLLECT_PAUSE),
-            false => end,
+        let end = if self.is_subscribed {
+            end.min(self.last + limits::MQTT_COLLECT_PAUSE)
+        } else {
+            end
         };
         let left = end.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
