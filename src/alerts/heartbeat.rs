@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use ureq::http::{HeaderName, HeaderValue, Method, Request, Uri};
+use ureq::http::{Method, Request, Uri};
 
 use super::delivery_status::SharedDeliveryStatus;
 use super::message::SenderInfo;
@@ -100,27 +100,15 @@ impl Ping {
         });
         let body = body.transpose().map_err(|problem| problem.to_string())?;
         let (body, content_type) = body.unzip();
-        let agent = concat!("main-node/", env!("CARGO_PKG_VERSION"));
         let default = content_type.map(|it| ("Content-Type", it));
-        let headers = [("User-Agent", agent)]
-            .into_iter()
-            .chain(default)
-            .chain(own);
-        let mut request = Request::builder()
-            .method(match self.settings.method {
-                WebhookMethod::Get => Method::GET,
-                WebhookMethod::Post => Method::POST,
-                WebhookMethod::Put => Method::PUT,
-            })
-            .uri(&filled)
-            .body(body.unwrap_or_default())
-            .map_err(|_| "not a valid URL".to_owned())?;
-        for (name, value) in headers {
-            let name = HeaderName::from_bytes(name.as_bytes());
-            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
-                request.headers_mut().insert(name, value);
-            }
-        }
+        let headers = default.into_iter().chain(own);
+        let method = match self.settings.method {
+            WebhookMethod::Get => Method::GET,
+            WebhookMethod::Post => Method::POST,
+            WebhookMethod::Put => Method::PUT,
+        };
+        let body = body.unwrap_or_default();
+        let request = http_client::build_request(method, &filled, headers, body)?;
         self.answer(request, stop)
     }
 

@@ -8,6 +8,7 @@ use super::request_types::Header;
 use super::secret::Secret;
 use crate::api::basic_auth;
 use crate::domain::plan::KeySelector;
+use crate::domain::service_url::without_login;
 use crate::sys::tls::TrustSettings;
 
 /// A server that takes InfluxDB line protocol.
@@ -74,12 +75,4 @@ impl ForwardConfig {
             (false, false) => format!("{before}?{query}&precision={unit}"),
         }
     }
-}
-
-/// A URL without its user and password.
-fn without_login(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let host = authority.rsplit_once('@').map_or(authority, |it| it.1);
-    format!("{scheme}://{host}{path}")
 }

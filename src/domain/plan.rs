@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 
 pub use self::element_options::{AggregateFunction, Combination, ElementTime};
 pub use self::key::{Bounds, ChartKind, DisplayUnit, KeyPlan, Merge};
-pub use self::pages::{GroupPlan, KeySelector, MatrixPlan, PagesPlan, WallPlan};
+pub use self::pages::{GroupPlan, KeySelector, MatrixPlan, PagesPlan, WallPlan, is_selected};
 pub use self::record_selector::{Decimal, RecordSelector, Selection};
 pub use self::response_format::ResponseFormat;
 use super::derived_key::DerivedKeys;

@@ -15,6 +15,23 @@ pub fn host(url: &str) -> &str {
     host.split(':').next().unwrap_or_default()
 }
 
+/// Scheme, host and port, with the login if there is one.
+pub fn origin(url: &str) -> &str {
+    let begin = url.find("://").map_or(0, |at| at + 3);
+    let end = url[begin..].find(['/', '?', '#']);
+    end.map_or(url, |end| &url[..begin + end])
+}
+
+/// The same URL without user and password, which are sent in a header.
+pub fn without_login(url: &str) -> String {
+    let origin = origin(url);
+    let begin = origin.find("://").map_or(0, |at| at + 3);
+    match origin[begin..].rfind('@') {
+        Some(at) => format!("{}{}", &url[..begin], &url[begin + at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
 /// The path, without query.
 pub fn path(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -62,6 +79,32 @@ mod tests {
             ("https://a#b@c", "a"),
         ] {
             assert_eq!(host(url), expected);
+        }
+    }
+
+    #[test]
+    fn a_login_is_taken_out() {
+        for (url, expected, expected_origin) in [
+            (
+                "https://ntfy.sh/topic",
+                "https://ntfy.sh/topic",
+                "https://ntfy.sh",
+            ),
+            (
+                "http://me:p@ss@pi.lan:80/x@y",
+                "http://pi.lan:80/x@y",
+                "http://pi.lan:80",
+            ),
+            (
+                "http://u@[fd00::1]:80?x",
+                "http://[fd00::1]:80?x",
+                "http://[fd00::1]:80",
+            ),
+            ("https://a?b@c", "https://a?b@c", "https://a"),
+        ] {
+            let found = without_login(url);
+            assert_eq!(found, expected);
+            assert_eq!(origin(&found), expected_origin);
         }
     }
 

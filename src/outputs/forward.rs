@@ -26,7 +26,7 @@ use self::write_request::WriteClient;
 use self::write_response::WriteResult;
 use super::{Follows, Output, OutputContext};
 use crate::config::ForwardConfig;
-use crate::domain::plan::KeySelector;
+use crate::domain::plan::{KeySelector, is_selected};
 use crate::domain::stored_rows::{FeedPlace, RowFeed};
 use crate::limits;
 
@@ -185,7 +185,7 @@ impl ForwardOutput {
         let mut is_end = false;
         while !is_end && !batch.is_full(most) && !context.stop.is_stopping() {
             let step = feed.read(batch.through, &mut |row| {
-                if is_wanted(&self.keys, row.key) {
+                if is_selected(&self.keys, row.key) {
                     let point = LinePoint {
                         key: row.key,
                         value: &row.value,
@@ -346,7 +346,7 @@ impl ForwardOutput {
             return Ok(false);
         };
         let keys = &self.keys;
-        let next = sent.next_batch(place, &**feed, &self.format, &|key| is_wanted(keys, key));
+        let next = sent.next_batch(place, &**feed, &self.format, &|key| is_selected(keys, key));
         let delivered = match next {
             Ok(None) => Ok(false),
             Ok(Some(batch)) => self.deliver(&batch, context).and_then(|delivered| {
@@ -370,10 +370,6 @@ impl Delivered {
     fn has_no_success(&self) -> bool {
         self.accepted == 0 && self.too_old.is_none() && !self.takes_others
     }
-}
-
-fn is_wanted(keys: &[KeySelector], key: &str) -> bool {
-    keys.is_empty() || keys.iter().any(|selector| selector.matches(key))
 }
 
 #[cfg(test)]

@@ -3,9 +3,6 @@
 //! Each has a thread of its own. None ever blocks `ingest` or the store: an output that is slow
 //! finds the newest snapshot when it comes back.
 
-// Until the first outputs have landed.
-#![allow(dead_code)]
-
 pub mod forward;
 mod latest_snapshot;
 pub mod mqtt;

@@ -24,11 +24,13 @@ use super::{Follows, Output, OutputContext};
 use crate::config::{PushConfig, PushContent};
 use crate::domain::back_off::BackOff;
 use crate::domain::plan::Plan;
+use crate::domain::service_url::{origin, without_login};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::count_noun;
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
 use crate::sys::http_client;
+use crate::sys::redirect::describe_redirect;
 use crate::sys::shutdown::{StopToken, WakeReason};
 use crate::sys::tls::{TrustOptionNames, TrustSettings};
 
@@ -247,10 +249,14 @@ impl PushOutput {
             Ok(request) => request,
             Err(why) => return PushAnswer::Refused(why),
         };
+        let url = request.uri().clone();
         let answer = http_client::send(request, (&self.trust, Some(&TRUST)), stop);
         let is_awtrix = matches!(self.receiver, PushReceiver::Awtrix(_));
         match answer {
-            Ok(response) => classify(&response, is_awtrix),
+            Ok(response) => match describe_redirect(&response, &url, ("it", "url")) {
+                Some(why) => PushAnswer::Failed(why, None),
+                None => classify(&response, is_awtrix),
+            },
             Err(why) => PushAnswer::Unreachable(why),
         }
     }
@@ -342,26 +348,6 @@ impl Output for PushOutput {
             _ => Ok("it can be reached; whether it takes what is sent is not tried".to_owned()),
         }
     }
-}
-
-/// A URL without user and password, which are sent in a header.
-fn without_login(url: &str) -> String {
-    let begin = url.find("://").map_or(0, |at| at + 3);
-    let end = begin
-        + url[begin..]
-            .find(['/', '?', '#'])
-            .unwrap_or(url.len() - begin);
-    match url[begin..end].rfind('@') {
-        Some(at) => format!("{}{}", &url[..begin], &url[begin + at + 1..]),
-        None => url.to_owned(),
-    }
-}
-
-/// Scheme, host and port.
-fn origin(url: &str) -> &str {
-    let begin = url.find("://").map_or(0, |at| at + 3);
-    let end = url[begin..].find(['/', '?', '#']);
-    end.map_or(url, |end| &url[..begin + end])
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ureq::config::Config;
-use ureq::http::{Request, Uri, header};
+use ureq::http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Connector, NextTimeout, TcpConnector};
 use ureq::{Agent, Error};
@@ -51,6 +51,27 @@ impl HttpResponse {
         }
         shown
     }
+}
+
+/// A request with main-node's name. Of headers with the same name the last one is sent.
+pub fn build_request<'h>(
+    method: Method,
+    url: &str,
+    headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+    body: String,
+) -> Result<Request<String>, String> {
+    let agent = concat!("main-node/", env!("CARGO_PKG_VERSION"));
+    let request = Request::builder().method(method).uri(url).body(body);
+    let mut request = request.map_err(|_| "the address cannot be used".to_owned())?;
+    for (name, value) in [("User-Agent", agent)].into_iter().chain(headers) {
+        let invalid = || format!("the header {name} cannot be sent");
+        let header: HeaderName = name.parse().map_err(|_| invalid())?;
+        // In UTF-8, as most servers read it.
+        let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(header, value);
+    }
+    Ok(request)
 }
 
 /// One request, ended early by the stop, and the beginning of its response. The names of the options
@@ -227,5 +248,38 @@ fn describe_tls(error: &rustls::Error, host: &str, facts: TrustFacts) -> String 
     match facts.options.and_then(|options| pin_hint(error, options)) {
         Some(hint) => format!("{what}; {hint}"),
         None => what,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_header_of_a_name_is_sent() {
+        let headers = [
+            ("content-type", "a"),
+            ("Content-Type", "é"),
+            ("user-agent", "me"),
+        ];
+        let request = build_request(Method::PUT, "http://a.local/x", headers, "b".to_owned());
+        let request = request.expect("it is a request");
+        let all = request.headers().iter();
+        let mut all: Vec<_> = all
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        all.sort();
+        assert_eq!(
+            all,
+            [("content-type", "é".as_bytes()), ("user-agent", b"me")]
+        );
+        for (url, header) in [
+            ("http://a b", ("x", "y")),
+            ("http://a", ("x y", "z")),
+            ("http://a", ("x", "y\n")),
+        ] {
+            let found = build_request(Method::GET, url, [header], String::new());
+            assert!(found.is_err(), "{url} {header:?}");
+        }
     }
 }

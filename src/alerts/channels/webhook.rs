@@ -20,7 +20,7 @@ mod urgency;
 
 use std::time::Instant;
 
-use ureq::http::{HeaderName, HeaderValue, Method, Request};
+use ureq::http::{Method, Request};
 
 use self::answer::{AnswerContext, classify};
 use self::format::{FormatInput, WebhookRequest};
@@ -197,15 +197,8 @@ impl WebhookChannel {
             Method::GET => String::new(),
             _ => composed.body,
         };
-        let unusable = |_| "the webhook's address cannot be used".to_owned();
-        let mut request = Request::builder()
-            .method(method)
-            .uri(&url)
-            .body(body)
-            .map_err(unusable)?;
-        let agent = concat!("main-node/", env!("CARGO_PKG_VERSION"));
         // A resend of the same message has the same key.
-        let common = [("User-Agent", agent), ("Idempotency-Key", input.message_id)];
+        let common = [("Idempotency-Key", input.message_id)];
         let composed = composed.headers.iter();
         let composed = composed.map(|(name, value)| (&**name, &**value));
         let own = self.settings.headers.iter();
@@ -216,15 +209,8 @@ impl WebhookChannel {
             })
             .collect();
         let own = own.iter().map(|(name, value)| (*name, &**value));
-        let headers = request.headers_mut();
-        for (name, value) in common.into_iter().chain(composed).chain(own) {
-            let name = HeaderName::from_bytes(name.as_bytes());
-            let value = HeaderValue::from_bytes(value.as_bytes());
-            if let (Ok(name), Ok(value)) = (name, value) {
-                headers.insert(name, value);
-            }
-        }
-        Ok(request)
+        let headers = common.into_iter().chain(composed).chain(own);
+        http_client::build_request(method, &url, headers, body)
     }
 }
 

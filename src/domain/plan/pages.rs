@@ -95,6 +95,11 @@ impl KeySelector {
     }
 }
 
+/// Whether a key is one of `keys`; without any, all are.
+pub fn is_selected(keys: &[KeySelector], key: &str) -> bool {
+    keys.is_empty() || keys.iter().any(|it| it.matches(key))
+}
+
 /// As the configuration spells it.
 impl std::fmt::Display for KeySelector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

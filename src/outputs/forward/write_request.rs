@@ -1,11 +1,12 @@
 //! Write request of line protocol, over HTTP.
 
-use ureq::http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use ureq::http::{Method, Request, Uri};
 
 use super::write_response::{WriteResult, classify};
 use crate::config::ForwardConfig;
 use crate::domain::redact::without_secrets;
 use crate::sys::http_client;
+use crate::sys::redirect::describe_redirect;
 use crate::sys::shutdown::StopToken;
 use crate::sys::tls::{TrustOptionNames, TrustSettings};
 
@@ -13,7 +14,7 @@ use crate::sys::tls::{TrustOptionNames, TrustSettings};
 pub struct WriteClient {
     url: String,
     /// With that of the login.
-    headers: Result<HeaderMap, String>,
+    headers: Vec<(String, String)>,
     trust: TrustSettings,
 }
 
@@ -40,16 +41,22 @@ impl WriteClient {
 
     pub fn write(&self, lines: &str, stop: &StopToken) -> WriteResult {
         let trust = (&self.trust, Some(&TrustOptionNames::FORWARD));
-        let response = self
-            .request(lines)
-            .and_then(|request| http_client::send(request, trust, stop));
-        match response {
-            Ok(response) => classify(&response),
-            Err(why) => WriteResult::Failed {
-                why,
-                wait: None,
-                is_outage: true,
+        let failed = |why, is_outage| WriteResult::Failed {
+            why,
+            wait: None,
+            is_outage,
+        };
+        let request = match self.request(lines) {
+            Ok(request) => request,
+            Err(why) => return failed(why, false),
+        };
+        let url = request.uri().clone();
+        match http_client::send(request, trust, stop) {
+            Ok(response) => match describe_redirect(&response, &url, ("it", "url")) {
+                Some(why) => failed(why, false),
+                None => classify(&response),
             },
+            Err(why) => failed(why, true),
         }
     }
 
@@ -69,31 +76,20 @@ impl WriteClient {
     }
 
     fn request(&self, lines: &str) -> Result<Request<String>, String> {
-        let mut request = Request::post(&self.url)
-            .header(
-                "User-Agent",
-                concat!("main-node/", env!("CARGO_PKG_VERSION")),
-            )
-            .header("Content-Type", "text/plain; charset=utf-8")
-            .body(lines.to_owned())
-            .map_err(|_| "the URL is invalid".to_owned())?;
-        request.headers_mut().extend(self.headers.clone()?);
-        Ok(request)
+        let own = self.headers.iter().map(|(name, value)| (&**name, &**value));
+        let headers = [("Content-Type", "text/plain; charset=utf-8")];
+        let headers = headers.into_iter().chain(own);
+        http_client::build_request(Method::POST, &self.url, headers, lines.to_owned())
     }
 }
 
-fn headers(config: &ForwardConfig) -> Result<HeaderMap, String> {
+fn headers(config: &ForwardConfig) -> Vec<(String, String)> {
     let login = config.authorization();
     let login = login.iter().map(|value| ("Authorization", value.reveal()));
     let own = config.headers.iter();
     let own = own.map(|header| (&*header.name, header.value.reveal()));
-    let mut headers = HeaderMap::new();
-    for (name, value) in login.chain(own) {
-        let invalid = || format!("the header {name} is invalid");
-        let mut value = HeaderValue::from_str(value).map_err(|_| invalid())?;
-        value.set_sensitive(true);
-        let name: HeaderName = name.parse().map_err(|_| invalid())?;
-        headers.insert(name, value);
-    }
-    Ok(headers)
+    let headers = login.chain(own);
+    headers
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }

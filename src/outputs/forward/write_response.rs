@@ -31,13 +31,13 @@ pub enum WriteResult {
     },
 }
 
-/// The meaning of a response.
+/// The meaning of a response that is no redirect.
 pub fn classify(response: &HttpResponse) -> WriteResult {
     let HttpResponse {
         status,
         body,
-        location,
         retry_after,
+        ..
     } = response;
     let (status, retry_after) = (*status, *retry_after);
     let said = message(body);
@@ -57,13 +57,6 @@ pub fn classify(response: &HttpResponse) -> WriteResult {
              a login page of the network answers"
         )),
         200..=299 => WriteResult::Accepted,
-        300..=399 => failed(match location {
-            Some(location) => format!(
-                "it redirects to {location} (HTTP {status}), and redirects are not followed: write \
-                 that address in `url`"
-            ),
-            None => format!("it redirects (HTTP {status}), and redirects are not followed"),
-        }),
         400 | 422 => refused(said, status),
         401 => failed(with_message("the token, or user and password, are wrong")),
         403 => failed(with_message("the login may not write there")),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::topics::{Topic, TopicPayload};
-use crate::domain::plan::KeySelector;
+use crate::domain::plan::{KeySelector, is_selected};
 use crate::domain::snapshot::{Record, Snapshot};
 use crate::limits;
 
@@ -232,10 +232,6 @@ impl RetainedTopics {
             }
         }
     }
-}
-
-pub fn is_selected(keys: &[KeySelector], key: &str) -> bool {
-    keys.is_empty() || keys.iter().any(|it| it.matches(key))
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use crate::domain::redact::without_secrets;
 use crate::sys::http_client::HttpResponse;
 
 /// What became of a request.
@@ -31,7 +30,7 @@ impl PushAnswer {
     }
 }
 
-/// A redirect is not followed: the request may hold secrets.
+/// The meaning of a response that is no redirect.
 pub fn classify(response: &HttpResponse, is_awtrix: bool) -> PushAnswer {
     let status = response.status;
     // An error page says nothing in its first lines.
@@ -40,19 +39,11 @@ pub fn classify(response: &HttpResponse, is_awtrix: bool) -> PushAnswer {
         body => format!(" {body}"),
     };
     let what = |advice: &str| format!("HTTP {status}{said}{advice}");
-    if let (300..=399, Some(location)) = (status, &response.location) {
-        let why = what(&format!(
-            " leads to {}, and redirects are not followed: write the final address in `url`",
-            without_secrets(location)
-        ));
-        return PushAnswer::Failed(why, None);
-    }
     let advice = match status {
         200..=299 => return PushAnswer::Accepted(response.body.clone()),
         400 | 413 | 414 | 415 | 422 => return PushAnswer::Refused(what("")),
         // ErrorParsingJson
         500 if is_awtrix => return PushAnswer::Refused(what("")),
-        300..=399 => "; redirects are not followed: write the final address in `url`",
         401 | 403 | 407 => "; are `user` and `password` right?",
         404 | 405 | 410 if is_awtrix => {
             "; there is no HTTP API of AWTRIX 3 at this address: is `url` right? AWTRIX 2 and AWTRIX NG have \

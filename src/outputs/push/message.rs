@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use ureq::http::{Method, Request};
 
+use crate::sys::http_client::build_request;
+
 /// A request that tells the display one thing. It may hold secrets.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct PushMessage {
@@ -48,17 +50,7 @@ impl MessageDigest {
 
 impl PushMessage {
     pub fn to_request(&self) -> Result<Request<String>, String> {
-        let mut builder = Request::builder()
-            .method(self.method.clone())
-            .uri(&self.url)
-            .header(
-                "User-Agent",
-                concat!("main-node/", env!("CARGO_PKG_VERSION")),
-            );
-        for (name, value) in &self.headers {
-            builder = builder.header(name, value);
-        }
-        let request = builder.body(self.body.clone());
-        request.map_err(|_| "the address or a header cannot be sent".to_owned())
+        let headers = self.headers.iter().map(|(name, value)| (&**name, &**value));
+        build_request(self.method.clone(), &self.url, headers, self.body.clone())
     }
 }

@@ -2,17 +2,16 @@
 
 use super::*;
 
-fn response(status: u16, body: &str, location: Option<&str>) -> WriteResult {
+fn response(status: u16, body: &str) -> WriteResult {
     classify(&HttpResponse {
         status,
         body: body.to_owned(),
-        location: location.map(str::to_owned),
-        retry_after: None,
+        ..HttpResponse::default()
     })
 }
 
 fn kind(status: u16, body: &str) -> &'static str {
-    match response(status, body, None) {
+    match response(status, body) {
         WriteResult::Accepted => "accepted",
         WriteResult::TooOld { .. } => "too old",
         WriteResult::Refused(_) => "refused",
@@ -71,7 +70,6 @@ fn a_status_says_whether_to_go_on_to_split_or_to_wait() {
             "{\"error\":\"database not found: \\\"x\\\"\"}",
             "failed",
         ),
-        (301, "", "failed"),
         (413, "", "too large"),
         (429, "", "failed"),
         (500, "", "outage"),
@@ -83,30 +81,26 @@ fn a_status_says_whether_to_go_on_to_split_or_to_wait() {
 
 #[test]
 fn messages_name_the_reason_that_the_server_gave() {
-    let why = |status, body: &str, location| match response(status, body, location) {
+    let why = |status, body: &str| match response(status, body) {
         WriteResult::Failed { why, .. }
         | WriteResult::Refused(why)
         | WriteResult::TooOld { why, .. } => why,
         other => panic!("{other:?}"),
     };
     assert_eq!(
-        why(404, "{\"error\":\"database not found: \\\"x\\\"\"}", None),
+        why(404, "{\"error\":\"database not found: \\\"x\\\"\"}"),
         "HTTP 404: there is no such database or bucket, or the path of `url` is wrong: database not found: \"x\""
     );
     assert_eq!(
         why(
             401,
-            "{\"code\":\"unauthorized\",\"message\":\"unauthorized access\"}",
-            None
+            "{\"code\":\"unauthorized\",\"message\":\"unauthorized access\"}"
         ),
         "HTTP 401: the token, or user and password, are wrong: unauthorized access"
     );
-    assert!(why(400, CONFLICT, None).starts_with("partial write: field type conflict"));
-    assert_eq!(why(400, "", None), "HTTP 400");
-    assert!(
-        why(308, "", Some("https://i.local/write")).contains("redirects to https://i.local/write")
-    );
-    let points = |body| response(400, body, None);
+    assert!(why(400, CONFLICT).starts_with("partial write: field type conflict"));
+    assert_eq!(why(400, ""), "HTTP 400");
+    let points = |body| response(400, body);
     let body = "partial write: points beyond retention policy dropped=17";
     assert_eq!(
         points(body),
