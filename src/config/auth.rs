@@ -33,7 +33,6 @@ use super::auth_types::{Auth, AuthConfig, ConfiguredCredential};
 use super::problem::Severity;
 use super::reader::{TableEntry, TableReader};
 use super::request_types::Header;
-use super::secret::Secret;
 use super::section::{options_as_toml, read_options};
 use super::types::SourceTarget;
 use crate::domain::redact::MASK;
@@ -135,17 +134,6 @@ fn read_auth_options(
     auth.credential = read_credential(table, directory)?;
     auth.trust.client_certificate = client_certificate?;
     Ok(auth)
-}
-
-/// Reads a secret. The usual type error would show its value.
-fn read_secret(item: &TableEntry<'_>) -> Option<Secret> {
-    if !matches!(item.value(), DeValue::String(_)) {
-        item.problem("expected a text in quotes");
-        return None;
-    }
-    let text = item.text()?;
-    item.add_secret(text.clone());
-    Some(Secret::new(text))
 }
 
 impl ConfiguredCredential {

@@ -16,7 +16,7 @@ use super::section::{
     ConfigOption, OptionReader, inline_table, list, path, plain, print_options, read_options, set,
     text,
 };
-use super::trust::{self, no_tls, print_fingerprints, read_fingerprints};
+use super::trust::{self, print_fingerprints, read_fingerprints, reject_without_tls};
 use crate::domain::redact::{MASK, without_secrets};
 use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_value};
 use crate::limits;
@@ -60,7 +60,7 @@ pub static OPTIONS: [ForwardOption; 13] = [
         "none",
         "\"${INFLUX_TOKEN}\"",
         "API token of InfluxDB 2, sent as `Authorization: Token …`.",
-        |draft, option| draft.token = read_secret(option),
+        |draft, option| draft.token = option.secret(),
         |forward| forward.token.as_ref().and_then(|_| text(MASK)),
     ),
     ForwardOption::new(
@@ -78,7 +78,7 @@ pub static OPTIONS: [ForwardOption; 13] = [
         "none",
         "\"${INFLUX_PASSWORD}\"",
         "Password of `user`.",
-        |draft, option| draft.password = read_secret(option),
+        |draft, option| draft.password = option.secret(),
         |forward| forward.password.as_ref().and_then(|_| text(MASK)),
     ),
     ForwardOption::new(
@@ -148,7 +148,7 @@ pub static OPTIONS: [ForwardOption; 13] = [
         "file",
         "none (the system's root certificates)",
         "\"home-ca.pem\"",
-        "PEM file with the root certificates to trust, instead of the system's, or with the server's own certificate.",
+        trust::CA_FILE_HELP,
         |draft, option| draft.trust.ca_file = option.path(),
         |forward| path(forward.trust.ca_file.as_deref()?),
     ),
@@ -157,7 +157,7 @@ pub static OPTIONS: [ForwardOption; 13] = [
         "text, or list of texts",
         "none",
         trust::EXAMPLE,
-        "SHA-256 fingerprint of the server's certificate: this certificate is trusted, whatever its issuer, name and dates, and no other unless `ca_file` trusts it too. `main-node check --online` prints the line.",
+        trust::OUTPUT_FINGERPRINT_HELP,
         |draft, option| draft.trust.fingerprints = read_fingerprints(option),
         |forward| print_fingerprints(&forward.trust.fingerprints),
     ),
@@ -213,7 +213,13 @@ fn read_forward(entry: &TableEntry<'_>, directory: &Path) -> Option<ForwardConfi
         );
     }
     check_login(&mut table, &forward);
-    check_trust(&mut table, forward.url.reveal());
+    if forward.url.reveal().starts_with("http://") {
+        reject_without_tls(
+            &mut table,
+            &["ca_file", "fingerprint"],
+            "write https:// in `url`",
+        );
+    }
     table.finish();
     (!forward.url.reveal().is_empty()).then_some(forward)
 }
@@ -293,13 +299,6 @@ fn read_name(option: &mut OptionReader<'_, '_>) -> Option<Arc<str>> {
         entry.expected("a name of at most 40 letters, digits, - _ . or spaces");
     }
     is_fit.then(|| name.into())
-}
-
-fn read_secret(option: &mut OptionReader<'_, '_>) -> Option<Secret> {
-    let entry = option.entry()?;
-    let text = entry.text()?;
-    entry.add_secret(text.clone());
-    Some(Secret::new(text))
 }
 
 /// Names that line protocol cannot have, or that InfluxDB keeps for itself.
@@ -404,14 +403,6 @@ fn check_login(table: &mut TableReader<'_>, forward: &ForwardConfig) {
                 "`token` is sent as `Authorization: Token …`: remove the word before it; another \
                  scheme is headers = { Authorization = \"Bearer …\" }",
             );
-        }
-    }
-}
-
-fn check_trust(table: &mut TableReader<'_>, url: &str) {
-    for name in ["ca_file", "fingerprint"] {
-        if let Some(entry) = table.get(name).filter(|_| url.starts_with("http://")) {
-            entry.problem(no_tls("write https:// in `url`"));
         }
     }
 }

@@ -15,7 +15,7 @@ use super::alert_filter::{LEVELS, print_only, read_level, read_only};
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::secret::Secret;
 use super::section::{
-    ConfigOption, OptionReader, list, path, plain, print_options, read_options, set, text,
+    ConfigOption, OptionReader, list, masked, path, plain, print_options, read_options, set, text,
     with_others,
 };
 use super::trust::{self, no_tls, print_fingerprints, read_fingerprints};
@@ -139,7 +139,7 @@ pub static OPTIONS: [MailOption; 14] = [
         "\"${MAIL_PASSWORD}\"",
         "Password at the mail server, best taken from a variable. It is never shown.",
         |draft, option| draft.password = read_value(option),
-        |mail| mail.password.as_ref().map(|_| "\"***\"".to_owned()),
+        |mail| masked(mail.password.as_ref()),
     )
     .with_variable("SMTP_PASS"),
     MailOption::new(

@@ -13,9 +13,9 @@ use super::mqtt_types::{MqttConfig, MqttVersion};
 use super::reader::{TableEntry, TableReader};
 use super::secret::Secret;
 use super::section::{
-    ConfigOption, list, path, plain, print_options, read_options, set, text, with_others,
+    ConfigOption, list, masked, path, plain, print_options, read_options, set, text, with_others,
 };
-use super::trust::{self, no_tls, print_fingerprints, read_fingerprints};
+use super::trust::{self, print_fingerprints, read_fingerprints, reject_without_tls};
 use crate::domain::percent;
 use crate::domain::plan::KeySelector;
 use crate::domain::toml_text::quoted;
@@ -64,11 +64,8 @@ pub static OPTIONS: [MqttOption; 13] = [
         "none",
         "\"${MQTT_PASSWORD}\"",
         "Password at the broker, best taken from a variable. It is never shown.",
-        |draft, option| {
-            let reader = option.reader();
-            draft.password = option.text().map(|text| reader.secret(text));
-        },
-        |mqtt| mqtt.password.as_ref().map(|_| "\"***\"".to_owned()),
+        |draft, option| draft.password = option.secret(),
+        |mqtt| masked(mqtt.password.as_ref()),
     ),
     MqttOption::new(
         "version",
@@ -132,7 +129,7 @@ pub static OPTIONS: [MqttOption; 13] = [
         "file",
         "none (the system's root certificates)",
         "\"home-ca.pem\"",
-        "PEM file with the root certificates to trust for the broker, instead of the system's, or with the broker's own certificate, which is then trusted whatever its name and dates.",
+        trust::CA_FILE_HELP,
         |draft, option| draft.trust.ca_file = option.path(),
         |mqtt| path(mqtt.trust.ca_file.as_deref()?),
     ),
@@ -141,7 +138,7 @@ pub static OPTIONS: [MqttOption; 13] = [
         "text, or list of texts",
         "none",
         trust::EXAMPLE,
-        "SHA-256 fingerprint of the broker's certificate: this certificate is trusted, whatever its issuer, name and dates, and no other unless `ca_file` trusts it too. `main-node check --online` prints the line.",
+        trust::OUTPUT_FINGERPRINT_HELP,
         |draft, option| draft.trust.fingerprints = read_fingerprints(option),
         |mqtt| print_fingerprints(&mqtt.trust.fingerprints),
     ),
@@ -180,7 +177,11 @@ pub fn read_mqtt(root: &mut TableReader<'_>, directory: &Path, node: &str) -> Op
     read_options(&OPTIONS, &mut table, directory, &mut draft);
     draft.trust.client_certificate = read_client_certificate(&mut table, directory);
     check_login(&mut table, &draft);
-    check_tls(&mut table, draft.url.as_ref());
+    if draft.url.as_ref().is_some_and(|url| !url.has_tls) {
+        let options = ["ca_file", "fingerprint", "certificate"];
+        let advice = "write mqtts:// in `url` (the usual port is 8883)";
+        reject_without_tls(&mut table, &options, advice);
+    }
     if table.get("url").is_none() {
         table.problem("[mqtt] needs the broker: url = \"mqtt://HOST\"");
     }
@@ -231,17 +232,6 @@ fn check_login(table: &mut TableReader<'_>, draft: &MqttDraft) {
         && let Some(entry) = table.get("password")
     {
         entry.problem("a password without a user, which MQTT does not have: add user = \"…\"");
-    }
-}
-
-fn check_tls(table: &mut TableReader<'_>, url: Option<&BrokerUrl>) {
-    if url.is_none_or(|url| url.has_tls) {
-        return;
-    }
-    for name in ["ca_file", "fingerprint", "certificate"] {
-        if let Some(entry) = table.get(name) {
-            entry.problem(no_tls("write mqtts:// in `url` (the usual port is 8883)"));
-        }
     }
 }
 

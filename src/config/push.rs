@@ -15,10 +15,10 @@ use super::reader::{TableEntry, TableReader};
 use super::request::headers::headers_as_toml;
 use super::secret::Secret;
 use super::section::{
-    ConfigOption, OptionReader, duration, inline_table, list, path, plain, print_options,
+    ConfigOption, OptionReader, duration, inline_table, list, masked, path, plain, print_options,
     read_options, text, with_others,
 };
-use super::trust::{self, no_tls, print_fingerprints, read_fingerprints};
+use super::trust::{self, print_fingerprints, read_fingerprints, reject_without_tls};
 use crate::api::basic_auth;
 use crate::domain::plan::KeySelector;
 use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_value};
@@ -105,11 +105,8 @@ pub static OPTIONS: [PushOption; 16] = [
         "none",
         "\"${DISPLAY_PASSWORD}\"",
         "Its password. It is never shown.",
-        |draft, option| {
-            let reader = option.reader();
-            draft.password = option.text().map(|password| reader.secret(password));
-        },
-        |push| push.password.as_ref().map(|_| "\"***\"".to_owned()),
+        |draft, option| draft.password = option.secret(),
+        |push| masked(push.password.as_ref()),
     ),
     PushOption::new(
         "body",
@@ -179,7 +176,7 @@ pub static OPTIONS: [PushOption; 16] = [
         "file",
         "none (the system's root certificates)",
         "\"home-ca.pem\"",
-        "PEM file with the root certificates to trust, instead of the system's, or with the receiver's own certificate.",
+        trust::CA_FILE_HELP,
         |draft, option| draft.trust.ca_file = option.path(),
         |push| path(push.trust.ca_file.as_deref()?),
     ),
@@ -188,7 +185,7 @@ pub static OPTIONS: [PushOption; 16] = [
         "text, or list of texts",
         "none",
         trust::EXAMPLE,
-        "SHA-256 fingerprint of the receiver's certificate: this certificate is trusted, whatever its issuer, name and dates, and no other unless `ca_file` trusts it too. `main-node check --online` prints the line.",
+        trust::OUTPUT_FINGERPRINT_HELP,
         |draft, option| draft.trust.fingerprints = read_fingerprints(option),
         |push| print_fingerprints(&push.trust.fingerprints),
     ),
@@ -226,14 +223,20 @@ fn read_push(entry: &TableEntry<'_>, directory: &Path) -> Option<PushConfig> {
     check_login(&mut table, &draft);
     check_times(&mut table, &draft);
     let content = read_content(&mut table, &draft);
+    if let Some((url, _, _)) = &content
+        && !url.reveal().starts_with("https://")
+    {
+        reject_without_tls(
+            &mut table,
+            &["ca_file", "fingerprint"],
+            "write https:// in `url`",
+        );
+    }
     table.finish();
     let (url, headers, content) = content?;
     let authorization = authorization(&draft, url.reveal());
     for option in [&authorization].into_iter().flatten() {
         entry.add_secret(option.reveal());
-    }
-    if !url.reveal().starts_with("https://") {
-        check_no_tls(entry);
     }
     let lifetime = match &content {
         PushContent::Awtrix(settings) => Some(settings.lifetime),
@@ -314,15 +317,6 @@ fn check_times(table: &mut TableReader<'_>, draft: &PushDraft) {
                  `every`",
             );
         }
-    }
-}
-
-/// Options of a certificate where there is none.
-fn check_no_tls(entry: &TableEntry<'_>) {
-    let options = entry.entries();
-    let is_trust = |option: &&TableEntry<'_>| ["ca_file", "fingerprint"].contains(&option.key());
-    for option in options.iter().filter(is_trust) {
-        option.problem(no_tls("write https:// in `url`"));
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::option::OptionText;
 use super::reader::{ConfigReader, TableEntry, TableReader};
+use super::secret::Secret;
 use crate::domain::text::format_duration;
 use crate::domain::toml_text::{quoted, quoted_path, quoted_value};
 use crate::domain::value_path::ValuePath;
@@ -167,6 +168,11 @@ impl<'a> OptionReader<'_, 'a> {
         self.entry()?.text()
     }
 
+    /// A text that is never shown.
+    pub fn secret(&mut self) -> Option<Secret> {
+        self.entry()?.secret()
+    }
+
     /// A path, relative to the directory of the configuration.
     pub fn path(&mut self) -> Option<PathBuf> {
         let text = self.text()?;
@@ -199,6 +205,11 @@ impl<'a> OptionReader<'_, 'a> {
             Some(_) => self.one_text()?.duration(self.reader()),
         }
     }
+}
+
+/// A secret that is set.
+pub fn masked(secret: Option<&Secret>) -> Option<String> {
+    secret.and_then(|_| text("***"))
 }
 
 /// Values in TOML syntax.

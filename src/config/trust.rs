@@ -1,6 +1,7 @@
-//! Options that say whose TLS certificates are trusted: `fingerprint`, shared by sources, mail and
-//! webhooks.
+//! Options that say whose TLS certificates are trusted, `ca_file` and `fingerprint`: shared by
+//! sources, alert channels and outputs.
 
+use super::reader::TableReader;
 use super::section::{OptionReader, list};
 use crate::limits;
 use crate::sys::tls::CertificateFingerprint;
@@ -8,6 +9,13 @@ use crate::sys::tls::CertificateFingerprint;
 /// An example for the documentation.
 pub const EXAMPLE: &str =
     "\"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"";
+
+pub const CA_FILE_HELP: &str = "PEM file with the root certificates to trust, instead of the system's, or with the server's own certificate.";
+
+/// Of an alert channel.
+pub const CHANNEL_FINGERPRINT_HELP: &str = "SHA-256 fingerprint of the server's certificate: this certificate is trusted, whatever its issuer, name and dates, and no other unless `ca_file` trusts it too. `main-node test-alert` prints the line.";
+
+pub const OUTPUT_FINGERPRINT_HELP: &str = "SHA-256 fingerprint of the server's certificate: this certificate is trusted, whatever its issuer, name and dates, and no other unless `ca_file` trusts it too. `main-node check --online` prints the line.";
 
 /// A fingerprint, or a list of them.
 pub fn read_fingerprints(option: &mut OptionReader<'_, '_>) -> Vec<CertificateFingerprint> {
@@ -38,6 +46,19 @@ pub fn print_fingerprints(fingerprints: &[CertificateFingerprint]) -> Option<Str
     match fingerprints {
         [one] => Some(format!("\"{one}\"")),
         several => list(several),
+    }
+}
+
+/// Reports options of certificates where the connection has no TLS.
+pub fn reject_without_tls(
+    table: &mut TableReader<'_>,
+    options: &[&'static str],
+    what_to_write: &str,
+) {
+    for &name in options {
+        if let Some(entry) = table.get(name) {
+            entry.problem(no_tls(what_to_write));
+        }
     }
 }
 

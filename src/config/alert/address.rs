@@ -3,6 +3,7 @@
 use crate::config::reader::ConfigReader;
 use crate::config::secret::Secret;
 use crate::config::section::OptionReader;
+use crate::domain::service_url::{origin, without_login};
 
 pub fn read_address(option: &mut OptionReader<'_, '_>) -> Option<String> {
     let item = option.entry()?;
@@ -55,8 +56,10 @@ pub fn read_secret_address(option: &mut OptionReader<'_, '_>) -> Option<Secret> 
 
 /// An address without what may be a secret: all but scheme, host and port.
 pub fn masked_url(url: &Secret) -> String {
-    let (scheme, rest) = url.reveal().split_once("://").unwrap_or_default();
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = host.rsplit_once('@').map_or(host, |it| it.1);
-    format!("{scheme}://{host}/***")
+    let url = without_login(url.reveal());
+    format!("{}/***", origin(&url))
+}
+
+pub fn is_without_tls(url: &Secret) -> bool {
+    url.reveal().starts_with("http://")
 }

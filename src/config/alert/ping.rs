@@ -4,15 +4,17 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
-use super::address::{add_url_secrets, masked_url, read_secret_address};
+use super::address::{add_url_secrets, is_without_tls, masked_url, read_secret_address};
 use super::template::{check_template, read_body, read_method};
 use crate::config::alert_types::{PingConfig, WebhookForm, WebhookMethod, content_type};
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::request::headers::{headers_as_toml, read_literal_headers};
 use crate::config::request_types::Header;
 use crate::config::secret::Secret;
-use crate::config::section::{ConfigOption, OptionReader, path, print_options, read_options, text};
-use crate::config::trust::{self, no_tls, print_fingerprints, read_fingerprints};
+use crate::config::section::{
+    ConfigOption, OptionReader, masked, path, print_options, read_options, text,
+};
+use crate::config::trust::{self, print_fingerprints, read_fingerprints, reject_without_tls};
 use crate::domain::template::TemplatePlace;
 use crate::sys::tls::TrustSettings;
 
@@ -77,14 +79,14 @@ pub static PING_OPTIONS: [PingOption; 7] = [
         "\"{node}: {text}\"",
         "Body of the request. Placeholders: `{ok}` is `true` while all is well, else `false`; `{text}` says what is wrong, or `OK`; `{node}` is the name of this node and `{page}` the address of its page. They are escaped as the body needs it (JSON, form). It is never shown.",
         |draft, option| draft.body = read_body(option),
-        |ping| ping.body.as_ref().map(|_| "\"***\"".to_owned()),
+        |ping| masked(ping.body.as_ref()),
     ),
     PingOption::new(
         "ca_file",
         "file",
         "none (the system's root certificates)",
         "\"home-ca.pem\"",
-        "PEM file with the root certificates to trust, instead of the system's, or with the server's own certificate.",
+        trust::CA_FILE_HELP,
         |draft, option| draft.trust.ca_file = option.path(),
         |ping| path(ping.trust.ca_file.as_deref()?),
     ),
@@ -93,7 +95,7 @@ pub static PING_OPTIONS: [PingOption; 7] = [
         "text, or list of texts",
         "none",
         trust::EXAMPLE,
-        "SHA-256 fingerprint of the server's certificate: this certificate is trusted, whatever its issuer, name and dates, and no other unless `ca_file` trusts it too. `main-node test-alert` prints the line.",
+        trust::CHANNEL_FINGERPRINT_HELP,
         |draft, option| draft.trust.fingerprints = read_fingerprints(option),
         |ping| print_fingerprints(&ping.trust.fingerprints),
     ),
@@ -134,7 +136,13 @@ fn read_table(entry: &TableEntry<'_>, directory: &Path) -> Option<PingConfig> {
         .take()
         .zip(draft.url.as_ref())
         .and_then(|(end, url)| read_fail_url(&mut table, url.reveal(), &end));
-    check_trust(&mut table, draft.url.as_ref());
+    if draft.url.as_ref().is_some_and(is_without_tls) {
+        reject_without_tls(
+            &mut table,
+            &["ca_file", "fingerprint"],
+            "write https:// in `url`",
+        );
+    }
     let method = draft.method;
     if let (Some(WebhookMethod::Get), Some(entry)) = (method, table.get("body")) {
         entry.problem("a GET has no body: remove `method`, or write method = \"POST\"");
@@ -212,17 +220,6 @@ fn read_fail_url(table: &mut TableReader<'_>, url: &str, end: &str) -> Option<Se
         &PingConfig::PLACEHOLDERS,
     );
     Some(Secret::new(whole))
-}
-
-fn check_trust(table: &mut TableReader<'_>, url: Option<&Secret>) {
-    if url.is_none_or(|url| !url.reveal().starts_with("http://")) {
-        return;
-    }
-    for name in ["ca_file", "fingerprint"] {
-        if let Some(entry) = table.get(name) {
-            entry.problem(no_tls("write https:// in `url`"));
-        }
-    }
 }
 
 /// Prints `[alert.ping]`.

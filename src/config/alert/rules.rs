@@ -14,6 +14,9 @@ use crate::domain::alert_level::AlertLevel;
 use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::nearest;
 
+const LEVEL_HELP: &str =
+    "How urgent the alert is: channels have a `level` too, the least that they get.";
+
 type SourceRuleOption = ConfigOption<SourceRule>;
 
 /// Options of `[alert.source.NAME]`.
@@ -111,7 +114,7 @@ pub static VALUE_OPTIONS: [ConfigOption<RuleDraft, ValueRule>; 6] = [
         LEVELS,
         "\"warning\"",
         "\"critical\"",
-        "How urgent the alert is: channels have a `level` too, the least that they get.",
+        LEVEL_HELP,
         |draft: &mut RuleDraft, option| set(&mut draft.level, read_level(option)),
         |rule: &ValueRule| print_level(rule.level),
     ),
@@ -142,7 +145,7 @@ pub static STALE_OPTIONS: [ConfigOption<RuleDraft, StaleRule>; 3] = [
         LEVELS,
         "\"warning\"",
         "\"critical\"",
-        "How urgent the alert is: channels have a `level` too, the least that they get.",
+        LEVEL_HELP,
         |draft: &mut RuleDraft, option| set(&mut draft.level, read_level(option)),
         |rule: &StaleRule| print_level(rule.level),
     ),
@@ -173,7 +176,7 @@ pub static DISPLAY_OPTIONS: [ConfigOption<RuleDraft, DisplayRule>; 3] = [
         LEVELS,
         "\"warning\"",
         "\"critical\"",
-        "How urgent the alert is: channels have a `level` too, the least that they get.",
+        LEVEL_HELP,
         |draft: &mut RuleDraft, option| set(&mut draft.level, read_level(option)),
         |rule: &DisplayRule| print_level(rule.level),
     ),

@@ -9,7 +9,8 @@ use crate::limits;
 /// A text that is never shown.
 pub fn read_secret(option: &mut OptionReader<'_, '_>) -> Option<Secret> {
     let entry = option.entry()?;
-    let text = entry.text()?;
+    let secret = entry.secret()?;
+    let text = secret.reveal();
     if text.is_empty() || text.chars().any(char::is_control) {
         entry.problem(format!(
             "{}: expected a text without line breaks and other control characters",
@@ -17,7 +18,7 @@ pub fn read_secret(option: &mut OptionReader<'_, '_>) -> Option<Secret> {
         ));
         return None;
     }
-    Some(option.reader().secret(text))
+    Some(secret)
 }
 
 /// A number, or a name such as `@channel`.

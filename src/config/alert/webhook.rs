@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
-use super::address::{masked_url, read_secret_address};
+use super::address::{is_without_tls, masked_url, read_secret_address};
 use super::service_options::{read_chat, read_priority, read_secret, read_tags};
 use super::services;
 use super::template::{check_template, read_body, read_method};
@@ -18,9 +18,11 @@ use crate::config::request::headers::{headers_as_toml, read_literal_headers};
 use crate::config::request_types::Header;
 use crate::config::secret::Secret;
 use crate::config::section::{
-    ConfigOption, OptionReader, list, path, plain, print_options, read_options, set, text,
+    ConfigOption, OptionReader, list, masked, path, plain, print_options, read_options, set, text,
 };
-use crate::config::trust::{self, no_tls, print_fingerprints, read_fingerprints};
+use crate::config::trust::{
+    self, no_tls, print_fingerprints, read_fingerprints, reject_without_tls,
+};
 use crate::domain::alert_filter::AlertFilter;
 use crate::domain::template::{TemplatePlace, TextTemplate};
 use crate::limits;
@@ -112,7 +114,7 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 16] = [
         "\"${NTFY_TOKEN}\"",
         "Token of the service: of an application (Gotify, Pushover), of the bot (Telegram), else sent as `Authorization: Bearer`. It is never shown.",
         |draft, option| draft.service.token = read_secret(option),
-        |webhook| mask(webhook.service.token.as_ref()),
+        |webhook| masked(webhook.service.token.as_ref()),
     ),
     WebhookOption::new(
         "user",
@@ -121,7 +123,7 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 16] = [
         "\"my-pi\"",
         "User, with `password` for HTTP Basic; for Pushover the key of a user or group. It is never shown.",
         |draft, option| draft.service.user = read_secret(option),
-        |webhook| mask(webhook.service.user.as_ref()),
+        |webhook| masked(webhook.service.user.as_ref()),
     ),
     WebhookOption::new(
         "password",
@@ -130,7 +132,7 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 16] = [
         "\"${NTFY_PASSWORD}\"",
         "Password of `user`. It is never shown.",
         |draft, option| draft.service.password = read_secret(option),
-        |webhook| mask(webhook.service.password.as_ref()),
+        |webhook| masked(webhook.service.password.as_ref()),
     ),
     WebhookOption::new(
         "chat_id",
@@ -166,7 +168,7 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 16] = [
         "\"{ \\\"title\\\": \\\"{subject}\\\", \\\"severity\\\": \\\"{level}\\\" }\"",
         "Body of the request, instead of `format`. Placeholders, in `url` and `headers` too: `{subject}`, `{text}`, `{kind}` (`trigger`, `reminder`, `recovery`, `flapping` or `unwatched`), `{level}`, `{key}` and `{value}` (of an alert about a key), `{page}`, `{node}` and `{id}` (of the message: a resend has the same). They are escaped for their place: in JSON (also the number `{value}` without quotes), URLs, forms, headers. Any other brace is text. `Content-Type` is that in `headers`, else JSON or plain text by the look of the body. It is never shown.",
         |draft, option| draft.body = read_body(option),
-        |webhook| webhook.body.as_ref().map(|_| "\"***\"".to_owned()),
+        |webhook| masked(webhook.body.as_ref()),
     ),
     WebhookOption::new(
         "level",
@@ -191,7 +193,7 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 16] = [
         "file",
         "none (the system's root certificates)",
         "\"home-ca.pem\"",
-        "PEM file with the root certificates to trust, instead of the system's, or with the server's own certificate.",
+        trust::CA_FILE_HELP,
         |draft, option| draft.trust.ca_file = option.path(),
         |webhook| path(webhook.trust.ca_file.as_deref()?),
     ),
@@ -200,7 +202,7 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 16] = [
         "text, or list of texts",
         "none",
         trust::EXAMPLE,
-        "SHA-256 fingerprint of the server's certificate: this certificate is trusted, whatever its issuer, name and dates, and no other unless `ca_file` trusts it too. `main-node test-alert` prints the line.",
+        trust::CHANNEL_FINGERPRINT_HELP,
         |draft, option| draft.trust.fingerprints = read_fingerprints(option),
         |webhook| print_fingerprints(&webhook.trust.fingerprints),
     ),
@@ -248,7 +250,13 @@ fn read_table(entry: &TableEntry<'_>, directory: &Path) -> Option<WebhookConfig>
     let mut table = entry.table("[[alert.webhook]]")?;
     let mut draft = WebhookDraft::default();
     read_options(&WEBHOOK_OPTIONS, &mut table, directory, &mut draft);
-    check_trust(&mut table, draft.url.as_ref());
+    if draft.url.as_ref().is_some_and(is_without_tls) {
+        reject_without_tls(
+            &mut table,
+            &["ca_file", "fingerprint"],
+            "write https:// in `url`",
+        );
+    }
     check_templates(&mut table, &draft);
     let webhook = draft.url.map(|url| WebhookConfig {
         name: draft.name.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
@@ -285,10 +293,6 @@ pub fn check_service(table: &mut TableReader<'_>, webhook: &WebhookConfig) {
             (None, _) => table.problem(remark.message),
         }
     }
-}
-
-fn mask(secret: Option<&Secret>) -> Option<String> {
-    secret.map(|_| "\"***\"".to_owned())
 }
 
 /// The webhook of `webhook = "URL"` and the options beside it.
@@ -374,17 +378,6 @@ fn check_templates(table: &mut TableReader<'_>, draft: &WebhookDraft) {
         let message = "a GET has no body, so the message must be in the URL: \
                        url = \"https://…?text={subject}\"";
         entry.remark(Severity::Problem, message.to_owned());
-    }
-}
-
-fn check_trust(table: &mut TableReader<'_>, url: Option<&Secret>) {
-    if url.is_none_or(|url| !url.reveal().starts_with("http://")) {
-        return;
-    }
-    for name in ["ca_file", "fingerprint"] {
-        if let Some(entry) = table.get(name) {
-            entry.problem(no_tls("write https:// in `url`"));
-        }
     }
 }
 

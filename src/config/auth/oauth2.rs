@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::password::{add_login_secrets, add_pair};
-use super::read_secret;
 use super::token::read_placement;
 use crate::api::auth::oauth2::ClientAuth;
 use crate::api::private_address::is_private_range;
@@ -61,14 +60,14 @@ pub fn read(table: &mut TableReader<'_>, _: &Path) -> Option<ConfiguredCredentia
     let client_auth = table
         .get("client_auth")
         .map(|item| item.choice(&CLIENT_AUTHS));
-    let client_secret = table.get("client_secret").map(|item| read_secret(&item));
+    let client_secret = table.get("client_secret").map(|item| item.secret());
     let client_id = table.get("client_id").map(|item| item.text());
     let scope = table.get("scope").map(|item| read_scope(&item));
     let params = table.get("token_params").map(|item| read_params(&item));
     let placement = read_placement(table);
-    let refresh_token = table.get("refresh_token").map(|item| read_secret(&item));
+    let refresh_token = table.get("refresh_token").map(|item| item.secret());
     let user = table.get("user").map(|item| item.text());
-    let password = table.get("password").map(|item| read_secret(&item));
+    let password = table.get("password").map(|item| item.secret());
     let location = location(table);
     if let (Some(Some(client_id)), Some(Some(secret))) = (&client_id, &client_secret) {
         let encoded = (percent::encode(client_id), percent::encode(secret.reveal()));
@@ -211,7 +210,7 @@ fn read_param(entry: &TableEntry<'_>) -> Option<Secret> {
         return None;
     }
     if is_secret_name(entry.key()) {
-        return read_secret(entry);
+        return entry.secret();
     }
     let text = entry.text()?;
     if is_likely_key(&text) {

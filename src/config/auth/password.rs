@@ -5,7 +5,6 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::read_secret;
 use crate::config::auth_types::{ConfiguredCredential, PasswordScheme};
 use crate::config::reader::TableReader;
 
@@ -19,7 +18,7 @@ const SCHEMES: [(&str, PasswordScheme); 2] = [
 
 pub fn read(table: &mut TableReader<'_>, _: &Path) -> Option<ConfiguredCredential> {
     let user = table.get("user").map(|item| item.text());
-    let password = table.get("password").map(|item| read_secret(&item));
+    let password = table.get("password").map(|item| item.secret());
     let scheme = table.get("scheme").map(|item| item.choice(&SCHEMES));
     let (user, password) = (user??, password??);
     add_login_secrets(table, &user, password.reveal());

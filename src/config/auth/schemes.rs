@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::requirements::{SourceCredentials, needs};
-use super::{is_table, read_secret, read_single};
+use super::{is_table, read_single};
 use crate::config::auth_types::{Auth, ConfiguredCredential, TokenCredential};
 use crate::config::reader::TableEntry;
 use crate::domain::token_placement::TokenPlacement;
@@ -51,7 +51,7 @@ pub fn read_schemes(
                 entry.problem(needs(operation));
                 None
             }
-            SecurityKind::ApiKey(..) | SecurityKind::Bearer => read_secret(&entry).map(|token| {
+            SecurityKind::ApiKey(..) | SecurityKind::Bearer => entry.secret().map(|token| {
                 ConfiguredCredential::Token(TokenCredential {
                     token,
                     placement: TokenPlacement::Standard,

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::read_secret;
 use crate::config::auth_types::{ConfiguredCredential, TokenCredential};
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::section::text;
@@ -18,7 +17,7 @@ const HEADER: &str = "expected \"NAME: VALUE\" with {token} in VALUE, such as \
                       \"X-Api-Key: {token}\" or \"Authorization: Token {token}\"";
 
 pub fn read(table: &mut TableReader<'_>, _: &Path) -> Option<ConfiguredCredential> {
-    let token = table.get("token").map(|item| read_secret(&item));
+    let token = table.get("token").map(|item| item.secret());
     let placement = read_placement(table);
     Some(ConfiguredCredential::Token(TokenCredential {
         token: token??,

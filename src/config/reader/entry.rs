@@ -12,6 +12,7 @@ use super::table::TableReader;
 use crate::config::device::Device;
 use crate::config::other_names;
 use crate::config::problem::Severity;
+use crate::config::secret::Secret;
 use crate::domain::redact::MASK;
 use crate::domain::secret_detection::is_secret_name;
 use crate::domain::text::parse_duration;
@@ -164,6 +165,15 @@ impl<'a> TableEntry<'a> {
     /// A text with `${NAME}` expanded.
     pub fn text(&self) -> Option<String> {
         self.text_as("a text")
+    }
+
+    /// A text that is never shown; the usual type error would show the value.
+    pub fn secret(&self) -> Option<Secret> {
+        if !matches!(self.value(), DeValue::String(_)) {
+            self.problem("expected a text in quotes");
+            return None;
+        }
+        self.text().map(|text| self.reader.secret(text))
     }
 
     pub fn text_as(&self, what: &str) -> Option<String> {
