@@ -582,7 +582,7 @@ pub const POOL_TIMEOUT: Duration = Duration::from_secs(10);
 pub const POOL_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 /// Event streams at once.
 pub const EVENT_STREAMS: usize = 200;
-/// How often event streams and MQTT get a snapshot in which only times are new: a display that
+/// How often event streams and outputs get a snapshot in which only times are new: a display that
 /// shows the age of a value is never wrong by more.
 pub const SNAPSHOT_TIMES_INTERVAL: Duration = Duration::from_secs(60);
 /// Field names that a page of another origin may announce: browsers name those that its script
@@ -775,7 +775,7 @@ pub const DELIVERY_BACK_OFF: (Duration, Duration) =
 pub const OUTPUT_BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How long an output may send its last state when the node stops.
 pub const OUTPUT_STOP_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long an output with nothing to do sleeps; a snapshot wakes it.
+/// How long an output with nothing to do sleeps; a snapshot or a commit wakes it.
 pub const OUTPUT_IDLE: Duration = Duration::from_secs(3_600);
 /// An output that fails for longer is a problem of the node: receivers restart.
 pub const OUTPUT_FAILURE_SHOWN_AFTER: Duration = Duration::from_secs(60);
@@ -840,8 +840,6 @@ pub const PING_FAIL_AFTER: Duration = Duration::from_secs(120);
 pub const PUSHES: usize = 16;
 /// The shortest time between two requests to a display about the same, unless it is configured.
 pub const PUSH_INTERVAL: Duration = Duration::from_secs(1);
-/// How often a display is sent what has changed in nothing but its time.
-pub const PUSH_TIMES_INTERVAL: Duration = Duration::from_secs(60);
 /// When a message that the display refused is sent again unchanged.
 pub const PUSH_REFUSED_RETRY: Duration = Duration::from_secs(600);
 /// How long a display keeps what it was sent: at least a few of its rounds, at most a day, since
@@ -857,6 +855,7 @@ pub const AWTRIX_APPS: usize = 20;
 pub const ICON_BYTES: usize = 32;
 /// When what an earlier run left on a display is removed: by then every source has answered.
 pub const PUSH_CLEAR_AFTER: Duration = Duration::from_secs(60);
+
 // ---- MQTT ----------------------------------------------------------------------------
 
 /// Bytes of a client identifier: what brokers accept that allow more than the 23 of MQTT 3.1.1.
@@ -864,7 +863,7 @@ pub const MQTT_CLIENT_ID_BYTES: usize = 128;
 /// Bytes of what topics begin with: with a key of which every byte is escaped, and what is behind it,
 /// a topic stays far below the 65,535 bytes that MQTT allows.
 pub const MQTT_PREFIX_BYTES: usize = 256;
-/// Seconds without a packet after which a broker counts the node as gone and publishes its last will.
+/// The longest silence of a connection: a broker publishes the last will after one and a half of it.
 pub const MQTT_KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// From the TCP connection to the broker's answer, with the TLS handshake: a small broker on a
 /// small machine takes seconds for it.
@@ -928,8 +927,6 @@ pub const FORWARD_REPEATED_ROWS: i64 = 10_000;
 pub const FORWARD_REFUSED_LINES: usize = 50;
 /// Lines behind those that it is asked about first.
 pub const FORWARD_PROBES: usize = 16;
-/// The longest sleep of an output without anything to forward; commits end it.
-pub const FORWARD_IDLE: Duration = Duration::from_secs(86_400);
 
 // ---- Home Assistant ------------------------------------------------------------------
 

@@ -431,8 +431,7 @@ impl DeliveryWorker {
 /// The wait after so many failures in a row. A server may ask for a shorter one once, and for a longer
 /// one.
 fn pause_after(failures: u32, asked: Option<Duration>) -> Duration {
-    let (shortest, longest) = limits::DELIVERY_BACK_OFF;
-    let back_off = BackOff { shortest, longest }.pause(failures.into());
+    let back_off = BackOff::new(limits::DELIVERY_BACK_OFF).pause(failures.into());
     match asked {
         Some(asked) if failures == 0 => asked.max(limits::MIN_RETRY_AFTER),
         Some(asked) => asked.max(back_off),

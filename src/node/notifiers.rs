@@ -25,7 +25,7 @@ use crate::domain::redact::Secrets;
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::shutdown::StopSource;
-use crate::sys::thread::{Thread, spawn};
+use crate::sys::thread::{Thread, join_all, spawn};
 
 /// The heartbeat among the channels.
 const HEARTBEAT: &str = "ping";
@@ -163,13 +163,7 @@ impl Notifiers {
         if let Some(requests) = &self.mail_tokens {
             requests.cancel();
         }
-        let threads = self.threads.into_iter();
-        threads
-            .filter_map(|thread| {
-                let name = thread.name().to_owned();
-                (!thread.join_by(deadline)).then_some(name)
-            })
-            .collect()
+        join_all(self.threads, deadline)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::outputs::push::PushOutput;
 use crate::outputs::{Follows, LatestSnapshot, Output, OutputContext, SharedOutputStatus};
 use crate::sys::clock::Clock;
 use crate::sys::shutdown::StopSource;
-use crate::sys::thread::{Thread, catch_panic, spawn};
+use crate::sys::thread::{Thread, catch_panic, join_all, spawn};
 
 /// Every output that is configured. Without a store none can run, as in `check`.
 pub fn configured(config: &Config, store: Option<&Arc<Store>>) -> Vec<Box<dyn Output>> {
@@ -144,13 +144,7 @@ impl Outputs {
     pub fn stop(self, deadline: Instant) -> Vec<String> {
         self.stop.stop();
         self.stored_rows.stop();
-        let threads = self.threads.into_iter();
-        threads
-            .filter_map(|thread| {
-                let name = thread.name().to_owned();
-                (!thread.join_by(deadline)).then_some(name)
-            })
-            .collect()
+        join_all(self.threads, deadline)
     }
 }
 

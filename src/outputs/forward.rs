@@ -105,7 +105,7 @@ impl Output for ForwardOutput {
                 }
                 // Commits wake it: nothing is polled.
                 Ok(false) => {
-                    context.stop.wait_or_wake(limits::FORWARD_IDLE, &mut seen);
+                    context.stop.wait_or_wake(limits::OUTPUT_IDLE, &mut seen);
                 }
                 Err(failure) => {
                     if context.stop.is_stopping() {

@@ -102,8 +102,7 @@ impl Output for MqttOutput {
     }
 
     fn run(&mut self, context: &OutputContext) {
-        let (shortest, longest) = limits::OUTPUT_BACK_OFF;
-        let back_off = BackOff { shortest, longest };
+        let back_off = BackOff::new(limits::OUTPUT_BACK_OFF);
         let mut failures = 0;
         while !context.stop.is_stopping() {
             let begun = Instant::now();

@@ -274,8 +274,7 @@ impl PushOutput {
             self.queue.forget();
         }
         context.status.failed(answer.text(), now);
-        let (shortest, longest) = limits::OUTPUT_BACK_OFF;
-        let pause = BackOff { shortest, longest }.pause(self.failures);
+        let pause = BackOff::new(limits::OUTPUT_BACK_OFF).pause(self.failures);
         let asked = match answer {
             PushAnswer::Failed(_, Some(asked)) => asked.min(limits::MAX_PUSH_LIFETIME),
             _ => Duration::ZERO,

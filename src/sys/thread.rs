@@ -144,6 +144,15 @@ pub fn count_panic(what: &str) {
     }
 }
 
+/// Waits for all until `deadline`: the names of those that did not end in time.
+pub fn join_all(threads: Vec<Thread>, deadline: Instant) -> Vec<String> {
+    let late = threads.into_iter().filter_map(|thread| {
+        let name = thread.name().to_owned();
+        (!thread.join_by(deadline)).then_some(name)
+    });
+    late.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -345,7 +345,7 @@ const REGISTRY: [Metric; 37] = [
     Metric {
         kind: MetricKind::OptionalGauge,
         name: "output_waiting",
-        help: "Rows that the output has still to send.",
+        help: "Messages or rows that the output has still to send.",
         collect: |facts, samples| {
             for output in facts.outputs {
                 if let Some(waiting) = output.waiting {

@@ -48,8 +48,7 @@ impl Pace {
 
     /// The pause after a failure: what the server has asked for, within bounds.
     pub fn failed(&mut self, wanted: Option<Duration>) -> Duration {
-        let (shortest, longest) = limits::OUTPUT_BACK_OFF;
-        let pause = BackOff { shortest, longest }.pause(self.failures);
+        let pause = BackOff::new(limits::OUTPUT_BACK_OFF).pause(self.failures);
         self.failures += 1;
         wanted.map_or(pause, |wanted| {
             wanted.clamp(pause, limits::FORWARD_RETRY_AFTER.max(pause))

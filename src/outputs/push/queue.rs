@@ -144,7 +144,7 @@ impl PushQueue {
             Some(limits::PUSH_REFUSED_RETRY.max(every))
         } else {
             let times_differ = digest.times != message.digest.times;
-            let times = times_differ.then(|| limits::PUSH_TIMES_INTERVAL.max(every));
+            let times = times_differ.then(|| limits::SNAPSHOT_TIMES_INTERVAL.max(every));
             match (times, self.pacing.refresh) {
                 (Some(times), Some(refresh)) => Some(times.min(refresh)),
                 (times, refresh) => times.or(refresh),
