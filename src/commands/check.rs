@@ -199,19 +199,18 @@ fn channels(config: &Config, online: bool) -> Vec<Finding> {
         let text = "no alert channel is configured: alerts appear on pages and displays only";
         return vec![Fine(text.to_owned())];
     }
-    let login = if online {
-        ""
-    } else {
-        ", `check --online` logs in (mail only)"
-    };
     let findings = channels.iter().map(|channel| {
-        let destination = channel.destination();
+        let (name, destination) = (channel.name(), channel.destination());
         let result = if online { channel.check() } else { None };
+        let login = match (online, name) {
+            (false, "mail") => ", `check --online` logs in",
+            _ => "",
+        };
         match result {
             Some(Ok(())) => Fine(format!("login to {destination} succeeded")),
             Some(Err(why)) => Problem(format!("{destination}: {why}")),
             None => NotChecked(format!(
-                "whether {destination} accepts alerts: `test-alert` sends one{login}"
+                "whether {destination} accepts alerts ({name}): `test-alert` sends one{login}"
             )),
         }
     });

@@ -261,6 +261,11 @@ fn url_advice(before_query: &str, has: impl Fn(&str) -> bool) -> Option<(Severit
     let is_victoria_metrics = host.ends_with(":8428") || host.ends_with(":8480");
     let is_version_2 = path.ends_with("api/v2/write");
     let is_version_3 = path.ends_with("api/v3/write_lp");
+    if path.ends_with("api/v1/write") {
+        let advice =
+            format!("that path takes remote write of Prometheus: write http://{host}/write");
+        return Some((Severity::Problem, advice));
+    }
     let is_write = path == "write" || path.ends_with("/write") || is_version_3;
     let example = if is_victoria_metrics {
         format!("http://{host}/write")
@@ -276,7 +281,9 @@ fn url_advice(before_query: &str, has: impl Fn(&str) -> bool) -> Option<(Severit
         let advice = format!("its path is not one that takes line protocol: write {example}");
         return Some((Severity::Problem, advice));
     }
-    if is_victoria_metrics {
+    // The usual port of InfluxDB 1 and 2; what else takes line protocol may need no name.
+    let is_influxdb = host.ends_with(":8086") || is_version_2 || is_version_3;
+    if is_victoria_metrics || !is_influxdb {
         return None;
     }
     let wanted = if is_version_2 { "bucket" } else { "db" };
@@ -286,7 +293,7 @@ fn url_advice(before_query: &str, has: impl Fn(&str) -> bool) -> Option<(Severit
         } else {
             "db=…"
         };
-        let advice = format!("InfluxDB needs ?{name} at its end (VictoriaMetrics does not)");
+        let advice = format!("InfluxDB needs ?{name} at its end");
         (Severity::Note, advice)
     })
 }

@@ -172,6 +172,10 @@ pub fn read_mqtt(root: &mut TableReader<'_>, directory: &Path, node: &str) -> Op
         );
         return None;
     }
+    if matches!(entry.value(), DeValue::Array(_)) {
+        entry.problem("there is one broker: write [mqtt], not [[mqtt]]");
+        return None;
+    }
     let mut table = entry.table("[mqtt]")?;
     let mut draft = MqttDraft::default();
     read_options(&OPTIONS, &mut table, directory, &mut draft);

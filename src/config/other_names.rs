@@ -1,10 +1,16 @@
 //! Names of options in other programs, and what to write here instead.
 
+mod alerts;
 mod credentials;
+mod forward;
+mod mqtt;
 mod outputs;
 mod pages;
 
+use self::alerts::ALERTS;
 use self::credentials::CREDENTIALS;
+use self::forward::FORWARD_NAMES;
+use self::mqtt::MQTT_NAMES;
 use self::outputs::OUTPUTS;
 use self::pages::PAGES;
 
@@ -289,72 +295,6 @@ const NAMES: &[Names] = &[
         "write password = \"…\"",
     ),
     (
-        &[
-            "org",
-            "organization",
-            "bucket",
-            "db",
-            "database",
-            "retention_policy",
-            "urls",
-            "host",
-            "precision",
-            "api_version",
-        ],
-        "backfill",
-        "it is a part of url = \"http://influxdb.local:8086/api/v2/write?org=…&bucket=…\", or …/write?db=…",
-    ),
-    (
-        &[
-            "interval",
-            "every",
-            "flush_interval",
-            "batch",
-            "batch_size",
-            "metric_batch_size",
-        ],
-        "backfill",
-        "rows are sent as they are stored, those of `commit_every` together: remove it",
-    ),
-    (
-        &[
-            "global_tags",
-            "default_tags",
-            "tag",
-            "labels",
-            "external_labels",
-        ],
-        "backfill",
-        "write tags = { house = \"lake\" }",
-    ),
-    (
-        &[
-            "include",
-            "exclude",
-            "fieldpass",
-            "namepass",
-            "entities",
-            "entity_globs",
-        ],
-        "backfill",
-        "write keys = [\"solar.*\", \"temperature\"]",
-    ),
-    (
-        &[
-            "influxdb",
-            "influxdb2",
-            "influxdb_v2",
-            "influx",
-            "victoria_metrics",
-            "victoriametrics",
-            "telegraf",
-            "remote_write",
-            "forwards",
-        ],
-        "listen",
-        "write a table [[forward]] with url = \"http://influxdb.local:8086/api/v2/write?org=…&bucket=…\"",
-    ),
-    (
         &["port", "bind", "bind_address"],
         "listen",
         "write listen = [\"0.0.0.0:8000\"]",
@@ -364,9 +304,12 @@ const NAMES: &[Names] = &[
 /// What to write instead of `name`, of another program, in a table that has the options `known`.
 pub fn advice(name: &str, known: &[&str]) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('-', "_");
+    if known.contains(&name.as_str()) {
+        return None;
+    }
     let is_meant =
         |(names, option, _): &&Names| names.contains(&name.as_str()) && known.contains(option);
-    let all = [OUTPUTS, PAGES]
+    let all = [MQTT_NAMES, FORWARD_NAMES, OUTPUTS, ALERTS, PAGES]
         .into_iter()
         .chain(CREDENTIALS)
         .chain([NAMES])
@@ -486,7 +429,86 @@ mod tests {
         let wall = ["name", "keys", "dim"];
         let top = ["name", "title", "base_path", "auth", "key"];
         let push = ["url", "keys", "icons", "label", "every"];
-        let cases: [(&str, &[&str], Option<&str>); 49] = [
+        let mqtt = [
+            "url",
+            "user",
+            "client_id",
+            "fingerprint",
+            "certificate",
+            "key",
+            "discovery_prefix",
+        ];
+        let forward = ["url", "user", "token", "fingerprint", "backfill"];
+        let webhook = [
+            "url",
+            "user",
+            "token",
+            "chat_id",
+            "body",
+            "headers",
+            "fingerprint",
+        ];
+        let ping = ["url", "fail_url", "body", "headers", "fingerprint"];
+        let alert = ["mute", "webhook", "webhook_format", "ping"];
+        let whole = [
+            "name",
+            "title",
+            "listen",
+            "base_path",
+            "push",
+            "mqtt",
+            "alert",
+        ];
+        let cases: [(&str, &[&str], Option<&str>); 97] = [
+            ("broker", &mqtt, Some("mqtt://")),
+            ("host", &mqtt, Some("mqtt://")),
+            ("port", &mqtt, Some("mqtt://")),
+            ("username", &mqtt, Some("user = ")),
+            ("topic_prefix", &mqtt, Some("prefix = ")),
+            ("topic", &mqtt, Some("prefix = ")),
+            ("qos", &mqtt, Some("with QoS 1")),
+            ("retain", &mqtt, Some("retained")),
+            ("clientid", &mqtt, Some("client_id = ")),
+            // Near enough to be named as it is.
+            ("client-id", &mqtt, None),
+            ("mqtt", &source, Some("[mqtt]")),
+            ("content_type", &webhook, Some("Content-Type")),
+            ("keepalive", &mqtt, Some("remove it")),
+            ("discovery", &mqtt, Some("home_assistant = true")),
+            ("tls", &mqtt, Some("mqtts://")),
+            ("tls_insecure", &mqtt, Some("fingerprint = ")),
+            ("cafile", &["ca_file"], Some("ca_file = ")),
+            ("enabled", &mqtt, Some("remove the table")),
+            ("host", &forward, Some("/write?db=")),
+            ("port", &forward, Some("/write?db=")),
+            ("bucket", &forward, Some("bucket=")),
+            ("username", &forward, Some("user = ")),
+            ("api_token", &forward, Some("token = ")),
+            ("type", &forward, Some("/write?db=")),
+            ("timeout", &forward, Some("remove it")),
+            ("name_override", &forward, Some("measurement = ")),
+            ("content_type", &push, Some("Content-Type")),
+            ("type", &webhook, Some("format = ")),
+            ("topic", &webhook, Some("ntfy.sh/")),
+            ("bot_token", &webhook, Some("token = ")),
+            ("chat", &webhook, Some("chat_id = ")),
+            ("message", &webhook, Some("body = ")),
+            ("payload", &webhook, Some("instead of `format`")),
+            ("user_key", &webhook, Some("user = ")),
+            ("severity", &webhook, Some("level = ")),
+            ("keys", &webhook, Some("only = ")),
+            ("fail", &ping, Some("fail_url = ")),
+            ("every", &ping, Some("once a minute")),
+            ("telegram", &alert, Some("[[alert.webhook]]")),
+            ("healthchecks", &alert, Some("[alert.ping]")),
+            ("ping_fail", &alert, Some("[alert.ping]")),
+            ("ntfy", &whole, Some("[[alert.webhook]]")),
+            ("webhook", &whole, Some("[[alert.webhook]]")),
+            ("ping", &whole, Some("[alert.ping]")),
+            ("influxdb", &whole, Some("[[forward]]")),
+            ("homeassistant", &whole, Some("[mqtt]")),
+            ("awtrix", &whole, Some("[[push]]")),
+            ("outputs", &whole, Some("[mqtt], [[forward]]")),
             ("host", &push, Some("url = ")),
             ("payload_template", &push, Some("body = ")),
             ("flush_interval", &push, Some("every = ")),

@@ -340,7 +340,11 @@ impl Output for PushOutput {
         match self.request(&question, &StopToken::default()) {
             PushAnswer::Accepted(stats) if is_awtrix => match awtrix::version(&stats) {
                 Some(version) => Ok(format!("AWTRIX {version}")),
-                None => Ok("it answers".to_owned()),
+                None if stats.trim_start().starts_with('{') => Ok("it answers".to_owned()),
+                None => Err(
+                    "it answers, but not as AWTRIX 3 does: is `url` the address of the display?"
+                        .to_owned(),
+                ),
             },
             PushAnswer::Refused(why) | PushAnswer::Failed(why, _) if is_awtrix => Err(why),
             PushAnswer::Unreachable(why) => Err(why),

@@ -43,10 +43,62 @@ pub fn check_template(
         return entry.problem(format!("{key}: {problem}"));
     }
     for word in template.literal_names() {
-        if let Some(near) = nearest(&word.to_ascii_lowercase(), names.iter().copied()) {
+        let word_in_lowercase = word.to_ascii_lowercase();
+        let same = other_name(&word_in_lowercase).filter(|it| names.contains(it));
+        if let Some(near) = same.or_else(|| nearest(&word_in_lowercase, names.iter().copied())) {
             entry.remark(
                 Severity::Note,
                 format!("{key}: {{{word}}} is sent as it is; did you mean {{{near}}}?"),
+            );
+        }
+    }
+}
+
+/// The placeholder that other programs call `word`.
+fn other_name(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "title" | "name" | "alert" | "summary" => "subject",
+        "message" | "msg" | "description" | "content" => "text",
+        "severity" | "priority" => "level",
+        "status" | "event" | "type" => "kind",
+        "state" | "val" => "value",
+        "sensor" | "entity" | "metric" => "key",
+        "url" | "link" => "page",
+        "host" | "hostname" => "node",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::support::{METER, load_text};
+
+    #[test]
+    fn names_of_other_programs_are_noted() {
+        for (body, expected) in [
+            (
+                "{message}",
+                "{message} is sent as it is; did you mean {text}?",
+            ),
+            ("{Title}", "did you mean {subject}?"),
+            ("{severity}", "did you mean {level}?"),
+            ("{txet}", "did you mean {text}?"),
+            ("{anything_else} {text}", ""),
+        ] {
+            let webhook = format!(
+                "{METER}[[alert.webhook]]\nurl = \"http://a.local/\"\nbody = '{{\"a\": \"{body}\"}}'\n"
+            );
+            let config = load_text(&webhook, &[]).expect("it is valid");
+            let found: Vec<&str> = config
+                .remarks
+                .iter()
+                .map(|it| it.problem.message.as_str())
+                .filter(|it| it.starts_with("body:"))
+                .collect();
+            assert_eq!(found.is_empty(), expected.is_empty(), "{body}: {found:?}");
+            assert!(
+                found.iter().all(|it| it.contains(expected)),
+                "{body}: {found:?}"
             );
         }
     }

@@ -161,7 +161,12 @@ fn an_unlikely_address_is_remarked_with_one_to_write() {
             "http://i.local:8086/api/v2/write?org=a",
             Some("InfluxDB needs ?org=…&bucket=…"),
         ),
+        (
+            "http://v.local:8428/api/v1/write",
+            Some("remote write of Prometheus: write http://v.local:8428/write"),
+        ),
         ("http://v.local:8428/write", None),
+        ("http://proxy.local/victoria/write", None),
         ("http://proxy.local/influx/write?db=a", None),
         ("http://i.local:8086/api/v2/write?orgID=a&bucket=b", None),
         ("http://i.local:8181/api/v3/write_lp?db=a", None),

@@ -170,6 +170,8 @@ fn a_problem_says_what_to_write() {
         assert!(found.contains(expected), "{lines}\n{found}");
         assert!(!found.contains("hush"), "{lines}\n{found}");
     }
+    let found = problems(&format!("{METER}[[mqtt]]\nurl = \"mqtt://b\"\n"));
+    assert!(found.contains("write [mqtt], not [[mqtt]]"), "{found}");
     let text = format!("mqtt = \"mqtt://me:hush@b\"\n{METER}");
     let found = problems(&text);
     assert!(found.contains("write the heading [mqtt]"), "{found}");

@@ -85,6 +85,9 @@ fn refused(said: String, status: u16) -> WriteResult {
     let points = points.or_else(|| lower.split_once("dropped ").and_then(|it| number(it.1)));
     match points {
         Some(points) if is_too_old => WriteResult::TooOld { points, why: said },
+        _ if lower.contains("database is required") => {
+            WriteResult::Refused(format!("{said}: write ?db=NAME at the end of `url`"))
+        }
         _ if said.is_empty() => WriteResult::Refused(format!("HTTP {status}")),
         _ => WriteResult::Refused(said),
     }

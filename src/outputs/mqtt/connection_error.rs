@@ -59,7 +59,7 @@ impl ConnectionAdvice {
 
     fn perhaps_tls(&self) -> &'static str {
         if self.has_tls {
-            ""
+            "; a port without TLS, as usually 1883, needs mqtt:// in `url`"
         } else {
             "; a broker that wants TLS there needs mqtts:// in `url`"
         }

@@ -300,7 +300,10 @@ fn a_server_that_refuses_all_is_waited_for_and_nothing_is_given_up() {
     let failed = scene.turns();
     assert_eq!(
         failed,
-        Err("it refuses every row: database is required".to_owned())
+        Err(
+            "it refuses every row: database is required: write ?db=NAME at the end of `url`"
+                .to_owned()
+        )
     );
     let requests = *scene.receiver.requests.lock();
     assert!(requests < 150, "{requests} requests for nothing");
