@@ -786,6 +786,8 @@ pub const REFUSED_RETRY_INTERVAL: Duration = Duration::from_secs(86_400);
 /// Daily retries that may be refused before an alert is given up: counted, so that no clock
 /// that jumps can end them.
 pub const REFUSED_RETRIES: u32 = 14;
+/// How often the outbox is searched for alerts of channels that are no longer configured.
+pub const REMOVED_CHANNELS_CHECK: Duration = Duration::from_secs(3_600);
 /// How soon a request to retry refused alerts is noticed.
 pub const REFUSED_RETRY_POLL: Duration = Duration::from_secs(30);
 /// One step of an SMTP dialogue; servers that delay their greeting on purpose take 10 s.

@@ -6,6 +6,7 @@
 //! be written yet waits in [`OutboxBuffer`]. Nothing here decides what is delivered.
 
 mod incidents;
+mod removed_channels;
 mod write_buffer;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -14,6 +15,7 @@ pub use self::incidents::incidents;
 use self::incidents::{
     begin_thread, delivery, record_deliveries, record_delivery, record_incident,
 };
+pub use self::removed_channels::age_removed_channels;
 pub use self::write_buffer::OutboxBuffer;
 use super::error;
 use crate::domain::alert::AlertState;

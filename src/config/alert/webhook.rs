@@ -61,7 +61,7 @@ pub static WEBHOOK_OPTIONS: [WebhookOption; 16] = [
         "text",
         "\"webhook\"",
         "\"phone\"",
-        "Name of the channel, on the pages, in `/status` and metrics: 1 to 32 letters, digits or `-_.`. Several webhooks need different names. Alerts that wait belong to the name: a channel that is renamed begins anew.",
+        "Name of the channel, on the pages, in `/status` and metrics: 1 to 32 letters, digits or `-_.`. Several webhooks need different names. Alerts that wait belong to the name: a channel that is renamed begins anew, and those that wait for the old name are given up after 14 days.",
         |draft, option| draft.name = read_name(option),
         |webhook| text(&webhook.name),
     ),

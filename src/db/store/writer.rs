@@ -6,6 +6,7 @@
 mod commit;
 mod rebuild;
 mod recovery;
+mod removed_channels;
 mod report;
 mod retention;
 
@@ -39,6 +40,11 @@ pub(super) struct Writer {
     retry_at: Mono,
     has_more_to_delete: bool,
     retention_at: Mono,
+    /// When the outbox is next searched for alerts of channels that are not configured.
+    removed_channels_at: Mono,
+    has_told_removed_channels: bool,
+    /// When it was first searched.
+    removed_channels_from: Option<Mono>,
     /// A damaged database whose rows are being recovered.
     salvage: Option<Salvage>,
     /// A window of a derived key that is being rebuilt.
@@ -71,6 +77,9 @@ impl Writer {
             retry_at: Mono(0),
             has_more_to_delete: false,
             retention_at: Mono(0),
+            removed_channels_at: Mono(0),
+            has_told_removed_channels: false,
+            removed_channels_from: None,
             salvage: None,
             rebuild: None,
             detached: None,
@@ -181,6 +190,9 @@ impl Writer {
                 Some(salvage) => self.continue_salvage(salvage, now),
                 None => {
                     self.run_retention(now);
+                    if self.failures == 0 {
+                        self.age_removed_channels(now);
+                    }
                     if self.failures == 0 {
                         self.continue_rebuild(now);
                     }
