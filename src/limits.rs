@@ -823,6 +823,9 @@ pub const PUSHOVER_URL_CHARS: usize = 512;
 pub const SLACK_TEXT_CHARS: usize = 4_000;
 /// Of a service without a limit of its own: more than any screen shows.
 pub const CHAT_MESSAGE_CHARS: usize = 16_000;
+/// The text of a message in a URL or a header: servers take 8 kB of either, and a byte may be encoded
+/// as three.
+pub const URL_TEXT_BYTES: usize = 2_000;
 /// Tags of a webhook, and bytes of each: they are sent in one header.
 pub const WEBHOOK_TAGS: usize = 16;
 pub const WEBHOOK_TAG_BYTES: usize = 64;

@@ -280,8 +280,12 @@ impl TextTemplate {
 
 /// The placeholder with which `text` begins.
 fn name_at(text: &str, names: &[&'static str]) -> Option<&'static str> {
-    let (name, _) = text.strip_prefix('{')?.split_once('}')?;
-    names.iter().find(|known| **known == name).copied()
+    let text = text.strip_prefix('{')?;
+    let is_next = |name: &&&'static str| {
+        let rest = text.strip_prefix(**name);
+        rest.is_some_and(|rest| rest.starts_with('}'))
+    };
+    names.iter().find(is_next).copied()
 }
 
 /// Whether scheme and host of a URL are over.

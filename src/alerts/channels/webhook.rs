@@ -414,4 +414,25 @@ mod tests {
             "{subject}"
         );
     }
+
+    #[test]
+    fn a_long_text_is_cut_in_urls_and_headers() {
+        let mut first = item(1, None);
+        first.event.text.detail = "\u{20ac}".repeat(40_000);
+        let (url, received) = serve("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let webhook = WebhookConfig {
+            form: WebhookForm::Table,
+            url: Secret::new(format!("{url}&t={{text}}")),
+            headers: vec![Header {
+                name: "X-Text".to_owned(),
+                value: Secret::new("{text}"),
+            }],
+            body: Some(Secret::new("{text}")),
+            ..settings(String::new(), WebhookFormat::Json)
+        };
+        let (attempt, head, body) = deliver(webhook, &[first], &received);
+        assert_eq!(attempt, Attempt::default());
+        assert!(head.len() < 9_000, "{}", head.len());
+        assert!(body.len() > 100_000, "{}", body.len());
+    }
 }

@@ -237,3 +237,55 @@ fn the_place_of_a_body_follows_its_type() {
         );
     }
 }
+
+/// Each text ends in time: a second look at what is behind a brace would take minutes.
+#[test]
+fn braces_without_an_end_are_read_once() {
+    let text = "{".repeat(4_000_000);
+    let template = template(&text, TemplatePlace::Text);
+    assert_eq!(template.fill(&[]), text);
+    assert_eq!(template.literal_names(), Vec::<&str>::new());
+}
+
+/// What comes out of a JSON template that was accepted is JSON, whatever its parts are.
+#[test]
+fn accepted_json_stays_json() {
+    let parts = [
+        "{value}", "{key}", "{", "}", "[", "]", "\"", "\\", ",", ":", "1", "-", "e", " ", "\n",
+        "null", "ä",
+    ];
+    let values = [
+        TemplateValue::Text(NASTY),
+        TemplateValue::Text("\0\u{7f}\u{2028}\u{202e}😀\\"),
+        TemplateValue::Text(""),
+        TemplateValue::Number(-1.5e300),
+        TemplateValue::Number(f64::INFINITY),
+        TemplateValue::Boolean(false),
+        TemplateValue::Absent,
+    ];
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = move |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random % below as u64) as usize
+    };
+    let mut accepted = 0;
+    for _ in 0..100_000 {
+        let count = 1 + next(9);
+        let text: String = (0..count).map(|_| parts[next(parts.len())]).collect();
+        let template = template(&text, TemplatePlace::Json);
+        template.literal_names();
+        if template.check_json().is_err() {
+            continue;
+        }
+        accepted += 1;
+        for _ in 0..4 {
+            let (one, other) = (values[next(values.len())], values[next(values.len())]);
+            let filled = template.fill(&[("value", one), ("key", other)]);
+            let json = serde_json::from_str::<serde_json::Value>(&filled);
+            assert!(json.is_ok(), "{text:?} {one:?} {other:?}: {filled}");
+        }
+    }
+    assert!(accepted > 1_000, "{accepted}");
+}

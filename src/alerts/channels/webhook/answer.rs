@@ -53,14 +53,14 @@ pub fn classify(response: &HttpResponse, context: &AnswerContext<'_>) -> Attempt
         401 | 403 | 407 => "access denied: check the token or password".to_owned(),
         404 | 410 => "not found: check the address".to_owned(),
         405 => format!("{method} is not allowed: check the address"),
-        413 => "the message is too large".to_owned(),
+        413 | 414 | 431 => "the message is too large".to_owned(),
         _ => "check the address, and what the server accepts".to_owned(),
     };
     Attempt {
         refused: Some(format!(
             "the webhook refused the message: HTTP {status}{body} ({advice})"
         )),
-        is_about_content: matches!(status, 400 | 413 | 415 | 422),
+        is_about_content: matches!(status, 400 | 413 | 414 | 415 | 422 | 431),
         ..Attempt::default()
     }
 }
@@ -111,7 +111,7 @@ mod tests {
             );
             assert_eq!(
                 attempt.is_about_content,
-                [400, 413, 415, 422].contains(&status),
+                [400, 413, 414, 415, 422, 431].contains(&status),
                 "{status}"
             );
         }

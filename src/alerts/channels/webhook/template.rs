@@ -1,27 +1,32 @@
 //! Requests by template: what fills the placeholders of a webhook's `body`, `url` and `headers`.
 
 use super::format::{FormatInput, WebhookRequest};
-use super::plain_text::defuse;
+use super::plain_text::{TextUnit, defuse, fit, unescaped};
 use crate::config::{WebhookConfig, content_type};
 use crate::domain::alert_event::AlertEvent;
 use crate::domain::outbox::OutboxItem;
 use crate::domain::template::{TemplatePlace, TemplateValue, TextTemplate};
+use crate::limits;
 
 /// What fills the placeholders of one message.
 pub struct TemplateValues<'a> {
     input: &'a FormatInput<'a>,
     subject: String,
     text: String,
+    /// For URLs and headers.
+    short_text: String,
     event: Option<&'a AlertEvent>,
 }
 
 impl<'a> TemplateValues<'a> {
     pub fn new(input: &'a FormatInput<'a>) -> TemplateValues<'a> {
+        let text = defuse(&input.message.chat_text);
         TemplateValues {
             input,
             // Most services of templates are chats.
             subject: defuse(&input.message.subject),
-            text: defuse(&input.message.chat_text),
+            short_text: fit(&text, limits::URL_TEXT_BYTES, TextUnit::Byte, unescaped),
+            text,
             event: leading_event(input),
         }
     }
@@ -35,9 +40,13 @@ impl<'a> TemplateValues<'a> {
             "" => TemplateValue::Absent,
             text => TemplateValue::Text(text),
         };
+        let message = match place {
+            TemplatePlace::Url | TemplatePlace::Header => &self.short_text,
+            _ => &self.text,
+        };
         let values = [
             ("subject", TemplateValue::Text(&self.subject)),
-            ("text", TemplateValue::Text(&self.text)),
+            ("text", TemplateValue::Text(message)),
             (
                 "kind",
                 text_value(self.event.map_or("", |it| it.kind.name())),
