@@ -5,6 +5,7 @@
 
 mod alert;
 mod alert_filter;
+mod alert_names;
 mod alert_types;
 mod auth;
 mod auth_types;
@@ -49,6 +50,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use self::alert_names::warn_alert_names;
 pub use self::alert_types::{
     Notifications, PingConfig, ServiceOptions, WebhookConfig, WebhookForm, WebhookFormat,
     WebhookMethod, content_type,
@@ -308,6 +310,7 @@ fn read_root(
     set_holds(&mut derived, &sources, |key| keys.get(key)?.stale_after);
     let names = KeyNames::new(&sources, &derived);
     warn_unknown_keys(reader, &names, &keys, &patterns, &alert);
+    warn_alert_names(reader, &sources, &alert, &notifications);
     warn_page_keys(reader, &names, &draft.config.pages);
     warn_push_keys(reader, &names, &draft.config.pushes);
     if let Some(mqtt) = &draft.config.mqtt {
