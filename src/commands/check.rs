@@ -32,6 +32,7 @@ use crate::node::sources::fetchers;
 use crate::node::{notifiers, outputs, requests};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::shutdown::StopToken;
+use crate::sys::tls::Trust;
 use openapi::operation::nearest;
 
 /// Result of one check.
@@ -80,6 +81,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     findings.extend(records_memory(&config));
     findings.extend(dated_requests(&config));
     findings.extend(dated_paths(&config));
+    findings.extend(certificate_files(&config));
     findings.extend(channels(&config, online));
     findings.extend(ping(&config, online));
     findings.extend(outputs(&config, online));
@@ -187,6 +189,24 @@ fn dated_paths(config: &Config) -> Vec<Finding> {
         filled.into_iter().map(finding).collect::<Vec<_>>()
     });
     findings.collect()
+}
+
+/// Files with the certificates that channels and outputs trust, if they cannot be read.
+fn certificate_files(config: &Config) -> Vec<Finding> {
+    let notifications = &config.notifications;
+    let mail = notifications.mail.iter().map(|it| ("mail", &it.trust));
+    let webhooks = notifications.webhooks.iter();
+    let webhooks = webhooks.map(|it| (&*it.name, &it.trust));
+    let ping = notifications.ping.iter().map(|it| ("ping", &it.trust));
+    let pushes = config.pushes.iter();
+    let pushes = pushes.map(|it| (it.name.as_deref().unwrap_or("push"), &it.trust));
+    let forwards = config.forwards.iter().map(|it| (&*it.name, &it.trust));
+    let mqtt = config.mqtt.iter().map(|it| ("mqtt", &it.trust));
+    let all = mail.chain(webhooks).chain(ping);
+    let all = all.chain(pushes).chain(forwards).chain(mqtt);
+    all.filter_map(|(name, trust)| Some((name, Trust::of(trust).err()?)))
+        .map(|(name, why)| Problem(format!("{name}: {why}")))
+        .collect()
 }
 
 fn channels(config: &Config, online: bool) -> Vec<Finding> {

@@ -32,11 +32,16 @@ pub fn without_login(url: &str) -> String {
     }
 }
 
+/// Whether there is a login in front of the host.
+pub fn has_user_info(url: &str) -> bool {
+    origin(url).contains('@')
+}
+
 /// The path, without query.
 pub fn path(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.find('/').map_or("", |at| &rest[at..]);
-    rest.split(['?', '#']).next().unwrap_or_default()
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    rest.find('/').map_or("", |at| &rest[at..])
 }
 
 /// The value of a parameter of the query, as it is written.

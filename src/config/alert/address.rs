@@ -32,13 +32,18 @@ pub fn add_url_secrets(reader: &ConfigReader<'_>, url: &str) {
         return;
     };
     reader.add_secret(url);
-    if rest.len() - at > 1 {
+    let is_word = |part: &str| part.len() < 16 && !part.bytes().any(|byte| byte.is_ascii_digit());
+    let behind = &rest[at + 1..];
+    if !behind.is_empty() {
         reader.add_secret(&rest[at..]);
-        reader.add_secret(&rest[at + 1..]);
+        // A word of a path would be masked wherever it stands, in names of options and channels too.
+        let is_path = rest[at..].starts_with('/') && !behind.contains(['?', '&', '=', '@']);
+        if !(is_path && is_word(behind)) {
+            reader.add_secret(behind);
+        }
     }
     for part in rest.split(['/', '?', '&', '=', '@']).skip(1) {
-        let is_word = part.len() < 16 && !part.bytes().any(|byte| byte.is_ascii_digit());
-        if !is_word {
+        if !is_word(part) {
             reader.add_secret(part);
         }
     }

@@ -15,6 +15,7 @@ use crate::config::section::{
     ConfigOption, OptionReader, masked, path, print_options, read_options, text,
 };
 use crate::config::trust::{self, print_fingerprints, read_fingerprints, reject_without_tls};
+use crate::domain::redact::MASK;
 use crate::domain::template::TemplatePlace;
 use crate::sys::tls::TrustSettings;
 
@@ -136,6 +137,13 @@ fn read_table(entry: &TableEntry<'_>, directory: &Path) -> Option<PingConfig> {
         .take()
         .zip(draft.url.as_ref())
         .and_then(|(end, url)| read_fail_url(&mut table, url.reveal(), &end));
+    if let Some(entry) = table.get("fail_url")
+        && fail_url.is_some()
+        && fail_url.as_ref().map(Secret::reveal) == draft.url.as_ref().map(Secret::reveal)
+        && !says_how_it_is(&draft)
+    {
+        entry.problem("fail_url: it is `url`, so the service could not tell whether all is well: expected another URL, or {ok} or {text} in `url` or `body`");
+    }
     if draft.url.as_ref().is_some_and(is_without_tls) {
         reject_without_tls(
             &mut table,
@@ -222,10 +230,44 @@ fn read_fail_url(table: &mut TableReader<'_>, url: &str, end: &str) -> Option<Se
     Some(Secret::new(whole))
 }
 
+/// Whether the request itself may say whether all is well.
+fn says_how_it_is(draft: &PingDraft) -> bool {
+    // As `check` prints it: what the address holds is not known.
+    let is_masked = |url: &Secret| url.reveal().contains(MASK);
+    if draft.url.as_ref().is_some_and(is_masked) {
+        return true;
+    }
+    let texts = [draft.url.as_ref(), draft.body.as_ref()];
+    let mut texts = texts.into_iter().flatten().map(Secret::reveal);
+    texts.any(|text| ["{ok}", "{text}"].iter().any(|it| text.contains(it)))
+}
+
 /// Prints `[alert.ping]`.
 pub fn print_ping(out: &mut String, ping: Option<&PingConfig>) {
     if let Some(ping) = ping.filter(|it| it.form == WebhookForm::Table) {
         out.push_str("[alert.ping]\n");
         print_options(out, &PING_OPTIONS, ping);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::support::{METER, problems};
+
+    #[test]
+    fn a_fail_url_must_differ_where_the_request_does_not_say_how_it_is() {
+        for (ping, is_wrong) in [
+            ("fail_url = \"https://a.lan/x\"", true),
+            ("fail_url = \"https://a.lan/y\"", false),
+            ("fail_url = \"/fail\"", false),
+            (
+                "fail_url = \"https://a.lan/x\"\nbody = \"all is well: {ok}\"",
+                false,
+            ),
+        ] {
+            let text = format!("{METER}[alert.ping]\nurl = \"https://a.lan/x\"\n{ping}\n");
+            let found = problems(&text).contains("could not tell whether all is well");
+            assert_eq!(found, is_wrong, "{ping}");
+        }
     }
 }

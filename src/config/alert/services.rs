@@ -1,9 +1,9 @@
 //! What the services of webhooks need: the options of each format, and addresses that do not fit.
 
-use crate::config::alert_types::{WebhookConfig, WebhookForm, WebhookFormat};
+use crate::config::alert_types::{WebhookConfig, WebhookForm, WebhookFormat, WebhookMethod};
 use crate::config::problem::Severity;
 use crate::domain::redact::MASK;
-use crate::domain::service_url::{host, path, query_value};
+use crate::domain::service_url::{has_user_info, host, path, query_value};
 
 /// Something wrong, at an option.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,10 +27,26 @@ pub fn check(webhook: &WebhookConfig) -> Vec<ServiceRemark> {
     let of_service = || check_format(webhook, webhook.format).or_else(|| check_address(webhook));
     // A body of one's own is for a service that no format is for.
     let of_service = webhook.body.is_none().then(of_service).flatten();
+    let of_method = check_method(webhook);
     unused(webhook, options_of(webhook.format))
         .chain(check_login(webhook))
         .chain(of_service)
+        .chain(of_method)
         .collect()
+}
+
+/// A GET sends what is in the URL alone.
+fn check_method(webhook: &WebhookConfig) -> Option<ServiceRemark> {
+    let is_get = webhook.method == Some(WebhookMethod::Get);
+    let sends_body = !matches!(webhook.format, WebhookFormat::Json | WebhookFormat::Text);
+    (is_get && sends_body && webhook.body.is_none())
+        .then(|| {
+            let format = webhook.format.name();
+            let message =
+                format!("a GET has no body, which format = \"{format}\" needs: remove `method`");
+            wrong("method", message)
+        })
+        .flatten()
 }
 
 /// What a format misses.
@@ -86,14 +102,19 @@ fn unused<'a>(
         ("priority", service.priority.is_some()),
         ("tags", !service.tags.is_empty()),
     ];
-    let format = webhook.format.name();
+    let (format, has_body) = (webhook.format.name(), webhook.body.is_some());
     let unused = given.into_iter().filter(move |(option, is_given)| {
         *is_given && !used.contains(option) && !login.contains(option)
     });
     unused.filter_map(move |(option, _)| {
         wrong(
             option,
-            format!("`{option}` is not used by format = \"{format}\": remove it"),
+            match has_body {
+                true => {
+                    format!("`{option}` is not used with a `body`: write it there, or remove it")
+                }
+                false => format!("`{option}` is not used by format = \"{format}\": remove it"),
+            },
         )
     })
 }
@@ -114,6 +135,19 @@ fn check_login(webhook: &WebhookConfig) -> Option<ServiceRemark> {
         return None;
     }
     let service = &webhook.service;
+    let is_given = service.token.is_some() || service.user.is_some() && service.password.is_some();
+    if is_given && has_header(webhook, "Authorization") {
+        return wrong(
+            "headers",
+            "`headers` has an Authorization already, and so has `token` or `user`: remove one of them",
+        );
+    }
+    if is_given && has_user_info(webhook.url.reveal()) {
+        return wrong(
+            "url",
+            "the address has a login already, and so has `token` or `user`: remove one of them",
+        );
+    }
     match (&service.token, &service.user, &service.password) {
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) => wrong(
             "token",

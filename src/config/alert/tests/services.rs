@@ -7,7 +7,7 @@ use crate::sys::tls::TrustSettings;
 
 fn webhook(format: WebhookFormat, url: &str, options: &[(&str, &str)]) -> WebhookConfig {
     let mut service = ServiceOptions::default();
-    let mut headers = Vec::new();
+    let (mut headers, mut method) = (Vec::new(), None);
     for (name, value) in options {
         let text = (*value).to_owned();
         match *name {
@@ -17,6 +17,7 @@ fn webhook(format: WebhookFormat, url: &str, options: &[(&str, &str)]) -> Webhoo
             "chat_id" => service.chat_id = Some(text),
             "priority" => service.priority = value.parse().ok(),
             "tags" => service.tags = vec![text],
+            "method" => method = Some(WebhookMethod::Get),
             name => headers.push(Header {
                 name: name.to_owned(),
                 value: Secret::new(text),
@@ -28,7 +29,7 @@ fn webhook(format: WebhookFormat, url: &str, options: &[(&str, &str)]) -> Webhoo
         form: WebhookForm::Table,
         url: Secret::new(url),
         format,
-        method: None,
+        method,
         headers,
         service,
         body: None,
@@ -143,6 +144,27 @@ fn what_does_not_fit_a_service_is_a_problem() {
             &[("token", "x"), ("user", "me")],
             "token",
             "remove one",
+        ),
+        (
+            Ntfy,
+            "https://ntfy.sh/a",
+            &[("token", "x"), ("authorization", "Bearer y")],
+            "headers",
+            "remove one",
+        ),
+        (
+            Ntfy,
+            "https://me:x@ntfy.sh/a",
+            &[("token", "x")],
+            "url",
+            "remove one",
+        ),
+        (
+            Ntfy,
+            "https://ntfy.sh/a",
+            &[("method", "GET")],
+            "method",
+            "a GET has no body",
         ),
         (
             Ntfy,
