@@ -34,8 +34,10 @@ struct TrustFacts {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HttpResponse {
     pub status: u16,
-    /// The beginning of the body, without control characters.
+    /// The beginning of the body, without control characters; nothing if it is compressed.
     pub body: String,
+    /// Whether it is a web page.
+    pub is_html: bool,
     /// Where a redirect leads.
     pub location: Option<String>,
     /// How long the server asks to wait.
@@ -192,21 +194,32 @@ fn send_request(
         .as_reader()
         .take(bytes)
         .read_to_end(&mut body);
-    let text = String::from_utf8_lossy(&body);
+    let headers = response.headers();
+    let is_readable = headers
+        .get(header::CONTENT_ENCODING)
+        .is_none_or(|it| it == "identity");
+    let text = if is_readable {
+        String::from_utf8_lossy(&body)
+    } else {
+        "".into()
+    };
     let text = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut text: String = text.collect();
-    if body.len() as u64 == bytes {
+    if is_readable && body.len() as u64 == bytes {
         // So that the begin of a secret at the end is known as one.
         text.push('…');
     }
-    let location = response.headers().get(header::LOCATION);
+    let media_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_html = media_type.is_some_and(|it| it.to_ascii_lowercase().starts_with(b"text/html"));
+    let location = headers.get(header::LOCATION);
     let location = location.and_then(|it| it.to_str().ok()).map(str::to_owned);
     let now = Wall(Timestamp::now().as_millisecond());
     Ok(HttpResponse {
         status: response.status().as_u16(),
         body: text.trim().to_owned(),
+        is_html,
         location,
-        retry_after: retry_after_of(response.headers(), now),
+        retry_after: retry_after_of(headers, now),
     })
 }
 

@@ -36,6 +36,7 @@ pub fn classify(response: &HttpResponse) -> WriteResult {
     let HttpResponse {
         status,
         body,
+        is_html,
         retry_after,
         ..
     } = response;
@@ -52,7 +53,7 @@ pub fn classify(response: &HttpResponse) -> WriteResult {
     };
     match status {
         // No such server answers a write that it has taken with markup.
-        200..=299 if body.trim_start().starts_with('<') => failed(format!(
+        200..=299 if *is_html || body.trim_start().starts_with('<') => failed(format!(
             "HTTP {status} with a web page: the path of `url` is not one that takes line protocol, or \
              a login page of the network answers"
         )),

@@ -110,3 +110,18 @@ fn messages_name_the_reason_that_the_server_gave() {
         }
     );
 }
+
+#[test]
+fn a_web_page_is_no_acknowledgement_even_where_its_body_cannot_be_read() {
+    for (status, is_html, is_accepted) in
+        [(200, true, false), (200, false, true), (204, false, true)]
+    {
+        let response = HttpResponse {
+            status,
+            is_html,
+            ..HttpResponse::default()
+        };
+        let result = classify(&response);
+        assert_eq!(result == WriteResult::Accepted, is_accepted, "{status}");
+    }
+}
