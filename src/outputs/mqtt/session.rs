@@ -365,6 +365,12 @@ impl<'a> MqttSession<'a> {
                 more => format!("{topic} and {} more were not published: {why}", more - 1),
             });
         }
+        if self.publication.earlier.is_incomplete {
+            let most = limits::MQTT_EARLIER_KEYS;
+            notes.push(format!(
+                "the broker keeps more than {most} keys of earlier runs; the rest is cleared after the next start"
+            ));
+        }
         if let Some(why) = &self.not_collected {
             notes.push(format!(
                 "topics of keys that are no longer published stay at the broker, because it does not let \
