@@ -207,12 +207,16 @@ impl BrokerConnection {
         if packets.is_empty() {
             let span = span.min(self.next_timer());
             // Acknowledgements come one by one: all of them are read at once a little later.
-            let is_idle = !self.in_flight.is_empty() && !self.stream.has_output();
+            let gathers = !self.in_flight.is_empty() && !self.stream.has_output();
             let pause = span.min(limits::MQTT_ACK_PAUSE);
-            if is_idle && self.waiter.pause(pause).map_err(|error| reason(&error))? {
-                return Ok(packets);
-            }
-            let span = span.saturating_sub(pause);
+            let span = if !gathers {
+                span
+            } else if self.waiter.pause(pause).map_err(|error| reason(&error))? {
+                // Woken: what has come is read, however often that is.
+                Duration::ZERO
+            } else {
+                span - pause
+            };
             self.waiter
                 .wait(self.stream.socket(), self.stream.has_output(), span)
                 .map_err(|error| reason(&error))?;

@@ -163,6 +163,38 @@ fn the_stop_ends_the_wait_for_a_silent_broker() {
     assert!(begun.elapsed() < limits::MQTT_CONNECT_TIMEOUT);
 }
 
+/// One that returns sooner makes its caller spin until then.
+#[test]
+fn waiting_for_a_quiet_broker_takes_the_whole_span() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        assert!(read_packet(&mut stream).is_some());
+        stream.write_all(&[0x20, 2, 0, 0]).expect("an answer");
+        assert!(read_packet(&mut stream).is_some_and(|(first, _)| first == 0x33));
+        // Until the client has gone.
+        while read_packet(&mut stream).is_some() {}
+    });
+    let mqtt = config(port, MqttVersion::V3);
+    let stop = StopSource::new();
+    let token = stop.token();
+    let mut connection = BrokerConnection::open(&settings(&mqtt, &token)).expect("accepted");
+    for is_unacknowledged in [false, true] {
+        if is_unacknowledged {
+            assert!(connection.publish("n/a", b"1").is_ok());
+        }
+        for milliseconds in [10, 70] {
+            let (begun, span) = (Instant::now(), Duration::from_millis(milliseconds));
+            let packets = connection.receive(span).expect("it is connected");
+            assert_eq!(packets, []);
+            assert!(begun.elapsed() >= span, "{is_unacknowledged} {span:?}");
+        }
+    }
+    drop(connection);
+    server.join().expect("the server is well");
+}
+
 #[test]
 fn any_bytes_from_a_broker_are_read_or_refused() {
     for seed in 0..2_000 {
