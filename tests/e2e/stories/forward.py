@@ -171,12 +171,29 @@ def victoria_metrics():
     with VictoriaMetrics(directory, deduplicates=True) as server:
         node = Node(directory, "lake", f'url = "{server.write_url}"\nmeasurement = "house"\nkeys = ["n.*"]')
         rows = kills(node, server)
-        numbers = {identity: value for identity, value in rows.items() if identity[0].startswith("n.")}
-        found = [((labels["key"], round(second)), value) for labels, second, value in server.samples('house_value{node="lake"}')]
-        # Of two samples of one time this release keeps either.
-        compare(found, node, numbers, is_last_kept=False)
+        compare_samples(server, "house", node, rows)
         node.process.kill()
+        outage(directory, server)
         backlog(directory, server)
+
+
+def outage(directory, server):
+    """A kill loses what it has acknowledged lately. The node that has sent it goes on."""
+    node = Node(directory, "outage", f'url = "{server.write_url}"\nmeasurement = "outage"\nkeys = ["n.*"]')
+    node.start()
+    wait_until(sent(node, 3 * node.keys), 20, lambda: f"rows are sent: {node.status()}")
+    server.kill()
+    wait_until(lambda: is_down(node), 20, lambda: f"it is noticed: {node.status()}")
+    server.start()
+    compare_samples(server, "outage", node, node.settle())
+    node.process.kill()
+
+
+def compare_samples(server, measurement, node, rows):
+    """Of two samples of one time this release keeps either."""
+    numbers = {identity: values for identity, values in rows.items() if identity[0].startswith("n.")}
+    samples = server.samples(f'{measurement}_value{{node="{node.name}"}}')
+    compare([((labels["key"], round(second)), value) for labels, second, value in samples], node, numbers, is_last_kept=False)
 
 
 def backlog(directory, server):
@@ -203,7 +220,5 @@ def backlog(directory, server):
     peak, seconds = node.peak_kb(), time.monotonic() - began
     print(f"        {BACKLOG} rows took {seconds:.0f} s; peak of memory {before} kB without them, {peak} kB with", flush=True)
     expect(peak - before < BACKLOG_KB, f"a backlog adds less than {BACKLOG_KB} kB", (before, peak))
-    rows = {identity: value for identity, value in node.settle().items() if identity[0].startswith("n.")}
-    found = [((labels["key"], round(second)), value) for labels, second, value in server.samples("backlog_value")]
-    compare(found, node, rows, is_last_kept=False)
+    compare_samples(server, "backlog", node, node.settle())
     node.process.kill()
