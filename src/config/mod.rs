@@ -69,7 +69,7 @@ pub use self::forward_types::{ForwardConfig, TimePrecision};
 use self::key::{check_shared_keys, read_keys};
 pub use self::mail::{MailConfig, MailTls, Mailbox};
 pub use self::mqtt_types::{MqttConfig, MqttVersion};
-use self::page_keys::{warn_page_keys, warn_push_keys, warn_unknown};
+use self::page_keys::{warn_output_keys, warn_page_keys};
 use self::pages::{read_groups, read_walls};
 pub use self::problem::{Problem, Remark, Severity};
 use self::push::read_pushes;
@@ -312,14 +312,7 @@ fn read_root(
     warn_unknown_keys(reader, &names, &keys, &patterns, &alert);
     warn_alert_names(reader, &sources, &alert, &notifications);
     warn_page_keys(reader, &names, &draft.config.pages);
-    warn_push_keys(reader, &names, &draft.config.pushes);
-    if let Some(mqtt) = &draft.config.mqtt {
-        warn_unknown(reader, &names, "[mqtt]", mqtt.keys.iter());
-    }
-    for forward in &draft.config.forwards {
-        let table = format!("[[forward]] {}", quoted(&forward.name));
-        warn_unknown(reader, &names, &table, forward.keys.iter());
-    }
+    warn_output_keys(reader, &names, &draft.config);
     warn_unknown_inputs(reader, &derived, &names);
     let derived = order_derived(reader, &derived);
     let timezone = &draft.config.timezone;

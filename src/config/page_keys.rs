@@ -1,8 +1,8 @@
 //! Keys that groups, walls and outputs name: those that nothing gives, and those that another group shows.
 
 use super::problem::Severity;
-use super::push_types::PushConfig;
 use super::reader::ConfigReader;
+use super::types::Config;
 use super::unknown_keys::KeyNames;
 use crate::domain::plan::{GroupPlan, KeySelector, PagesPlan};
 use crate::domain::text::{count_noun, truncate_list};
@@ -36,12 +36,19 @@ pub fn warn_page_keys(reader: &ConfigReader<'_>, names: &KeyNames<'_>, pages: &P
     }
 }
 
-/// Reports keys of `[[push]]` that nothing gives.
-pub fn warn_push_keys(reader: &ConfigReader<'_>, names: &KeyNames<'_>, pushes: &[PushConfig]) {
-    for push in pushes {
+/// Reports keys of outputs that nothing gives.
+pub fn warn_output_keys(reader: &ConfigReader<'_>, names: &KeyNames<'_>, config: &Config) {
+    if let Some(mqtt) = &config.mqtt {
+        warn_unknown(reader, names, "[mqtt]", mqtt.keys.iter());
+    }
+    for push in &config.pushes {
         let name = push.name.as_deref().map(|it| format!(" {}", quoted(it)));
         let table = format!("[[push]]{}", name.unwrap_or_default());
         warn_unknown(reader, names, &table, push.keys.iter());
+    }
+    for forward in &config.forwards {
+        let table = format!("[[forward]] {}", quoted(&forward.name));
+        warn_unknown(reader, names, &table, forward.keys.iter());
     }
 }
 
@@ -51,7 +58,7 @@ fn pattern_of(template: &str) -> KeySelector {
 }
 
 /// Reports those of the keys of a table that no source gives.
-pub fn warn_unknown<'k>(
+fn warn_unknown<'k>(
     reader: &ConfigReader<'_>,
     names: &KeyNames<'_>,
     table: &str,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::option::OptionText;
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::secret::Secret;
+use crate::domain::redact::MASK;
 use crate::domain::text::format_duration;
 use crate::domain::toml_text::{quoted, quoted_path, quoted_value};
 use crate::domain::value_path::ValuePath;
@@ -209,7 +210,7 @@ impl<'a> OptionReader<'_, 'a> {
 
 /// A secret that is set.
 pub fn masked(secret: Option<&Secret>) -> Option<String> {
-    secret.and_then(|_| text("***"))
+    secret.and_then(|_| text(MASK))
 }
 
 /// Values in TOML syntax.

@@ -20,6 +20,7 @@ use super::thread::{self, catch_panic};
 use super::tls::{
     Tls, TlsContext, Trust, TrustOptionNames, TrustSettings, describe_tls_error, pin_hint,
 };
+use crate::domain::text::ellipsis;
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -47,11 +48,7 @@ pub struct HttpResponse {
 impl HttpResponse {
     /// The beginning of the body for a message; `…` marks where it was cut.
     pub fn shown_body(&self) -> String {
-        let mut shown: String = self.body.chars().take(limits::REPLY_CHARS).collect();
-        if shown.len() < self.body.len() {
-            shown.push('…');
-        }
-        shown
+        ellipsis(&self.body, limits::REPLY_CHARS)
     }
 }
 
