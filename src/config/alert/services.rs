@@ -109,11 +109,10 @@ fn unused<'a>(
     unused.filter_map(move |(option, _)| {
         wrong(
             option,
-            match has_body {
-                true => {
-                    format!("`{option}` is not used with a `body`: write it there, or remove it")
-                }
-                false => format!("`{option}` is not used by format = \"{format}\": remove it"),
+            if has_body {
+                format!("`{option}` is not used with a `body`: write it there, or remove it")
+            } else {
+                format!("`{option}` is not used by format = \"{format}\": remove it")
             },
         )
     })

@@ -336,9 +336,12 @@ fn a_bad_row_alone_is_given_up_once_the_server_takes_another() {
 fn refused_rows_never_keep_others_from_being_sent() {
     for status in [400, 422, 413] {
         for (before, bad, behind) in [(0, 60, 1), (3, 200, 20), (0, 49, 40)] {
-            let refuse = move |body: &str| match body.contains("poison") {
-                true => (status, "", false),
-                false => (204, "", true),
+            let refuse = move |body: &str| {
+                if body.contains("poison") {
+                    (status, "", false)
+                } else {
+                    (204, "", true)
+                }
             };
             let keys = [vec!["a"; before], vec!["poison"; bad], vec!["b"; behind]].concat();
             let mut scene = Scene::new(Receiver::new(refuse), &keys, "");
