@@ -121,5 +121,5 @@ fn age(
 }
 
 #[cfg(test)]
-#[path = "../tests/removed_channels.rs"]
+#[path = "tests/removed_channels.rs"]
 mod tests;

@@ -20,8 +20,8 @@ fn alerts_of_a_removed_channel_are_given_up_after_two_weeks() {
     let transaction = connection.transaction().expect("it is free");
     for (channel, incident) in [("old", 1), ("phone", 1), ("old", 2)] {
         let event = event(incident, AlertEventKind::Trigger);
-        super::super::record_incident(&transaction, &event).expect("it is written");
-        super::super::append(&transaction, channel, &event).expect("it is written");
+        crate::db::outbox::record_incident(&transaction, &event).expect("it is written");
+        crate::db::outbox::append(&transaction, channel, &event).expect("it is written");
     }
     transaction.commit().expect("it is written");
     let start = Wall::from_second(1_762_027_200);
@@ -58,7 +58,7 @@ fn a_channel_that_comes_back_has_its_alerts() {
     let mut connection = database();
     let transaction = connection.transaction().expect("it is free");
     let event = event(1, AlertEventKind::Trigger);
-    let id = super::super::append(&transaction, "old", &event).expect("it is written");
+    let id = crate::db::outbox::append(&transaction, "old", &event).expect("it is written");
     let refusal = DeliveryRefusal {
         since: 1_000,
         last: 90_000,
@@ -75,7 +75,7 @@ fn a_channel_that_comes_back_has_its_alerts() {
         DeliveryOutcome::Attempting { ids, message_id },
     ];
     for outcome in outcomes {
-        super::super::record(&transaction, "old", &outcome).expect("it is written");
+        crate::db::outbox::record(&transaction, "old", &outcome).expect("it is written");
     }
     transaction.commit().expect("it is written");
     for second in [100_000, 100_000 + DAY] {
