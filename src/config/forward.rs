@@ -416,7 +416,7 @@ fn check_login(table: &mut TableReader<'_>, forward: &ForwardConfig) {
 
 pub fn print_forwards(out: &mut String, forwards: &[ForwardConfig]) {
     for forward in forwards {
-        out.push_str("[[forward]]\n");
+        out.push_str("\n[[forward]]\n");
         print_options(out, &OPTIONS, forward);
     }
 }

@@ -245,7 +245,7 @@ fn says_how_it_is(draft: &PingDraft) -> bool {
 /// Prints `[alert.ping]`.
 pub fn print_ping(out: &mut String, ping: Option<&PingConfig>) {
     if let Some(ping) = ping.filter(|it| it.form == WebhookForm::Table) {
-        out.push_str("[alert.ping]\n");
+        out.push_str("\n[alert.ping]\n");
         print_options(out, &PING_OPTIONS, ping);
     }
 }

@@ -411,7 +411,7 @@ pub fn check_options_beside(table: &mut TableReader<'_>, webhook: Option<&Webhoo
 pub fn print_webhooks(out: &mut String, webhooks: &[WebhookConfig]) {
     let tables = webhooks.iter().filter(|it| it.form == WebhookForm::Table);
     for webhook in tables {
-        out.push_str("[[alert.webhook]]\n");
+        out.push_str("\n[[alert.webhook]]\n");
         print_options(out, &WEBHOOK_OPTIONS, webhook);
     }
 }

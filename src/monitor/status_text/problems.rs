@@ -90,7 +90,7 @@ fn is_failing(source: &SourceSnapshot) -> bool {
     source.health.state() == SourceState::Failing
 }
 
-/// An output that has not reached its receiver for a while.
+/// An output that has delivered nothing for a while, though it tries.
 pub fn failing_output(output: &OutputState, now: Moment) -> Option<StatusSentence> {
     let failure = output.failure.as_ref()?;
     let span = now.mono.since(failure.since);
@@ -98,7 +98,7 @@ pub fn failing_output(output: &OutputState, now: Moment) -> Option<StatusSentenc
         return None;
     }
     let subject = format!(
-        "The output {} has not reached {}",
+        "The output {} has delivered nothing to {}",
         output.name, output.destination
     );
     let why = with_full_stop(&sanitize(&failure.why));

@@ -67,7 +67,7 @@ pub fn refused_request(code: u8) -> String {
     match code {
         0x80 => "it does not say why",
         0x81 | 0x82 => "it violates the protocol",
-        0x87 => "not authorized by its access rules (ACL)",
+        0x87 => "not authorized by the broker's access rules (ACL)",
         0x8f => "it does not take the topic filter",
         0x90 => "it does not take the topic",
         0x95 => "the packet is too large",

@@ -32,12 +32,12 @@ fn outputs_are_listed_with_their_state() {
         "Outputs",
         "mqtt://broker.lan:1883",
         "connection refused, for 5 min",
-        "The output mqtt has not reached mqtt://broker.lan:1883</a> for 5 min: connection refused.",
+        "The output mqtt has delivered nothing to mqtt://broker.lan:1883</a> for 5 min: connection refused.",
     ] {
         assert!(text.contains(words), "{words} in {text}");
     }
     let short = page_of(testing::healthy().output_failing("mqtt", "connection refused", 30));
-    assert!(!short.contains("has not reached"), "{short}");
+    assert!(!short.contains("has delivered nothing"), "{short}");
 }
 
 fn page_of(fixture: testing::NodeFixture) -> String {
