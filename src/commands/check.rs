@@ -15,7 +15,8 @@ use self::machine::{
     secret_files,
 };
 use super::{
-    FAILED, installed_service, once, print_out, print_problems, suggest_sudo, switch_to_owner,
+    FAILED, installed_service, once, page_addresses, print_out, print_problems, suggest_sudo,
+    switch_to_owner,
 };
 use crate::api::auth::token_file::TokenFile;
 use crate::api::client::APIS;
@@ -43,9 +44,11 @@ enum Finding {
     Note(String),
     /// Not checked, and why.
     NotChecked(String),
+    /// Where a browser opens the pages.
+    Page(String),
 }
 
-use Finding::{Fine, NotChecked, Note, Problem};
+use Finding::{Fine, NotChecked, Note, Page, Problem};
 
 pub fn check(overrides: &Overrides, online: bool) -> u8 {
     let service = installed_service(overrides);
@@ -87,12 +90,18 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     findings.extend(outputs(&config, online));
     findings.extend(sources(&config, online));
     findings.extend(local_names::findings(&config, online));
+    findings.extend(
+        page_addresses::of_configuration(&config)
+            .into_iter()
+            .map(Page),
+    );
     let mut problems = 0;
     for finding in findings {
         let (kind, text) = match finding {
             Fine(text) => ("ok", text),
             Note(text) => ("note", text),
             NotChecked(text) => ("NOT CHECKED", text),
+            Page(text) => ("page", text),
             Problem(text) => {
                 problems += 1;
                 ("PROBLEM", text)

@@ -12,6 +12,7 @@ mod licenses;
 mod list_proposal;
 mod once;
 mod operations;
+mod page_addresses;
 mod pick;
 mod rehearse;
 mod restore;

@@ -1,11 +1,11 @@
 //! `main-node serve`: the service.
 
 use std::io::IsTerminal;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FAILED, USAGE_ERROR, load_config};
+use super::{FAILED, USAGE_ERROR, load_config, page_addresses};
 use crate::config::{Config, Overrides, Severity};
 use crate::monitor::http::listener::bind;
 use crate::node::{Node, StartError};
@@ -75,11 +75,7 @@ pub(super) fn start(
             FAILED
         }
     })?;
-    let page = config.page();
-    log::info!(
-        "{}",
-        describe_addresses(node.addresses(), &page, default_route_address())
-    );
+    log::info!("{}", page_addresses::describe(config, node.addresses()));
     systemd::ready();
     Ok(node)
 }
@@ -124,89 +120,6 @@ fn listen(addresses: &[SocketAddr], signals: &mut Signals) -> Option<Option<Vec<
         }
         if signals.wait_for(BIND_RETRY_INTERVAL) {
             return Some(None);
-        }
-    }
-}
-
-/// The addresses it listens on, and URLs for a browser on this machine or on others of the
-/// network.
-fn describe_addresses(addresses: &[SocketAddr], page: &str, outward: Option<IpAddr>) -> String {
-    let listed: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-    let listed = listed.join(" and ");
-    let url = |address: &SocketAddr| format!("http://{address}/web");
-    let mut open: Vec<String> = Vec::new();
-    if addresses.iter().any(|it| !it.ip().is_loopback()) {
-        open.push(format!("{page}/web"));
-    }
-    for address in addresses {
-        let reachable = match (address.ip().is_unspecified(), outward) {
-            (true, Some(outward)) => SocketAddr::new(outward, address.port()),
-            (true, None) => continue,
-            (false, _) => *address,
-        };
-        if !open.contains(&url(&reachable)) {
-            open.push(url(&reachable));
-        }
-    }
-    let only = if addresses.iter().all(|it| it.ip().is_loopback()) {
-        " (this machine only)"
-    } else {
-        ""
-    };
-    format!("listening on {listed}{only}: open {}", open.join(" or "))
-}
-
-/// This machine's address in the network that its default route leads to. Connecting a datagram
-/// socket asks the routing table and sends nothing.
-fn default_route_address() -> Option<IpAddr> {
-    // For documentation (RFC 5737, RFC 3849): reached by the default route, and by nothing else.
-    [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")]
-        .into_iter()
-        .find_map(|(any, far)| {
-            let socket = UdpSocket::bind(any).ok()?;
-            socket.connect(far).ok()?;
-            Some(socket.local_addr().ok()?.ip())
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn logged_urls_can_be_opened_from_other_machines() {
-        let outward: IpAddr = [192, 168, 1, 20].into();
-        for (listening, outward, expected) in [
-            (
-                &["0.0.0.0:8000", "[::]:8000"][..],
-                Some(outward),
-                "listening on 0.0.0.0:8000 and [::]:8000: open http://pi.local:8000/web or \
-                 http://192.168.1.20:8000/web",
-            ),
-            (
-                &["0.0.0.0:8000"],
-                None,
-                "listening on 0.0.0.0:8000: open http://pi.local:8000/web",
-            ),
-            (
-                &["127.0.0.1:8000"],
-                Some(outward),
-                "listening on 127.0.0.1:8000 (this machine only): open http://127.0.0.1:8000/web",
-            ),
-            (
-                &["10.0.0.2:80"],
-                Some(outward),
-                "listening on 10.0.0.2:80: open http://pi.local:8000/web or http://10.0.0.2:80/web",
-            ),
-        ] {
-            let addresses: Vec<SocketAddr> = listening
-                .iter()
-                .map(|it| it.parse().expect("an address"))
-                .collect();
-            assert_eq!(
-                describe_addresses(&addresses, "http://pi.local:8000", outward),
-                expected
-            );
         }
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::mdns::{self, LinkAddress, MdnsResult};
 use super::sync::Mutex;
-use super::{host_address, text_file};
+use super::{container, host_address, text_file};
 use crate::limits;
 
 /// Whether a host, with or without its port, is one of multicast DNS (RFC 6762).
@@ -188,9 +188,6 @@ fn with_port(addresses: &[LinkAddress], port: u16) -> Vec<SocketAddr> {
     addresses.collect()
 }
 
-/// Files that Docker and Podman put into a container.
-const CONTAINER_MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
-
 fn unknown(result: &MdnsResult) -> NoAddress {
     let asked = if result.interfaces.is_empty() {
         "no network interface takes a question by multicast DNS".to_owned()
@@ -198,7 +195,7 @@ fn unknown(result: &MdnsResult) -> NoAddress {
         let interfaces = result.interfaces.join(", ");
         format!("nothing answers to that name by multicast DNS on {interfaces}")
     };
-    let container = if CONTAINER_MARKS.iter().any(|it| Path::new(it).exists()) {
+    let container = if container::has_own_network() {
         "; bridge networks of containers carry no multicast: run this one with the network of its \
          host (`--network host`)"
     } else {
