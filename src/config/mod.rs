@@ -19,6 +19,7 @@ mod forward;
 mod forward_types;
 mod key;
 mod key_list;
+mod listen;
 mod mail;
 mod mqtt;
 mod mqtt_types;

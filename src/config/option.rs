@@ -48,11 +48,20 @@ impl OptionText {
 
     /// The texts of an option in the file, which is a string or a list.
     pub fn of_entry(entry: &TableEntry<'_>) -> Vec<OptionText> {
-        let text = |(text, span)| OptionText {
+        entry.texts().into_iter().map(OptionText::in_file).collect()
+    }
+
+    /// The same, where whole numbers count as texts.
+    pub fn of_entry_or_integer(entry: &TableEntry<'_>, expected: &str) -> Vec<OptionText> {
+        let found = entry.texts_or_integers(expected).into_iter();
+        found.map(OptionText::in_file).collect()
+    }
+
+    fn in_file((text, span): (String, Range<usize>)) -> OptionText {
+        OptionText {
             text,
             location: OptionLocation::File(span),
-        };
-        entry.texts().into_iter().map(text).collect()
+        }
     }
 
     /// The comma-separated parts of a flag or a variable.

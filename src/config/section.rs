@@ -149,13 +149,25 @@ impl<'a> OptionReader<'_, 'a> {
 
     /// Its texts: those of the comma-separated variable, else those of the file.
     pub fn texts(&mut self) -> Vec<OptionText> {
+        self.texts_by(OptionText::of_entry)
+    }
+
+    /// The same, where the file may also have whole numbers.
+    pub fn texts_or_integers(&mut self, expected: &str) -> Vec<OptionText> {
+        self.texts_by(|entry| OptionText::of_entry_or_integer(entry, expected))
+    }
+
+    fn texts_by(
+        &mut self,
+        of_entry: impl Fn(&TableEntry<'a>) -> Vec<OptionText>,
+    ) -> Vec<OptionText> {
         let entry = self.entry();
         let found = self
             .variable
             .and_then(|variable| self.reader().environment.lookup(variable));
         match (found, entry) {
             (Some((text, location)), _) => OptionText::split_list(&text, &location),
-            (None, Some(entry)) => OptionText::of_entry(&entry),
+            (None, Some(entry)) => of_entry(&entry),
             (None, None) => Vec::new(),
         }
     }

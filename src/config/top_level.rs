@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
-use super::option::{OptionText, parse_each, parse_networks, parse_zone};
+use super::listen::{DEFAULT_PORT, all_interfaces, ipv6_alone, parse_listen, without_covered};
+use super::option::{OptionText, parse_networks, parse_zone};
 use super::problem::Severity;
 use super::reader::ConfigReader;
 use super::reverse_proxy::{
@@ -59,10 +60,10 @@ pub static OPTIONS: [TopLevelOption; 21] = [
     .with_variable("MAIN_NODE_LOCALE"),
     TopLevelOption::new(
         "listen",
-        "list of addresses with port",
-        "[\"0.0.0.0:8000\", \"[::]:8000\"]",
+        "port, address with port, or list of them",
+        "8000",
         "[\"192.168.1.10:8000\"]",
-        "Addresses and ports to listen on. `\"127.0.0.1:8000\"` serves this machine only. The flag `--listen` replaces it.",
+        "Ports and addresses to listen on. A port alone (`8000`, `\":8000\"`, `\"*:8000\"`) is every interface, over IPv4 and IPv6; `\"localhost:8000\"` serves this machine only; `\"0.0.0.0:8000\"` is IPv4 alone, `\"[::]:8000\"` IPv6 alone. The flag `--listen` replaces it.",
         read_listen,
         |config| list(&config.listen),
     )
@@ -271,19 +272,36 @@ fn read_database(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
 }
 
 fn read_listen(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
-    let configured = option.texts();
+    let reader = option.reader();
+    let configured = option.texts_or_integers("a port or a text such as \"localhost:8000\"");
     let texts = match &draft.overrides.listen {
         Some(flag) => OptionText::split_list(flag, "--listen"),
         None => configured,
     };
-    draft.config.listen = if texts.is_empty() {
-        vec![([0; 4], 8000).into(), ([0u16; 8], 8000).into()]
-    } else {
-        let expected = "expected an address with a port, such as \"0.0.0.0:8000\" or \"[::]:8000\"";
-        parse_each(texts, option.reader(), expected, |text| {
-            text.parse::<SocketAddr>().ok()
-        })
+    if texts.is_empty() {
+        draft.config.listen = all_interfaces(DEFAULT_PORT);
+        return;
+    }
+    let parse = |text: &OptionText| {
+        let problem = |advice: String| {
+            let expected = "expected a port, or an address with a port";
+            text.problem_without_text(
+                reader,
+                &format!("{expected}, found {:?}: {advice}", text.text),
+            );
+        };
+        parse_listen(&text.text)
+            .map_err(problem)
+            .unwrap_or_default()
     };
+    let addresses: Vec<SocketAddr> = texts.iter().flat_map(parse).collect();
+    if let (Some(port), Some(text)) = (ipv6_alone(&addresses), texts.first()) {
+        let message = format!(
+            "[::]:{port} is IPv6 alone: devices without it cannot connect; listen = {port} is both"
+        );
+        text.remark(reader, &message);
+    }
+    draft.config.listen = without_covered(&addresses);
 }
 
 /// A password file that cannot be read is an error; the node never starts without the password.

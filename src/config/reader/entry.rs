@@ -319,16 +319,36 @@ impl<'a> TableEntry<'a> {
         self.texts_as("a text", "a text or a list of texts")
     }
 
+    /// The same, where whole numbers count as texts.
+    pub fn texts_or_integers(&self, expected: &str) -> Vec<(String, Range<usize>)> {
+        let one = |item: &TableEntry<'_>| match item.value() {
+            DeValue::Integer(integer) => Some((integer.to_string(), item.span())),
+            _ => Some((item.text_as(expected)?, item.span())),
+        };
+        match self.value() {
+            DeValue::Array(items) => {
+                let items = items.iter();
+                items.filter_map(|value| one(&self.item(value))).collect()
+            }
+            _ => one(self).into_iter().collect(),
+        }
+    }
+
+    /// An item of this list.
+    fn item(&self, value: &'a Spanned<DeValue<'a>>) -> TableEntry<'a> {
+        TableEntry {
+            value,
+            ..self.clone()
+        }
+    }
+
     /// The same, with what is expected of each and of all in messages.
     pub fn texts_as(&self, each: &str, all: &str) -> Vec<(String, Range<usize>)> {
         match self.value.get_ref() {
             DeValue::Array(items) => items
                 .iter()
                 .filter_map(|value| {
-                    let item = TableEntry {
-                        value,
-                        ..self.clone()
-                    };
+                    let item = self.item(value);
                     Some((item.text_as(each)?, item.span()))
                 })
                 .collect(),

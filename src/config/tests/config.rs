@@ -168,7 +168,7 @@ fn local_settings_need_no_secrets() {
     assert_eq!(found.listen, ["127.0.0.1:1".parse().expect("an address")]);
     // The options that are read are still checked.
     for (wrong, expected) in [
-        ("listen = 7", "listen: expected"),
+        ("listen = true", "listen: expected"),
         ("database = \"", "invalid TOML"),
     ] {
         std::fs::write(&file, wrong).expect("a file can be written");

@@ -17,6 +17,37 @@ fn the_environment_overrides_the_file_and_empty_means_unset() {
 }
 
 #[test]
+fn listen_is_a_port_or_addresses() {
+    for (written, variable, expected) in [
+        ("", "", "0.0.0.0:8000 [::]:8000"),
+        ("listen = 8080\n", "", "0.0.0.0:8080 [::]:8080"),
+        ("listen = \":8080\"\n", "", "0.0.0.0:8080 [::]:8080"),
+        (
+            "listen = [80, \"localhost:8080\"]\n",
+            "",
+            "0.0.0.0:80 [::]:80 127.0.0.1:8080 [::1]:8080",
+        ),
+        ("listen = 8080\n", "9000", "0.0.0.0:9000 [::]:9000"),
+        (
+            "",
+            "127.0.0.1, 9000",
+            "127.0.0.1:8000 0.0.0.0:9000 [::]:9000",
+        ),
+        ("listen = \"[::]:80\"\n", "", "[::]:80, noted"),
+    ] {
+        let text = format!("{written}{METER}");
+        let config = load_text(&text, &[("MAIN_NODE_LISTEN", variable)]).expect(&text);
+        let found: Vec<String> = config.listen.iter().map(|it| it.to_string()).collect();
+        let noted = if config.remarks.is_empty() {
+            ""
+        } else {
+            ", noted"
+        };
+        assert_eq!(found.join(" ") + noted, expected, "{text}{variable}");
+    }
+}
+
+#[test]
 fn dot_env_is_beside_the_file_and_the_process_overrides_it() {
     let directory = crate::golden::scratch("dot-env");
     std::fs::write(

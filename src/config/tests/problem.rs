@@ -382,7 +382,7 @@ fn every_problem_has_a_location_and_a_fix() {
         ),
         (
             "a listening address that is none",
-            &format!("listen = \"8000\"\n{METER}"),
+            &format!("listen = [\"pi.local:8080\", \"unix:/run/node.sock\", 70000, true]\n{METER}"),
         ),
         (
             "a time zone that is none",

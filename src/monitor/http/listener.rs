@@ -95,12 +95,14 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
     }
 }
 
-/// Without IPv6 the socket cannot be made; with it switched off by sysctl, `[::]` cannot be
-/// bound.
+/// Without IPv6 the socket cannot be made; with it switched off by sysctl, `[::]` and `[::1]` cannot
+/// be bound.
 fn is_missing_family(address: SocketAddr, error: &io::Error) -> bool {
     match error.raw_os_error() {
         Some(libc::EAFNOSUPPORT | libc::EPFNOSUPPORT | libc::EPROTONOSUPPORT) => true,
-        Some(libc::EADDRNOTAVAIL) => address.is_ipv6() && address.ip().is_unspecified(),
+        Some(libc::EADDRNOTAVAIL) => {
+            address.is_ipv6() && (address.ip().is_unspecified() || address.ip().is_loopback())
+        }
         _ => false,
     }
 }
