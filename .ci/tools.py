@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Where the checks get tools that are not Rust's: from Debian and PyPI, into target/tools.
+"""Where the checks get tools that are not Rust's: from Debian, PyPI and crates.io, into
+target/tools.
 
     .ci/tools.py promtool          prints the path of a tool, fetching it first if need be
     .ci/tools.py --list            what there is
@@ -18,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -49,6 +51,9 @@ PYPI = {
     "flask": ["flask-login==0.6.3", "flask==3.1.3"],
     "fastapi": ["fastapi==0.165.0", "uvicorn==0.54.0"],
 }
+
+# Programs of crates.io, built once.
+CARGO = {"cargo-deb": "3.8.0"}
 
 MOSQUITTO_LIBRARIES = ["libmosquitto1", "libcjson1", "libdlt2", "libwrap0", "libnsl2", "libtirpc3", "libcap2"]
 
@@ -97,6 +102,7 @@ UNPACKED = {
 
 # Tools that Debian must install: the commands to look for, then the packages.
 INSTALLED = {
+    "lintian": (["lintian"], ["lintian"]),
     "chromium": (["chromium-headless-shell", "chromium"], ["chromium-headless-shell"]),
     "debian-rust": (["/usr/bin/rustc"], ["rustc-web", "cargo-web", "rust-web-src"]),
     "sshd": (["/usr/sbin/sshd"], ["openssh-server", "openssh-client"]),
@@ -167,6 +173,24 @@ def environment():
 
 
 @locked()
+def cargo(name):
+    """The path of a program of CARGO."""
+    home = TOOLS / "cargo" / f"{name}-{CARGO[name]}"
+    program = home / "bin" / name
+    if not program.exists():
+        if not shutil.which("cargo"):
+            raise Missing(f"{name} is built by cargo, and there is none")
+        shutil.rmtree(home, ignore_errors=True)
+        command = ["cargo", "install", "--quiet", "--locked", "--version", CARGO[name], "--root", str(home), name]
+        # The tree of the build is as large as the node's own.
+        with tempfile.TemporaryDirectory(dir=TOOLS) as target:
+            said = run(command, 900, env={"CARGO_TARGET_DIR": target})
+        if not program.exists():
+            raise Missing(f"cargo could not install {name} {CARGO[name]}: {said}")
+    return program
+
+
+@locked()
 def venv(name):
     """The bin directory of a virtual environment that holds PYPI[name]."""
     wanted = "\n".join(PYPI[name])
@@ -232,9 +256,9 @@ def update_lists():
     updated = True
 
 
-def run(command, seconds, cwd=ROOT):
+def run(command, seconds, cwd=ROOT, env=None):
     """Runs quietly; None when all went well, else the last line of what it said."""
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", **(env or {})}
     try:
         done = subprocess.run(
             command, cwd=cwd, env=env, timeout=seconds, text=True,
@@ -249,14 +273,14 @@ def run(command, seconds, cwd=ROOT):
 
 def main(arguments):
     if arguments == ["--list"]:
-        print("\n".join(sorted([*UNPACKED, *INSTALLED, *(f"venv:{v}" for v in PYPI)])))
+        print("\n".join(sorted([*UNPACKED, *INSTALLED, *(f"venv:{v}" for v in PYPI), *(f"cargo:{program}" for program in CARGO)])))
         return 0
     if len(arguments) != 1:
         print(__doc__)
         return 2
     try:
         kind, _, name = arguments[0].rpartition(":")
-        print(venv(name) if kind == "venv" else tool(name))
+        print({"venv": venv, "cargo": cargo}.get(kind, tool)(name))
     except Missing as missing:
         print(f"NOT CHECKED: {arguments[0]}: {missing}", file=sys.stderr)
         return 3
