@@ -285,6 +285,34 @@ fn links_between_documents_lead_somewhere() {
 }
 
 #[test]
+fn the_version_is_the_newest_of_the_changelog() {
+    let version = |path: &str| {
+        let text = fs::read_to_string(root().join(path)).unwrap_or_default();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("version = "));
+        line.unwrap_or_default().trim_matches('"').to_owned()
+    };
+    let (ours, codegen) = (version("Cargo.toml"), version("codegen/Cargo.toml"));
+    let text = fs::read_to_string(root().join("CHANGELOG.md")).unwrap_or_default();
+    let mut headings = text.lines().filter_map(|line| line.strip_prefix("## "));
+    let newest = headings.find(|it| *it != "Unreleased").unwrap_or_default();
+    let mut found = Vec::new();
+    if newest.split(' ').next() != Some(ours.as_str()) {
+        found.push(format!(
+            "Cargo.toml has version {ours}, the newest heading of CHANGELOG.md is {newest:?}: write \
+             `## {ours} (DATE)`"
+        ));
+    }
+    if codegen != ours {
+        found.push(format!(
+            "Cargo.toml has version {ours}, codegen/Cargo.toml {codegen}"
+        ));
+    }
+    assert_none(found);
+}
+
+#[test]
 fn nothing_is_left_for_later() {
     // Spelled apart, so that this file does not find itself.
     let marks = [

@@ -358,7 +358,7 @@ impl NodeFixture {
                 host_name: "pi".to_owned(),
                 hosts: Vec::new(),
                 timezone: jiff::tz::TimeZone::fixed(jiff::tz::offset(1)),
-                version: "0.1.0",
+                version: "0.2.0",
                 build: || "0123456789ab",
                 started: self.started,
                 is_example: self.is_example,

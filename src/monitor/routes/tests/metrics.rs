@@ -25,7 +25,7 @@ fn metrics(fixture: &testing::NodeFixture, format: ExpositionFormat) -> String {
         process: &process,
         now: fixture.now,
         started: fixture.started,
-        version: "0.1.0",
+        version: "0.2.0",
         panics: [("http", 0), ("ingest", 1)]
             .map(|(thread, count)| (thread.to_owned(), count))
             .into(),
