@@ -12,13 +12,14 @@ use crate::node::{Node, StartError};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os_error::reason;
 use crate::sys::signals::Signals;
-use crate::sys::{log as logging, systemd};
+use crate::sys::{log as logging, privileges, systemd};
 
 /// Wait between attempts to bind a port that is in use, under a supervisor.
 const BIND_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 pub fn serve(overrides: &Overrides) -> u8 {
     logging::init();
+    privileges::keep_new_files_private();
     let config = match load_config(overrides) {
         Ok(config) => config,
         Err(status) => return status,

@@ -3,14 +3,18 @@
 //! Values; any thread.
 
 use std::fmt;
+use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
 use super::schema;
 use crate::sys::os_error::reason;
+use crate::sys::private_file::parent_directory;
+use crate::sys::{disk, privileges};
 
 /// Why there is no database, by what is to be done: refuse to start, salvage, or wait.
 #[derive(Debug)]
@@ -100,7 +104,10 @@ impl OpenError {
             let detail = error.to_string();
             OpenError::Corrupt { path, detail }
         } else {
-            let detail = describe(error);
+            let detail = match error.sqlite_error_code() {
+                Some(ErrorCode::CannotOpen) => permission_denied(&path, &error.to_string()),
+                _ => describe(error),
+            };
             OpenError::Unusable { path, detail }
         }
     }
@@ -108,12 +115,7 @@ impl OpenError {
     pub fn from_io(path: &Path, error: &std::io::Error) -> OpenError {
         let detail = match error.kind() {
             ErrorKind::ReadOnlyFilesystem => READ_ONLY.to_owned(),
-            ErrorKind::PermissionDenied => {
-                format!(
-                    "permission denied; check its owner and permissions ({})",
-                    reason(error)
-                )
-            }
+            ErrorKind::PermissionDenied => permission_denied(path, &reason(error)),
             _ => reason(error),
         };
         OpenError::Unusable {
@@ -182,6 +184,34 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+const PERMISSION_DENIED: &str = "permission denied; check its owner and permissions";
+
+/// Says whose file or directory it is that this user may not write to: a volume of another
+/// user, a file that root made.
+fn permission_denied(path: &Path, cause: &str) -> String {
+    let directory = parent_directory(path);
+    let is_closed = |it: &&Path| it.exists() && !disk::is_writable(it);
+    let closed = [path, directory].into_iter().find(is_closed);
+    match closed.and_then(|it| Some((std::path::absolute(it).ok()?, it.metadata().ok()?))) {
+        Some((closed, metadata)) => not_writable(&closed, &metadata, privileges::user_id()),
+        None => format!("{PERMISSION_DENIED} ({cause})"),
+    }
+}
+
+fn not_writable(path: &Path, metadata: &Metadata, user: u32) -> String {
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    let path = path.display();
+    let change = match (owner == user, metadata.is_dir()) {
+        (true, _) => format!("allow it with `chmod u+w {path}`"),
+        (false, true) => format!("change its owner with `chown -R {user} {path}`"),
+        (false, false) => format!("change its owner with `chown {user} {path}*`"),
+    };
+    format!(
+        "permission denied: user {user} may not write to {path}, which belongs to user {owner} \
+         (mode {mode:o}); {change}, in a container on the directory or volume of the host"
+    )
+}
 
 pub const READ_ONLY: &str = "read-only file system or file; the SD card may be worn out";
 
@@ -260,7 +290,7 @@ pub fn describe(error: &rusqlite::Error) -> String {
         Some(ErrorCode::ReadOnly) => READ_ONLY,
         Some(ErrorCode::DiskFull) => "disk full",
         Some(ErrorCode::SystemIoFailure) => "disk I/O error; the SD card may be failing or removed",
-        Some(ErrorCode::CannotOpen) => "permission denied; check its owner and permissions",
+        Some(ErrorCode::CannotOpen) => PERMISSION_DENIED,
         Some(ErrorCode::PermissionDenied) => "permission denied; check its permissions",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another program has locked the database"
@@ -316,6 +346,35 @@ mod tests {
             (rusqlite::Error::InvalidQuery, false),
         ] {
             assert_eq!(is_damage(&error), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_written_is_named_with_its_owner_and_the_command() {
+        let directory = Directory::new();
+        let (path, file) = (directory.path(""), directory.path("main-node.db"));
+        std::fs::write(&file, "").expect("a file can be written");
+        let owner = privileges::user_id();
+        for (path, user, command) in [
+            (
+                &path,
+                owner + 1,
+                format!("`chown -R {} {}`", owner + 1, path.display()),
+            ),
+            (
+                &file,
+                owner + 1,
+                format!("`chown {} {}*`", owner + 1, file.display()),
+            ),
+            (&path, owner, format!("`chmod u+w {}`", path.display())),
+        ] {
+            let metadata = path.metadata().expect("it exists");
+            let message = not_writable(path, &metadata, user);
+            assert!(message.contains(&command), "{message}");
+            assert!(
+                message.contains(&format!("belongs to user {owner} ")),
+                "{message}"
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! Drop of root privileges to the user of the service.
+//! Drop of root privileges to the user of the service; mode of new files.
 //!
 //! Called on the main thread before there is another: Linux keeps user IDs and capabilities per
 //! thread, and new threads inherit them.
@@ -7,11 +7,23 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{Gid, Uid};
+use rustix::fs::{Gid, Mode, Uid};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// The effective user ID.
+pub fn user_id() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Files that this process creates from now on (database, copies, logs of SQLite) are readable
+/// for its user alone, whatever the umask was. The unit file asks for the same; a container and a
+/// shell do not. Existing files keep their mode.
+pub fn keep_new_files_private() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
 /// If run as root, switches to the owner of this file, or of the directory where it will be, so
