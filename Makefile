@@ -13,7 +13,7 @@ MUTATIONS ?= 20000
 SHELL_SCRIPTS := .ci/run .ci/pi .ci/dist .ci/deploy systemd/install.sh systemd/debian/postinst systemd/debian/prerm systemd/debian/postrm
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e screenshot lint bench corpus cross pi dist deb deploy fuzz clean
+.PHONY: help run test e2e screenshot lint bench corpus cross pi dist deb images deploy fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -37,7 +37,7 @@ lint: ## rustfmt, clippy, links in comments, shell scripts, licences
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	for script in $(SHELL_SCRIPTS); do bash -n $$script || exit 1; done
 	if bin=$$(.ci/tools.py venv:shellcheck); then "$$bin/shellcheck" --severity=warning $(SHELL_SCRIPTS); fi
-	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/deb .ci/icons .ci/supply-chain tests/e2e/*.py tests/e2e/*/*.py tests/e2e/run tests/bench/*.py tests/bench/run
+	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/deb .ci/icons .ci/images .ci/supply-chain tests/e2e/*.py tests/e2e/*/*.py tests/e2e/run tests/bench/*.py tests/bench/run
 	.ci/supply-chain
 
 bench: ## benchmarks of speed, memory and size, each next to a baseline of the same run
@@ -58,6 +58,9 @@ dist: ## one archive and checksum per target that make pi or make cross built
 
 deb: ## Debian packages of what make pi or make cross built (amd64, arm64, armhf)
 	.ci/deb
+
+images: ## container images for `docker load` of what make pi or make cross built
+	.ci/images
 
 deploy: ## onto a Pi over SSH (PI=pi@main-node.local), with the way back if it fails there
 	.ci/deploy $(PI)
