@@ -13,7 +13,7 @@ MUTATIONS ?= 20000
 SHELL_SCRIPTS := .ci/run .ci/pi .ci/dist .ci/deploy systemd/install.sh systemd/debian/postinst systemd/debian/prerm systemd/debian/postrm
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e screenshot lint bench corpus cross pi dist deb images deploy fuzz clean
+.PHONY: help run test e2e machine screenshot lint bench corpus cross pi dist deb images deploy fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -27,6 +27,9 @@ test: ## all tests that need no network
 e2e: ## end-to-end tests with Glances' API, a browser, promtool, SMTP servers (STORIES="demo stop")
 	tests/e2e/run $(STORIES)
 
+machine: ## install, upgrade, restart, power cuts on Debian with systemd, in a virtual machine, as root (STORIES="supervision")
+	tests/machine/run $(STORIES)
+
 screenshot: ## README's screenshot, from the demo
 	$(CARGO) build --locked --quiet --bin main-node
 	E2E_BINARY="$${CARGO_TARGET_DIR:-target}/debug/main-node" python3 tests/e2e/stories/pages.py
@@ -37,7 +40,7 @@ lint: ## rustfmt, clippy, links in comments, shell scripts, licences
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	for script in $(SHELL_SCRIPTS); do bash -n $$script || exit 1; done
 	if bin=$$(.ci/tools.py venv:shellcheck); then "$$bin/shellcheck" --severity=warning $(SHELL_SCRIPTS); fi
-	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/deb .ci/icons .ci/images .ci/supply-chain tests/e2e/*.py tests/e2e/*/*.py tests/e2e/run tests/bench/*.py tests/bench/run
+	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/deb .ci/icons .ci/images .ci/supply-chain tests/e2e/*.py tests/e2e/*/*.py tests/e2e/run tests/machine/*.py tests/machine/stories/*.py tests/machine/run tests/bench/*.py tests/bench/run
 	.ci/supply-chain
 
 bench: ## benchmarks of speed, memory and size, each next to a baseline of the same run

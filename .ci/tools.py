@@ -104,7 +104,12 @@ UNPACKED = {
 INSTALLED = {
     "lintian": (["lintian"], ["lintian"]),
     "chromium": (["chromium-headless-shell", "chromium"], ["chromium-headless-shell"]),
+    "debootstrap": (["debootstrap", "/usr/sbin/debootstrap"], ["debootstrap"]),
     "debian-rust": (["/usr/bin/rustc"], ["rustc-web", "cargo-web", "rust-web-src"]),
+    "mke2fs": (["mke2fs", "/usr/sbin/mke2fs"], ["e2fsprogs"]),
+    "qemu-img": (["qemu-img"], ["qemu-utils"]),
+    "qemu-system-x86_64": (["qemu-system-x86_64"], ["qemu-system-x86"]),
+    "ssh": (["ssh"], ["openssh-client"]),
     "sshd": (["/usr/sbin/sshd"], ["openssh-server", "openssh-client"]),
     "squid": (["/usr/sbin/squid"], ["squid"]),
     "sudo": (["/usr/bin/sudo"], ["sudo"]),

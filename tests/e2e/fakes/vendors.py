@@ -34,10 +34,10 @@ class Answer:
 
 
 @contextlib.contextmanager
-def vendor_server(respond, tls=None):
+def vendor_server(respond, tls=None, port=0):
     """Answers with `respond(Request)`, an `Answer`; gives the server, with its `requests` in `seen`.
 
-    `tls` is an `ssl.SSLContext`, for HTTPS."""
+    `tls` is an `ssl.SSLContext`, for HTTPS. Port 0 is a free one."""
     seen = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -63,7 +63,7 @@ def vendor_server(respond, tls=None):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     server.seen = seen
     if tls:
