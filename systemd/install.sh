@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Puts the main-node beside this file in its place on this machine, or gives the old one back:
 #
-#   sudo ./install.sh              what `make deploy` runs on the Pi; a second time changes nothing
-#   sudo ./install.sh --uninstall  stops and removes the program; configuration and readings stay
-#   sudo ./install.sh --purge      removes those too, and the service's user
+#   sudo ./install.sh           what `make deploy` runs on the Pi; a second time changes nothing
+#   sudo ./install.sh --remove  stops and removes the program; configuration and readings stay
+#   sudo ./install.sh --purge   removes those too, and the service's user
 #
 # The new program checks the configuration before anything is switched, as the service's user
 # with the service's secrets. The switch is a success when the new program is healthy and has
 # tried a fetch; otherwise the old program comes back, and with it the database as it was
 # before an upgrade. A source that does not answer is no reason: that is tomorrow's weather.
+#
+# Beside the Debian package nothing is installed: both have a unit of the same name.
 set -u
 cd "$(dirname "$0")" || exit 1
 
@@ -24,15 +26,17 @@ PATIENCE=${PATIENCE:-120}
 main() {
     case ${1:-} in
     "") ;;
-    --uninstall | --purge)
+    # --uninstall: its earlier name.
+    --remove | --uninstall | --purge)
         [ "$(id -u)" = 0 ] || fail "this has to run as root: sudo $0 $1"
-        uninstall "$1"
+        remove "$1"
         exit
         ;;
-    *) fail "usage: sudo $0 [--uninstall | --purge]" ;;
+    *) fail "usage: sudo $0 [--remove | --purge]" ;;
     esac
     [ "$(id -u)" = 0 ] || fail "this has to run as root: sudo $0"
     [ -x ./main-node ] || fail "there is no main-node beside $0 to install"
+    ! has_package || refuse_beside_package
     build=$(digest ./main-node)
     ./main-node --version >/dev/null || fail "this main-node does not run on this machine ($(uname -m)): it was built for another architecture"
 
@@ -49,12 +53,14 @@ main() {
         rm -f $PROGRAM.new
         announce
         say "this build is already running; nothing to do"
+        name_page
         exit 0
     fi
     switch
     if healthy; then
         announce
         say "deployed: build $build is healthy and has requested a source"
+        name_page
         exit 0
     fi
     roll_back
@@ -63,13 +69,33 @@ main() {
 
 # ---- Steps --------------------------------------------------------------------------------
 
+# Whether the Debian package is installed; its version is $package then.
+has_package() {
+    package=$(dpkg-query --show --showformat='${db:Status-Status} ${Version}' main-node 2>/dev/null) || return 1
+    case $package in "not-installed "* | "config-files "*) return 1 ;; esac
+    package=${package#* }
+}
+
+refuse_beside_package() {
+    local runs=/usr/bin/main-node keep="sudo apt install ./main-node_VERSION_ARCHITECTURE.deb upgrades it"
+    if [ -e $UNIT ]; then
+        runs="$PROGRAM, because $UNIT wins over the package's unit"
+        keep="sudo $0 --remove && sudo dpkg-reconfigure main-node"
+    fi
+    say "The Debian package main-node $package is installed on this machine; the service runs $runs."
+    say "Nothing was changed. Use one of the two; configuration and readings stay:"
+    say "    the package:   $keep"
+    say "    this program:  sudo apt remove main-node && sudo $0"
+    exit 1
+} >&2
+
 # What only the first deploy does.
 install_once() {
     first=no
     [ -e $UNIT ] || first=yes
     if [ ! -e $CONFIG ]; then
         install -D -m 644 main-node.toml $CONFIG || fail "$CONFIG cannot be written"
-        say "created $CONFIG from the example. Edit it, then: systemctl restart main-node"
+        say "created $CONFIG from the example. For a source of your own: sudo main-node init"
     fi
     install -D -m 644 main-node.sysusers $SYSUSERS
     # Beside a service whose user systemd makes up while it runs (DynamicUser=, until 0.1), the
@@ -229,9 +255,13 @@ announce() {
 }
 
 # Removes what this script has put in place. The configuration and the readings stay, unless they
-# are to go too.
-uninstall() {
+# are to go too; those that the Debian package uses are that package's to remove.
+remove() {
     local database="" path kept=()
+    if has_package && [ ! -e $PROGRAM ] && [ ! -e $UNIT ]; then
+        say "the main-node of this machine is a Debian package ($package), not one of $0: sudo apt remove main-node (or purge)"
+        return
+    fi
     if [ -x $PROGRAM ] && [ -e $CONFIG ]; then
         read_configuration
         database=$(configured database)
@@ -243,6 +273,14 @@ uninstall() {
         /usr/local/share/bash-completion/completions/main-node \
         /usr/local/share/zsh/site-functions/_main-node /usr/local/share/fish/vendor_completions.d/main-node.fish
     systemctl daemon-reload
+    if has_package; then
+        # The package's own is in /usr/lib.
+        rm -f $SYSUSERS
+        say "the main-node of $0 is removed; configuration and readings are those of the Debian package ($package) now"
+        say "start it: sudo dpkg-reconfigure main-node"
+        [ "$1" != --purge ] || say "to remove all of it: sudo apt purge main-node"
+        return
+    fi
     if [ "$1" = --purge ]; then
         # systemd keeps the state of a DynamicUser= in private/, behind a link.
         rm -rf /etc/main-node $UNIT.d /var/lib/main-node /var/lib/private/main-node
@@ -329,6 +367,14 @@ get() {
             timeout 3 cat <&3
         exec 3>&-
     } 2>/dev/null
+}
+
+# Where the pages are, as the new program says.
+name_page() {
+    local pages
+    [ -n "${effective:-}" ] || read_configuration
+    pages=$(printf '%s\n' "$effective" | sed -n 's/^page: //p' | sed ':a; N; $!ba; s/\n/ or /g')
+    [ -z "$pages" ] || say "open $pages"
 }
 
 digest() { sha256sum "$1" | cut -c 1-12; }

@@ -1,4 +1,4 @@
-"""`make deploy`, rollback and uninstall on a Debian with a real sshd, in a mount namespace of this
+"""`make deploy`, rollback and removal on a Debian with a real sshd, in a mount namespace of this
 machine.
 
 /etc, /home, /run, /usr/local and /var/lib are copies that only the story sees. An ordinary user
@@ -53,7 +53,8 @@ def deploy_steps(pi):
     hanging_program_is_rolled_back_in_time(pi)
     unreachable_source_does_not_roll_back(pi)
     root_leaves_no_files_of_its_own(pi)
-    uninstall_and_purge(pi)
+    nothing_is_installed_beside_the_package(pi)
+    remove_and_purge(pi)
 
 
 class Pi:
@@ -177,6 +178,7 @@ def first_deploy(pi):
     build = digest(pi.binary)
     expect(code == 0 and f"deployed: build {build}" in output, "the first deploy ends with a healthy node", output + log(pi))
     expect(pi.status()["build"] == build, "/status has the deployed build")
+    expect(f"open http://{pi.address}/web" in output, "the output ends with the address of the page", output)
     expect((pi.directory / "etc/systemd/system/main-node.service").exists(), "the unit is installed")
     expect((pi.directory / "share/man/man1/main-node.1").exists(), "the man page is installed")
     expect((pi.directory / "share/man/man5/main-node.toml.5").exists(), "and that of the configuration")
@@ -204,6 +206,7 @@ def a_node_that_others_can_open_is_announced(pi):
         code, output = pi.deploy(pi.binary)
         text = service.read_text() if service.exists() else ""
         expect(code == 0 and f"<port>{port}</port>" in text, f"with listen = {listen} it is, with its port", output + text)
+        expect(re.search(rf"^open .*{port}", output, re.M), "the output names the page as others open it", output)
     service.write_text(text.replace("main-node on %h", "Attic").replace(port, "1"))
     pi.deploy(pi.binary)
     expect("Attic" in service.read_text() and f"<port>{port}</port>" in service.read_text(), "a changed service file keeps its name and gets the port", service.read_text())
@@ -310,17 +313,62 @@ def root_leaves_no_files_of_its_own(pi):
     expect(not foreign, "all files of the state directory belong to the service's user", foreign)
 
 
-def uninstall_and_purge(pi):
+@contextlib.contextmanager
+def package(pi, state="install ok installed"):
+    """The Debian package as dpkg knows it, without its files."""
+    status = pi.directory / "lib/dpkg/status"
+    for name in ("updates", "info"):
+        (status.parent / name).mkdir(parents=True, exist_ok=True)
+    status.write_text(f"Package: main-node\nStatus: {state}\nArchitecture: all\nVersion: 0.2.0-1\nMaintainer: none\nDescription: none\n\n")
+    try:
+        yield
+    finally:
+        status.write_text("")
+
+
+def nothing_is_installed_beside_the_package(pi):
+    if not shutil.which("dpkg-query"):
+        not_checked("install.sh beside the Debian package: this machine has no dpkg")
+        return
+    before, build = pi.service_pid(), pi.status()["build"]
+    binary = variant(pi, "fifth", b"\0\0\0\0\0")
+    with package(pi):
+        code, output = pi.deploy(binary)
+    expect(code != 0 and "Debian package main-node 0.2.0-1 is installed" in output, "beside the Debian package nothing is installed", output)
+    expect("the service runs /usr/local/bin/main-node" in output and "--remove && sudo dpkg-reconfigure" in output and "sudo apt remove main-node" in output,
+           "the output says which one runs, and both ways out", output)
+    expect(pi.service_pid() == before and pi.status()["build"] == build, "the program keeps running")
+    with package(pi, "deinstall ok config-files"):
+        code, output = pi.deploy(binary)
+    expect(code == 0 and pi.status()["build"] == digest(binary), "after `apt remove` it is installed", output)
+
+
+def remove_and_purge(pi):
     (pi.directory / "home/pi/install.sh").write_text((ROOT / "systemd/install.sh").read_text())
     script = "sudo bash /home/pi/install.sh {}"
     code, out, err = pi.ssh_run(script.format("--unistall"))
-    expect(code != 0 and "usage:" in err and (pi.directory / "bin/main-node").exists(), "a mistyped option removes nothing", out + err)
-    code, out, err = pi.ssh_run(script.format("--uninstall"))
+    expect(code != 0 and "usage:" in err and "--remove" in err and (pi.directory / "bin/main-node").exists(), "a mistyped option removes nothing", out + err)
+    program = (pi.directory / "bin/main-node").read_bytes()
+    code, out, err = pi.ssh_run(script.format("--remove"))
     expect(code == 0 and "main-node is removed" in out, "the program is removed", out + err)
     gone = ["bin/main-node", "bin/main-node.old", "etc/systemd/system/main-node.service", "share/man/man1/main-node.1", "share/man/man5/main-node.toml.5", "etc/avahi/services/main-node.service"]
     expect(not any((pi.directory / path).exists() for path in gone), "with its unit and its man page")
     expect(pi.configuration.exists() and pi.database().exists(), "configuration and database stay")
     expect("/etc/main-node" in out and "/var/lib/main-node" in out and "--purge" in out, "the output says so", out)
-    expect(pi.ssh_run(script.format("--uninstall"))[0] == 0, "a second uninstall is no error")
+    for option in ("--remove", "--uninstall"):
+        expect(pi.ssh_run(script.format(option))[0] == 0, f"a second time, by {option}, is no error")
+    if shutil.which("dpkg-query"):
+        with package(pi):
+            what_the_package_uses_stays(pi, script, program)
     code, out, err = pi.ssh_run(script.format("--purge"))
     expect(code == 0 and not pi.configuration.exists() and not pi.database().exists(), "--purge removes them too", out + err)
+
+
+def what_the_package_uses_stays(pi, script, program):
+    code, out, err = pi.ssh_run(script.format("--purge"))
+    expect(code == 0 and "sudo apt remove main-node" in out and pi.configuration.exists(), "the package is named, and nothing of it removed", out + err)
+    (pi.directory / "bin/main-node").write_bytes(program)
+    (pi.directory / "bin/main-node").chmod(0o755)
+    code, out, err = pi.ssh_run(script.format("--purge"))
+    expect(not (pi.directory / "bin/main-node").exists() and "dpkg-reconfigure" in out and "apt purge" in out, "a program beside the package is removed", out + err)
+    expect(code == 0 and pi.configuration.exists() and pi.database().exists(), "configuration and database of the package stay", out + err)
