@@ -34,6 +34,7 @@ pub struct CommandLine {
 #[argh(subcommand)]
 pub enum Command {
     Serve(ServeArguments),
+    Init(InitArguments),
     Demo(DemoArguments),
     Once(OnceArguments),
     Pick(PickArguments),
@@ -62,6 +63,29 @@ pub struct ServeArguments {
     #[argh(option, arg_name = "FILE")]
     /// database file
     pub database: Option<String>,
+}
+
+/// write a configuration for a source and try it: weather, meter, openapi, follow
+#[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "init")]
+pub struct InitArguments {
+    #[argh(positional, arg_name = "CASE")]
+    /// weather LATITUDE LONGITUDE, meter URL, openapi OPERATION NAME=VALUE, or follow HOST; without
+    /// one, prints what each is for
+    pub case: Vec<String>,
+    #[argh(option, arg_name = "NAME")]
+    /// name of the source, instead of that of the case
+    pub name: Option<String>,
+    #[argh(switch)]
+    /// add the source to a configuration that is there
+    pub add: bool,
+    #[argh(switch)]
+    /// replace a configuration that is there; the old one is kept beside it, with the date
+    pub replace: bool,
+    #[argh(option, arg_name = "FILE")]
+    /// configuration file to write (default: that of the installed service, else ./main-node.toml)
+    pub config: Option<String>,
 }
 
 /// try it without a network: run the service with a simulated API
@@ -234,12 +258,11 @@ pub struct RestoreArguments {
 
 /// Parses the arguments; on help, version and errors, the text to print and the exit status.
 pub fn parse(arguments: &[String]) -> Result<CommandLine, (String, u8)> {
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let arguments = match arguments.as_slice() {
-        // argh supports only the long forms.
-        ["-V"] => vec!["--version"],
-        _ => with_long_help(arguments),
+    let arguments = match arguments {
+        [one] if one == "-V" || one == "version" => vec!["--version".to_owned()],
+        _ => as_argh_reads(arguments),
     };
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     from_args(&arguments).map_err(|exit| match exit.status {
         Ok(()) => (exit.output, 0),
         Err(()) => (usage_error(&arguments, &exit.output), 2),
@@ -250,20 +273,38 @@ fn from_args(arguments: &[&str]) -> Result<CommandLine, EarlyExit> {
     CommandLine::from_args(&["main-node"], arguments)
 }
 
-/// Replaces `-h` by `--help`.
-fn with_long_help(mut arguments: Vec<&str>) -> Vec<&str> {
-    let options = arguments
-        .iter_mut()
-        .take_while(|argument| **argument != "--");
-    for argument in options.filter(|argument| **argument == "-h") {
-        *argument = "--help";
+/// Replaces `-h` by `--help`, `--option=value` by two arguments, and the minus of a number, which is
+/// no option, by a typographic one.
+fn as_argh_reads(arguments: &[String]) -> Vec<String> {
+    let end = arguments.iter().position(|it| it == "--");
+    let (options, others) = arguments.split_at(end.unwrap_or(arguments.len()));
+    let is_init = options.iter().any(|it| it == "init");
+    let mut read: Vec<String> = Vec::with_capacity(arguments.len());
+    for argument in options {
+        let number = argument
+            .strip_prefix('-')
+            .filter(|it| is_init && it.starts_with(|c: char| c.is_ascii_digit() || c == '.'));
+        match (argument.split_once('='), number) {
+            (_, Some(number)) => read.push(format!("\u{2212}{number}")),
+            (Some((option, value)), _) if option.starts_with("--") => {
+                read.extend([option.to_owned(), value.to_owned()]);
+            }
+            _ if argument == "-h" => read.push("--help".to_owned()),
+            _ => read.push(argument.clone()),
+        }
     }
-    arguments
+    read.extend_from_slice(others);
+    read
 }
 
 /// A usage error, with a hint at `--help`.
 fn usage_error(arguments: &[&str], message: &str) -> String {
     let names = || <Command as SubCommands>::COMMANDS.iter().map(|it| it.name);
+    // `main-node help chek`.
+    let arguments = match arguments {
+        ["help", rest @ ..] => rest,
+        _ => arguments,
+    };
     let command = command_of(arguments);
     let known = command.filter(|argument| names().any(|name| name == *argument));
     let message = message.trim_end();
@@ -334,7 +375,10 @@ mod tests {
             "--version",
             "serve --config a.toml --listen 0.0.0.0:1 --database x.db",
             "--config a.toml serve",
-            "demo --listen 127.0.0.1:0",
+            "demo --listen=127.0.0.1:0",
+            "init",
+            "init meter http://192.168.1.20/?a=b --add",
+            "init --replace weather -33.87 -.5",
             "once",
             "pick $.list[-1].value meter",
             "check --online",
@@ -357,6 +401,13 @@ mod tests {
             ("--help", 0),
             ("-h", 0),
             ("serve --help", 0),
+            ("help", 0),
+            ("help init", 0),
+            ("-h init", 0),
+            ("--config x -h", 0),
+            ("init weather -h", 0),
+            ("init --add meter http://192.168.1.20 --help", 0),
+            ("help chek", 2),
             ("--prot 1", 2),
             ("sreve", 2),
             ("backup", 2),
@@ -371,6 +422,9 @@ mod tests {
         for (line, expected) in [
             ("chek", "there is no command \"chek\"; did you mean check?"),
             ("chek --online", "did you mean check?"),
+            ("help chek", "did you mean check?"),
+            ("init --relpace", "did you mean --replace?"),
+            ("check --onlin=1", "did you mean --online?"),
             ("--config x.toml exprot", "did you mean export?"),
             ("frobnicate", "  test-alert   send a test alert"),
             (
@@ -395,8 +449,12 @@ mod tests {
         for command in <Command as SubCommands>::COMMANDS {
             let (short, status) = parsed(&format!("{} -h", command.name)).expect_err("help");
             assert_eq!(status, 0, "{short}");
-            let (long, _) = parsed(&format!("{} --help", command.name)).expect_err("help");
-            assert_eq!(short, long);
+            for other in ["--help", "help"] {
+                let (long, _) = parsed(&format!("{} {other}", command.name)).expect_err("help");
+                assert_eq!(short, long);
+                let (before, _) = parsed(&format!("{other} {}", command.name)).expect_err("help");
+                assert_eq!(short, before);
+            }
             assert!(short.contains(command.description), "{short}");
         }
         assert!(parsed("operations -- -h").is_ok_and(|it| it.command.is_some()));

@@ -123,6 +123,10 @@ pub const JSON_PATH_NODES_SHOWN: usize = 3;
 pub const EXPLAINED_RECORDS: usize = 40;
 /// Values that `main-node pick` prints: more scroll off a screen.
 pub const PICKED_VALUES_SHOWN: usize = 40;
+/// Lines of records that `main-node init` writes into a configuration: a screen.
+pub const INIT_RECORD_LINES: usize = 40;
+/// Lists of a response for which it writes lines.
+pub const INIT_LISTS: usize = 3;
 /// Levels of a JSON response that selection descends.
 pub const JSON_DEPTH: usize = 64;
 /// Levels of a JSON text that are read: as many as serde_json takes, a stack's worth.

@@ -26,7 +26,7 @@ use super::transport::Transport;
 use super::validators::Validators;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::{LastAccepted, RecordOrigins};
-use crate::domain::plan::{Selection, SourcePlan};
+use crate::domain::plan::{ResponseFormat, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::redact::Secrets;
 use crate::domain::schedule;
@@ -288,8 +288,19 @@ impl Fetcher {
         }
     }
 
+    /// One fetch whose parsed response is returned instead of its readings, in the format that it
+    /// looks like, which is that of the source from then on.
+    pub fn fetch_any_format(&mut self) -> Result<(ResponseFormat, Json), Failure> {
+        let tree = self.fetch_parsed(true)?;
+        Ok((self.plan.format, tree))
+    }
+
     /// One fetch whose parsed response is returned instead of its readings.
     pub fn fetch_tree(&mut self) -> Result<Json, Failure> {
+        self.fetch_parsed(false)
+    }
+
+    fn fetch_parsed(&mut self, is_any_format: bool) -> Result<Json, Failure> {
         let stopped = || Failure::new(Cause::Connect, "the fetch was stopped");
         let mut permit = self.transport.queue(self.clock.now().mono);
         match permit.wait(self.transport.control(), None) {
@@ -298,6 +309,9 @@ impl Fetcher {
         }
         let begun = self.clock.now();
         let tree = self.request(begun).and_then(|mut fetched| {
+            if is_any_format {
+                self.plan.format = response_format::likely_format(&fetched);
+            }
             let body = match &self.pagination {
                 Some(pagination) => self.collect_pages(pagination, &mut fetched, begun)?.body,
                 None => response_format::parse(&fetched, &self.plan).map_err(FetchError::Failed)?,

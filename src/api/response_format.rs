@@ -54,6 +54,15 @@ fn without_issues(tree: Json) -> (Json, Vec<Issue>) {
     (tree, Vec::new())
 }
 
+/// The format that a response looks like; JSON where it looks like none.
+pub fn likely_format(fetched: &FetchedResponse) -> ResponseFormat {
+    let content_type = fetched.content_type.as_deref();
+    match detect(&charset::decode(&fetched.body, content_type), content_type) {
+        Some(Looks::Like(format)) => format,
+        Some(Looks::Html | Looks::Jsonp | Looks::Binary) | None => ResponseFormat::Json,
+    }
+}
+
 /// Parses a body that is not JSON by `parse`.
 fn parse_other(
     text: &str,

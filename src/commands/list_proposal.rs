@@ -37,8 +37,8 @@ pub fn of_list(path: &ValuePath, list: &LocatedValue<'_>, tree: &Json) -> String
     }
 }
 
-/// The same path with `[*]` behind it.
-fn json_path_of(pointer: &str) -> String {
+/// A JSONPath of the elements of the list at a JSON Pointer.
+pub fn json_path_of(pointer: &str) -> String {
     let mut path = String::from("$");
     for segment in pointer.split('/').skip(1) {
         let name = unescape(segment);

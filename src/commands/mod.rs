@@ -8,6 +8,7 @@ mod explanation;
 mod export;
 mod fetch_results;
 mod healthcheck;
+mod init;
 mod licenses;
 mod list_proposal;
 mod once;
@@ -76,6 +77,10 @@ pub fn run(arguments: CommandLine) -> u8 {
             Ok(config) => print_out(&rehearse::run(&config)),
             Err(status) => status,
         },
+        Command::Init(it) => {
+            let file = overrides(it.config.clone(), None, None).file;
+            init::init(file, &it)
+        }
         Command::Licenses(_) => print_out(&licenses::Notices),
         Command::Backup(it) => {
             let file = PathBuf::from(it.file);

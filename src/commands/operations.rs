@@ -6,9 +6,11 @@ mod credentials;
 use std::fmt::Write;
 
 use self::credentials::print_credentials;
+pub use self::credentials::variable as variable_name;
 use crate::config::example::{example_value, key, literal_as_toml, placeholder, source_name};
 use crate::config::example_body::body_skeleton;
 use crate::domain::text::truncate_list;
+use crate::domain::toml_text::quoted_value;
 use openapi::operation::{Api, Location, Operation, Parameter, RequestBody};
 use openapi::schema::{Schema, Types};
 
@@ -16,6 +18,8 @@ use openapi::schema::{Schema, Types};
 const MAX_LEAVES: usize = 12;
 /// Maximum number of fields of a request body listed.
 const MAX_FIELDS: usize = 16;
+/// The argument that stands for no parameter, but for the server.
+pub const BASE_URL: &str = "base_url";
 /// Maximum number of enum values listed.
 const MAX_VALUES: usize = 8;
 
@@ -96,7 +100,20 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
     if let Some(body) = &operation.request_body {
         describe_body(out, body)?;
     }
-    write_source(out, operation, name_api)
+    write_source(out, operation, name_api, &source_name(&operation.id), &[])
+}
+
+/// The `[[source]]` of an operation, with these arguments: names and TOML values.
+pub fn source_table(
+    operation: &'static Operation,
+    name_api: bool,
+    name: &str,
+    arguments: &[(String, String)],
+) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_source(&mut out, operation, name_api, name, arguments);
+    out
 }
 
 /// The body of a POST and its fields.
@@ -153,14 +170,19 @@ fn write_source(
     out: &mut String,
     operation: &'static Operation,
     name_api: bool,
+    name: &str,
+    arguments: &[(String, String)],
 ) -> std::fmt::Result {
+    let given = |name: &str| arguments.iter().find(|it| it.0 == name).map(|it| &it.1);
     writeln!(out, "[[source]]")?;
-    writeln!(out, "name = {:?}", source_name(&operation.id))?;
+    writeln!(out, "name = {}", quoted_value(name))?;
     writeln!(out, "operation = {:?}", operation.id)?;
     if name_api {
         writeln!(out, "api = {:?}", operation.api)?;
     }
-    if operation.base_url(None).is_err() {
+    if let Some(url) = given(BASE_URL) {
+        writeln!(out, "base_url = {url}")?;
+    } else if operation.base_url(None).is_err() {
         writeln!(
             out,
             "base_url = \"http://…\"       # the OpenAPI file names no server"
@@ -168,15 +190,19 @@ fn write_source(
     }
     // Required parameters, and those that select fields: without them many APIs respond without
     // values. Other examples are arbitrary dates and places.
+    let is_given = |it: &Parameter| given(&it.argument).is_some();
     let (pasted, others): (Vec<_>, Vec<_>) = operation
         .parameters
         .iter()
-        .filter(|it| !it.filled_by_security && (it.required || has_example(operation, it)))
-        .partition(|it| it.required || selects_fields(it));
+        .filter(|it| !it.filled_by_security)
+        .filter(|it| it.required || is_given(it) || has_example(operation, it))
+        .partition(|it| it.required || is_given(it) || selects_fields(it));
     let as_toml = |parameters: &[&'static Parameter]| {
-        let spelled = parameters
-            .iter()
-            .map(|it| format!("{} = {}", key(&it.argument), placeholder(operation, it)));
+        let spelled = parameters.iter().map(|it| {
+            let value = given(&it.argument).cloned();
+            let value = value.unwrap_or_else(|| placeholder(operation, it));
+            format!("{} = {value}", key(&it.argument))
+        });
         spelled.collect::<Vec<_>>().join(", ")
     };
     if !pasted.is_empty() {

@@ -118,9 +118,9 @@ fn describe(path: &ValuePath, filled: &ValuePath, tree: &Json, numbers: Numbers)
         ValuePath::Pointer(_) => filled.find(tree).ok().flatten().into_iter().collect(),
         ValuePath::JsonPath(path) => locate(tree, path, path.select(tree).into_iter()),
     };
-    let Some(first) = found.first() else {
+    if found.is_empty() {
         return (format!("{}\n", describe_missing_value(tree, filled)), false);
-    };
+    }
     let shown = found.iter().take(limits::PICKED_VALUES_SHOWN);
     let rows: Vec<(String, String)> = shown
         .map(|it| {
@@ -144,12 +144,22 @@ fn describe(path: &ValuePath, filled: &ValuePath, tree: &Json, numbers: Numbers)
     if found.len() > rows.len() {
         text += &format!("… and {} more\n", found.len() - rows.len());
     }
-    let lines = match found.as_slice() {
-        [_] => one_record(path, first, tree, numbers),
-        several => record_of_each(path, several, tree, numbers),
-    };
+    let lines = propose(path, &found, tree, numbers);
     text += &format!("\n[source.records]\n{lines}\n");
     (text, true)
+}
+
+/// The lines for `[source.records]` that read what the path finds.
+pub fn propose(
+    path: &ValuePath,
+    found: &[LocatedValue<'_>],
+    tree: &Json,
+    numbers: Numbers,
+) -> String {
+    match found {
+        [one] => one_record(path, one, tree, numbers),
+        several => record_of_each(path, several, tree, numbers),
+    }
 }
 
 /// The line for one value.

@@ -62,6 +62,7 @@ pub use self::auth_types::{
     PasswordScheme, TokenCredential,
 };
 use self::derived::{check_derived_names, order_derived, read_derived, set_holds};
+pub use self::env_file::parse as env_file;
 use self::environment::Environment;
 use self::forward::read_forwards;
 #[cfg(test)]
@@ -191,7 +192,8 @@ pub fn demo(
     Ok(config)
 }
 
-fn read(
+/// Reads a text as if it were that file.
+pub fn read(
     text: &str,
     file: Option<PathBuf>,
     overrides: &Overrides,

@@ -49,16 +49,15 @@ pub struct InstalledService {
 type Options = Vec<(String, String)>;
 
 impl InstalledService {
+    /// Configuration file of the service installed below `root`.
+    pub fn configuration(root: &Path) -> Option<PathBuf> {
+        read_unit(root).map(|options| configuration_file(&options, root))
+    }
+
     /// The service installed below `root` that uses `configuration`.
     pub fn of(configuration: &Path, root: &Path) -> Option<InstalledService> {
         let options = read_unit(root)?;
-        let file = options
-            .iter()
-            .rev()
-            .find(|(name, value)| name == "ExecStart" && !value.is_empty())
-            .and_then(|(_, command)| configuration_argument(command))
-            .unwrap_or(CONFIGURATION.to_owned());
-        let file = below(root, &file);
+        let file = configuration_file(&options, root);
         let is_same = match (file.canonicalize(), configuration.canonicalize()) {
             (Ok(file), Ok(configuration)) => file == configuration,
             _ => file == configuration,
@@ -140,6 +139,13 @@ impl InstalledService {
         }
         self.credentials.push((name.to_owned(), path));
     }
+}
+
+fn configuration_file(options: &Options, root: &Path) -> PathBuf {
+    let mut commands = options.iter().rev();
+    let command = commands.find(|(name, value)| name == "ExecStart" && !value.is_empty());
+    let file = command.and_then(|(_, command)| configuration_argument(command));
+    below(root, file.as_deref().unwrap_or(CONFIGURATION))
 }
 
 /// The unit's options in order, those of its drop-ins last.

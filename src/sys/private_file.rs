@@ -1,11 +1,11 @@
-//! Atomic replacement of a file with secrets: readable by its owner alone, and after a crash at any
-//! moment the old or the new one.
+//! Atomic replacement of a file: readable by its owner alone unless others may read it too, and after
+//! a crash at any moment the old or the new one.
 //!
 //! Any thread that may wait for the disk.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
@@ -18,6 +18,14 @@ pub struct Replacement {
     temporary: PathBuf,
     target: PathBuf,
     is_done: bool,
+}
+
+/// Who may do what with a file.
+#[derive(Debug, Clone, Copy)]
+pub struct FileAccess {
+    pub mode: u32,
+    /// User and group; `None` is who writes it.
+    pub owner: Option<(u32, u32)>,
 }
 
 impl Replacement {
@@ -59,6 +67,15 @@ impl Replacement {
             Err(error) => return Err(error.into()),
         }
         self.file.sync_all()
+    }
+
+    /// Owner and mode of the new file.
+    pub fn set_access(&self, access: &FileAccess) -> io::Result<()> {
+        if let Some((user, group)) = access.owner {
+            std::os::unix::fs::fchown(&self.file, Some(user), Some(group))?;
+        }
+        self.file
+            .set_permissions(Permissions::from_mode(access.mode))
     }
 
     /// Replaces the file by one with this content. When it returns, a power cut does not bring the

@@ -16,8 +16,17 @@ pub fn is_active() -> bool {
 
 /// Restarts it and waits until it is ready. `Err` is what systemctl said.
 pub fn restart() -> Result<(), String> {
+    run("restart")
+}
+
+/// Reloads it if it runs, else starts it, and waits until it is ready.
+pub fn reload_or_restart() -> Result<(), String> {
+    run("reload-or-restart")
+}
+
+fn run(command: &str) -> Result<(), String> {
     let output = Command::new("systemctl")
-        .args(["restart", UNIT])
+        .args([command, UNIT])
         .stdin(Stdio::null())
         .output()
         .map_err(|error| error.to_string())?;

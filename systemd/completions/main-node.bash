@@ -18,6 +18,9 @@ _main-node() {
             serve)
                 cmd="main-node_serve"
                 ;;
+            init)
+                cmd="main-node_init"
+                ;;
             demo)
                 cmd="main-node_demo"
                 ;;
@@ -60,7 +63,7 @@ _main-node() {
     case "${cmd}" in
         main-node)
             opts="--help --version --config --listen --database"
-            cmds="serve demo once pick check operations test-alert rehearse licenses backup export healthcheck restore"
+            cmds="serve init demo once pick check operations test-alert rehearse licenses backup export healthcheck restore"
             case "${prev}" in
                 --config)
                     COMPREPLY=()
@@ -92,6 +95,23 @@ _main-node() {
                     return 0
                     ;;
                 --database)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_init)
+            opts="--help --name --add --replace --config"
+            case "${prev}" in
+                --name)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=()
                     return 0
                     ;;

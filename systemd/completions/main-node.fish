@@ -3,7 +3,7 @@ function __fish_main-node_using_command
     set -e cmd[1]
     set -l target_cmd $argv
 
-    set -l known_value_flags 'config' 'database' 'format' 'from' 'key' 'listen' 'to' 
+    set -l known_value_flags 'config' 'database' 'format' 'from' 'key' 'listen' 'name' 'to' 
 
     set -l i 1
     set -l cleaned_cmd
@@ -47,6 +47,7 @@ complete -c main-node -n '__fish_main-node_using_command' -f -l config -r -d 'co
 complete -c main-node -n '__fish_main-node_using_command' -f -l listen -r -d 'address to listen on, instead of that in the configuration; commas separate several'
 complete -c main-node -n '__fish_main-node_using_command' -f -l database -r -d 'database file, instead of that in the configuration'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'serve' -d 'run the service: fetch, store, serve (the default without a command)'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'init' -d 'write a configuration for a source and try it: weather, meter, openapi, follow'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'demo' -d 'try it without a network: run the service with a simulated API'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'once' -d 'fetch every source once, print and explain records and issues, store nothing'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'pick' -d 'try a JSONPath on a response: print what it finds and the line for [source.records]'
@@ -63,6 +64,11 @@ complete -c main-node -n '__fish_main-node_using_command serve' -f -l help -d 'd
 complete -c main-node -n '__fish_main-node_using_command serve' -f -l config -r -d 'configuration file'
 complete -c main-node -n '__fish_main-node_using_command serve' -f -l listen -r -d 'address to listen on'
 complete -c main-node -n '__fish_main-node_using_command serve' -f -l database -r -d 'database file'
+complete -c main-node -n '__fish_main-node_using_command init' -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command init' -l name -r -d 'name of the source, instead of that of the case'
+complete -c main-node -n '__fish_main-node_using_command init' -l add -d 'add the source to a configuration that is there'
+complete -c main-node -n '__fish_main-node_using_command init' -l replace -d 'replace a configuration that is there; the old one is kept beside it, with the date'
+complete -c main-node -n '__fish_main-node_using_command init' -l config -r -d 'configuration file to write (default: that of the installed service, else ./main-node.toml)'
 complete -c main-node -n '__fish_main-node_using_command demo' -f -l help -d 'display usage information'
 complete -c main-node -n '__fish_main-node_using_command demo' -f -l listen -r -d 'address to listen on (default: 127.0.0.1:8000)'
 complete -c main-node -n '__fish_main-node_using_command demo' -f -l database -r -d 'database file to keep (default: a temporary one)'

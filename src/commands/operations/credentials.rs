@@ -84,7 +84,7 @@ fn auth_options(way: &[SecurityScheme]) -> Vec<String> {
 }
 
 /// The name of an environment variable for a credential.
-fn variable(name: &str) -> String {
+pub fn variable(name: &str) -> String {
     let letters = name.chars().map(|c| {
         if c.is_ascii_alphanumeric() {
             c.to_ascii_uppercase()
@@ -93,7 +93,7 @@ fn variable(name: &str) -> String {
         }
     });
     let name: String = letters.collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) {
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
         format!("_{name}")
     } else {
         name
