@@ -10,7 +10,7 @@ TARGET ?= aarch64-unknown-linux-musl
 FUZZ_SECONDS ?= 30
 FUZZ_SEED ?= 1
 MUTATIONS ?= 20000
-SHELL_SCRIPTS := .ci/run .ci/pi .ci/dist .ci/deploy systemd/install.sh systemd/debian/postinst systemd/debian/prerm systemd/debian/postrm
+SHELL_SCRIPTS := .ci/run .ci/pi .ci/deploy systemd/install.sh systemd/debian/postinst systemd/debian/prerm systemd/debian/postrm
 
 .DEFAULT_GOAL := help
 .PHONY: help run test e2e machine screenshot lint bench corpus cross pi dist deb images deploy fuzz clean
@@ -40,7 +40,7 @@ lint: ## rustfmt, clippy, links in comments, shell scripts, licences
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	for script in $(SHELL_SCRIPTS); do bash -n $$script || exit 1; done
 	if bin=$$(.ci/tools.py venv:shellcheck); then "$$bin/shellcheck" --severity=warning $(SHELL_SCRIPTS); fi
-	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/deb .ci/icons .ci/images .ci/supply-chain tests/e2e/*.py tests/e2e/*/*.py tests/e2e/run tests/machine/*.py tests/machine/stories/*.py tests/machine/run tests/bench/*.py tests/bench/run
+	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/deb .ci/dist .ci/icons .ci/images .ci/supply-chain tests/e2e/*.py tests/e2e/*/*.py tests/e2e/run tests/machine/*.py tests/machine/stories/*.py tests/machine/run tests/bench/*.py tests/bench/run
 	.ci/supply-chain
 
 bench: ## benchmarks of speed, memory and size, each next to a baseline of the same run
@@ -56,7 +56,7 @@ cross: ## static ARM binaries with Debian's own Rust, run under qemu
 pi: ## one static binary for a Pi, with rustup or Docker (TARGET=arm-unknown-linux-musleabihf for a Zero)
 	.ci/pi $(TARGET)
 
-dist: ## one archive and checksum per target that make pi or make cross built
+dist: ## a release of what make pi or make cross built: archives, packages, images, checksums
 	.ci/dist
 
 deb: ## Debian packages of what make pi or make cross built (amd64, arm64, armhf)

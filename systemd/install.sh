@@ -20,6 +20,8 @@ UNIT=/etc/systemd/system/main-node.service
 SYSUSERS=/etc/sysusers.d/main-node.conf
 # Where avahi is installed: announces the pages of this node in the local network.
 AVAHI=/etc/avahi/services/main-node.service
+# What has to be beside this file and the program; `make dist` and `make deploy` read this line.
+FILES="main-node.service main-node.sysusers main-node.avahi.service main-node.toml main-node.1 main-node.toml.5 completions/main-node.bash completions/_main-node completions/main-node.fish"
 # From the start to a healthy node that has tried a fetch. A Zero migrates slowly.
 PATIENCE=${PATIENCE:-120}
 
@@ -36,6 +38,7 @@ main() {
     esac
     [ "$(id -u)" = 0 ] || fail "this has to run as root: sudo $0"
     [ -x ./main-node ] || fail "there is no main-node beside $0 to install"
+    for file in $FILES; do [ -e "$file" ] || fail "$file is missing beside $0: unpack the whole archive"; done
     ! has_package || refuse_beside_package
     build=$(digest ./main-node)
     ./main-node --version >/dev/null || fail "this main-node does not run on this machine ($(uname -m)): it was built for another architecture"

@@ -1,0 +1,56 @@
+"""Binaries that `make pi` and `make cross` built, and what their builds wrote beside them."""
+
+import pathlib
+import re
+import subprocess
+import tomllib
+import typing
+
+from tools import Missing
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+# What is released: the target, and the Debian architecture of its package. Every 32-bit Debian gets
+# the build for ARMv6, which runs on a Zero.
+TARGETS = {
+    "x86_64-unknown-linux-musl": "amd64",
+    "aarch64-unknown-linux-musl": "arm64",
+    "arm-unknown-linux-musleabihf": "armhf",
+    "armv7-unknown-linux-musleabihf": None,
+}
+
+
+class Binary(typing.NamedTuple):
+    """A built program; `home` is the target directory of the build, `target` cargo's name of the machine."""
+
+    path: pathlib.Path
+    home: pathlib.Path
+    target: str
+
+
+def newest(target):
+    """What `make pi` or `make cross` built last for a target; None if that is no program of this version."""
+    homes = [ROOT / "target", ROOT / "target" / "cross" / target]
+    built = [Binary(home / target / "release" / "main-node", home, target) for home in homes]
+    found = max((it for it in built if it.path.exists()), key=lambda it: it.path.stat().st_mtime, default=None)
+    return found if found and is_of_this_version(found.path.read_bytes()) else None
+
+
+def is_of_this_version(program):
+    """By its User-Agent: a program for another processor does not run here."""
+    return re.search(rb"main-node/" + re.escape(VERSION).encode() + rb"(?![\w.-])", program) is not None
+
+
+def notices(binary):
+    """What the build script (src/build.rs) wrote for this target's last build."""
+    written = (binary.path.parent / "build").glob("main-node-*/out/notices.txt")
+    found = max(written, key=lambda it: it.stat().st_mtime, default=None)
+    if found is None:
+        raise Missing(f"the build of {binary.path} left no notices.txt: build it again")
+    return found
+
+
+def commit_time():
+    """Seconds since 1970 of the commit that is checked out."""
+    said = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True).stdout
+    return int(said or 0)
