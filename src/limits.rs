@@ -404,6 +404,10 @@ pub const INGEST_WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The whole stop, from signal to exit, before threads are left behind.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Of it, for responses that are being sent.
+pub const SHUTDOWN_RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The same at a reload, while which new connections wait: displays must not miss it.
+pub const RELOAD_RESPONSE_TIMEOUT: Duration = Duration::from_millis(300);
 
 // ---- Storage -------------------------------------------------------------------------
 

@@ -39,18 +39,19 @@ use crate::db::open::DatabaseLocation;
 use crate::db::retention::policy::RetentionPolicy;
 use crate::db::store::derived_windows::StoredWindows;
 use crate::db::store::{self, Store, StoreSettings};
-use crate::db::{backup, restore, salvage};
+use crate::db::{backup, file, restore, salvage};
 use crate::domain::alert::{AlertCommit, NodeFacts};
 use crate::domain::ledger::{Forecast, RecordRow, SavedAbsences};
 use crate::domain::reading::Observation;
 use crate::domain::snapshot::{DataStatus, Snapshot, SnapshotSubscriber};
 use crate::ingest::{Ingest, WindowUpkeep};
 use crate::limits;
-use crate::monitor::Published;
+use crate::monitor::{Published, RefusedConfiguration};
 use crate::sys::clock::{Clock, boot_id};
 use crate::sys::heartbeat::Heartbeats;
 use crate::sys::os_error::reason;
 use crate::sys::shutdown::{StopSource, StopToken};
+use crate::sys::sync::Mutex;
 use crate::sys::systemd;
 use crate::sys::thread::{Thread, check_spawn, spawn};
 
@@ -72,6 +73,7 @@ pub struct Node {
     notifiers: Notifiers,
     outputs: Outputs,
     serving: Serving,
+    refused_configuration: Arc<Mutex<Option<RefusedConfiguration>>>,
     /// Threads that no data passes through: backups, the watchdog.
     others: Vec<Thread>,
 }
@@ -101,6 +103,7 @@ impl Node {
         let notifiers =
             Notifiers::start(config, mail_tokens, notifiers_stop, &store, clock, health)
                 .map_err(cannot_start("alerts"))?;
+        let refused_configuration: Arc<Mutex<Option<RefusedConfiguration>>> = Arc::default();
         let dependencies = Dependencies {
             clock,
             plan: &plan,
@@ -109,6 +112,7 @@ impl Node {
             published,
             channels: notifiers.statuses(),
             outputs: Box::new(outputs.states()),
+            refused_configuration: refused_configuration.clone(),
         };
         let serving =
             Serving::start(config, listeners, dependencies).map_err(StartError::OutOfResources)?;
@@ -151,6 +155,7 @@ impl Node {
             notifiers,
             outputs,
             serving,
+            refused_configuration,
             others,
         })
     }
@@ -164,12 +169,30 @@ impl Node {
         &self.store
     }
 
+    /// Whether [`Node::start`] would find something permanent wrong with a configuration, while a node
+    /// runs that has the database `running`.
+    pub fn check(config: &Config, running: &Path, clock: &Arc<dyn Clock>) -> Result<(), String> {
+        clients(config, clock)?;
+        // Of an open database no second file may be opened: closing it would drop SQLite's locks.
+        if config.database != running
+            && let Err(error) = file::probe(&config.database)
+            && error.is_fatal()
+        {
+            return Err(error.to_string());
+        }
+        Ok(())
+    }
+
+    /// Shows that a configuration was not loaded, until the node stops.
+    pub fn refuse_configuration(&self, refused: RefusedConfiguration) {
+        *self.refused_configuration.lock() = Some(refused);
+    }
+
     /// Stops in the order of the data: sources, ingest, outputs, notifiers, store, HTTP server. What is
-    /// known is served until the end, and everything received is committed. True if that
-    /// succeeded and nothing was left behind.
-    pub fn stop(self) -> bool {
+    /// known is served until the end, and everything received is committed; at the end responses have
+    /// the time `responses`. True if that succeeded and nothing was left behind.
+    pub fn stop(self, responses: Duration) -> bool {
         let deadline = Instant::now() + limits::SHUTDOWN_TIMEOUT;
-        systemd::stopping();
         let mut left_behind = Vec::new();
 
         self.shutdown.stop();
@@ -197,7 +220,7 @@ impl Node {
         } else {
             log::error!("stopping: {stored}");
         }
-        if !self.serving.http.stop(rest().min(Duration::from_secs(1))) {
+        if !self.serving.http.stop(rest().min(responses)) {
             left_behind.push("http".to_owned());
         }
         for thread in self.others {

@@ -50,7 +50,7 @@ fn run(overrides: &Overrides) -> Result<u8, DemoError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::always_trusted());
     let house = Arc::new(House::new(TimeZone::system()));
     let simulated = start_server(&house, clock.clone())?;
-    let mut signals = match serve::register_signals() {
+    let mut signals = match serve::register_signals(false) {
         Ok(signals) => signals,
         Err(status) => return Ok(status),
     };

@@ -16,6 +16,7 @@ mod operations;
 mod page_addresses;
 mod pick;
 mod rehearse;
+mod reload;
 mod restore;
 mod serve;
 mod test_alert;

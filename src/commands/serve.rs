@@ -1,17 +1,19 @@
 //! `main-node serve`: the service.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FAILED, USAGE_ERROR, load_config, page_addresses};
+use super::{FAILED, USAGE_ERROR, load_config, page_addresses, reload};
 use crate::config::{Config, Overrides, Severity};
+use crate::limits;
 use crate::monitor::http::listener::bind;
 use crate::node::{Node, StartError};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os_error::reason;
-use crate::sys::signals::Signals;
+use crate::sys::reexec::{self, inherited_listeners, reexec};
+use crate::sys::signals::{SignalRequest, Signals};
 use crate::sys::{log as logging, privileges, systemd};
 
 /// Wait between attempts to bind a port that is in use, under a supervisor.
@@ -20,6 +22,7 @@ const BIND_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 pub fn serve(overrides: &Overrides) -> u8 {
     logging::init();
     privileges::keep_new_files_private();
+    reexec::restore_process_name();
     let config = match load_config(overrides) {
         Ok(config) => config,
         Err(status) => return status,
@@ -37,22 +40,74 @@ pub fn serve(overrides: &Overrides) -> u8 {
             Severity::NotChecked => {}
         }
     }
-    run(&config, Arc::new(SystemClock::new()))
+    run(
+        overrides,
+        &config,
+        &(Arc::new(SystemClock::new()) as Arc<dyn Clock>),
+    )
 }
 
-fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
-    let mut signals = match register_signals() {
+/// Runs the node until a signal asks for the stop; its exit status. A reload with a good configuration
+/// ends here too: a new run of the program takes this process over.
+fn run(overrides: &Overrides, config: &Config, clock: &Arc<dyn Clock>) -> u8 {
+    let can_reload = systemd::is_supervised();
+    let mut signals = match register_signals(can_reload) {
         Ok(signals) => signals,
         Err(status) => return status,
     };
-    match start(config, &clock, &mut signals) {
-        Ok(node) => run_until_signalled(node, &mut signals, || ()),
-        Err(status) => status,
+    let listeners = match listen(&config.listen, &inherited_listeners(), &mut signals) {
+        Ok(listeners) => listeners,
+        Err(NotListening::Failed) => return USAGE_ERROR,
+        Err(NotListening::Signalled(SignalRequest::Stop(_))) => return 0,
+        Err(NotListening::Signalled(SignalRequest::Reload)) => return replace_process(&[]),
+    };
+    // For the next run, since those of the node end with it.
+    let passed_on: io::Result<Vec<TcpListener>> = if can_reload {
+        listeners.iter().map(TcpListener::try_clone).collect()
+    } else {
+        Ok(Vec::new())
+    };
+    let passed_on = passed_on.unwrap_or_else(|error| {
+        log::warn!("a reload will refuse connections: {}", reason(&error));
+        Vec::new()
+    });
+    let node = match start_with(config, listeners, clock) {
+        Ok(node) => node,
+        Err(status) => return status,
+    };
+    loop {
+        match signals.wait() {
+            SignalRequest::Stop(signal) => {
+                drop(passed_on);
+                return stop(node, signal, || ());
+            }
+            SignalRequest::Reload => {
+                match reload::check(overrides, config, &node, &passed_on, clock) {
+                    Ok(listeners) => return reload(node, &listeners),
+                    Err(problems) => reload::refuse(&node, config, problems, clock.now()),
+                }
+            }
+        }
     }
 }
 
-pub(super) fn register_signals() -> Result<Signals, u8> {
-    Signals::register().map_err(|error| {
+/// Commits everything, and starts the program anew, which reads the new configuration.
+fn reload(node: Node, listeners: &[TcpListener]) -> u8 {
+    log::info!("reloading: the new configuration is valid");
+    systemd::reloading();
+    node.stop(limits::RELOAD_RESPONSE_TIMEOUT);
+    replace_process(listeners)
+}
+
+/// Returns only if that fails; then the supervisor starts the program again.
+fn replace_process(listeners: &[TcpListener]) -> u8 {
+    let error = reexec(listeners);
+    log::error!("main-node cannot start itself anew: {}", reason(&error));
+    FAILED
+}
+
+pub(super) fn register_signals(can_reload: bool) -> Result<Signals, u8> {
+    Signals::register(can_reload).map_err(|error| {
         eprintln!("signal handlers cannot be installed: {}", reason(&error));
         FAILED
     })
@@ -64,8 +119,18 @@ pub(super) fn start(
     clock: &Arc<dyn Clock>,
     signals: &mut Signals,
 ) -> Result<Node, u8> {
-    let listeners = listen(&config.listen, signals).ok_or(USAGE_ERROR)?;
-    let listeners = listeners.ok_or(0)?;
+    let listeners = listen(&config.listen, &[], signals).map_err(|error| match error {
+        NotListening::Failed => USAGE_ERROR,
+        NotListening::Signalled(_) => 0,
+    })?;
+    start_with(config, listeners, clock)
+}
+
+fn start_with(
+    config: &Config,
+    listeners: Vec<TcpListener>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Node, u8> {
     let node = Node::start(config, listeners, clock).map_err(|error| match error {
         StartError::Misconfigured(message) => {
             eprintln!("{message}");
@@ -87,28 +152,52 @@ pub(super) fn run_until_signalled(
     signals: &mut Signals,
     stop_others: impl FnOnce(),
 ) -> u8 {
-    if let Some(signal) = signals.wait() {
-        log::info!("received {signal}, stopping");
+    match signals.wait() {
+        SignalRequest::Stop(signal) => stop(node, signal, stop_others),
+        SignalRequest::Reload => stop(node, None, stop_others),
     }
-    stop_others();
-    if node.stop() { 0 } else { FAILED }
 }
 
-/// The sockets; `Some(None)` if a signal came first, `None` if they cannot be bound.
+fn stop(node: Node, signal: Option<&str>, stop_others: impl FnOnce()) -> u8 {
+    if let Some(signal) = signal {
+        log::info!("received {signal}, stopping");
+    }
+    systemd::stopping();
+    stop_others();
+    if node.stop(limits::SHUTDOWN_RESPONSE_TIMEOUT) {
+        0
+    } else {
+        FAILED
+    }
+}
+
+/// Why the node does not listen.
+enum NotListening {
+    /// The addresses cannot be bound, which is reported.
+    Failed,
+    /// A signal came first.
+    Signalled(SignalRequest),
+}
+
+/// The sockets, of which some may be `inherited`.
 ///
 /// At a terminal it fails at once. Under a supervisor it tries again: an old instance may be
 /// stopping, or DHCP may not have given the address yet.
-fn listen(addresses: &[SocketAddr], signals: &mut Signals) -> Option<Option<Vec<TcpListener>>> {
+fn listen(
+    addresses: &[SocketAddr],
+    inherited: &[TcpListener],
+    signals: &mut Signals,
+) -> Result<Vec<TcpListener>, NotListening> {
     let mut last_error = String::new();
     loop {
-        let error = match bind(addresses) {
-            Ok(listeners) => return Some(Some(listeners)),
+        let error = match bind(addresses, inherited) {
+            Ok(listeners) => return Ok(listeners),
             Err(error) => error,
         };
         let may_pass = error.is_in_use() || error.is_not_there() || error.is_short_of_resources();
         if !may_pass || std::io::stderr().is_terminal() {
             eprintln!("{error}");
-            return None;
+            return Err(NotListening::Failed);
         }
         let error = error.to_string();
         if error != last_error {
@@ -119,8 +208,8 @@ fn listen(addresses: &[SocketAddr], signals: &mut Signals) -> Option<Option<Vec<
             systemd::status(&error);
             last_error = error;
         }
-        if signals.wait_for(BIND_RETRY_INTERVAL) {
-            return Some(None);
+        if let Some(request) = signals.wait_for(BIND_RETRY_INTERVAL) {
+            return Err(NotListening::Signalled(request));
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct Context {
     pub channels: Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>,
     /// The state of each output.
     pub outputs: Box<dyn Fn() -> Vec<OutputState> + Send + Sync>,
+    /// The configuration that a reload has not taken.
+    pub refused_configuration: Box<dyn Fn() -> Option<RefusedConfiguration> + Send + Sync>,
     /// The newest incidents that were notified; reads the database.
     pub incidents: Box<ReadIncidents>,
     /// Which of the node's loops, its page workers included, has made no progress within its
@@ -88,6 +90,14 @@ impl fmt::Display for HistoryFailure {
             HistoryFailure::Exceeded(limit) => write!(f, "cut off at {limit}"),
         }
     }
+}
+
+/// A new configuration that was not loaded; the node goes on with the one that it has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RefusedConfiguration {
+    pub at: Moment,
+    /// What is wrong with it, at least one.
+    pub problems: Vec<String>,
 }
 
 pub type ReadIncidents = dyn Fn(usize) -> Result<Vec<Incident>, String> + Send + Sync;
@@ -147,6 +157,8 @@ pub struct ViewSettings {
 /// up.
 #[derive(Debug, Clone, Default)]
 pub struct Installation {
+    /// The configuration file that was loaded; without one, the built-in example was.
+    pub config_file: Option<PathBuf>,
     /// Paths of the configuration file, in the order of the search.
     pub config_paths: Vec<PathBuf>,
     pub database: PathBuf,

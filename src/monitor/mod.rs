@@ -18,7 +18,9 @@ mod web;
 #[path = "tests/support.rs"]
 mod support;
 
-pub use context::{ChannelState, Context, HistoryFailure, Installation, ViewSettings};
+pub use context::{
+    ChannelState, Context, HistoryFailure, Installation, RefusedConfiguration, ViewSettings,
+};
 pub use http::basic_auth::Password;
 pub use routes::app::App;
 pub use routes::published::Published;

@@ -15,7 +15,7 @@ use crate::domain::plan::Plan;
 use crate::domain::snapshot::{DataStatus, Snapshot, SourceSnapshot};
 use crate::domain::text::capitalised;
 use crate::domain::time::Moment;
-use crate::monitor::context::ChannelState;
+use crate::monitor::context::{ChannelState, RefusedConfiguration};
 
 /// The node's state, for people and for programs.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +93,7 @@ pub struct StateFacts<'a> {
     pub storage: &'a Storage,
     pub channels: &'a [ChannelState],
     pub outputs: &'a [OutputState],
+    pub refused_configuration: Option<&'a RefusedConfiguration>,
     pub now: Moment,
     pub started: Moment,
     pub timezone: &'a TimeZone,
@@ -111,6 +112,7 @@ pub fn node_status(facts: &StateFacts) -> NodeStatus {
     let alerts = snapshot.alerts.iter();
     problems.extend(alerts.filter_map(|alert| problems::value_alert(facts, alert)));
     problems.extend(channels.iter().filter_map(problems::refused_alerts));
+    problems.extend(problems::refused_configuration(facts));
     problems.extend(problems::failing_sources(snapshot, now));
     problems.extend(problems::conflicts(snapshot));
     problems.extend(problems::stale_records(facts));

@@ -21,12 +21,14 @@ use crate::monitor::http::server::{HttpServer, HttpServerParts};
 use crate::monitor::http::server_limits::HttpLimits;
 use crate::monitor::http::stats::HttpStats;
 use crate::monitor::{
-    App, ChannelState, Context, HistoryFailure, Installation, Password, Published, ViewSettings,
+    App, ChannelState, Context, HistoryFailure, Installation, Password, Published,
+    RefusedConfiguration, ViewSettings,
 };
 use crate::sys::build_id;
 use crate::sys::clock::Clock;
 use crate::sys::heartbeat::Heartbeats;
 use crate::sys::os_error::reason;
+use crate::sys::sync::Mutex;
 
 /// The HTTP server and what it serves.
 pub struct Serving {
@@ -46,6 +48,7 @@ pub struct Dependencies<'a> {
     /// The channels and the heartbeat.
     pub channels: Vec<NotifierStatus>,
     pub outputs: Box<dyn Fn() -> Vec<OutputState> + Send + Sync>,
+    pub refused_configuration: Arc<Mutex<Option<RefusedConfiguration>>>,
 }
 
 impl Serving {
@@ -117,6 +120,7 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
         published,
         channels,
         outputs,
+        refused_configuration,
     } = dependencies;
     let reader = HistoryReader::new(&config.database).in_zone(config.timezone.clone());
     let reader = Arc::new(reader);
@@ -144,6 +148,7 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
         http_stats: stats,
         channels: Box::new(move || channels.iter().map(channel_state).collect()),
         outputs,
+        refused_configuration: Box::new(move || refused_configuration.lock().clone()),
         incidents: Box::new(move |most| incidents.incidents(most)),
         stuck: Box::new(move || heartbeats.not_alive(heartbeats_clock.now().mono)),
         password: config
@@ -174,6 +179,7 @@ fn view_settings(config: &Config, plan: &Plan, clock: &Arc<dyn Clock>) -> ViewSe
         started: clock.now(),
         is_example: plan.is_example,
         installation: Installation {
+            config_file: config.file.clone(),
             config_paths: crate::config::searched_paths(),
             database: config.database.clone(),
             listen: config.listen.clone(),

@@ -23,6 +23,7 @@ pub mod private_file;
 pub mod privileges;
 pub mod process;
 pub mod redirect;
+pub mod reexec;
 pub mod retry_after;
 pub mod semaphore;
 pub mod shutdown;

@@ -1,5 +1,6 @@
-//! Signal handlers: SIGTERM, SIGINT, SIGQUIT and SIGHUP ask for a clean stop; a second SIGTERM, SIGINT
-//! or SIGQUIT ends at once. No other signal that can be handled ends the process by its default.
+//! Signal handlers: SIGTERM, SIGINT and SIGQUIT ask for a clean stop, a second one ends at once. SIGHUP
+//! asks for a reload under a supervisor, else for a clean stop. No other signal that can be handled ends
+//! the process by its default.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
@@ -12,24 +13,41 @@ use signal_hook::consts::{
     SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ,
 };
 
-/// The registered handlers; [`Signals::wait`] returns when the first signal came.
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignalRequest {
+    /// To stop; the name of the signal, unless signals can no longer be received.
+    Stop(Option<&'static str>),
+    /// To load the configuration again.
+    Reload,
+}
+
+/// The registered handlers; [`Signals::wait`] returns when a signal came.
 pub struct Signals {
     woken: UnixStream,
-    received: Arc<AtomicUsize>,
+    /// The number of the last signal that asks for a stop; 0 before.
+    stop: Arc<AtomicUsize>,
+    /// Whether a reload is asked for.
+    reload: Arc<AtomicBool>,
 }
 
 /// Exit status after a second signal, as shells give it to SIGINT.
 const INTERRUPTED_STATUS: i32 = 130;
 
 impl Signals {
-    pub fn register() -> io::Result<Signals> {
+    /// With `can_reload`, SIGHUP asks for a reload; else for a stop.
+    pub fn register(can_reload: bool) -> io::Result<Signals> {
         let (woken, waker) = UnixStream::pair()?;
         let is_stopping = Arc::new(AtomicBool::new(false));
-        let received = Arc::new(AtomicUsize::new(0));
-        // Stores the signal number before the byte wakes the waiting thread.
+        let (stop, reload) = (Arc::new(AtomicUsize::new(0)), Arc::default());
+        // Stores what is asked for before the byte wakes the waiting thread.
         let wake_by = |signal: i32| {
-            let number = usize::try_from(signal).unwrap_or_default();
-            signal_hook::flag::register_usize(signal, received.clone(), number)?;
+            if signal == SIGHUP && can_reload {
+                signal_hook::flag::register(signal, Arc::clone(&reload))?;
+            } else {
+                let number = usize::try_from(signal).unwrap_or_default();
+                signal_hook::flag::register_usize(signal, stop.clone(), number)?;
+            }
             signal_hook::low_level::pipe::register(signal, waker.try_clone()?)
         };
         let is_ignored = ignored_at_start();
@@ -60,41 +78,90 @@ impl Signals {
         for signal in [SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ] {
             signal_hook::flag::register(signal, Arc::default())?;
         }
-        Ok(Signals { woken, received })
+        // A run that this process made of itself (`reexec`) has left it blocked until now.
+        set_blocked(SIGHUP, false)?;
+        Ok(Signals {
+            woken,
+            stop,
+            reload,
+        })
     }
 
-    /// Blocks until a signal asks for the stop; its name.
-    pub fn wait(&mut self) -> Option<&'static str> {
+    /// Blocks until a signal asks for something.
+    pub fn wait(&mut self) -> SignalRequest {
+        loop {
+            if let Some(request) = self.read(None) {
+                return request;
+            }
+        }
+    }
+
+    /// Blocks for `span` or until a signal asks for something.
+    pub fn wait_for(&mut self, span: Duration) -> Option<SignalRequest> {
+        self.read(Some(span))
+    }
+
+    /// What the next byte stands for: nothing, if an earlier one told it already.
+    fn read(&mut self, timeout: Option<Duration>) -> Option<SignalRequest> {
         let mut byte = [0];
-        while let Err(error) = self.woken.read_exact(&mut byte) {
-            if error.kind() != io::ErrorKind::Interrupted {
+        let read = self.woken.set_read_timeout(timeout);
+        match read.and_then(|()| self.woken.read_exact(&mut byte)) {
+            Ok(()) => self.requested(),
+            Err(error) if is_timeout(&error) => None,
+            Err(error) => {
                 log::error!(
                     "signals can no longer be received ({}); stopping",
                     reason(&error)
                 );
-                return None;
+                Some(SignalRequest::Stop(None))
             }
         }
-        let signal = i32::try_from(self.received.load(Ordering::Acquire)).ok()?;
-        signal_hook::low_level::signal_name(signal)
     }
 
-    /// Blocks for `span` or until a signal; true if one came.
-    pub fn wait_for(&mut self, span: Duration) -> bool {
-        let mut byte = [0];
-        if self.woken.set_read_timeout(Some(span)).is_err() {
-            return true;
+    /// A stop counts more than a reload, whatever came first.
+    fn requested(&self) -> Option<SignalRequest> {
+        match i32::try_from(self.stop.load(Ordering::Acquire)) {
+            Ok(0) | Err(_) => {}
+            Ok(signal) => {
+                let name = signal_hook::low_level::signal_name(signal);
+                return Some(SignalRequest::Stop(name));
+            }
         }
-        let is_signalled = match self.woken.read(&mut byte) {
-            Ok(_) => true,
-            Err(error) => !matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
-            ),
-        };
-        // Without a timeout, as `wait` expects.
-        let _ = self.woken.set_read_timeout(None);
-        is_signalled
+        let reload = self.reload.swap(false, Ordering::AcqRel);
+        reload.then_some(SignalRequest::Reload)
+    }
+
+    /// Makes SIGHUP wait, also across `exec`, until handlers are registered again: its default would end
+    /// the process.
+    pub fn block_reload() -> io::Result<()> {
+        set_blocked(SIGHUP, true)
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}
+
+/// Blocks or unblocks a signal for this thread, and for those that it starts.
+fn set_blocked(signal: i32, is_blocked: bool) -> io::Result<()> {
+    let how = if is_blocked {
+        libc::SIG_BLOCK
+    } else {
+        libc::SIG_UNBLOCK
+    };
+    let mut signals = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initializes the set that the other two calls read.
+    let status = unsafe {
+        libc::sigemptyset(signals.as_mut_ptr());
+        libc::sigaddset(signals.as_mut_ptr(), signal);
+        libc::pthread_sigmask(how, signals.as_ptr(), std::ptr::null_mut())
+    };
+    match status {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
     }
 }
 

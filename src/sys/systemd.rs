@@ -13,6 +13,14 @@ pub fn ready() {
     send(&[NotifyState::Ready]);
 }
 
+/// Reports that the configuration is loaded again; [`ready`] ends it.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => send(&[NotifyState::Reloading, now]),
+        Err(error) => log::debug!("systemd cannot be notified: {error}"),
+    }
+}
+
 pub fn stopping() {
     send(&[NotifyState::Stopping]);
 }

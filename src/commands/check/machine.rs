@@ -251,7 +251,7 @@ pub fn root_certificates() -> Finding {
 }
 
 pub fn listen_address(address: SocketAddr) -> Finding {
-    match bind(&[address]) {
+    match bind(&[address], &[]) {
         Ok(_) => Fine(format!("{address} is free")),
         Err(error) if error.is_in_use() && is_main_node(address) => {
             Fine(format!("{address} is used by a running main-node"))

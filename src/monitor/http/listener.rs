@@ -69,13 +69,24 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
-/// Opens every address. A family that this machine does not have is left out with a note, as
-/// long as another address is left; any other failure is an error.
-pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
+/// Opens every address, or takes the one of the `inherited` sockets that listens on it. A family that
+/// this machine does not have is left out with a note, as long as another address is left; any other
+/// failure is an error.
+pub fn bind(
+    addresses: &[SocketAddr],
+    inherited: &[TcpListener],
+) -> Result<Vec<TcpListener>, BindError> {
     let mut listeners = Vec::with_capacity(addresses.len());
     let mut missing = None;
     for address in addresses {
-        match listener(*address) {
+        let inherited = inherited
+            .iter()
+            .find(|it| it.local_addr().is_ok_and(|bound| bound == *address));
+        let listener = match inherited {
+            Some(inherited) => inherited.try_clone(),
+            None => listener(*address),
+        };
+        match listener {
             Ok(listener) => listeners.push(listener),
             Err(error) if is_missing_family(*address, &error) => {
                 log::info!(
@@ -141,9 +152,12 @@ mod tests {
 
     #[test]
     fn both_families_share_a_port() {
-        let v4 = bind(&[any_port("0.0.0.0")]).expect("IPv4 is there");
+        let v4 = bind(&[any_port("0.0.0.0")], &[]).expect("IPv4 is there");
         let port = v4[0].local_addr().expect("bound").port();
-        let v6 = bind(&[SocketAddr::new("::".parse().expect("an address"), port)]);
+        let v6 = bind(
+            &[SocketAddr::new("::".parse().expect("an address"), port)],
+            &[],
+        );
         // Where there is no IPv6, only that is reported.
         if let Err(error) = v6 {
             assert!(!error.is_in_use(), "{error}");
@@ -152,9 +166,9 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_reported_as_such() {
-        let first = bind(&[any_port("127.0.0.1")]).expect("a free port");
+        let first = bind(&[any_port("127.0.0.1")], &[]).expect("a free port");
         let taken = first[0].local_addr().expect("bound");
-        let error = bind(&[taken]).expect_err("the port is taken");
+        let error = bind(&[taken], &[]).expect_err("the port is taken");
         assert!(error.is_in_use());
         assert_eq!(
             error.to_string(),
@@ -168,13 +182,13 @@ mod tests {
 
     #[test]
     fn an_address_of_another_machine_is_reported_as_such() {
-        let error = bind(&[any_port("192.0.2.1")]).expect_err("a documentation address");
+        let error = bind(&[any_port("192.0.2.1")], &[]).expect_err("a documentation address");
         assert!(error.is_not_there(), "{error}");
     }
 
     #[test]
     fn accepted_connections_inherit_the_options() {
-        let listeners = bind(&[any_port("127.0.0.1")]).expect("a free port");
+        let listeners = bind(&[any_port("127.0.0.1")], &[]).expect("a free port");
         listeners[0].set_nonblocking(false).expect("a socket");
         let address = listeners[0].local_addr().expect("bound");
         let _client = TcpStream::connect(address).expect("the backlog takes it");

@@ -43,6 +43,8 @@ pub struct MetricsInput<'a> {
     pub displays: usize,
     pub channels: &'a [ChannelState],
     pub outputs: &'a [OutputState],
+    /// Whether no reload was refused since.
+    pub is_configuration_loaded: bool,
     pub process: &'a ProcessInfo,
     pub now: Moment,
     pub started: Moment,
@@ -93,7 +95,7 @@ enum MetricKind {
 }
 
 /// Every metric, in the order of the page.
-const REGISTRY: [Metric; 37] = [
+const REGISTRY: [Metric; 38] = [
     Metric {
         kind: MetricKind::Gauge,
         name: "source_up",
@@ -400,6 +402,12 @@ const REGISTRY: [Metric; 37] = [
                 samples.add(&[("route", *route)], count(*cut_off));
             }
         },
+    },
+    Metric {
+        kind: MetricKind::Gauge,
+        name: "config_last_reload_successful",
+        help: "Whether the configuration was in order when it was loaded last.",
+        collect: |facts, samples| samples.add(&[], flag(facts.is_configuration_loaded)),
     },
     Metric {
         kind: MetricKind::Counter,

@@ -31,6 +31,7 @@ impl App {
             storage,
             channels: &(self.context.channels)(),
             outputs: &(self.context.outputs)(),
+            refused_configuration: (self.context.refused_configuration)().as_ref(),
             now,
             started: self.context.settings.started,
             timezone: &self.context.settings.timezone,
@@ -54,6 +55,8 @@ impl App {
             displays: &self.displays.list(),
             channels: &(self.context.channels)(),
             outputs: &(self.context.outputs)(),
+            config_file: settings.installation.config_file.as_deref(),
+            refused_configuration: (self.context.refused_configuration)().as_ref(),
             now,
             trusted_by: self.context.clock.trusted_by(),
             started: settings.started,
@@ -85,6 +88,7 @@ impl App {
             now: self.context.clock.now(),
             started: self.context.settings.started,
             version: self.context.settings.version,
+            is_configuration_loaded: (self.context.refused_configuration)().is_none(),
             panics: panics(),
             cut_offs: &self.cut_offs.counts(),
         };
@@ -202,6 +206,7 @@ impl App {
         let now = self.context.clock.now();
         let labels = &current.snapshot.upstream_labels;
         let plan = self.context.plan.with_upstream_labels(labels);
+        let refused = (self.context.refused_configuration)();
         let view = PageContext {
             state: &self.node_status(&current, &storage, now),
             snapshot: &current.snapshot,
@@ -209,6 +214,7 @@ impl App {
             displays: &self.displays.list(),
             channels: &(self.context.channels)(),
             outputs: &(self.context.outputs)(),
+            refused_configuration: refused.as_ref(),
             plan: &plan,
             history: &*self.context.history,
             forecast: &*self.context.forecast,

@@ -5,6 +5,7 @@
 //! and query strings of sources never appear here.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -15,7 +16,7 @@ use crate::domain::output_state::OutputState;
 use crate::domain::reading::{Issue, Reason};
 use crate::domain::snapshot::{DerivedSnapshot, Snapshot, SourceSnapshot, newest};
 use crate::domain::time::{Moment, Mono};
-use crate::monitor::context::{ChannelState, Display};
+use crate::monitor::context::{ChannelState, Display, RefusedConfiguration};
 use crate::monitor::format::{corrected_wall, sanitize};
 use crate::monitor::status_text::NodeStatus;
 
@@ -30,6 +31,8 @@ pub struct StatusInput<'a> {
     pub started: Moment,
     pub channels: &'a [ChannelState],
     pub outputs: &'a [OutputState],
+    pub config_file: Option<&'a Path>,
+    pub refused_configuration: Option<&'a RefusedConfiguration>,
     pub node: &'a str,
     pub version: &'a str,
     pub build: &'a str,
@@ -49,6 +52,7 @@ struct StatusBody<'a> {
     started: String,
     uptime_s: u64,
     nothing_configured: bool,
+    configuration: ConfigurationStatus,
     clock: ClockStatus,
     records: RecordsStatus,
     sources: Vec<SourceStatus<'a>>,
@@ -59,6 +63,21 @@ struct StatusBody<'a> {
     channels: Vec<ChannelStatus<'a>>,
     outputs: Vec<OutputStatus<'a>>,
     displays: Vec<DisplayStatus<'a>>,
+}
+
+#[derive(Serialize)]
+struct ConfigurationStatus {
+    /// Null while nothing is configured.
+    file: Option<String>,
+    loaded: String,
+    /// The newer one that a reload has not taken.
+    refused: Option<RefusedStatus>,
+}
+
+#[derive(Serialize)]
+struct RefusedStatus {
+    at: String,
+    problems: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -214,6 +233,7 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
         started: corrected_wall(facts.started, now).to_string(),
         uptime_s: now.mono.since(facts.started.mono).as_secs(),
         nothing_configured: facts.is_example,
+        configuration: configuration_status(facts),
         clock: ClockStatus {
             state: now.trust.name(),
             trusted_by: facts.trusted_by.map(TrustedBy::name),
@@ -337,6 +357,20 @@ fn storage_status(storage: &Storage) -> StorageStatus {
     }
 }
 
+fn configuration_status(facts: &StatusInput) -> ConfigurationStatus {
+    let refused = |it: &RefusedConfiguration| RefusedStatus {
+        at: corrected_wall(it.at, facts.now).to_string(),
+        problems: it.problems.iter().map(|it| sanitize(it)).collect(),
+    };
+    ConfigurationStatus {
+        file: facts
+            .config_file
+            .map(|it| sanitize(&it.display().to_string())),
+        loaded: corrected_wall(facts.started, facts.now).to_string(),
+        refused: facts.refused_configuration.map(refused),
+    }
+}
+
 fn channel_status(channel: &ChannelState) -> ChannelStatus<'_> {
     ChannelStatus {
         name: &channel.name,
@@ -400,6 +434,7 @@ mod tests {
             .stale(&["humidity"])
             .deriving("house", "power / voltage")
             .output_failing("mqtt", "connection refused", 300)
+            .refusing_configuration(60)
             .app();
         testing::from_memory(
             &monitor,

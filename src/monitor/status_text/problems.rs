@@ -13,7 +13,7 @@ use crate::domain::time::{ClockTrust, Moment};
 use crate::domain::toml_text::quoted;
 use crate::limits;
 use crate::monitor::context::{ChannelState, PING};
-use crate::monitor::format::{format_since, sanitize};
+use crate::monitor::format::{corrected_wall, format_since, sanitize};
 
 /// A value outside what its owner calls good: how much, and since when.
 pub fn value_alert(facts: &StateFacts, alert: &OpenAlert) -> Option<StatusSentence> {
@@ -107,6 +107,25 @@ pub fn failing_output(output: &OutputState, now: Moment) -> Option<StatusSentenc
         StatusPage::System,
         sanitize(&subject),
         rest,
+    ))
+}
+
+/// What a reload has not taken: its owner believes that it is in use.
+pub fn refused_configuration(facts: &StateFacts) -> Option<StatusSentence> {
+    let refused = facts.refused_configuration?;
+    let first = refused.problems.first()?;
+    let locale = facts.plan.pages.locale;
+    let at = corrected_wall(refused.at, facts.now);
+    let since = format_since(at, facts.now.wall, facts.timezone, locale);
+    let more = match refused.problems.len() - 1 {
+        0 => String::new(),
+        more => format!(" ({})", count_noun(more, "further problem")),
+    };
+    let first = sanitize(first);
+    Some(StatusSentence::new(
+        StatusPage::System,
+        "The new configuration is not in use",
+        format!(" since the reload at {since}: {first}{more}. The one from before it is."),
     ))
 }
 

@@ -11,8 +11,14 @@ fn the_headline_is_the_worst_problem() {
     use DataStatus::*;
     let mut restarted = testing::healthy().failing("weather", Cause::Tls, 60);
     restarted.source("weather").health.last_success = None;
-    let rows: [(&str, NodeFixture, DataStatus, &str); 17] = [
+    let rows: [(&str, NodeFixture, DataStatus, &str); 18] = [
         ("fresh", testing::healthy(), Pass, "Both sources are fresh."),
+        (
+            "a reload that was refused",
+            testing::healthy().refusing_configuration(7_200),
+            Warn,
+            "The new configuration is not in use since the reload at 19:00: main-node.toml:3:1: unknown option \"titel\" (1 further problem). The one from before it is.",
+        ),
         (
             "nothing configured",
             NodeFixture::default(),

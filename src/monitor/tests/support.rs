@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    App, ChannelState, Context, HistoryFailure, Installation, Password, Published, ViewSettings,
+    App, ChannelState, Context, HistoryFailure, Installation, Password, Published,
+    RefusedConfiguration, ViewSettings,
 };
 use crate::domain::derived_key::{DerivedKey, DerivedKeys, DerivedRule};
 use crate::domain::failure::{Cause, Failure};
@@ -129,6 +130,7 @@ pub struct NodeFixture {
     pub demo_history: Option<Arc<SharedPercent>>,
     pub channel: ChannelState,
     pub outputs: Vec<OutputState>,
+    pub refused_configuration: Option<RefusedConfiguration>,
     pub incidents: Vec<Incident>,
     pub stuck: Option<&'static str>,
     pub password: Option<&'static str>,
@@ -154,6 +156,7 @@ impl Default for NodeFixture {
             is_demo: false,
             demo_history: None,
             outputs: Vec::new(),
+            refused_configuration: None,
             channel: ChannelState {
                 name: "mail".into(),
                 waiting: 0,
@@ -185,6 +188,7 @@ impl NodeFixture {
             storage: &self.storage,
             channels: std::slice::from_ref(&self.channel),
             outputs: &self.outputs,
+            refused_configuration: self.refused_configuration.as_ref(),
             now: self.now,
             started: self.started,
             timezone: &jiff::tz::TimeZone::fixed(jiff::tz::offset(1)),
@@ -203,6 +207,18 @@ impl NodeFixture {
             waiting: Some(40),
             last_sent: Some(before(for_s).wall),
             ..OutputState::new(name, "mqtt://broker.lan:1883")
+        });
+        self
+    }
+
+    /// A reload that has refused its configuration for two problems, so many seconds ago.
+    pub fn refusing_configuration(mut self, seconds_ago: u64) -> NodeFixture {
+        self.refused_configuration = Some(RefusedConfiguration {
+            at: before(seconds_ago),
+            problems: vec![
+                "main-node.toml:3:1: unknown option \"titel\"".to_owned(),
+                "main-node.toml:9:1: unknown option \"urll\"".to_owned(),
+            ],
         });
         self
     }
@@ -309,7 +325,7 @@ impl NodeFixture {
         let published = Arc::new(Published::new(Arc::new(self.snapshot)));
         let (storage, history, stuck) = (self.storage, self.history, self.stuck);
         let (channel, incidents) = (self.channel, self.incidents);
-        let outputs = self.outputs;
+        let (outputs, refused) = (self.outputs, self.refused_configuration);
         let (forecast, states) = (self.forecast, self.states);
         let periods = history.clone().unwrap_or_default();
         let (history_rows, stored) = (self.history_rows, self.stored);
@@ -350,6 +366,7 @@ impl NodeFixture {
             http_stats: Arc::default(),
             channels: Box::new(move || vec![channel.clone()]),
             outputs: Box::new(move || outputs.clone()),
+            refused_configuration: Box::new(move || refused.clone()),
             incidents: Box::new(move |_| Ok(incidents.clone())),
             stuck: Box::new(move || stuck),
             password: self.password.map(Password::new),
@@ -363,6 +380,7 @@ impl NodeFixture {
                 started: self.started,
                 is_example: self.is_example,
                 installation: Installation {
+                    config_file: Some("/etc/main-node/main-node.toml".into()),
                     config_paths: vec!["/nowhere/main-node.toml".into()],
                     database: "/var/lib/main-node/main-node.db".into(),
                     listen: vec!["127.0.0.1:8000".parse().expect("an address")],

@@ -34,7 +34,8 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::stable_hash::hash;
 use crate::domain::time::Moment;
 use crate::monitor::context::{
-    ChannelState, Display, ReadForecast, ReadHistory, ReadPeriods, ReadStates, ViewSettings,
+    ChannelState, Display, ReadForecast, ReadHistory, ReadPeriods, ReadStates,
+    RefusedConfiguration, ViewSettings,
 };
 use crate::monitor::status_text::NodeStatus;
 use crate::sys::budget::Budget;
@@ -73,6 +74,7 @@ pub struct PageContext<'a> {
     pub displays: &'a [Display],
     pub channels: &'a [ChannelState],
     pub outputs: &'a [OutputState],
+    pub refused_configuration: Option<&'a RefusedConfiguration>,
     pub plan: &'a Plan,
     pub history: &'a ReadHistory,
     pub forecast: &'a ReadForecast,

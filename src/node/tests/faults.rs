@@ -71,6 +71,7 @@ impl TestNode {
             http_stats: Arc::default(),
             channels: Box::new(Vec::new),
             outputs: Box::new(Vec::new),
+            refused_configuration: Box::new(|| None),
             incidents: Box::new(|_| Ok(Vec::new())),
             stuck: Box::new(|| None),
             password: None,

@@ -225,7 +225,7 @@ fn start_for(
     workers_heartbeat: impl Fn() + Send + 'static,
 ) -> Running {
     let handler = TestHandler::new();
-    let listeners = bind(&[SocketAddr::from(([127, 0, 0, 1], 0))]).expect("a free port");
+    let listeners = bind(&[SocketAddr::from(([127, 0, 0, 1], 0))], &[]).expect("a free port");
     let (stats, events) = (Arc::new(HttpStats::new()), Arc::new(EventLog::new()));
     let heartbeats = Arc::new(AtomicU64::new(0));
     let heartbeat = {

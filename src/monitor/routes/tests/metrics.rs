@@ -26,6 +26,7 @@ fn metrics(fixture: &testing::NodeFixture, format: ExpositionFormat) -> String {
         now: fixture.now,
         started: fixture.started,
         version: "0.2.0",
+        is_configuration_loaded: true,
         panics: [("http", 0), ("ingest", 1)]
             .map(|(thread, count)| (thread.to_owned(), count))
             .into(),

@@ -18,6 +18,13 @@ pub fn node(view: &PageContext) -> Markup {
             dt { "Name" } dd { (settings.node_name) }
             dt { "Version" } dd { (settings.version) " (build " ((settings.build)()) ")" }
             dt { "Started" } dd { (past_time(view, settings.started)) " (running for " (human_duration(uptime)) ")" }
+            @if let Some(file) = &settings.installation.config_file {
+                dt { "Configuration" } dd { (sanitize(&file.display().to_string())) }
+            }
+            @if let Some(refused) = view.refused_configuration {
+                dt { "Not reloaded" }
+                dd { (past_time(view, refused.at)) ul { @for problem in &refused.problems { li { (sanitize(problem)) } } } }
+            }
             dt { "Time" } dd { (format_local(view.now.wall, &settings.timezone)) }
             dt { "Clock" }
             dd {
