@@ -6,6 +6,7 @@ mod forward;
 mod mqtt;
 mod outputs;
 mod pages;
+mod server;
 
 use self::alerts::ALERTS;
 use self::credentials::CREDENTIALS;
@@ -13,6 +14,7 @@ use self::forward::FORWARD_NAMES;
 use self::mqtt::MQTT_NAMES;
 use self::outputs::OUTPUTS;
 use self::pages::PAGES;
+use self::server::SERVER;
 
 /// Names, an option of the table that is meant, and what to write.
 type Names = (&'static [&'static str], &'static str, &'static str);
@@ -294,11 +296,6 @@ const NAMES: &[Names] = &[
         "password",
         "write password = \"…\"",
     ),
-    (
-        &["port", "bind", "bind_address"],
-        "listen",
-        "write listen = [\"0.0.0.0:8000\"]",
-    ),
 ];
 
 /// What to write instead of `name`, of another program, in a table that has the options `known`.
@@ -309,7 +306,7 @@ pub fn advice(name: &str, known: &[&str]) -> Option<&'static str> {
     }
     let is_meant =
         |(names, option, _): &&Names| names.contains(&name.as_str()) && known.contains(option);
-    let all = [MQTT_NAMES, FORWARD_NAMES, OUTPUTS, ALERTS, PAGES]
+    let all = [MQTT_NAMES, FORWARD_NAMES, OUTPUTS, ALERTS, PAGES, SERVER]
         .into_iter()
         .chain(CREDENTIALS)
         .chain([NAMES])
@@ -427,7 +424,7 @@ mod tests {
         let key = ["label", "show", "chart", "counter"];
         let group = ["name", "keys", "fold"];
         let wall = ["name", "keys", "dim"];
-        let top = ["name", "title", "base_path", "auth", "key"];
+        let top = ["name", "title", "base_path", "auth", "key", "listen"];
         let push = ["url", "keys", "icons", "label", "every"];
         let mqtt = [
             "url",
@@ -459,7 +456,7 @@ mod tests {
             "mqtt",
             "alert",
         ];
-        let cases: [(&str, &[&str], Option<&str>); 97] = [
+        let cases: [(&str, &[&str], Option<&str>); 100] = [
             ("broker", &mqtt, Some("mqtt://")),
             ("host", &mqtt, Some("mqtt://")),
             ("port", &mqtt, Some("mqtt://")),
@@ -551,8 +548,10 @@ mod tests {
             ("type", &auth, Some("scheme = \"digest\"")),
             ("client_cert", &auth, Some("certificate = ")),
             ("client_key", &auth, Some("key = ")),
-            // There [key.NAME] is a table.
-            ("tls_key", &top, None),
+            ("tls_key", &top, Some("a reverse proxy")),
+            ("port", &top, Some("write listen = 8000")),
+            ("unix_socket", &top, Some("localhost")),
+            ("log_level", &top, Some("RUST_LOG")),
             ("insecure", &auth, Some("fingerprint = ")),
             ("grant_type", &auth, Some("grant = ")),
             ("bearer_token_file", &auth, Some("token_file = ")),
