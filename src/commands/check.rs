@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use self::machine::{
     client_certificates, clock, database, disk_space, listen_address, root_certificates, routes,
-    secret_files,
+    secret_files, time_zone,
 };
 use super::{
     FAILED, installed_service, once, page_addresses, print_out, print_problems, suggest_sudo,
@@ -73,6 +73,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         database(&config, service.state_directory.as_deref()),
         disk_space(&config),
         clock(),
+        time_zone(&config),
         secret_files(&config),
         root_certificates(),
     ]);

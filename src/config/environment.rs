@@ -7,12 +7,23 @@ use std::path::{Path, PathBuf};
 use super::problem::{Problem, Remark, Severity};
 
 use super::service::InstalledService;
+use crate::sys::container::is_container;
 use crate::sys::text_file;
+
+/// What started the process, and so where its variables are set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Launcher {
+    #[default]
+    Shell,
+    Systemd,
+    Container,
+}
 
 /// Variables by precedence: the process environment, the installed service's, `.env`, the file
 /// that `NAME_FILE` names, the credential called `name`. An empty value means unset.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
+    launcher: Launcher,
     process: BTreeMap<String, String>,
     dot_env: BTreeMap<String, String>,
     dot_env_location: String,
@@ -38,12 +49,33 @@ impl Environment {
         let texts = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
-        Environment::new(texts)
+        let environment = Environment::new(texts);
+        let is_first = std::process::id() == 1;
+        let launcher = if environment.process.contains_key("NOTIFY_SOCKET") && !is_first {
+            Launcher::Systemd
+        } else if is_container() {
+            Launcher::Container
+        } else {
+            Launcher::Shell
+        };
+        Environment {
+            launcher,
+            ..environment
+        }
     }
 
     /// Adds variables and credentials of the installed service, for a command run by hand.
     pub fn with_service(self, service: InstalledService) -> Environment {
-        Environment { service, ..self }
+        let is_installed = service != InstalledService::default();
+        let launcher = match self.launcher {
+            Launcher::Shell if is_installed => Launcher::Systemd,
+            launcher => launcher,
+        };
+        Environment {
+            launcher,
+            service,
+            ..self
+        }
     }
 
     /// Adds `.env` of a directory, if there is one.
@@ -84,8 +116,23 @@ impl Environment {
         Ok(escaped.into_iter().map(remark).collect())
     }
 
-    /// A variable's value and its location.
-    pub fn lookup(&self, name: &str) -> Option<(String, String)> {
+    /// A variable's value and its location; `Err` if the file or the credential that should hold it
+    /// cannot be read.
+    pub fn lookup(&self, name: &str) -> Result<Option<(String, String)>, Problem> {
+        if let Some(found) = self.plain_variable(name) {
+            return Ok(Some(found));
+        }
+        match self.plain_variable(&format!("{name}_FILE")) {
+            Some((file, location)) => {
+                let value = self.read_secret_file(name, &file, &location)?;
+                Ok(Some((value, file)))
+            }
+            None => self.credential(name),
+        }
+    }
+
+    /// A variable that is set itself: of the process, the installed service or `.env`.
+    fn plain_variable(&self, name: &str) -> Option<(String, String)> {
         let filled = |variables: &BTreeMap<String, String>| {
             variables
                 .get(name)
@@ -100,56 +147,110 @@ impl Environment {
         {
             return Some((value.clone(), format!("{name} in {}", file.display())));
         }
-        if let Some(value) = filled(&self.dot_env) {
-            return Some((value, format!("{name} in {}", self.dot_env_location)));
-        }
-        if let Some(path) = self.secret_file(name)
-            && let Some(value) = read_secret(&path)
-        {
-            return Some((value, path.display().to_string()));
-        }
-        self.credential(name).ok().flatten()
+        filled(&self.dot_env).map(|value| (value, format!("{name} in {}", self.dot_env_location)))
     }
 
-    pub fn variable(&self, name: &str) -> Option<String> {
-        self.lookup(name).map(|(value, _)| value)
+    /// The variables whose names begin so, with their values.
+    pub fn with_prefix(&self, prefix: &str) -> BTreeMap<String, String> {
+        let own = self.process.iter().chain(&self.dot_env);
+        let of_service = self.service.variables.iter();
+        let of_service = of_service.map(|(name, (value, _))| (name, value));
+        let found = own.chain(of_service);
+        let found = found.filter(|(name, value)| name.starts_with(prefix) && !value.is_empty());
+        let found = found.map(|(name, value)| (name.clone(), value.clone()));
+        found.collect()
     }
 
-    /// Reads the file named by `NAME_FILE`, the convention for container secrets.
-    pub fn secret_file(&self, name: &str) -> Option<PathBuf> {
-        let path = self.process.get(&format!("{name}_FILE"))?;
-        (!path.is_empty()).then(|| PathBuf::from(path))
+    /// Whether a variable is set to an empty text, which counts as not set.
+    fn is_empty(&self, name: &str) -> bool {
+        let of_service = self.service.variables.get(name);
+        let values = [
+            self.process.get(name),
+            of_service.map(|(value, _)| value),
+            self.dot_env.get(name),
+        ];
+        values.into_iter().flatten().any(String::is_empty)
     }
 
-    /// Reads a systemd credential: a file with the variable's name in lower case.
-    pub fn credential(&self, name: &str) -> Result<Option<(String, String)>, Problem> {
-        let file_name = name.to_ascii_lowercase();
-        let location = format!("the credential {file_name}");
-        let passed = self.credentials.iter().map(|it| it.join(&file_name));
-        let of_service = self.service.credentials.iter();
-        let of_service = of_service.filter(|(known, _)| *known == file_name);
-        let mut paths = passed.chain(of_service.map(|(_, path)| path.clone()));
-        let Some(path) = paths.find(|path| path.exists()) else {
-            return Ok(None);
+    /// Reads the file that `NAME_FILE` names, the convention for container secrets.
+    fn read_secret_file(&self, name: &str, file: &str, location: &str) -> Result<String, Problem> {
+        let problem = |reason: &str| Problem {
+            location: location.to_owned(),
+            message: format!("{name}_FILE names {file}, {reason}"),
         };
-        match text_file::read(&path) {
-            Ok(text) => {
-                let value = text.trim_end_matches(['\n', '\r']).to_owned();
-                Ok((!value.is_empty()).then_some((value, location)))
+        match text_file::read(Path::new(file)) {
+            Ok(text) => match text.trim_end_matches(['\n', '\r']) {
+                "" => Err(problem("which is empty: write the value into it")),
+                value => Ok(value.to_owned()),
+            },
+            Err(error) => {
+                let advice = match self.launcher {
+                    Launcher::Container if !Path::new(file).exists() => {
+                        ": give the container that file (`secrets` or `volumes` of compose, -v)"
+                    }
+                    _ => "",
+                };
+                Err(problem(&format!("which cannot be read: {error}{advice}")))
             }
-            Err(error) => Err(Problem {
-                location,
-                message: format!("cannot be read: {error}"),
-            }),
         }
     }
-}
 
-/// Reads a secret file, without the final line break.
-fn read_secret(path: &Path) -> Option<String> {
-    let text = text_file::read(path).ok()?;
-    let value = text.trim_end_matches(['\n', '\r']).to_owned();
-    (!value.is_empty()).then_some(value)
+    /// Reads a systemd credential: a file with the variable's name, in lower case, as it is, or in
+    /// lower case with dashes.
+    fn credential(&self, name: &str) -> Result<Option<(String, String)>, Problem> {
+        if name.contains('/') {
+            return Ok(None);
+        }
+        let lower = name.to_ascii_lowercase();
+        let dashed = lower.replace('_', "-");
+        for file_name in [&*lower, name, &*dashed] {
+            let passed = self.credentials.iter().map(|it| it.join(file_name));
+            let of_service = self.service.credentials.iter();
+            let of_service = of_service.filter(|(known, _)| known == file_name);
+            let mut paths = passed.chain(of_service.map(|(_, path)| path.clone()));
+            let Some(path) = paths.find(|path| path.exists()) else {
+                continue;
+            };
+            let location = format!("the credential {file_name}");
+            return match text_file::read(&path) {
+                Ok(text) => {
+                    let value = text.trim_end_matches(['\n', '\r']).to_owned();
+                    Ok((!value.is_empty()).then_some((value, location)))
+                }
+                Err(error) => Err(Problem {
+                    location,
+                    message: format!("cannot be read: {error}"),
+                }),
+            };
+        }
+        Ok(None)
+    }
+
+    /// That a variable is not set, and how to set it where this process was started.
+    pub fn not_set(&self, name: &str) -> String {
+        let state = if self.is_empty(name) {
+            "is empty"
+        } else {
+            "is not set"
+        };
+        let lower = name.to_ascii_lowercase();
+        let advice = match self.launcher {
+            Launcher::Systemd => format!(
+                "write {name}=… into /etc/main-node/secrets.env, or pass a credential (`sudo systemctl \
+                 edit main-node`, [Service], LoadCredential={lower}:/path/of/file); then `sudo \
+                 systemctl restart main-node`, since both are read at the start and not on a reload"
+            ),
+            Launcher::Container => format!(
+                "give it to the container (-e {name}=…, or `environment` in compose.yaml), or name a \
+                 file with it (-e {name}_FILE=/run/secrets/{lower})"
+            ),
+            Launcher::Shell => format!(
+                "set it in the environment or in .env beside this file ({name}=…), or name a file \
+                 with it ({name}_FILE=/path/of/file)"
+            ),
+        };
+        format!("the variable {name} {state}: {advice}, or write $$ for a plain $")
+    }
 }
 
 /// Escapes every `$` in `text` that does not start a known variable's name. The `.env` parser

@@ -372,8 +372,7 @@ fn find_one(
     variable: &str,
     item: Option<TableEntry<'_>>,
 ) -> Option<FoundValue> {
-    let outside = from_environment(reader, variable);
-    if let Some((text, location)) = outside {
+    if let Some((text, location)) = reader.option_variable(variable) {
         return Some(FoundValue {
             text,
             location,
@@ -395,20 +394,6 @@ fn find_one(
         location,
         is_external: false,
     })
-}
-
-/// Reads a variable or a credential; one that exists and cannot be read is a problem.
-fn from_environment(reader: &ConfigReader<'_>, variable: &str) -> Option<(String, String)> {
-    if let Some(found) = reader.environment.lookup(variable) {
-        return Some(found);
-    }
-    reader
-        .environment
-        .credential(variable)
-        .unwrap_or_else(|problem| {
-            reader.problem_at(&problem.location, problem.message);
-            None
-        })
 }
 
 fn mailboxes(reader: &ConfigReader<'_>, found: &FoundValue) -> Vec<Mailbox> {

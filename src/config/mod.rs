@@ -43,6 +43,7 @@ mod top_level;
 mod trust;
 mod types;
 mod unknown_keys;
+mod variables;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,6 +88,7 @@ use self::top_level::{TopLevelDraft, is_top_level, local_options};
 use self::types::KeySpans;
 pub use self::types::{Config, LocalSettings, Overrides, SourceConfig, SourceTarget};
 use self::unknown_keys::{KeyNames, warn_unknown_inputs, warn_unknown_keys};
+use self::variables::warn_unknown_variables;
 use crate::domain::toml_text::quoted;
 pub use crate::sys::host_name::name as host_name;
 use crate::sys::text_file;
@@ -134,11 +136,26 @@ fn find(overrides: &Overrides) -> Result<(String, Option<PathBuf>), Vec<Problem>
         Some(path) => text_file::read(path).map_err(|error| {
             vec![Problem {
                 location: path.display().to_string(),
-                message: format!("the configuration cannot be read: {error}"),
+                message: match advice_on_directory(path) {
+                    Some(advice) => format!("expected a file, found a directory: {advice}"),
+                    None => format!("the configuration cannot be read: {error}"),
+                },
             }]
         })?,
     };
     Ok((text, file))
+}
+
+/// What to do about a directory in the place of the configuration file.
+fn advice_on_directory(path: &Path) -> Option<String> {
+    let inside = path.join("main-node.toml");
+    if inside.is_file() {
+        return Some(format!("write --config {}", inside.display()));
+    }
+    let advice = "Docker creates one where the file of `-v` or `volumes` does not exist on the host. \
+                  Remove the directory there, put the file in its place, and create the container \
+                  anew (`docker compose up -d --force-recreate`)";
+    path.is_dir().then(|| advice.to_owned())
 }
 
 pub fn local_settings(
@@ -204,6 +221,7 @@ pub fn read(
     let dot_env = environment.read_dot_env(&directory);
     let reader = ConfigReader::new(label(file.as_deref()), text, &environment, is_top_level);
     let document = parse(text, &reader);
+    warn_unknown_variables(&reader, text);
     let config = (!reader.has_problems()).then(|| {
         let root = TableReader::new(&reader, document.get_ref(), 0..0, "the configuration");
         read_root(root, &reader, file, &directory, overrides, apis)

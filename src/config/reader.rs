@@ -159,37 +159,10 @@ impl<'a> ConfigReader<'a> {
             } else if let Some((name, after)) =
                 rest.strip_prefix('{').and_then(|rest| rest.split_once('}'))
             {
-                match self.environment.variable(name) {
-                    Some(value) => {
-                        expanded.push_str(&value);
-                        // A value kept out of the file is probably a secret.
-                        self.add_secret(value);
-                    }
-                    // It may be part of a password that contains `${`.
-                    None if !is_variable_name(name) => {
-                        self.problem(span, "the text between ${ and } is not a variable name: write $$ for a plain $");
-                        return None;
-                    }
-                    None => {
-                        let message = match self.environment.secret_file(name) {
-                            Some(file) => format!(
-                                "the variable {name} is not set: {name}_FILE names {}, which \
-                                 cannot be read, or is empty",
-                                file.display()
-                            ),
-                            None if matches!(name, "now" | "today" | "device") => format!(
-                                "the variable {name} is not set: the placeholder is {{{name}}}, \
-                                 without a $"
-                            ),
-                            None => format!(
-                                "the variable {name} is not set: set it in the environment or in \
-                                 .env beside this file, or write $$ for a plain $"
-                            ),
-                        };
-                        self.problem(span, message);
-                        return None;
-                    }
-                }
+                let value = self.variable(name, span)?;
+                expanded.push_str(&value);
+                // A value kept out of the file is probably a secret.
+                self.add_secret(value);
                 rest = after;
             } else {
                 self.problem(
@@ -202,6 +175,32 @@ impl<'a> ConfigReader<'a> {
         }
         expanded.push_str(&fill(rest));
         Some(expanded)
+    }
+
+    /// The value of a variable in a text of the file.
+    fn variable(&self, name: &str, span: &Range<usize>) -> Option<String> {
+        let message = match self.environment.lookup(name) {
+            Ok(Some((value, _))) => return Some(value),
+            Err(problem) => format!("the variable {name} is not set: {}", problem.message),
+            // It may be part of a password that contains `${`.
+            Ok(None) if !is_variable_name(name) => {
+                "the text between ${ and } is not a variable name: write $$ for a plain $"
+                    .to_owned()
+            }
+            Ok(None) if matches!(name, "now" | "today" | "device") => format!(
+                "the variable {name} is not set: the placeholder is {{{name}}}, without a $"
+            ),
+            Ok(None) => self.environment.not_set(name),
+        };
+        self.problem(span, message);
+        None
+    }
+
+    /// A variable of an option and its location; a file or credential that cannot be read is a
+    /// problem.
+    pub fn option_variable(&self, name: &str) -> Option<(String, String)> {
+        let report = |problem: Problem| self.problem_at(&problem.location, problem.message);
+        self.environment.lookup(name).map_err(report).ok().flatten()
     }
 }
 

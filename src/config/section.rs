@@ -164,7 +164,7 @@ impl<'a> OptionReader<'_, 'a> {
         let entry = self.entry();
         let found = self
             .variable
-            .and_then(|variable| self.reader().environment.lookup(variable));
+            .and_then(|variable| self.reader().option_variable(variable));
         match (found, entry) {
             (Some((text, location)), _) => OptionText::split_list(&text, &location),
             (None, Some(entry)) => of_entry(&entry),

@@ -91,7 +91,7 @@ impl InstalledService {
             }
         }
         // Credentials that systemd provides to the running service, encrypted ones included.
-        let running = below(root, "/run/credentials").join(UNIT);
+        let running = below(root, &credentials_directory());
         for option in [
             "LoadCredential",
             "LoadCredentialEncrypted",
@@ -114,6 +114,11 @@ impl InstalledService {
                     }
                 }
             }
+        }
+        if !service.credentials.is_empty() {
+            let value = (running.display().to_string(), unit.clone());
+            let variables = &mut service.variables;
+            variables.insert("CREDENTIALS_DIRECTORY".to_owned(), value);
         }
         let state = list(options, "StateDirectory").into_iter().next();
         let state = state.and_then(|value| Some(value.split_whitespace().next()?.to_owned()));
@@ -208,10 +213,28 @@ fn list(options: &Options, name: &str) -> Vec<String> {
         if value.is_empty() {
             values.clear();
         } else {
-            values.push(value.replace("%%", "%"));
+            values.push(expand_specifiers(value));
         }
     }
     values
+}
+
+/// Replaces the specifiers of systemd.unit(5) that values of a service have: `%d` is the directory
+/// of its credentials, `%%` a plain one.
+fn expand_specifiers(value: &str) -> String {
+    let mut parts = value.split("%%");
+    let first = parts
+        .next()
+        .unwrap_or_default()
+        .replace("%d", &credentials_directory());
+    parts.fold(first, |text, part| {
+        format!("{text}%{}", part.replace("%d", &credentials_directory()))
+    })
+}
+
+/// Where systemd puts the credentials of the running service.
+fn credentials_directory() -> String {
+    format!("/run/credentials/{UNIT}")
 }
 
 /// Splits a value at whitespace outside quotes.
@@ -277,7 +300,7 @@ mod tests {
                 (
                     "etc/systemd/system/main-node.service.d/own.conf",
                     "[Unit]\nLoadCredential=no:/no\n[Service]\nEnvironment=\"GREETING=good day\" RUST_LOG=debug\n\
-                     LoadCredential=smtp_pass:/etc/main-node/smtp_pass\nLoadCredential=stored\n",
+                     Environment=KEY_FILE=%d/key_100%%d\nLoadCredential=smtp_pass:/etc/main-node/smtp_pass\nLoadCredential=stored\n",
                 ),
                 (
                     "etc/main-node/secrets.env",
@@ -295,6 +318,12 @@ mod tests {
             Some("info"),
             "files go before the unit's own variables"
         );
+        assert_eq!(
+            value("KEY_FILE"),
+            Some("/run/credentials/main-node.service/key_100%d")
+        );
+        let running = root.join("run/credentials/main-node.service");
+        assert_eq!(value("CREDENTIALS_DIRECTORY"), running.to_str());
         let state = root.join("var/lib/main-node");
         assert_eq!(value("STATE_DIRECTORY"), state.to_str());
         assert_eq!(service.state_directory, Some(state));

@@ -59,10 +59,15 @@ pub fn read_sources(
     inputs: SourceInputs<'_>,
 ) -> Vec<(SourceConfig, KeySpans)> {
     let Some(list) = root.get("source") else {
-        root.problem(
-            "nothing to fetch: add a [[source]] with a name and an operation or a url \
-             (`main-node operations` prints ready ones)",
-        );
+        let begin = if root.is_empty() {
+            "the file is empty, or has comments alone"
+        } else {
+            "nothing to fetch"
+        };
+        root.problem(format!(
+            "{begin}: add a [[source]] with a name and an operation or a url (`main-node operations` \
+             prints ready ones)"
+        ));
         return Vec::new();
     };
     let entries = list.tables();

@@ -264,8 +264,8 @@ fn read_database(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
     config.database = match (&draft.overrides.database, named) {
         (Some(path), _) => path.clone(),
         (None, Some(named)) => option.directory.join(named.text),
-        (None, None) => match option.reader().environment.variable("STATE_DIRECTORY") {
-            Some(state) => Path::new(&state).join("main-node.db"),
+        (None, None) => match option.reader().option_variable("STATE_DIRECTORY") {
+            Some((state, _)) => Path::new(&state).join("main-node.db"),
             None => option.directory.join("main-node.db"),
         },
     };
@@ -340,8 +340,7 @@ fn read_locale(option: &mut OptionReader<'_, '_>) -> Option<Locale> {
 
 fn read_timezone(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
     let Some(named) = option.one_text() else {
-        warn_unknown_zone(option.reader());
-        draft.config.timezone = TimeZone::system();
+        draft.config.timezone = zone_of_environment(option.reader());
         return;
     };
     draft.config.timezone = parse_zone(&named.text).unwrap_or_else(|message| {
@@ -350,24 +349,45 @@ fn read_timezone(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
     });
 }
 
-/// An unknown time zone in `TZ` becomes UTC, with a note.
-fn warn_unknown_zone(reader: &ConfigReader<'_>) {
-    let Some((zone, location)) = reader.environment.lookup("TZ") else {
-        return;
+/// The time zone of the variable `TZ`, else the system's. An unknown one becomes UTC, with a note.
+fn zone_of_environment(reader: &ConfigReader<'_>) -> TimeZone {
+    let Some((written, location)) = reader.option_variable("TZ") else {
+        return TimeZone::system();
     };
-    let name = zone.strip_prefix(':').unwrap_or(&zone);
-    let is_file = name.starts_with('/') && Path::new(name).is_file();
-    let is_known = TimeZone::get(name).is_ok() || TimeZone::posix(name).is_ok();
-    if !is_known && !is_file {
-        reader.remark_at(
-            Severity::Note,
-            &location,
-            format!(
-                "expected the IANA name of a time zone, found {name:?}: times are shown in UTC; \
-                 set timezone, for example \"Europe/Berlin\""
-            ),
-        );
+    let note = |message: String| reader.remark_at(Severity::Note, &location, message);
+    let name = written.strip_prefix(':').unwrap_or(&written);
+    // The path of a file of time zones, which need not be there.
+    let known = name
+        .rsplit_once("/zoneinfo/")
+        .map_or(name, |(_, known)| known);
+    if let Ok(zone) = TimeZone::get(known) {
+        return zone;
     }
+    let of_file = || TimeZone::tzif(name, &text_file::read_bytes(Path::new(name)).ok()?).ok();
+    if name.starts_with('/')
+        && let Some(zone) = of_file()
+    {
+        return zone;
+    }
+    if let Ok(zone) = TimeZone::posix(name) {
+        // Its sign is the other way round than most people expect.
+        let side = match name.as_bytes() {
+            [b'U' | b'G', b'T' | b'M', b'C' | b'T', b'+', ..] => Some("behind"),
+            [b'U' | b'G', b'T' | b'M', b'C' | b'T', b'-', ..] => Some("ahead of"),
+            _ => None,
+        };
+        if let Some(side) = side {
+            note(format!(
+                "by POSIX {name} is {side} UTC: write the name of a zone, such as TZ=Europe/Berlin"
+            ));
+        }
+        return zone;
+    }
+    note(format!(
+        "expected the IANA name of a time zone, found {name:?}: times are shown in UTC; write TZ=Europe/Berlin, \
+         or timezone = \"Europe/Berlin\" in the file"
+    ));
+    TimeZone::UTC
 }
 
 pub fn is_top_level(name: &str) -> bool {

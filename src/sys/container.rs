@@ -7,12 +7,17 @@ use std::path::Path;
 const MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
 /// Parts of the control group's path of other runtimes, where it is not hidden (cgroup v1).
 const GROUPS: [&str; 3] = ["/docker", "/kubepods", "/containerd"];
+/// Kubernetes sets it in every container.
+const KUBERNETES: &str = "KUBERNETES_SERVICE_HOST";
 /// The bridge that Docker keeps on its host: seen by a container that has the host's network.
 const HOST_BRIDGE: &str = "/sys/class/net/docker0";
 
 pub fn is_container() -> bool {
     let group = || fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    MARKS.iter().any(|it| Path::new(it).exists()) || is_container_group(&group())
+    MARKS.iter().any(|it| Path::new(it).exists())
+        || std::env::var_os(KUBERNETES).is_some()
+        || std::process::id() == 1
+        || is_container_group(&group())
 }
 
 /// Whether other machines reach a port only where the container's host publishes it.

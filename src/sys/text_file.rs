@@ -4,7 +4,7 @@
 //! put a byte order mark in front, which is removed, or write UTF-16, which is an error.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Error, ErrorKind, Read};
 use std::path::Path;
 
 use super::os_error::reason;
@@ -16,11 +16,27 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
-        .map_err(|error| reason(&error))?;
+        .map_err(|error| describe(path, &error))?;
     if bytes.len() as u64 > most {
         return Err(format!("it is larger than {} MB", most / 1_000_000));
     }
     without_byte_order_mark(bytes)
+}
+
+/// Why a file cannot be read, with what is usually the cause.
+fn describe(path: &Path, error: &Error) -> String {
+    if path.is_dir() {
+        return "it is a directory, not a file; Docker creates one where the file of a volume does not \
+                exist on the host"
+            .to_owned();
+    }
+    match error.kind() {
+        ErrorKind::PermissionDenied => {
+            let user = rustix::process::geteuid().as_raw();
+            format!("permission denied: it must be readable for user {user}, as which this runs")
+        }
+        _ => reason(error),
+    }
 }
 
 /// The text without a byte order mark. `Err` completes "FILE cannot be read: …".

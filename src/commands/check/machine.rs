@@ -139,6 +139,20 @@ pub fn clock() -> Finding {
     }
 }
 
+/// The local time that pages and mails have, so that a wrong zone is seen.
+pub fn time_zone(config: &Config) -> Finding {
+    let zone = &config.timezone;
+    let now = jiff::Timestamp::now().to_zoned_datetime(zone.clone());
+    let name = zone
+        .iana_name()
+        .map(|it| format!(" {it},"))
+        .unwrap_or_default();
+    Fine(format!(
+        "pages and mails show local time:{name} now {}",
+        now.strftime("%H:%M (UTC%:z)")
+    ))
+}
+
 /// Reports a file with secrets that every user of the machine can read.
 pub fn secret_files(config: &Config) -> Finding {
     let file = config.file.as_deref();

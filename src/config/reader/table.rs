@@ -66,6 +66,10 @@ impl<'a> TableReader<'a> {
         self.device.as_deref()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     pub fn rename(&mut self, name: impl Into<String>) {
         self.name = name.into();
     }

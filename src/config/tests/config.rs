@@ -302,3 +302,31 @@ fn links_in_messages_begin_with_the_path_prefix() {
         assert_eq!(config.page(), expected, "{options}");
     }
 }
+
+#[test]
+fn a_directory_in_the_place_of_the_file_is_reported_with_what_to_do() {
+    let directory = crate::golden::scratch("config-directory");
+    let inside = directory.join("with");
+    std::fs::create_dir_all(directory.join("mounted")).expect("it can be made");
+    std::fs::create_dir_all(&inside).expect("it can be made");
+    std::fs::write(inside.join("main-node.toml"), METER).expect("a file can be written");
+    let within = format!("write --config {}/main-node.toml", inside.display());
+    for (name, expected) in [
+        (
+            "mounted",
+            "found a directory: Docker creates one where the file of `-v`",
+        ),
+        ("with", &within),
+        ("absent", "the configuration cannot be read: no such file"),
+    ] {
+        let overrides = Overrides {
+            file: Some(directory.join(name)),
+            ..Overrides::default()
+        };
+        let problems = load(&overrides, Environment::default(), &[]).expect_err(name);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let problem = problems[0].to_string();
+        assert!(problem.contains(expected), "{name}: {problem}");
+    }
+    let _ = std::fs::remove_dir_all(directory);
+}

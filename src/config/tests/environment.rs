@@ -7,6 +7,11 @@ use crate::config::auth_types::Auth;
 use crate::config::support::{METER, api, load_text};
 use crate::config::{Config, ConfiguredCredential, Overrides, load, read};
 
+fn variable(environment: &Environment, name: &str) -> Option<String> {
+    let found = environment.lookup(name).expect("nothing is unreadable");
+    found.map(|(value, _)| value)
+}
+
 #[test]
 fn the_environment_overrides_the_file_and_empty_means_unset() {
     let text = format!("listen = \"127.0.0.1:1\"\n{METER}");
@@ -60,10 +65,13 @@ fn dot_env_is_beside_the_file_and_the_process_overrides_it() {
         .read_dot_env(&directory)
         .expect("it is readable");
     assert_eq!(
-        environment.variable("TOKEN").as_deref(),
+        variable(&environment, "TOKEN").as_deref(),
         Some("from-process")
     );
-    assert_eq!(environment.variable("OTHER").as_deref(), Some("two words"));
+    assert_eq!(
+        variable(&environment, "OTHER").as_deref(),
+        Some("two words")
+    );
     std::fs::write(directory.join(".env"), "SECRET some thing = 'x\n").unwrap();
     let problem = Environment::default()
         .read_dot_env(&directory)
@@ -71,30 +79,126 @@ fn dot_env_is_beside_the_file_and_the_process_overrides_it() {
     assert!(!problem.message.contains("some thing"), "{problem}");
 }
 
+/// The header of a source with `Bearer ${METER_TOKEN}`, or the problem.
+fn bearer(variables: &[(&str, &str)]) -> String {
+    let text = format!("{METER}headers = {{ Authorization = \"Bearer ${{METER_TOKEN}}\" }}\n");
+    match load_text(&text, variables) {
+        Ok(config) => config.sources[0].headers[0].value.reveal().to_owned(),
+        Err(problems) => problems[0].to_string(),
+    }
+}
+
 #[test]
 fn every_variable_can_come_from_a_file_or_a_credential() {
     let directory = crate::golden::scratch("credentials");
-    std::fs::write(directory.join("meter_token"), "credential\n").expect("a file can be written");
-    std::fs::write(directory.join("mounted"), "mounted\n").expect("a file can be written");
     let place = |name: &str| directory.join(name).display().to_string();
-    let (credentials, mounted) = (directory.display().to_string(), place("mounted"));
-    let text = format!("{METER}headers = {{ Authorization = \"Bearer ${{METER_TOKEN}}\" }}\n");
-    let token = |variables: &[(&str, &str)]| match load_text(&text, variables) {
-        Ok(config) => config.sources[0].headers[0].value.reveal().to_owned(),
-        Err(problems) => problems[0].to_string(),
-    };
-    let passed = ("CREDENTIALS_DIRECTORY", &*credentials);
-    let file = ("METER_TOKEN_FILE", &*mounted);
-    assert_eq!(token(&[passed]), "Bearer credential");
-    assert_eq!(token(&[passed, file]), "Bearer mounted");
-    assert_eq!(token(&[passed, file, ("METER_TOKEN", "own")]), "Bearer own");
-    let absent = place("absent");
-    let messages = token(&[("METER_TOKEN_FILE", &absent)]);
-    assert!(
-        messages.contains(&format!("METER_TOKEN_FILE names {absent}")),
-        "{messages}"
-    );
+    for (name, text) in [
+        ("lower/meter_token", "lower\n"),
+        ("lower/METER_TOKEN", "exact\n"),
+        ("exact/METER_TOKEN", "exact\r\n"),
+        ("dashes/meter-token", "\u{feff}dashes"),
+        ("mounted", "mounted\n\n"),
+        ("empty", "\n"),
+    ] {
+        let file = directory.join(name);
+        std::fs::create_dir_all(file.parent().expect("a directory")).expect("it can be made");
+        std::fs::write(file, text).expect("a file can be written");
+    }
+    let (credentials, file) = ("CREDENTIALS_DIRECTORY", "METER_TOKEN_FILE");
+    for (variables, expected) in [
+        (&[(credentials, "lower")][..], "Bearer lower"),
+        (&[(credentials, "exact")], "Bearer exact"),
+        (&[(credentials, "dashes")], "Bearer dashes"),
+        (
+            &[(credentials, "lower"), (file, "mounted")],
+            "Bearer mounted",
+        ),
+        (
+            &[(file, "absent")],
+            "/absent, which cannot be read: no such file",
+        ),
+        (
+            &[(file, "lower")],
+            "/lower, which cannot be read: it is a directory",
+        ),
+        (&[(file, "empty")], "/empty, which is empty"),
+    ] {
+        let variables: Vec<(&str, String)> = variables
+            .iter()
+            .map(|(name, it)| (*name, place(it)))
+            .collect();
+        let mut variables: Vec<(&str, &str)> =
+            variables.iter().map(|(name, it)| (*name, &**it)).collect();
+        let found = bearer(&variables);
+        assert!(found.contains(expected), "{variables:?}: {found}");
+        variables.push(("METER_TOKEN", "own"));
+        assert_eq!(bearer(&variables), "Bearer own", "{variables:?}");
+    }
     let _ = std::fs::remove_dir_all(directory);
+}
+
+#[test]
+fn a_file_of_an_option_that_cannot_be_read_is_a_problem() {
+    let text = format!(
+        "{METER}[mail]\nhost = \"h.example\"\nuser = \"me@a.example\"\nto = \"me@a.example\"\n"
+    );
+    for (variable, expected) in [
+        (
+            "SMTP_PASS_FILE",
+            "SMTP_PASS_FILE names /no/secret, which cannot be read",
+        ),
+        (
+            "MAIN_NODE_NAME_FILE",
+            "MAIN_NODE_NAME_FILE names /no/secret, which cannot be read",
+        ),
+    ] {
+        let problems = load_text(&text, &[(variable, "/no/secret")]).expect_err("not there");
+        let problem = problems[0].to_string();
+        assert!(problem.contains(expected), "{problem}");
+        assert!(problem.starts_with("the environment variable"), "{problem}");
+    }
+}
+
+#[test]
+fn a_missing_variable_is_reported_with_where_to_set_it() {
+    let installed = InstalledService {
+        state_directory: Some("/var/lib/main-node".into()),
+        ..InstalledService::default()
+    };
+    let empty = [("METER_TOKEN".to_owned(), String::new())];
+    let own = |launcher| Environment {
+        launcher,
+        ..Environment::default()
+    };
+    for (environment, expected) in [
+        (
+            own(Launcher::Shell),
+            "the variable METER_TOKEN is not set: set it in the environment or in .env beside this \
+             file (METER_TOKEN=…), or name a file with it (METER_TOKEN_FILE=/path/of/file), or \
+             write $$ for a plain $",
+        ),
+        (
+            own(Launcher::Container),
+            "(-e METER_TOKEN_FILE=/run/secrets/meter_token)",
+        ),
+        (
+            own(Launcher::Systemd),
+            "write METER_TOKEN=… into /etc/main-node/secrets.env",
+        ),
+        (
+            own(Launcher::Systemd),
+            "LoadCredential=meter_token:/path/of/file",
+        ),
+        (own(Launcher::Systemd), "`sudo systemctl restart main-node`"),
+        (own(Launcher::Shell).with_service(installed), "secrets.env"),
+        (
+            Environment::new(empty),
+            "the variable METER_TOKEN is empty: set it",
+        ),
+    ] {
+        let message = environment.not_set("METER_TOKEN");
+        assert!(message.contains(expected), "{message}");
+    }
 }
 
 #[test]
@@ -161,12 +265,12 @@ fn a_dollar_in_dot_env_without_a_known_variable_is_kept() {
         ("P12", "end$"),
     ] {
         assert_eq!(
-            environment.variable(name).as_deref(),
+            variable(&environment, name).as_deref(),
             Some(expected),
             "{name}"
         );
     }
-    assert_eq!(environment.variable("P8"), None, "it is set, and empty");
+    assert_eq!(variable(&environment, "P8"), None, "it is set, and empty");
     let locations = remarks
         .iter()
         .map(|it| it.problem.location.split(' ').next());
@@ -177,23 +281,85 @@ fn a_dollar_in_dot_env_without_a_known_variable_is_kept() {
 }
 
 #[test]
-fn an_unknown_time_zone_in_the_environment_is_reported() {
-    for (zone, is_told) in [
-        ("Europe/Berlin", false),
-        (":Europe/Berlin", false),
-        ("CET-1CEST,M3.5.0,M10.5.0/3", false),
-        ("Berlin", true),
+fn a_variable_that_no_option_has_is_noted() {
+    for (name, value, expected) in [
+        ("MAIN_NODE_LISTEN", "8000", ""),
+        ("MAIN_NODE_TOKEN_FILE", "", ""),
+        ("MAIN_NODE_PORT", "8080", "write listen = 8000"),
+        ("MAIN_NODE_LISTN", "8080", "did you mean MAIN_NODE_LISTEN?"),
+        ("MAIN_NODE_MAX_RECORDS", "9", "write it in the file"),
+        ("MAIN_NODE_DATABSE", "x", "did you mean MAIN_NODE_DATABASE?"),
+        ("MAIN_NODE_WHATEVER", "x", "does nothing"),
+        ("MAIN_NODE_OWN", "x", ""),
+        ("MAIN_NODE_PORT", "tcp://10.0.0.1:8000", ""),
+        ("MAIN_NODE_PORT_8000_TCP_ADDR", "10.0.0.1", ""),
+        ("MAIN_NODE_SERVICE_HOST", "10.0.0.1", ""),
     ] {
-        let config = load_text(METER, &[("TZ", zone)]).expect("it is valid");
+        let text = format!("{METER}# for later: ${{MAIN_NODE_OWN}}\n");
+        let config = load_text(&text, &[(name, value)]).expect("it is valid");
         let remarks: Vec<String> = config
             .remarks
             .iter()
             .map(|it| it.problem.to_string())
             .collect();
-        assert_eq!(remarks.len(), usize::from(is_told), "{remarks:?}");
+        assert_eq!(
+            remarks.is_empty(),
+            expected.is_empty(),
+            "{name}: {remarks:?}"
+        );
+        assert!(remarks.concat().contains(expected), "{name}: {remarks:?}");
+    }
+}
+
+#[test]
+fn the_time_zone_of_the_environment_is_read_as_other_programs_do() {
+    for (written, expected, noted) in [
+        ("Europe/Berlin", "2024-07-01T14:00 Europe/Berlin", ""),
+        (":Europe/Berlin", "2024-07-01T14:00 Europe/Berlin", ""),
+        (
+            "/usr/share/zoneinfo/Asia/Tokyo",
+            "2024-07-01T21:00 Asia/Tokyo",
+            "",
+        ),
+        (
+            "/nowhere/zoneinfo/Asia/Tokyo",
+            "2024-07-01T21:00 Asia/Tokyo",
+            "",
+        ),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", "2024-07-01T14:00 none", ""),
+        ("<+03>-3", "2024-07-01T15:00 none", ""),
+        ("UTC", "2024-07-01T12:00 UTC", ""),
+        ("UTC+2", "2024-07-01T10:00 none", "UTC+2 is behind UTC"),
+        ("GMT-2", "2024-07-01T14:00 none", "GMT-2 is ahead of UTC"),
+        ("Berlin", "2024-07-01T12:00 UTC", "found \"Berlin\""),
+        (
+            "/no/such/file",
+            "2024-07-01T12:00 UTC",
+            "found \"/no/such/file\"",
+        ),
+    ] {
+        let config = load_text(METER, &[("TZ", written)]).expect("it is valid");
+        let zone = &config.timezone;
+        let noon: jiff::Timestamp = "2024-07-01T12:00:00Z".parse().expect("a time");
+        let local = zone.to_datetime(noon);
+        let name = zone.iana_name().unwrap_or("none");
+        let found = format!("{} {name}", local.strftime("%Y-%m-%dT%H:%M"));
+        assert_eq!(found, expected, "{written}");
+        let remarks: Vec<String> = config
+            .remarks
+            .iter()
+            .map(|it| it.problem.to_string())
+            .collect();
+        assert_eq!(
+            remarks.is_empty(),
+            noted.is_empty(),
+            "{written}: {remarks:?}"
+        );
+        assert!(remarks.concat().contains(noted), "{written}: {remarks:?}");
         let text = format!("timezone = \"Europe/Berlin\"\n{METER}");
-        let config = load_text(&text, &[("TZ", zone)]).expect("it is valid");
+        let config = load_text(&text, &[("TZ", written)]).expect("it is valid");
         assert_eq!(config.remarks, [], "the option rules");
+        assert_eq!(config.timezone.iana_name(), Some("Europe/Berlin"));
     }
 }
 

@@ -109,6 +109,13 @@ fn every_problem_has_a_location_and_a_fix() {
             ),
         ),
         ("unknown table", &format!("{METER}\n[alrt]\n")),
+        ("an empty file", "# nothing\r\n"),
+        (
+            "options of other servers",
+            &format!(
+                "port = 80\ntls_cert = \"a.pem\"\nlog_level = \"debug\"\n{METER}[[alert.value]]\nkey = \"a\"\nabove = 3\nto = \"me\"\n"
+            ),
+        ),
         ("nothing to fetch", "listen = \"127.0.0.1:8000\"\n"),
         (
             "unknown operation",
