@@ -115,7 +115,8 @@ mod tests {
         let mut environment = Environment::default();
         environment.read_dot_env(&directory).expect("it is valid");
         for (name, value) in &secrets {
-            assert_eq!(environment.variable(name).as_ref(), Some(value));
+            let found = environment.lookup(name).expect("it can be read");
+            assert_eq!(found.map(|(found, _)| found).as_ref(), Some(value));
         }
         std::fs::remove_dir_all(directory).expect("its own directory");
     }
