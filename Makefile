@@ -50,7 +50,7 @@ corpus: ## published OpenAPI files through codegen (CORPUS=directory)
 	@test -f "$(CORPUS)/oracle.json" || { echo "make corpus: no corpus at $(CORPUS): it holds specs/ and oracle.json; say where it is: make corpus CORPUS=directory"; exit 2; }
 	$(CARGO) run --locked --quiet --release --package codegen --example corpus -- "$(CORPUS)"
 
-cross: ## static ARM binaries with Debian's own Rust, run under qemu
+cross: ## static binaries with Debian's own Rust, run as the processors that they are for
 	.ci/cross
 
 pi: ## one static binary for a Pi, with rustup or Docker (TARGET=arm-unknown-linux-musleabihf for a Zero)
