@@ -14,8 +14,10 @@ import json
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import tarfile
+import tempfile
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -82,6 +84,16 @@ class Image:
 
     configuration: dict
     layers: list
+
+
+def build_program(program, target):
+    """The image of this commit with a program that was built for the target."""
+    with tempfile.TemporaryDirectory(prefix="main-node-image-") as name:
+        context = pathlib.Path(name)
+        write_context(context)
+        shutil.copyfile(program, context / "main-node")
+        (context / "main-node").chmod(0o755)
+        return build(context, target)
 
 
 def build(context, target):
