@@ -10,7 +10,7 @@ TARGET ?= aarch64-unknown-linux-musl
 FUZZ_SECONDS ?= 30
 FUZZ_SEED ?= 1
 MUTATIONS ?= 20000
-SHELL_SCRIPTS := .ci/run .ci/pi .ci/deploy systemd/install.sh systemd/debian/postinst systemd/debian/prerm systemd/debian/postrm
+SHELL_SCRIPTS := .ci/run .ci/pi .ci/deploy systemd/install.sh systemd/debian/preinst systemd/debian/postinst systemd/debian/prerm systemd/debian/postrm
 
 .DEFAULT_GOAL := help
 .PHONY: help run test e2e machine screenshot lint bench corpus cross pi dist deb images deploy fuzz clean

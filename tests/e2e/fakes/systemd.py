@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Fake systemctl, systemd-run and journalctl for the story `deploy`, installed under these names.
+"""Fake systemctl, systemd-run and journalctl, installed under these names: for the story `deploy` and for
+Debian packages (.ci/debian_lifecycle.py).
 
 Implements what a deploy needs of a unit: user, state directory, environment file, READY=1,
 restart unless the exit code is 2. Keeps its files in STATE.
@@ -18,7 +19,9 @@ import time
 STATE = pathlib.Path("/run/fake-systemd")
 # RestartSec, shortened.
 RESTART_DELAY = 0.3
-UNIT = pathlib.Path("/etc/systemd/system/main-node.service")
+# The first that exists.
+UNITS = [pathlib.Path(directory, "system/main-node.service") for directory in ("/etc/systemd", "/usr/lib/systemd")]
+ENABLED = pathlib.Path("/etc/systemd/system/multi-user.target.wants/main-node.service")
 
 
 def main(name, arguments):
@@ -27,19 +30,27 @@ def main(name, arguments):
         return systemd_run(arguments)
     if name == "journalctl":
         return journalctl(arguments)
-    verb, *rest = [argument for argument in arguments if argument != "--quiet"]
+    ignored = ("--quiet", "--system", "--root=/", "--preset-mode=enable-only", "--")
+    verb, *rest = [argument for argument in arguments if argument not in ignored]
     if verb in ("daemon-reload", "enable", "disable"):
         return 0
     if verb == "cat":
-        if not UNIT.exists():
+        if unit() is None:
             return 1
-        print(UNIT.read_text())
+        print(unit().read_text())
         return 0
+    if verb == "preset":
+        ENABLED.unlink(missing_ok=True)
+        ENABLED.symlink_to(unit())
+        return 0
+    if verb == "is-enabled":
+        print("enabled" if ENABLED.is_symlink() else "disabled")
+        return 0 if ENABLED.is_symlink() else 1
     if verb == "is-active":
         return 0 if is_running() else 3
     if verb == "show":
         prop = next(argument.split("=")[1] for argument in rest if argument.startswith("--property="))
-        print(read(prop))
+        print(show(prop))
         return 0
     if verb in ("restart", "start", "stop"):
         stop()
@@ -50,6 +61,27 @@ def main(name, arguments):
 def read(name):
     file = STATE / name
     return file.read_text() if file.exists() else ""
+
+
+def unit():
+    return next((file for file in UNITS if file.exists()), None)
+
+
+def unit_properties():
+    return dict(line.split("=", 1) for line in unit().read_text().splitlines() if "=" in line and line[0] != "#")
+
+
+def show(name):
+    """A property as `systemctl show` prints it; the result of the last run is in a file."""
+    if name == "User":
+        return unit_properties().get("User", "") if unit() else ""
+    if name == "MainPID":
+        return read("pid") if is_running() else "0"
+    if name == "ActiveState" and not read("Result"):
+        return "active" if is_running() else "inactive"
+    if name == "ActiveState":
+        return "failed" if read("ExecMainStatus") == "2" else "activating"
+    return read(name)
 
 
 def is_running():
@@ -101,7 +133,7 @@ def start(wait=True):
 
 def supervise():
     (STATE / "supervisor").write_text(str(os.getpid()))
-    properties = dict(line.split("=", 1) for line in UNIT.read_text().splitlines() if "=" in line and line[0] != "#")
+    properties = unit_properties()
     notify = STATE / "notify"
     notify.unlink(missing_ok=True)
     notify_socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -147,7 +179,7 @@ def systemd_run(arguments):
 
 
 def unit_environment(properties, **more):
-    found = {"PATH": "/usr/local/bin:/usr/bin:/bin", **more}
+    found = {"PATH": "/usr/local/bin:/usr/bin:/bin", "STATE_DIRECTORY": str(state_directory(properties)), **more}
     file = pathlib.Path(properties.get("EnvironmentFile", "").lstrip("-"))
     if file.is_file():
         found |= dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
@@ -158,7 +190,8 @@ def state_directory(properties):
     directory = pathlib.Path("/var/lib", properties["StateDirectory"])
     user = pwd.getpwnam(properties["User"])
     directory.mkdir(mode=0o700, exist_ok=True)
-    os.chown(directory, user.pw_uid, user.pw_gid)
+    if directory.stat().st_uid != user.pw_uid:
+        os.chown(directory, user.pw_uid, user.pw_gid)
     return directory
 
 
