@@ -79,7 +79,12 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     ]);
     findings.extend(client_certificates(&config));
     findings.extend(token_file(&config));
-    findings.extend(config.listen.iter().map(|address| listen_address(*address)));
+    let listen = &config.listen;
+    findings.extend(
+        listen
+            .iter()
+            .map(|address| listen_address(*address, listen)),
+    );
     findings.push(routes(&config));
     findings.extend(meters::findings(&config));
     findings.extend(records_memory(&config));

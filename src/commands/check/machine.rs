@@ -19,6 +19,7 @@ use crate::domain::time::ClockTrust;
 use crate::limits;
 use crate::monitor::http::listener::bind;
 use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::container::is_container;
 use crate::sys::disk;
 use crate::sys::os_error::reason;
 use crate::sys::tls::{ClientCertificateFiles, system_roots};
@@ -257,6 +258,10 @@ pub fn root_certificates() -> Finding {
             "{count} root certificates are trusted, from {}",
             file.display()
         )),
+        None if is_container() => Note(format!(
+            "the {count} root certificates that are compiled in are trusted, and become outdated: a \
+             newer image has newer ones, or mount the host's, -v /etc/ssl/certs:/etc/ssl/certs:ro"
+        )),
         None => Note(format!(
             "this machine has no root certificates: the {count} that are compiled in are \
              trusted, and become outdated; `apt install ca-certificates` installs current ones"
@@ -264,12 +269,16 @@ pub fn root_certificates() -> Finding {
     }
 }
 
-pub fn listen_address(address: SocketAddr) -> Finding {
+/// Whether the node can listen on `address`, one of `all`.
+pub fn listen_address(address: SocketAddr, all: &[SocketAddr]) -> Finding {
     match bind(&[address], &[]) {
         Ok(_) => Fine(format!("{address} is free")),
         Err(error) if error.is_in_use() && is_main_node(address) => {
             Fine(format!("{address} is used by a running main-node"))
         }
+        Err(error) if error.is_missing_family() && all.len() > 1 => Note(format!(
+            "{address} is left out: this machine has no such network"
+        )),
         Err(error) => Problem(error.to_string()),
     }
 }

@@ -28,6 +28,11 @@ impl BindError {
         self.error.kind() == io::ErrorKind::AddrNotAvailable
     }
 
+    /// This machine has no such address family.
+    pub fn is_missing_family(&self) -> bool {
+        is_missing_family(self.address, &self.error)
+    }
+
     /// Descriptors or memory are short; that may pass.
     pub fn is_short_of_resources(&self) -> bool {
         is_resource_exhaustion(&self.error)
@@ -60,7 +65,8 @@ impl fmt::Display for BindError {
             io::ErrorKind::PermissionDenied => write!(
                 f,
                 "cannot listen on {address}: not permitted. Ports below 1024 need \
-                 CAP_NET_BIND_SERVICE; choose a higher one with `listen` or --listen"
+                 CAP_NET_BIND_SERVICE, or `sudo sysctl net.ipv4.ip_unprivileged_port_start={port}`; \
+                 or choose a higher one with `listen` or --listen"
             ),
             _ => write!(f, "cannot listen on {address}: {}", self.error),
         }

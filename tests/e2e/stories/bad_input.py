@@ -53,6 +53,7 @@ INVALID_CONFIGURATIONS = [
     ("a value outside its range", SOURCE + "params = { latitude = 200, longitude = 13.4 }\n", ["main-node.toml", "latitude", "200", "90"]),
     ("an invalid duration", SOURCE + 'every = "often"\n', ["main-node.toml:4", "often"]),
     ("a variable that is not set", '[[source]]\nname = "m"\nurl = "http://h/${NO_SUCH_NAME}"\n', ["main-node.toml:3", "NO_SUCH_NAME"]),
+    ("a Unix socket to listen on", 'listen = "unix:/run/main-node.sock"\n' + SOURCE, ["main-node.toml:1:10", "127.0.0.1:8000"]),
     ("a source without an address", '[[source]]\nname = "m"\n', ["main-node.toml", "operation", "url"]),
     ("two sources with one name", '[[source]]\nname = "m"\nurl = "http://h/a"\n[[source]]\nname = "m"\nurl = "http://h/b"\n', ["main-node.toml", "m"]),
 ]
