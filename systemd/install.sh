@@ -146,9 +146,10 @@ as_unit() {
     systemd-run --quiet --wait --pipe --collect "${properties[@]}" "$@"
 }
 
+# Of the installed unit, else of the one beside this file; drop-ins may be there before either (`--remove` keeps them).
 unit_properties() {
-    { systemctl cat main-node.service 2>/dev/null || cat main-node.service; } |
-        sed -nE 's/^((DynamicUser|User|Group|StateDirectory|StateDirectoryMode|ConfigurationDirectory|WorkingDirectory|EnvironmentFile|LoadCredential|LoadCredentialEncrypted|SetCredential)=.*)/--property=\1/p'
+    { systemctl cat main-node.service 2>/dev/null || cat main-node.service $UNIT.d/*.conf 2>/dev/null; } |
+        sed -nE 's/^((DynamicUser|User|Group|StateDirectory|StateDirectoryMode|ConfigurationDirectory|WorkingDirectory|Environment|EnvironmentFile|LoadCredential|LoadCredentialEncrypted|SetCredential)=.*)/--property=\1/p'
 }
 
 switch() {

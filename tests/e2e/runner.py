@@ -14,11 +14,11 @@ import harness
 EXIT_NOT_CHECKED = 3
 
 
-def run_with_timeout(command, seconds, output):
+def run_with_timeout(command, seconds, output, environment=None):
     """(exit code, seconds) of a story, in a process group that is killed at the end."""
     start = time.monotonic()
     child = subprocess.Popen(
-        command, cwd=harness.ROOT, start_new_session=True, stdout=output, stderr=output
+        command, cwd=harness.ROOT, start_new_session=True, stdout=output, stderr=output, env=environment
     )
     try:
         code = child.wait(seconds)

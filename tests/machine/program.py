@@ -5,6 +5,7 @@ Archive and package are made in a copy of the checkout (`target/machine/tree`), 
 without the images and the disk of a run.
 """
 
+import fcntl
 import functools
 import os
 import pathlib
@@ -22,6 +23,19 @@ BINARY = MACHINE / "main-node"
 BUILT = pathlib.Path("target/cross") / TARGET / TARGET / "release/main-node"
 # 0.1: its unit has DynamicUser=.
 OLD = "5480bc87"
+
+
+def locked(make):
+    """Two stories that run at once may need the same file: one makes it."""
+
+    @functools.wraps(make)
+    def make_alone(*arguments):
+        MACHINE.mkdir(parents=True, exist_ok=True)
+        with open(MACHINE / "program.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return make(*arguments)
+
+    return make_alone
 
 
 def build():
@@ -46,7 +60,7 @@ def version():
 
 def tree(other_version=None):
     """A copy of the checkout with the program under test in the place of a cross build: its directory.
-    `other_version` is written into Cargo.toml and Cargo.lock; the program is the same."""
+    `other_version` is written into Cargo.toml and Cargo.lock; the program does the same."""
     directory = MACHINE / "tree" / (other_version or version())
     if directory.exists():
         return directory
@@ -58,12 +72,16 @@ def tree(other_version=None):
             (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, unfinished / name)
     if other_version:
-        for name, start in (("Cargo.toml", 'name = "main-node"\nversion = "'), ("Cargo.lock", 'name = "main-node"\nversion = "')):
-            text = (unfinished / name).read_text()
+        for name in ("Cargo.toml", "Cargo.lock"):
+            text, start = (unfinished / name).read_text(), 'name = "main-node"\nversion = "'
             (unfinished / name).write_text(text.replace(f'{start}{version()}"', f'{start}{other_version}"', 1))
     built = unfinished / BUILT
     (built.parent / "build/main-node-0/out").mkdir(parents=True)
     shutil.copy2(BINARY, built)
+    if other_version:
+        # By its User-Agent the scripts know which version a program is. As another build it has another digest too.
+        with open(built, "ab") as program:
+            program.write(f"main-node/{other_version}".encode())
     (unfinished / "target/tools").symlink_to(ROOT / "target/tools")
     # The build script's list of licences, which the program prints.
     code, notices, err = run([BINARY, "licenses"], 30)
@@ -73,7 +91,7 @@ def tree(other_version=None):
     return directory
 
 
-@functools.cache
+@locked
 def archive():
     """The unpacked archive that .ci/dist makes: its directory."""
     directory = tree()
@@ -86,6 +104,7 @@ def archive():
     return unpacked / name
 
 
+@locked
 def package(other_version=None):
     """The Debian package for amd64 that .ci/deb makes: its file."""
     directory = tree(other_version)
@@ -106,6 +125,7 @@ def make_in(directory, command):
         raise Failed(f"{command} failed: {out}{err}")
 
 
+@locked
 def old_archive():
     """main-node 0.1, built from its commit, with the files that its `make deploy` sent: their directory."""
     directory = MACHINE / "old" / OLD

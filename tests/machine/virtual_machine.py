@@ -1,6 +1,6 @@
 """The virtual machine: qemu with KVM where that works, else emulated; its monitor, power and SSH.
 
-A run has one disk, an overlay of the cached image (image.py). `prepare` boots it once and saves the
+A run has an overlay of the cached image (image.py) as its disk. `prepare` boots it once and saves the
 running machine as the snapshot `booted`. Each story loads that snapshot into a qemu of its own
 (`machine()`), so stories share nothing, and one that fails leaves nothing behind. The guest reaches
 servers on the loopback of this machine at 10.0.2.2 (`HOST`).
@@ -20,7 +20,9 @@ from harness import (
 )
 from image import Image, image
 
-RUN = ROOT / "target" / "machine" / "run"
+RUNS = ROOT / "target" / "machine" / "run"
+# Of two stories that run at once each has a disk.
+RUN = RUNS / os.environ.get("MACHINE_JOB", "0")
 # This machine, as the guest sees it.
 HOST = "10.0.2.2"
 # Of a Pi Zero. A Zero has one processor too.
@@ -30,14 +32,22 @@ BOOT_SECONDS = 400
 SNAPSHOT = "booted"
 
 
-def prepare():
-    """Makes the disk of a run, boots it, and saves the snapshot that stories start from. A later run with the
-    same image and qemu takes them as they are: loading the snapshot undoes what stories have written."""
+def prepare(jobs):
+    """Makes the disk of a run, boots it, and saves the snapshot that stories start from, with a copy for each job.
+    A later run with the same image and qemu takes them as they are: loading the snapshot undoes what stories have
+    written."""
     made = image()
     tool("qemu-img"), tool("qemu-system-x86_64")
-    known = {"image": str(made.directory), "qemu": qemu_version()}
-    if is_prepared(known):
-        return
+    known = {"image": str(made.directory.resolve()), "qemu": qemu_version()}
+    if not is_prepared(RUN, known):
+        prepare_first(made, known)
+    for job in range(1, jobs):
+        if not is_prepared(RUNS / str(job), known):
+            subprocess.run(["rm", "-rf", RUNS / str(job)], check=True)
+            subprocess.run(["cp", "-r", "--sparse=always", RUN, RUNS / str(job)], check=True)
+
+
+def prepare_first(made, known):
     subprocess.run(["rm", "-rf", RUN], check=True)
     RUN.mkdir(parents=True)
     accelerator = "kvm" if kvm_works(made) else "tcg"
@@ -56,6 +66,7 @@ def prepare():
         guest.monitor(f"savevm {SNAPSHOT}")
     finally:
         guest.power_off()
+    (RUN / "monitor").unlink()
     write_settings({**known, "accelerator": accelerator, "snapshot": SNAPSHOT})
     print(f"  the virtual machine is up after {time.monotonic() - start:.0f} s ({accelerator}, {MEMORY_MB} MB)", flush=True)
 
@@ -64,17 +75,13 @@ def qemu_version():
     return run([tool("qemu-system-x86_64"), "--version"], 30)[1].splitlines()[0]
 
 
-def is_prepared(known):
+def is_prepared(run_directory, known):
     with contextlib.suppress(OSError, ValueError):
-        settings = read_settings()
+        settings = json.loads((run_directory / "machine.json").read_text())
         # 3: only leaked clusters, which a qemu that was killed leaves.
-        sound = run(["qemu-img", "check", "-q", RUN / "disk.qcow2"], 60)[0] in (0, 3)
+        sound = run(["qemu-img", "check", "-q", run_directory / "disk.qcow2"], 60)[0] in (0, 3)
         return sound and {**settings, **known, "snapshot": SNAPSHOT} == settings
     return False
-
-
-def read_settings():
-    return json.loads((RUN / "machine.json").read_text())
 
 
 def write_settings(settings):
@@ -127,7 +134,7 @@ def machine_that_boots(*options):
 
 class VirtualMachine:
     def __init__(self):
-        settings = read_settings()
+        settings = json.loads((RUN / "machine.json").read_text())
         self.image, self.accelerator = Image(pathlib.Path(settings["image"])), settings["accelerator"]
         self.ssh_port, self.http_port = free_port(), free_port()
         # The node in the guest, seen from here.
@@ -142,13 +149,13 @@ class VirtualMachine:
         is_emulated = self.accelerator == "tcg"
         forwarded = f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22,hostfwd=tcp:127.0.0.1:{self.http_port}-:8000"
         self.process = Process(
-            ["nice", "-n", "5", tool("qemu-system-x86_64"), "-accel", self.accelerator, "-cpu", "max" if is_emulated else "host",
+            [tool("qemu-system-x86_64"), "-accel", self.accelerator, "-cpu", "max" if is_emulated else "host",
              "-m", MEMORY_MB, "-smp", "1", "-kernel", self.image.kernel, "-initrd", self.image.initrd,
              "-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0",
              # writeback: what the guest has flushed is in the file when qemu is killed. What it has not need not be.
              "-drive", f"file={RUN / 'disk.qcow2'},format=qcow2,if=virtio,cache=writeback",
              "-netdev", f"user,id=net,{forwarded}", "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci",
-             "-display", "none", "-chardev", f"file,id=console,path={RUN / 'console'},append=on", "-serial", "chardev:console",
+             "-display", "none", "-no-reboot", "-chardev", f"file,id=console,path={RUN / 'console'},append=on", "-serial", "chardev:console",
              "-qmp", f"unix:{monitor},server=on,wait=off", *options],
             RUN / "qemu.log",
         )
@@ -171,14 +178,12 @@ class VirtualMachine:
         wait_until(is_up, BOOT_SECONDS, lambda: f"the machine boots: {truncate(self.console()[-1500:])}", poll_every=1)
 
     def reboot(self):
-        before = self.boot_id()
+        """An orderly reboot: qemu ends at the reset, and another one starts."""
         self.root("systemctl reboot", check=False)
+        wait_until(lambda: not self.process.running(), BOOT_SECONDS, lambda: f"the machine shuts down: {truncate(self.console()[-1500:])}", poll_every=0.5)
         self.close_logins()
-        wait_until(lambda: self.boot_id() not in ("", before), BOOT_SECONDS, "the machine boots again", poll_every=1)
+        self.start()
         self.wait_for_boot()
-
-    def boot_id(self):
-        return self.root("cat /proc/sys/kernel/random/boot_id", check=False)[1].strip()
 
     def monitor(self, command, seconds=120):
         """A command of qemu's monitor, by QMP."""
