@@ -18,9 +18,9 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-import tomllib
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from binaries import ROOT, VERSION
+
 CONTAINERFILE = ROOT / "systemd" / "Containerfile"
 # An image runs without rights, as this user unless `--user` names another.
 USER_ID = 65532
@@ -44,10 +44,6 @@ class Refused(Exception):
 # ---- The directory that an image is built in -------------------------------------------------
 
 
-def version():
-    return tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
-
-
 def commit():
     """The commit that is checked out and its time: (digest, seconds since 1970)."""
     said = subprocess.run(["git", "log", "-1", "--format=%H %ct"], cwd=ROOT, capture_output=True, text=True).stdout.split()
@@ -63,7 +59,7 @@ def write_context(directory):
     and /data, since an image from scratch has nothing to make a directory with."""
     revision, seconds = commit()
     text = CONTAINERFILE.read_text()
-    for name, value in {"VERSION": version(), "REVISION": revision, "CREATED": rfc3339(seconds)}.items():
+    for name, value in {"VERSION": VERSION, "REVISION": revision, "CREATED": rfc3339(seconds)}.items():
         text, count = re.subn(rf"^ARG {name}=.*$", f"ARG {name}={value}", text, flags=re.MULTILINE)
         if count != 1:
             raise Refused(f"{CONTAINERFILE} has {count} lines ARG {name}=…, not one")
@@ -202,11 +198,11 @@ class Layout:
         return {**manifest, "platform": platform}, saved
 
     def write(self, file, descriptor, saved, seconds):
-        named = {**descriptor, "annotations": {"org.opencontainers.image.ref.name": version()}}
+        named = {**descriptor, "annotations": {"org.opencontainers.image.ref.name": VERSION}}
         index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [named]}
         documents = {"oci-layout": {"imageLayoutVersion": "1.0.0"}, "index.json": index}
         if saved:
-            documents["manifest.json"] = [{**saved, "RepoTags": [f"main-node:{version()}", "main-node:latest"]}]
+            documents["manifest.json"] = [{**saved, "RepoTags": [f"main-node:{VERSION}", "main-node:latest"]}]
         content = {**self.blobs, **{name: json.dumps(document).encode() for name, document in documents.items()}}
         members = []
         for name, data in sorted(content.items()):
@@ -226,12 +222,12 @@ def write_archives(images, directory):
     everything, manifests, written = Layout(), [], []
     for target, image in images.items():
         layout = Layout()
-        file = directory / f"main-node-{version()}-{platform_name(target).replace('/', '-')}.tar"
+        file = directory / f"main-node-{VERSION}-{platform_name(target).replace('/', '-')}.tar"
         layout.write(file, *layout.add_image(image), seconds)
         manifests.append(everything.add_image(image)[0])
         written.append(file)
     index = everything.add(INDEX_TYPE, {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": manifests})
-    file = directory / f"main-node-{version()}-oci.tar"
+    file = directory / f"main-node-{VERSION}-oci.tar"
     everything.write(file, index, None, seconds)
     return [*written, file]
 
