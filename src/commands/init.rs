@@ -29,7 +29,7 @@ use super::{
 };
 use crate::api::client::APIS;
 use crate::cli::InitArguments;
-use crate::config::environment::Environment;
+use crate::config::environment::{Environment, process_variables};
 use crate::config::service::InstalledService;
 use crate::config::{self, Config, Overrides, Problem};
 use crate::domain::failure::Cause;
@@ -106,7 +106,7 @@ impl NewConfiguration {
         let secrets = secrets_file(&file.path, file.is_service);
         let text = crate::sys::text_file::read(&secrets).unwrap_or_default();
         let mut known: BTreeMap<String, String> = config::env_file(&text).into_iter().collect();
-        known.extend(std::env::vars());
+        known.extend(process_variables());
         Ok(NewConfiguration {
             case,
             naming,
@@ -133,7 +133,7 @@ impl NewConfiguration {
         });
         print_out(&describe(&written.config, &fetched));
         if let Some(failure) = failure.filter(|_| self.case.is_follow())
-            && matches!(failure.cause, Cause::Schema | Cause::NotJson | Cause::Empty)
+            && matches!(failure.cause, Cause::Schema | Cause::NotJson)
         {
             eprintln!("\nThis is no main-node. Nothing was written.");
             return Ok(FAILED);
@@ -153,10 +153,15 @@ impl NewConfiguration {
     fn advice(&self) -> String {
         let file = self.file.path.display();
         let sudo = if self.file.is_service { "sudo " } else { "" };
+        let port = if self.case.is_follow() {
+            " A main-node listens on port 8000 unless it is configured otherwise."
+        } else {
+            ""
+        };
         format!(
             "The source gives no values yet; main-node will ask it again and again. If the address is \
              wrong, run this again with --replace; a password or a token is a line of {file} \
-             ({sudo}nano {file}). `{sudo}main-node once` tries it.\n"
+             ({sudo}nano {file}). `{sudo}main-node once` tries it.{port}\n"
         )
     }
 
@@ -181,7 +186,7 @@ impl NewConfiguration {
         text: String,
         secrets: Vec<(String, String)>,
     ) -> Result<ValidConfiguration, String> {
-        let variables = std::env::vars().chain(secrets.iter().cloned());
+        let variables = process_variables().chain(secrets.iter().cloned());
         let root = Path::new("/");
         let service = InstalledService::of(&self.file.path, root).filter(|_| self.file.is_service);
         let environment = Environment::new(variables).with_service(service.unwrap_or_default());

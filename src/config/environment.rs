@@ -2,6 +2,7 @@
 //! also gets those of the installed service.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::problem::{Problem, Remark, Severity};
@@ -46,10 +47,7 @@ impl Environment {
 
     /// The environment of this process.
     pub fn of_process() -> Environment {
-        let texts = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        let environment = Environment::new(texts);
+        let environment = Environment::new(process_variables());
         let is_first = std::process::id() == 1;
         let launcher = if environment.process.contains_key("NOTIFY_SOCKET") && !is_first {
             Launcher::Systemd
@@ -251,6 +249,14 @@ impl Environment {
         };
         format!("the variable {name} {state}: {advice}, or write $$ for a plain $")
     }
+}
+
+/// The variables of this process that are texts.
+pub fn process_variables() -> impl Iterator<Item = (String, String)> {
+    let texts = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(texts)
 }
 
 /// Escapes every `$` in `text` that does not start a known variable's name. The `.env` parser

@@ -338,7 +338,7 @@ fn read_operation(words: &[String], apis: &[&'static Api]) -> Result<InitCase, S
 /// text.
 fn as_toml(schema: &Schema, typed: &str) -> String {
     if let Some(items) = schema.items() {
-        let items = typed.split(',').map(|it| as_toml(&items, it.trim()));
+        let items = typed.split(',').map(|it| as_toml(items, it.trim()));
         return format!("[{}]", items.collect::<Vec<_>>().join(", "));
     }
     let is_number = schema.types.has(Types::NUMBER) || schema.types.has(Types::INTEGER);

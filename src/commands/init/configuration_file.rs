@@ -13,7 +13,7 @@ use crate::config::service::InstalledService;
 use crate::domain::toml_text::quoted;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os_error::reason;
-use crate::sys::private_file::{FileAccess, Replacement};
+use crate::sys::private_file::{FileAccess, Replacement, parent_directory};
 use crate::sys::{privileges, text_file};
 
 /// The example that packages and `install.sh` put in place.
@@ -120,11 +120,6 @@ impl ConfigurationFile {
     pub fn write(&self, text: &str) -> Result<String, String> {
         let path = self.path.display();
         let failed = |error: io::Error| format!("{path} cannot be written: {}", reason(&error));
-        if let Some(directory) = self.path.parent()
-            && !directory.as_os_str().is_empty()
-        {
-            fs::create_dir_all(directory).map_err(failed)?;
-        }
         let moved = match self.content {
             FileContent::Moved => Some(self.keep_old().map_err(failed)?),
             FileContent::Nothing | FileContent::Example | FileContent::Kept(_) => None,
@@ -144,19 +139,21 @@ impl ConfigurationFile {
     fn keep_old(&self) -> io::Result<PathBuf> {
         let date = SystemClock::new().now().wall.to_string();
         let date = date.replace(['-', ':'], "");
+        // Of a link the file that it leads to.
+        let path = fs::canonicalize(&self.path)?;
         let mut number = 1;
         loop {
-            let mut name = self.path.file_name().unwrap_or_default().to_owned();
+            let mut name = path.file_name().unwrap_or_default().to_owned();
             name.push(format!(".replaced-{date}"));
             if number > 1 {
                 name.push(format!("-{number}"));
             }
-            let kept = self.path.with_file_name(name);
-            match fs::hard_link(&self.path, &kept) {
+            let kept = path.with_file_name(name);
+            match fs::hard_link(&path, &kept) {
                 Ok(()) => return Ok(kept),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 // Not every file system has links.
-                Err(_) => return fs::copy(&self.path, &kept).map(|_| kept),
+                Err(_) => return fs::copy(&path, &kept).map(|_| kept),
             }
         }
     }
@@ -186,8 +183,9 @@ impl FileContent {
     }
 }
 
-/// Replaces a file, with its owner and mode where it is there.
+/// Replaces a file, with its owner and mode where it is there; else makes it and its directory.
 pub fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    fs::create_dir_all(parent_directory(path))?;
     let access = match fs::metadata(path) {
         Ok(old) => FileAccess {
             mode: old.mode() & 0o7777,
@@ -244,6 +242,14 @@ mod tests {
             write(ExistingFile::Refused, "d").expect("nobody has written it");
             assert_eq!((read().as_str(), names()), ("d", 3));
         }
+        // A link stays one, and so does what it led to.
+        let link = directory.join("link.toml");
+        std::os::unix::fs::symlink(&path, &link).expect("a link");
+        let file = ConfigurationFile::find(Some(&link), ExistingFile::Replaced, &directory);
+        let said = file.and_then(|it| it.write("e")).expect("it is replaced");
+        let old = said.rsplit(' ').next().map(fs::read_to_string);
+        assert_eq!(old.expect("a name").expect("a file"), "d");
+        assert!(link.is_symlink() && read() == "e");
         fs::remove_dir_all(directory).expect("its own directory");
     }
 

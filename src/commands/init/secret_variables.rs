@@ -72,6 +72,10 @@ pub fn with_secrets(file: &Path, secrets: &[(String, String)]) -> Result<String,
 
 /// A value as systemd and the reader of `.env` both read it.
 fn env_quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.@%+/:,=~".contains(c);
+    if value.chars().all(is_plain) {
+        return value.to_owned();
+    }
     if !value.contains('\'') {
         return format!("'{value}'");
     }

@@ -52,7 +52,7 @@ def main(name, arguments):
         prop = next(argument.split("=")[1] for argument in rest if argument.startswith("--property="))
         print(show(prop))
         return 0
-    if verb in ("restart", "start", "stop"):
+    if verb in ("restart", "reload-or-restart", "start", "stop"):
         stop()
         return 0 if verb == "stop" else start("--no-block" not in rest)
     sys.exit(f"fake systemctl: unknown verb {verb}")

@@ -21,15 +21,15 @@ def once(directory, toml):
     return code, out + err
 
 
-def certificate(directory):
-    """(CA file, server certificate, key) for 127.0.0.1."""
+def certificate(directory, name="IP:127.0.0.1"):
+    """(CA file, server certificate, key) for an address or a name."""
     names = [directory / name for name in ("ca.pem", "ca.key", "server.pem", "server.key", "server.csr", "extensions")]
     ca, ca_key, server, key, request, extensions = names
-    extensions.write_text("subjectAltName = IP:127.0.0.1\nbasicConstraints = CA:FALSE\n")
+    extensions.write_text(f"subjectAltName = {name}\nbasicConstraints = CA:FALSE\n")
     new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     for command in (
         [*new, "-x509", "-days", "3", "-keyout", ca_key, "-out", ca, "-subj", "/CN=e2e CA"],
-        [*new, "-keyout", key, "-out", request, "-subj", "/CN=127.0.0.1"],
+        [*new, "-keyout", key, "-out", request, "-subj", f"/CN={name.partition(':')[2]}"],
         ["openssl", "x509", "-req", "-days", "2", "-in", request, "-CA", ca, "-CAkey", ca_key, "-extfile", extensions, "-out", server],
     ):
         subprocess.run(command, check=True, capture_output=True)

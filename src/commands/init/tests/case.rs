@@ -8,11 +8,10 @@ use crate::commands::init::template::{BEGIN, END};
 use crate::config::environment::Environment;
 use crate::config::{Config, Overrides, SourceTarget, read};
 
-/// The source of a case, and the configuration with it and its secrets.
-fn made(
-    line: &[&str],
-    stage: InitStage<'_>,
-) -> Result<(String, Vec<(String, String)>, Config), String> {
+/// The source of a case, its secrets, and the configuration with both.
+type Made = (String, Vec<(String, String)>, Config);
+
+fn made(line: &[&str], stage: InitStage<'_>) -> Result<Made, String> {
     let words: Vec<String> = line[1..].iter().map(|&it| it.to_owned()).collect();
     let case = InitCase::read(line[0], &words, &APIS)?;
     let naming = SourceNaming {
@@ -28,7 +27,7 @@ fn made(
     Ok((source, secrets.found, config))
 }
 
-fn meter(typed: &str) -> Result<(String, Vec<(String, String)>, Config), String> {
+fn meter(typed: &str) -> Result<Made, String> {
     made(&["meter", typed], InitStage::File(None))
 }
 
