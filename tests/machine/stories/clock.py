@@ -4,7 +4,7 @@ import datetime
 import time
 
 from harness import expect, story, wait_until
-from node import START_SECONDS, configuration, install, meter, query, rows
+from node import START_SECONDS, configuration, install, meter, query
 from servers import time_server
 from virtual_machine import HOST, machine
 
