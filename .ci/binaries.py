@@ -35,6 +35,17 @@ def newest(target):
     return found if found and is_of_this_version(found.path.read_bytes()) else None
 
 
+def built(products):
+    """The newest program for each target. `products` says what is made of it; what cannot be made is named."""
+    programs = {}
+    for target, product in products.items():
+        if binary := newest(target):
+            programs[target] = binary
+        else:
+            print(f"no {product}: version {VERSION} is not built for it: make pi TARGET={target}", flush=True)
+    return programs
+
+
 def is_of_this_version(program):
     """By its User-Agent: a program for another processor does not run here."""
     # The compiler puts other texts right behind it.
@@ -50,7 +61,7 @@ def notices(binary):
     return found
 
 
-def commit_time():
-    """Seconds since 1970 of the commit that is checked out."""
-    said = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True).stdout
-    return int(said or 0)
+def commit():
+    """The commit that is checked out and its time: (digest, seconds since 1970)."""
+    said = subprocess.run(["git", "log", "-1", "--format=%H %ct"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    return (said[0], int(said[1])) if said else ("unknown", 0)

@@ -15,11 +15,10 @@ import pathlib
 import re
 import shlex
 import shutil
-import subprocess
 import tarfile
 import tempfile
 
-from binaries import ROOT, VERSION
+from binaries import ROOT, VERSION, commit
 
 CONTAINERFILE = ROOT / "systemd" / "Containerfile"
 # An image runs without rights, as this user unless `--user` names another.
@@ -42,12 +41,6 @@ class Refused(Exception):
 
 
 # ---- The directory that an image is built in -------------------------------------------------
-
-
-def commit():
-    """The commit that is checked out and its time: (digest, seconds since 1970)."""
-    said = subprocess.run(["git", "log", "-1", "--format=%H %ct"], cwd=ROOT, capture_output=True, text=True).stdout.split()
-    return (said[0], int(said[1])) if said else ("unknown", 0)
 
 
 def rfc3339(seconds):

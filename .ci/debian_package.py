@@ -21,7 +21,7 @@ def build(binary, arch, directory):
     package = directory / f"main-node_{VERSION}_{arch}.deb"
     shutil.rmtree(MADE, ignore_errors=True)
     MADE.mkdir(parents=True)
-    time = binaries.commit_time()
+    time = binaries.commit()[1]
     (MADE / "changelog").write_text(changelog(time))
     compress(MADE / "changelog.gz", (ROOT / "CHANGELOG.md").read_bytes())
     compress(MADE / "THIRD-PARTY-NOTICES.gz", binaries.notices(binary).read_bytes())
