@@ -161,7 +161,8 @@ def without_systemd(machine):
     expect(code == 0, "without a running systemd (a container build) it installs", output)
     expect(machine.run("getent passwd main-node")[0] == 0, "the service's user exists")
     code, output = machine.run(f"dpkg --install {machine.package}")
-    expect(code == 0 and "main-node --version" not in output, "and is upgraded", output)
+    version = machine.run("dpkg-query --show --showformat='${Version}' main-node")[1]
+    expect(code == 0 and version == VERSION, "and is upgraded", output + version)
     code, output = machine.run("dpkg --purge main-node")
     expect(code == 0 and leftovers(machine) == "", "and is purged", output + leftovers(machine))
 

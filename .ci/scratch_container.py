@@ -235,7 +235,7 @@ class Play:
         # The place of the file in the root directory is a file by now.
         (self.container.root / CONFIGURATION.lstrip("/")).unlink()
         code, out, err = run(self.command(configuration=made), 60)
-        expect(code == 2 and "directory" in out + err, "a directory in the place of the configuration is named", out + err)
+        expect(code == 2 and "expected a file, found a directory" in out + err, "a directory in the place of the configuration is named", out + err)
         print(f"        {err.strip()}", flush=True)
 
 
