@@ -37,8 +37,8 @@ use crate::domain::reading::FetchOutcome;
 use crate::node::sources;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os_error::reason;
-use crate::sys::systemd_unit;
 use crate::sys::thread::spawn;
+use crate::sys::{log as logging, systemd_unit, text_file};
 
 /// Mode of the file of secrets.
 const SECRETS_MODE: u32 = 0o600;
@@ -104,7 +104,7 @@ impl NewConfiguration {
             has_prefix: file.is_added(),
         };
         let secrets = secrets_file(&file.path, file.is_service);
-        let text = crate::sys::text_file::read(&secrets).unwrap_or_default();
+        let text = text_file::read(&secrets).unwrap_or_default();
         let mut known: BTreeMap<String, String> = config::env_file(&text).into_iter().collect();
         known.extend(process_variables());
         Ok(NewConfiguration {
@@ -193,7 +193,7 @@ impl NewConfiguration {
         let file = Some(self.file.path.clone());
         let read = config::read(&text, file, &Overrides::default(), environment, &APIS);
         let mut config = read.map_err(|problems| self.describe_problems(&problems))?;
-        crate::sys::log::mask(&config.secrets);
+        logging::mask(&config.secrets);
         // The new source is the last one.
         config
             .sources
@@ -214,17 +214,6 @@ impl NewConfiguration {
             } else {
                 format!("{}\n", problem.message)
             };
-        }
-        let secrets = secrets_file(&self.file.path, self.file.is_service);
-        if problems
-            .iter()
-            .any(|it| it.message.contains(" is not set: "))
-        {
-            text += &format!(
-                "Add a line NAME=value for the variable to {} (readable for its owner alone: chmod \
-                 600), then run the same again.\n",
-                secrets.display()
-            );
         }
         text + "Nothing was written."
     }
