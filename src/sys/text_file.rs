@@ -8,6 +8,7 @@ use std::io::{Error, ErrorKind, Read};
 use std::path::Path;
 
 use super::os_error::reason;
+use super::privileges::user_id;
 use crate::limits;
 
 /// The bytes without a byte order mark. `Err` completes "FILE cannot be read: …".
@@ -32,7 +33,7 @@ fn describe(path: &Path, error: &Error) -> String {
     }
     match error.kind() {
         ErrorKind::PermissionDenied => {
-            let user = rustix::process::geteuid().as_raw();
+            let user = user_id();
             format!("permission denied: it must be readable for user {user}, as which this runs")
         }
         _ => reason(error),
