@@ -19,8 +19,8 @@ pub struct CommandLine {
     #[argh(option, arg_name = "FILE")]
     /// configuration file (default: ./main-node.toml, then /etc/main-node/main-node.toml)
     pub config: Option<String>,
-    #[argh(option, arg_name = "ADDR:PORT")]
-    /// address to listen on, instead of that in the configuration; commas separate several
+    #[argh(option, arg_name = "[ADDR:]PORT")]
+    /// address or port to listen on, instead of those in the configuration; commas separate several
     pub listen: Option<String>,
     #[argh(option, arg_name = "FILE")]
     /// database file, instead of that in the configuration
@@ -57,8 +57,8 @@ pub struct ServeArguments {
     #[argh(option, arg_name = "FILE")]
     /// configuration file
     pub config: Option<String>,
-    #[argh(option, arg_name = "ADDR:PORT")]
-    /// address to listen on
+    #[argh(option, arg_name = "[ADDR:]PORT")]
+    /// address or port to listen on
     pub listen: Option<String>,
     #[argh(option, arg_name = "FILE")]
     /// database file
@@ -71,8 +71,8 @@ pub struct ServeArguments {
 #[argh(subcommand, name = "init")]
 pub struct InitArguments {
     #[argh(positional, arg_name = "CASE")]
-    /// weather LATITUDE LONGITUDE, meter URL, openapi OPERATION NAME=VALUE, or follow HOST; without
-    /// one, prints what each is for
+    /// one of weather LATITUDE LONGITUDE, meter URL, openapi OPERATION NAME=VALUE, follow HOST;
+    /// without one, prints what each is for
     pub case: Vec<String>,
     #[argh(option, arg_name = "NAME")]
     /// name of the source, instead of that of the case
@@ -93,8 +93,8 @@ pub struct InitArguments {
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "demo")]
 pub struct DemoArguments {
-    #[argh(option, arg_name = "ADDR:PORT")]
-    /// address to listen on (default: 127.0.0.1:8000)
+    #[argh(option, arg_name = "[ADDR:]PORT")]
+    /// address or port to listen on (default: 127.0.0.1:8000)
     pub listen: Option<String>,
     #[argh(option, arg_name = "FILE")]
     /// database file to keep (default: a temporary one)
@@ -137,8 +137,8 @@ pub struct CheckArguments {
     #[argh(option, arg_name = "FILE")]
     /// configuration file
     pub config: Option<String>,
-    #[argh(option, arg_name = "ADDR:PORT")]
-    /// address to listen on
+    #[argh(option, arg_name = "[ADDR:]PORT")]
+    /// address or port to listen on
     pub listen: Option<String>,
     #[argh(option, arg_name = "FILE")]
     /// database file
@@ -235,8 +235,8 @@ pub struct HealthcheckArguments {
     #[argh(option, arg_name = "FILE")]
     /// configuration file of the running node
     pub config: Option<String>,
-    #[argh(option, arg_name = "ADDR:PORT")]
-    /// address that it listens on
+    #[argh(option, arg_name = "[ADDR:]PORT")]
+    /// address or port that it listens on
     pub listen: Option<String>,
 }
 

@@ -163,9 +163,16 @@ const SECTIONS: [(&str, Entries); 4] = [
     ),
     (
         "SIGNALS",
-        &[(
-            "SIGTERM SIGINT",
-            "Stop the service within five seconds, with all readings written; a second signal stops it at once.",
-        )],
+        &[
+            (
+                "SIGTERM SIGINT SIGQUIT",
+                "Stop the service within five seconds, with all readings written; a second signal stops it at once.",
+            ),
+            (
+                "SIGHUP",
+                "Under systemd load the configuration again, as systemctl reload main-node does: one with problems is \
+                 logged, and the old one stays in use. Elsewhere like SIGTERM.",
+            ),
+        ],
     ),
 ];
