@@ -406,7 +406,7 @@ pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of it, for responses that are being sent.
 pub const SHUTDOWN_RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// The same at a reload, while which new connections wait: displays must not miss it.
+/// The same at a reload, during which new connections wait: shorter than the patience of a display.
 pub const RELOAD_RESPONSE_TIMEOUT: Duration = Duration::from_millis(300);
 
 // ---- Storage -------------------------------------------------------------------------

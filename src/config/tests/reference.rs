@@ -722,7 +722,7 @@ fn manual_page() -> String {
 }
 
 const DESCRIPTION: [&str; 9] = [
-    "main-node reads one TOML file: the one that --config names, else main-node.toml in the current directory, else /etc/main-node/main-node.toml. The file is read once, at start. `main-node check` prints the effective configuration and every problem.",
+    "main-node reads one TOML file: the one that --config names, else main-node.toml in the current directory, else /etc/main-node/main-node.toml. The file is read at start and at `systemctl reload main-node`. `main-node check` prints the effective configuration and every problem.",
     "Durations: \"500ms\", \"30s\", \"5m\", \"1h30m\", \"30d\". Sizes: \"512kB\", \"4MB\", or a number of bytes. A relative path begins at the directory of the configuration. A JSON Pointer (RFC 6901) names the fields and list positions on the way to a value: \"/list/0/value\"; a JSONPath (RFC 9535) can choose: \"$.list[-1].value\", \"$.list[?@.name=='door'].value\".",
     "Keys: [source.records] names them. Without it every number and boolean of the response becomes a record, under its path with dots. With each, the key is a template: {id} is the element's field, {/a/b} the value at that JSON Pointer, {#} its position or name.",
     "Lists and forecasts: with each, or with a list at at, one record is the element of now (now), the newest (newest_by), all elements at their own times (element_time), or a number made of all (aggregate). Times in a list of their own are named by times_at: { at = \"/hourly/temperature\", times_at = \"/hourly/time\", now = true, ahead = 3 }.",
