@@ -38,7 +38,7 @@ pub fn of_list(path: &ValuePath, list: &LocatedValue<'_>, tree: &Json) -> String
 }
 
 /// A JSONPath of the elements of the list at a JSON Pointer.
-pub fn json_path_of(pointer: &str) -> String {
+fn json_path_of(pointer: &str) -> String {
     let mut path = String::from("$");
     for segment in pointer.split('/').skip(1) {
         let name = unescape(segment);
@@ -48,10 +48,19 @@ pub fn json_path_of(pointer: &str) -> String {
         } else if is_plain && !name.starts_with(|c: char| c.is_ascii_digit()) {
             path += &format!(".{name}");
         } else {
-            path += &format!("['{}']", name.replace('\\', "\\\\").replace('\'', "\\'"));
+            path += &quoted_name(&name);
         }
     }
     path + "[*]"
+}
+
+/// The same of a field of each element.
+pub fn json_path_of_field(pointer: &str, name: &str) -> String {
+    json_path_of(pointer) + &quoted_name(name)
+}
+
+fn quoted_name(name: &str) -> String {
+    format!("['{}']", name.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 /// The pointer of a list of as many times, beside a list.

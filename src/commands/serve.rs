@@ -40,11 +40,8 @@ pub fn serve(overrides: &Overrides) -> u8 {
             Severity::NotChecked => {}
         }
     }
-    run(
-        overrides,
-        &config,
-        &(Arc::new(SystemClock::new()) as Arc<dyn Clock>),
-    )
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    run(overrides, &config, &clock)
 }
 
 /// Runs the node until a signal asks for the stop; its exit status. A reload with a good configuration

@@ -24,6 +24,7 @@ use crate::domain::text::hexadecimal;
 use crate::limits;
 use crate::sys::os_error::reason;
 use crate::sys::private_file::{Replacement, parent_directory};
+use crate::sys::privileges::user_id;
 use crate::sys::sync::Mutex;
 
 pub const FILE_NAME: &str = "tokens.json";
@@ -320,7 +321,7 @@ fn of_other_user(owner: u32) -> String {
     format!(
         "it belongs to the user with the ID {owner}, and this is {}: give it to the user of the service \
          with `chown`",
-        rustix::process::geteuid().as_raw()
+        user_id()
     )
 }
 

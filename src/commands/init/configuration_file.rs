@@ -10,6 +10,7 @@ use ring::digest::{SHA256, digest};
 
 use super::template::{BEGIN, END, TemplateLines};
 use crate::config::service::InstalledService;
+use crate::domain::text::hexadecimal;
 use crate::domain::toml_text::quoted;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os_error::reason;
@@ -199,13 +200,8 @@ pub fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 }
 
 fn is_example(text: &str) -> bool {
-    let digest = digest(&SHA256, text.as_bytes());
-    let digits: Vec<String> = digest
-        .as_ref()
-        .iter()
-        .map(|it| format!("{it:02x}"))
-        .collect();
-    text == EXAMPLE || EARLIER_EXAMPLES.contains(&digits.concat().as_str())
+    let digest = hexadecimal(digest(&SHA256, text.as_bytes()).as_ref());
+    text == EXAMPLE || EARLIER_EXAMPLES.contains(&&*digest)
 }
 
 #[cfg(test)]

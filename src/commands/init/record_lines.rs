@@ -5,7 +5,7 @@
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
-use crate::commands::list_proposal::json_path_of;
+use crate::commands::list_proposal::json_path_of_field;
 use crate::commands::pick;
 use crate::domain::normalise::find_origins;
 use crate::domain::plan::{Numbers, ResponseFormat, Selection, SourcePlan};
@@ -81,9 +81,7 @@ impl ResponseSample {
         let fields = first.and_then(Json::as_object).into_iter().flatten();
         let mut lines = Vec::new();
         for (name, _) in fields.filter(|it| it.1.is_number() || it.1.is_boolean()) {
-            let name = name.replace('\\', "\\\\").replace('\'', "\\'");
-            let path = format!("{}['{name}']", json_path_of(pointer));
-            if let Ok(path) = ValuePath::parse(&path)
+            if let Ok(path) = ValuePath::parse(&json_path_of_field(pointer, name))
                 && let ValuePath::JsonPath(json_path) = &path
             {
                 let nodes = json_path.select(&self.tree).into_iter();

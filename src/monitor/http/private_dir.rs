@@ -10,6 +10,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use crate::limits;
+use crate::sys::privileges::user_id;
 
 const PREFIX: &str = "main-node-pool-";
 const LOCK: &str = "lock";
@@ -151,9 +152,8 @@ fn remove_leftovers(base: &Path) {
     {
         let path = entry.path();
         // Of another user, or a symbolic link: left alone.
-        let owned = fs::symlink_metadata(&path).is_ok_and(|found| {
-            found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()
-        });
+        let owned = fs::symlink_metadata(&path)
+            .is_ok_and(|found| found.is_dir() && found.uid() == user_id());
         if !owned {
             continue;
         }

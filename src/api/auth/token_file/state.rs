@@ -11,6 +11,7 @@ use crate::domain::time::Wall;
 use crate::sys::disk;
 use crate::sys::os_error::reason;
 use crate::sys::private_file::parent_directory;
+use crate::sys::privileges::user_id;
 
 impl TokenFile {
     /// What there is, without any token. `Err`: what a person must change.
@@ -49,7 +50,7 @@ impl TokenFile {
                 self.path().display()
             ));
         }
-        let user = rustix::process::geteuid().as_raw();
+        let user = user_id();
         if owner != user && user != 0 {
             return Err(super::of_other_user(owner));
         }
