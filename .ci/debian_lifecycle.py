@@ -135,6 +135,8 @@ def play(package):
             disabled_service_stays_disabled(machine)
             removal_keeps_and_purge_removes(machine)
             install_sh_in_the_way(machine)
+            unpacked_package_is_removed(machine)
+            data_on_another_disk(machine)
             state_of_0_1_gets_an_owner(machine)
         finally:
             machine.init.kill()
@@ -334,6 +336,36 @@ def install_sh_in_the_way(machine):
     expect(machine.exists(SECRETS) and rows_of(machine, DATABASE) > 0, "with configuration and readings")
     code, output = machine.run("dpkg --purge main-node")
     expect(code == 0 and leftovers(machine) == "", "and now a purge removes everything", output + leftovers(machine))
+
+
+def unpacked_package_is_removed(machine):
+    """An installation over the configuration of an install.sh that ended early."""
+    machine.write(CONFIG, "# older\n")
+    machine.run(f"dpkg --unpack {machine.package}")
+    code, output = machine.run("dpkg --remove main-node")
+    expect(code == 0 and machine.read(CONFIG) == "# older\n", "unpacked and removed, the package gives the configuration back", output)
+    machine.run(f"dpkg --purge main-node; mkdir -p {CONFIG.parent}")
+    machine.write(f"{CONFIG}.before-package", "# older\n")
+    machine.write(CONFIG, CONFIGURATION)
+    code, output = machine.run(f"dpkg --install {machine.package} </dev/null")
+    expect(code == 0 and machine.read(CONFIG) == CONFIGURATION, "what an interrupted run set aside does not replace a newer one", output)
+    machine.run("dpkg --purge main-node")
+
+
+def data_on_another_disk(machine):
+    machine.run(f"mkdir -p {CONFIG.parent} '/srv/my \"data\"'; useradd --system main-node; chown main-node: /srv/my*")
+    machine.write(CONFIG, "database = '/srv/my \"data\"/node.db'\n" + CONFIGURATION.replace("${METER_TOKEN}", SECRET))
+    machine.run(f"dpkg --install {machine.older}")
+    code, output = upgrade(machine)
+    copy = f"/srv/my \\\"data\\\"/node.db.before-upgrade-from-{OLDER}"
+    expect(code == 0 and machine.exists(f'"{copy}"'), "a database with blanks and quotes in its path is copied", output)
+    machine.run(f"systemctl stop main-node; mkdir -p {STATE}; mount -t tmpfs tmpfs {STATE}; touch {DATABASE}")
+    code, output = machine.run("dpkg --purge main-node")
+    expect(code == 0 and machine.run(f"ls {STATE}")[1] == "", "a purge empties a mount point", output)
+    machine.run(f"umount {STATE}; rmdir {STATE}; mkdir /srv/disk; touch /srv/disk/main-node.db; ln -s /srv/disk {STATE}")
+    machine.run(f"dpkg --install {machine.package}")
+    code, output = machine.run("dpkg --purge main-node")
+    expect(code == 0 and "/srv/disk stay" in output, "a purge names where an owner's link leads", output)
 
 
 def output_commands(machine):
