@@ -36,6 +36,15 @@ use crate::sys::shutdown::StopToken;
 use crate::sys::tls::Trust;
 use openapi::operation::nearest;
 
+/// Why the database that a configuration names cannot be used. No database that this process has open
+/// may be asked about: closing a second descriptor of its file would drop SQLite's locks.
+pub fn database_problem(config: &Config) -> Option<String> {
+    match database(config, None) {
+        Problem(message) => Some(message.replace('\n', ". ")),
+        Fine(_) | Note(_) | NotChecked(_) | Page(_) => None,
+    }
+}
+
 /// Result of one check.
 enum Finding {
     Fine(String),

@@ -12,7 +12,7 @@ use crate::monitor::http::listener::bind;
 use crate::node::{Node, StartError};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os_error::reason;
-use crate::sys::reexec::{self, inherited_listeners, reexec};
+use crate::sys::reexec::{self, Reexec, inherited_listeners};
 use crate::sys::signals::{SignalRequest, Signals};
 use crate::sys::{log as logging, privileges, systemd};
 
@@ -52,12 +52,17 @@ fn run(overrides: &Overrides, config: &Config, clock: &Arc<dyn Clock>) -> u8 {
         Ok(signals) => signals,
         Err(status) => return status,
     };
-    let listeners = match listen(&config.listen, &inherited_listeners(), &mut signals) {
+    let inherited = inherited_listeners(&config.listen);
+    let listeners = match listen(&config.listen, &inherited, &mut signals) {
         Ok(listeners) => listeners,
         Err(NotListening::Failed) => return USAGE_ERROR,
         Err(NotListening::Signalled(SignalRequest::Stop(_))) => return 0,
-        Err(NotListening::Signalled(SignalRequest::Reload)) => return replace_process(&[]),
+        Err(NotListening::Signalled(SignalRequest::Reload)) => {
+            let prepared = Reexec::prepare(&inherited);
+            return prepared.map_or_else(cannot_start_anew, |it| replace_process(it, &signals));
+        }
     };
+    drop(inherited);
     // For the next run, since those of the node end with it.
     let passed_on: io::Result<Vec<TcpListener>> = if can_reload {
         listeners.iter().map(TcpListener::try_clone).collect()
@@ -80,7 +85,7 @@ fn run(overrides: &Overrides, config: &Config, clock: &Arc<dyn Clock>) -> u8 {
             }
             SignalRequest::Reload => {
                 match reload::check(overrides, config, &node, &passed_on, clock) {
-                    Ok(listeners) => return reload(node, &listeners),
+                    Ok(new_run) => return reload(node, new_run, &signals),
                     Err(problems) => reload::refuse(&node, config, problems, clock.now()),
                 }
             }
@@ -89,16 +94,28 @@ fn run(overrides: &Overrides, config: &Config, clock: &Arc<dyn Clock>) -> u8 {
 }
 
 /// Commits everything, and starts the program anew, which reads the new configuration.
-fn reload(node: Node, listeners: &[TcpListener]) -> u8 {
+fn reload(node: Node, new_run: Reexec, signals: &Signals) -> u8 {
     log::info!("reloading: the new configuration is valid");
     systemd::reloading();
     node.stop(limits::RELOAD_RESPONSE_TIMEOUT);
-    replace_process(listeners)
+    replace_process(new_run, signals)
 }
 
-/// Returns only if that fails; then the supervisor starts the program again.
-fn replace_process(listeners: &[TcpListener]) -> u8 {
-    let error = reexec(listeners);
+/// Returns only if that fails, when the supervisor starts the program again; or if a stop was asked for
+/// meanwhile.
+fn replace_process(new_run: Reexec, signals: &Signals) -> u8 {
+    match signals.block() {
+        Ok(None | Some(SignalRequest::Reload)) => cannot_start_anew(new_run.run()),
+        Ok(Some(SignalRequest::Stop(signal))) => {
+            log::info!("received {}, stopping", signal.unwrap_or("a signal"));
+            systemd::stopping();
+            0
+        }
+        Err(error) => cannot_start_anew(error),
+    }
+}
+
+fn cannot_start_anew(error: io::Error) -> u8 {
     log::error!("main-node cannot start itself anew: {}", reason(&error));
     FAILED
 }

@@ -6,57 +6,71 @@
 
 use std::env;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{self, Command};
 
 use listenfd::ListenFd;
 use rustix::io::FdFlags;
+use rustix::process::{Resource, getrlimit};
 
-use super::signals::Signals;
+use super::os_error::reason;
 
 /// The running image, even if its file was replaced since.
 const PROGRAM: &str = "/proc/self/exe";
-/// The lowest number of a passed descriptor, above those in use and below the unit's LimitNOFILE.
-const FIRST_DESCRIPTOR: i32 = 900;
+/// The lowest number of a passed descriptor, above those in use; lower where the limit of descriptors is.
+const FIRST_DESCRIPTOR: u64 = 900;
 
-/// Starts this program anew in this process, with the same arguments; returns only if that fails.
-pub fn reexec(listeners: &[TcpListener]) -> io::Error {
-    match command(listeners) {
-        Ok((mut command, descriptors)) => {
-            let error = command.exec();
-            drop(descriptors);
-            error
+/// A new run of this program with the same arguments, prepared while the old one can still go on.
+pub struct Reexec {
+    command: Command,
+    /// Those that the new run inherits.
+    _descriptors: Vec<OwnedFd>,
+}
+
+impl Reexec {
+    /// `Err` if the new run could not start.
+    pub fn prepare(listeners: &[TcpListener]) -> io::Result<Reexec> {
+        std::fs::metadata(PROGRAM)
+            .map_err(|error| io::Error::other(format!("{PROGRAM}: {}", reason(&error))))?;
+        let count = listeners.len();
+        let descriptors = consecutive(listeners, first_descriptor(count))?;
+        let mut arguments = env::args_os();
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg0(arguments.next().unwrap_or_else(|| PROGRAM.into()))
+            .args(arguments)
+            .env("LISTEN_PID", process::id().to_string())
+            .env("LISTEN_FDS", count.to_string());
+        if let Some(first) = descriptors.first() {
+            command.env("LISTEN_FDS_FIRST_FD", first.as_raw_fd().to_string());
         }
-        Err(error) => error,
+        Ok(Reexec {
+            command,
+            _descriptors: descriptors,
+        })
+    }
+
+    /// Replaces this process; returns only if that fails. Its caller blocks the signals that the new run
+    /// has to receive.
+    pub fn run(mut self) -> io::Error {
+        self.command.exec()
     }
 }
 
-/// The command, and the descriptors that it inherits.
-fn command(listeners: &[TcpListener]) -> io::Result<(Command, Vec<OwnedFd>)> {
-    let descriptors = consecutive(listeners)?;
-    let mut arguments = env::args_os();
-    let mut command = Command::new(PROGRAM);
-    command
-        .arg0(arguments.next().unwrap_or_else(|| PROGRAM.into()))
-        .args(arguments)
-        .env("LISTEN_PID", process::id().to_string())
-        .env("LISTEN_FDS", descriptors.len().to_string());
-    if let Some(first) = descriptors.first() {
-        command.env("LISTEN_FDS_FIRST_FD", first.as_raw_fd().to_string());
-    }
-    Signals::block_reload()?;
-    Ok((command, descriptors))
+/// The number of the first of `count` descriptors.
+fn first_descriptor(count: usize) -> i32 {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let highest = limit.saturating_sub(count as u64);
+    i32::try_from(FIRST_DESCRIPTOR.min(highest)).unwrap_or_default()
 }
 
 /// Copies of the sockets, with consecutive numbers, that stay open across `exec`.
-fn consecutive(listeners: &[TcpListener]) -> io::Result<Vec<OwnedFd>> {
+fn consecutive(listeners: &[TcpListener], first: i32) -> io::Result<Vec<OwnedFd>> {
     let mut copies: Vec<OwnedFd> = Vec::with_capacity(listeners.len());
     for listener in listeners {
-        let next = copies
-            .last()
-            .map_or(FIRST_DESCRIPTOR, |it| it.as_raw_fd() + 1);
+        let next = copies.last().map_or(first, |it| it.as_raw_fd() + 1);
         let copy = rustix::io::fcntl_dupfd_cloexec(listener, next)?;
         if !copies.is_empty() && copy.as_raw_fd() != next {
             return Err(io::Error::other(format!("descriptor {next} is in use")));
@@ -69,18 +83,27 @@ fn consecutive(listeners: &[TcpListener]) -> io::Result<Vec<OwnedFd>> {
     Ok(copies)
 }
 
-/// The sockets that were passed to this process.
-pub fn inherited_listeners() -> Vec<TcpListener> {
+/// The sockets that were passed to this process and listen on one of `addresses`. Any other is closed: it
+/// could be in the way of these.
+pub fn inherited_listeners(addresses: &[SocketAddr]) -> Vec<TcpListener> {
     let mut passed = ListenFd::from_env();
-    let listeners = (0..passed.len()).map(|index| passed.take_tcp_listener(index));
-    let listeners = listeners.filter_map(|listener| match listener {
-        Ok(listener) => listener,
-        Err(error) => {
-            log::warn!("a socket that was passed to main-node cannot be used: {error}");
-            None
+    let mut listeners = Vec::with_capacity(passed.len());
+    for index in 0..passed.len() {
+        let listener = passed.take_tcp_listener(index).and_then(|listener| {
+            let listener = listener.ok_or(io::ErrorKind::NotFound)?;
+            Ok((listener.local_addr()?, listener))
+        });
+        match listener {
+            Ok((address, listener)) if addresses.contains(&address) => listeners.push(listener),
+            Ok((address, _)) => log::warn!(
+                "the socket on {address} that was passed to main-node is closed: `listen` does not name it"
+            ),
+            Err(error) => {
+                log::warn!("a socket that was passed to main-node cannot be used: {error}");
+            }
         }
-    });
-    listeners.collect()
+    }
+    listeners
 }
 
 /// Names the main thread, and by that the process in `ps` and `top`, which `exec` of [`PROGRAM`] would
@@ -99,10 +122,11 @@ mod tests {
     fn sockets_are_copied_to_consecutive_descriptors_that_survive_exec() {
         let listener = || TcpListener::bind("127.0.0.1:0").expect("a free port");
         let listeners = [listener(), listener(), listener()];
-        let copies = consecutive(&listeners).expect("descriptors are free");
+        let lowest = first_descriptor(listeners.len());
+        let copies = consecutive(&listeners, lowest).expect("descriptors are free");
         let numbers: Vec<i32> = copies.iter().map(AsRawFd::as_raw_fd).collect();
         let first = numbers[0];
-        assert!(first >= FIRST_DESCRIPTOR);
+        assert!(first >= lowest);
         assert_eq!(numbers, [first, first + 1, first + 2]);
         for copy in &copies {
             let flags = rustix::io::fcntl_getfd(copy).expect("it is open");

@@ -31,6 +31,8 @@ pub struct Signals {
     reload: Arc<AtomicBool>,
 }
 
+/// The signals that ask for something.
+const REQUESTS: [i32; 4] = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
 /// Exit status after a second signal, as shells give it to SIGINT.
 const INTERRUPTED_STATUS: i32 = 130;
 
@@ -78,8 +80,8 @@ impl Signals {
         for signal in [SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ] {
             signal_hook::flag::register(signal, Arc::default())?;
         }
-        // A run that this process made of itself (`reexec`) has left it blocked until now.
-        set_blocked(SIGHUP, false)?;
+        // A run that this process made of itself (`reexec`) has left them blocked until now.
+        set_blocked(&REQUESTS, false)?;
         Ok(Signals {
             woken,
             stop,
@@ -120,21 +122,26 @@ impl Signals {
 
     /// A stop counts more than a reload, whatever came first.
     fn requested(&self) -> Option<SignalRequest> {
-        match i32::try_from(self.stop.load(Ordering::Acquire)) {
-            Ok(0) | Err(_) => {}
-            Ok(signal) => {
-                let name = signal_hook::low_level::signal_name(signal);
-                return Some(SignalRequest::Stop(name));
-            }
-        }
-        let reload = self.reload.swap(false, Ordering::AcqRel);
-        reload.then_some(SignalRequest::Reload)
+        self.requested_stop().or_else(|| {
+            let reload = self.reload.swap(false, Ordering::AcqRel);
+            reload.then_some(SignalRequest::Reload)
+        })
     }
 
-    /// Makes SIGHUP wait, also across `exec`, until handlers are registered again: its default would end
-    /// the process.
-    pub fn block_reload() -> io::Result<()> {
-        set_blocked(SIGHUP, true)
+    fn requested_stop(&self) -> Option<SignalRequest> {
+        match i32::try_from(self.stop.load(Ordering::Acquire)) {
+            Ok(0) | Err(_) => None,
+            Ok(signal) => Some(SignalRequest::Stop(signal_hook::low_level::signal_name(
+                signal,
+            ))),
+        }
+    }
+
+    /// Makes signals wait, also across `exec`, until handlers are registered again. The stop that is
+    /// asked for already, which no one else would hear of.
+    pub fn block(&self) -> io::Result<Option<SignalRequest>> {
+        set_blocked(&REQUESTS, true)?;
+        Ok(self.requested_stop())
     }
 }
 
@@ -145,18 +152,20 @@ fn is_timeout(error: &io::Error) -> bool {
     )
 }
 
-/// Blocks or unblocks a signal for this thread, and for those that it starts.
-fn set_blocked(signal: i32, is_blocked: bool) -> io::Result<()> {
+/// Blocks or unblocks signals for this thread, and for those that it starts.
+fn set_blocked(blocked: &[i32], is_blocked: bool) -> io::Result<()> {
     let how = if is_blocked {
         libc::SIG_BLOCK
     } else {
         libc::SIG_UNBLOCK
     };
     let mut signals = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigemptyset initializes the set that the other two calls read.
+    // SAFETY: sigemptyset initializes the set that the other calls read.
     let status = unsafe {
         libc::sigemptyset(signals.as_mut_ptr());
-        libc::sigaddset(signals.as_mut_ptr(), signal);
+        for signal in blocked {
+            libc::sigaddset(signals.as_mut_ptr(), *signal);
+        }
         libc::pthread_sigmask(how, signals.as_ptr(), std::ptr::null_mut())
     };
     match status {

@@ -4,6 +4,7 @@ one changes nothing; without a supervisor SIGHUP is a clean stop. A socket of th
 import contextlib
 import os
 import pathlib
+import resource
 import signal
 import socket
 import sqlite3
@@ -12,7 +13,7 @@ import time
 
 from fakes.servers import json_server
 from harness import (
-    Process, clean_environment, expect, free_port, get, main_node, parse_metrics, story, wait_until, with_trusted_clock, work_dir,
+    Failed, Process, clean_environment, expect, free_port, get, main_node, parse_metrics, story, wait_until, with_trusted_clock, work_dir,
 )
 
 # DESIGN: /snapshot may be away for a second. The machine that runs this may be loaded, and the binary a debug build.
@@ -28,12 +29,18 @@ def reload():
         a_new_address_is_opened_and_the_old_one_kept(node)
         many_signals_at_once_are_survived(node)
         a_port_of_another_program_is_refused(node)
+        a_database_that_cannot_be_used_is_refused(node)
+        an_address_within_the_old_one_takes_over(node)
         rows_are_continued(node)
+        a_stop_during_a_reload_is_obeyed(upstream)
     without_supervisor_it_is_a_stop()
 
 
 class Supervised:
     """main-node with NOTIFY_SOCKET, as systemd starts it."""
+
+    # Fewer than the number of the first descriptor that is passed on.
+    DESCRIPTORS = 256
 
     def __init__(self, directory, upstream):
         self.directory, self.upstream = directory, upstream
@@ -45,7 +52,11 @@ class Supervised:
         self.configure()
         environment = clean_environment(NOTIFY_SOCKET=str(directory / "notify"), WATCHDOG_USEC="60000000")
         command = with_trusted_clock([main_node(), "serve", "--config", self.file])
-        self.process = Process(command, directory / "log", cwd=directory, env=environment)
+        limits = (self.DESCRIPTORS, self.DESCRIPTORS)
+        self.process = Process(
+            command, directory / "log", cwd=directory, env=environment,
+            preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
+        )
         wait_until(lambda: self.get("/snapshot").status == 200, 20, lambda: f"it serves: {self.process.output()}")
         self.starts = self.told("READY=1")
         expect(self.starts == 1, "READY=1 is sent once", self.messages)
@@ -57,10 +68,10 @@ class Supervised:
     def told(self, line):
         return self.messages.count(line)
 
-    def configure(self, more="", every="1s", ports=()):
-        addresses = ", ".join(f'"127.0.0.1:{port}"' for port in (self.port, *ports))
+    def configure(self, more="", every="1s", ports=(), host="127.0.0.1", database=None):
+        addresses = ", ".join(f'"{host}:{port}"' for port in (self.port, *ports))
         self.file.write_text(
-            f'listen = [{addresses}]\ndatabase = "{self.database}"\ncommit_every = "10m"\n{more}\n'
+            f'listen = [{addresses}]\ndatabase = "{database or self.database}"\ncommit_every = "10m"\n{more}\n'
             f'[[source]]\nname = "meter"\nurl = "http://127.0.0.1:{self.upstream}/"\nevery = "{every}"\n'
         )
 
@@ -159,6 +170,43 @@ def a_port_of_another_program_is_refused(node):
         wait_until(lambda: node.status()["configuration"]["refused"], 10, "the refusal is shown")
         problems = node.status()["configuration"]["refused"]["problems"]
         expect("in use by another program" in problems[0], "an address that another program has is refused before anything stops", problems)
+
+
+def a_database_that_cannot_be_used_is_refused(node):
+    foreign, text, newer = (node.directory / name for name in ("foreign.db", "text.db", "newer.db"))
+    with contextlib.closing(sqlite3.connect(foreign)) as database:
+        database.execute("CREATE TABLE notes (text)")
+    text.write_text("These are notes." * 100)
+    with contextlib.closing(sqlite3.connect(node.database)) as database:
+        database.execute("VACUUM INTO ?", (str(newer),))
+    with contextlib.closing(sqlite3.connect(newer)) as database:
+        database.execute("PRAGMA user_version = 999")
+    for database in (foreign, text, newer, node.directory / "absent/new.db", node.directory):
+        node.configure(database=database)
+        node.hang_up()
+        shown = lambda: any(f"{database}" in problem for problem in (node.status()["configuration"]["refused"] or {"problems": []})["problems"])
+        wait_until(shown, 10, lambda: f"{database.name} is refused: {node.process.output()}")
+    expect(node.get("/snapshot").status == 200, "a database of another program, of a newer version, or without a directory is refused", node.process.output())
+
+
+def an_address_within_the_old_one_takes_over(node):
+    for host in ("0.0.0.0", "127.0.0.1"):
+        node.configure(f'name = "at {host}"', host=host)
+        node.reload()
+        wait_until(lambda: node.status()["node"] == f"at {host}", 10, lambda: f"{host} takes over: {node.process.output()}")
+    print("  ok    0.0.0.0 takes over from 127.0.0.1 with the same port, and the other way round", flush=True)
+
+
+def a_stop_during_a_reload_is_obeyed(upstream):
+    for milliseconds in (0, 2, 5, 10, 30, 60):
+        node = Supervised(work_dir("reload-stop"), upstream)
+        node.hang_up()
+        time.sleep(milliseconds / 1000)
+        node.process.signal(signal.SIGTERM)
+        status = node.process.wait(15)
+        if status not in (0, -signal.SIGTERM):
+            raise Failed(f"SIGTERM {milliseconds} ms after SIGHUP: {status}: {node.process.output()}")
+    print("  ok    SIGTERM ends it at any moment of a reload", flush=True)
 
 
 def rows_are_continued(node):
