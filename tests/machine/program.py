@@ -118,6 +118,18 @@ def package(other_version=None):
     return found()
 
 
+@locked
+def image():
+    """The container image for amd64 that .ci/images makes, for `docker load`: its file."""
+    directory = tree()
+    file = directory / "dist" / f"main-node-{version()}-linux-amd64.tar"
+    if not file.exists():
+        make_in(directory, ".ci/images")
+    if not file.exists():
+        raise Missing("make images made no image for amd64")
+    return file
+
+
 def make_in(directory, command):
     code, out, err = run([directory / command], 300, cwd=directory, env=clean_environment())
     # What the other architectures lack is named and no failure here.
