@@ -68,7 +68,7 @@ def a_good_configuration_takes_over(guest, text):
 
 def a_new_secret_needs_a_restart(guest, text):
     header = 'headers = { Authorization = "Bearer ${METER_TOKEN}" }\n'
-    guest.write(CONFIG, text.replace('every = "1s"\n', f'every = "1s"\n{header}', 1))
+    guest.write(CONFIG, text.replace('\nevery = "1s"\n', f'\nevery = "1s"\n{header}', 1))
     guest.write("/etc/main-node/secrets.env", "METER_TOKEN=abc\n", mode=0o600)
     guest.root("systemctl reload main-node")
     wait_until(lambda: guest.status()["configuration"]["refused"], START_SECONDS, lambda: f"the refusal is in /status: {guest.journal()}")
