@@ -17,6 +17,13 @@ TARGETS = {
     "arm-unknown-linux-musleabihf": "armhf",
     "armv7-unknown-linux-musleabihf": None,
 }
+# What runs a program here: the emulator, and the processor of the Pi that the target is for.
+EMULATORS = {
+    "aarch64-unknown-linux-musl": ("qemu-aarch64", "cortex-a53"),
+    "arm-unknown-linux-musleabihf": ("qemu-arm", "arm1176"),
+    "armv7-unknown-linux-musleabihf": ("qemu-arm", "cortex-a7"),
+    "x86_64-unknown-linux-musl": (None, None),
+}
 
 
 class Binary(typing.NamedTuple):

@@ -13,16 +13,10 @@ import tempfile
 
 import binaries
 import debian_lifecycle
-from binaries import Binary
+from binaries import EMULATORS, Binary
 from debian_package import VERSION, build
 from harness import ROOT, Failed, Missing, clean_environment, expect, not_checked, run, tool
 
-# The emulator and the processor that a package's program has to run on: a 32-bit one on a Pi Zero.
-PROCESSORS = {
-    "amd64": [],
-    "arm64": ["qemu-aarch64", "-cpu", "cortex-a53"],
-    "armhf": ["qemu-arm", "-cpu", "arm1176"],
-}
 CONFFILE = "/etc/main-node/main-node.toml"
 # Mode and path. Directories are root's, with 755.
 FILES = {
@@ -77,7 +71,7 @@ def check_package(arch, package, binary):
         subprocess.run(["dpkg-deb", "--extract", package, root], check=True)
         check_control_fields(arch, package)
         check_files(package, root, binary)
-        check_program(arch, root)
+        check_program(arch, root, *EMULATORS[binary.target])
         check_with_lintian(package)
 
 
@@ -106,13 +100,12 @@ def check_files(package, root, binary):
     expect("\nFiles: *\n" in copyright and owner in copyright, f"and a machine-readable copyright: {owner}", copyright)
 
 
-def check_program(arch, root):
-    emulator, *processor = PROCESSORS[arch] or [None]
+def check_program(arch, root, emulator, processor):
     if emulator is None and native_architecture() != arch:
         return not_checked(f"the program for {arch}: this machine is {platform.machine()}")
-    program = [*([tool(emulator), *processor] if emulator else []), root / "usr/bin/main-node"]
+    program = [*([tool(emulator), "-cpu", processor] if emulator else []), root / "usr/bin/main-node"]
     code, out, err = run([*program, "--version"], 30, cwd=root)
-    expect(code == 0 and f"main-node {binaries.VERSION} " in out, f"as {processor[-1] if processor else arch}: {out.strip()}", out + err)
+    expect(code == 0 and f"main-node {binaries.VERSION} " in out, f"as {processor or arch}: {out.strip()}", out + err)
     shipped = root / CONFFILE.lstrip("/")
     code, out, err = run([*program, "check", "--config", shipped, "--database", root / "x.db"], 60, cwd=root)
     expect('operation = "getForecast"' in out and "panicked" not in err, "check reads the shipped configuration", out + err)
