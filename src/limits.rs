@@ -402,6 +402,8 @@ pub const OBSERVATION_QUEUE: usize = 64;
 pub const INGEST_WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A loop silent for this long is stuck: `/healthz` says 503.
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a command is silent: after that a person wants to know that it goes on.
+pub const PROGRESS_DELAY: Duration = Duration::from_secs(3);
 /// The whole stop, from signal to exit, before threads are left behind.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of it, for responses that are being sent.

@@ -34,6 +34,7 @@ use crate::config::service::InstalledService;
 use crate::config::{self, Config, Overrides, Problem};
 use crate::domain::failure::Cause;
 use crate::domain::reading::FetchOutcome;
+use crate::limits;
 use crate::node::sources;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os_error::reason;
@@ -96,6 +97,12 @@ impl NewConfiguration {
         };
         let file = ConfigurationFile::find(file.as_deref(), existing, Path::new("/"))?;
         let name = match &arguments.name {
+            Some(name) if unused_name(name, file.kept_text()) != *name => {
+                return Err(format!(
+                    "{} has a source {name} already: choose another --name",
+                    file.path.display()
+                ));
+            }
             Some(name) => name.clone(),
             None => unused_name(&case.default_name(), file.kept_text()),
         };
@@ -301,7 +308,13 @@ fn fetch<T: Send + 'static>(
         let _ = sender.send(run(&mut config));
     })
     .map_err(|error| format!("a thread cannot be started: {}", reason(&error)))?;
-    Ok(receiver.recv().ok().flatten())
+    Ok(match receiver.recv_timeout(limits::PROGRESS_DELAY) {
+        Ok(result) => result,
+        Err(_) => {
+            eprintln!("no response yet; waiting");
+            receiver.recv().ok().flatten()
+        }
+    })
 }
 
 /// The first response, if there is a readable one.

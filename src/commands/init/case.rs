@@ -153,7 +153,7 @@ pub fn usage() -> String {
 fn one_word(case: &str, words: &[String]) -> Result<String, String> {
     match words {
         [word] if !word.trim().is_empty() => Ok(word.clone()),
-        [] => Err(format!("{case}: expected an address\n{}", usage())),
+        [] | [_] => Err(format!("{case}: expected an address\n{}", usage())),
         _ => Err(format!(
             "{case}: expected one address, found {} words: put quotes around it for the shell",
             words.len()

@@ -105,6 +105,10 @@ impl ConfigurationFile {
     /// The whole file with this source; `zone` is the time zone of a new file.
     pub fn with_source(&self, source: &str, zone: Option<&str>) -> String {
         match &self.content {
+            FileContent::Kept(text) if text.contains("\r\n") => {
+                let source = source.replace('\n', "\r\n");
+                format!("{}\r\n{source}", text.trim_end_matches(['\r', '\n']))
+            }
             FileContent::Kept(text) => format!("{}\n{source}", text.trim_end_matches('\n')),
             FileContent::Nothing | FileContent::Example | FileContent::Moved => {
                 let mut begin = TemplateLines::new(BEGIN);
@@ -125,7 +129,13 @@ impl ConfigurationFile {
             FileContent::Moved => Some(self.keep_old().map_err(failed)?),
             FileContent::Nothing | FileContent::Example | FileContent::Kept(_) => None,
         };
-        replace(&self.path, text, MODE).map_err(failed)?;
+        replace(&self.path, text, MODE).map_err(|error| {
+            if let Some(kept) = &moved {
+                // The same file as the one that stays.
+                let _ = fs::remove_file(kept);
+            }
+            failed(error)
+        })?;
         Ok(match (&self.content, moved) {
             (_, Some(moved)) => format!("{path} is new; the old one is {}", moved.display()),
             (FileContent::Example, _) => {
@@ -162,15 +172,25 @@ impl ConfigurationFile {
 
 impl FileContent {
     fn of(path: &Path, existing: ExistingFile) -> Result<FileContent, String> {
-        if !path.exists() {
-            return Ok(FileContent::Nothing);
-        }
         let shown = path.display();
+        if !path.exists() {
+            return match fs::read_link(path) {
+                Ok(target) => Err(format!(
+                    "{shown} is a link to {}, which does not exist: is its disk mounted? Create it, \
+                     or remove the link",
+                    target.display()
+                )),
+                Err(_) => Ok(FileContent::Nothing),
+            };
+        }
         let text =
             text_file::read(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
         Ok(match existing {
             _ if text.trim().is_empty() => FileContent::Nothing,
-            ExistingFile::Added => FileContent::Kept(text),
+            ExistingFile::Added => match reason_against_source(&text) {
+                Some(reason) => return Err(format!("{shown} {reason}")),
+                None => FileContent::Kept(text),
+            },
             _ if is_example(&text) => FileContent::Example,
             ExistingFile::Replaced => FileContent::Moved,
             ExistingFile::Refused => {
@@ -181,6 +201,21 @@ impl FileContent {
                 ));
             }
         })
+    }
+}
+
+/// Why no `[[source]]` can follow a text; completes "FILE …".
+fn reason_against_source(text: &str) -> Option<&'static str> {
+    let is_valid = |text: &str| text.parse::<toml::Table>().is_ok();
+    if !is_valid(text) {
+        Some("has mistakes, which `main-node check` names: correct them first")
+    } else if !is_valid(&format!("{text}\n[[source]]\n")) {
+        Some(
+            "has its sources in the form source = … or [source], which cannot be added to: write each \
+             of them under a heading [[source]]",
+        )
+    } else {
+        None
     }
 }
 
@@ -221,7 +256,7 @@ mod tests {
                 .count()
         };
 
-        write(ExistingFile::Refused, "a").expect("it is new");
+        write(ExistingFile::Refused, "a = 1").expect("it is new");
         assert_eq!(fs::metadata(&path).expect("a file").mode() & 0o777, 0o644);
         assert!(write(ExistingFile::Refused, "b").is_err_and(|it| it.contains("--replace")));
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o640))
@@ -246,6 +281,9 @@ mod tests {
         let old = said.rsplit(' ').next().map(fs::read_to_string);
         assert_eq!(old.expect("a name").expect("a file"), "d");
         assert!(link.is_symlink() && read() == "e");
+        fs::remove_file(&path).expect("ours");
+        let file = ConfigurationFile::find(Some(&link), ExistingFile::Refused, &directory);
+        assert!(file.is_err_and(|it| it.contains("does not exist")) && link.is_symlink());
         fs::remove_dir_all(directory).expect("its own directory");
     }
 
@@ -261,7 +299,29 @@ mod tests {
             added.with_source("\n[[source]]\n", Some("UTC")),
             "a = 1\n\n[[source]]\n"
         );
+        let windows = file(FileContent::Kept("a = 1\r\nb = 2\r\n".to_owned()));
+        assert_eq!(
+            windows.with_source("\n[[source]]\n", None),
+            "a = 1\r\nb = 2\r\n\r\n[[source]]\r\n"
+        );
         let new = file(FileContent::Example).with_source("\n[[source]]\n", Some("Europe/Berlin"));
         assert!(new.contains("\ntimezone = \"Europe/Berlin\"\n"), "{new}");
+    }
+
+    #[test]
+    fn a_source_is_added_only_where_a_heading_can_follow() {
+        for (text, expected) in [
+            ("a = 1", None),
+            ("[[source]]\nname = \"a\"\n[mail]\n", None),
+            ("a = [\n", Some("has mistakes")),
+            ("source = [{ name = \"a\" }]\n", Some("source = …")),
+            ("[source]\nname = \"a\"\n", Some("[source]")),
+        ] {
+            let reason = reason_against_source(text);
+            match (reason, expected) {
+                (Some(reason), Some(expected)) => assert!(reason.contains(expected), "{text}"),
+                (reason, expected) => assert_eq!(reason, expected, "{text}"),
+            }
+        }
     }
 }

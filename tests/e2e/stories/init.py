@@ -118,6 +118,15 @@ def a_source_is_added(owner):
         code, out = owner.init("meter", f"http://127.0.0.1:{port}/", "--add")
         expect(code == 0 and "meter2.power" in out, "a second meter has a name and keys of its own", out)
         expect(owner.file.read_text().startswith(before.rstrip("\n")), "what was there stands above it")
+        for text, words, expected in [
+            (before, ("--name", "meter"), "choose another --name"),
+            ("listen = [\n", (), "has mistakes"),
+            (f'source = [{{ name = "a", url = "http://127.0.0.1:{port}/" }}]\n', (), "under a heading [[source]]"),
+        ]:
+            owner.file.write_text(text)
+            code, out = owner.init("meter", f"http://127.0.0.1:{port}/", "--add", *words)
+            expect(code == 2 and expected in out and owner.file.read_text() == text, f"nothing is added: {expected}", out)
+        owner.file.write_text(before)
         owner.file.write_text(owner.file.read_text() + "wrong = 1\n")
         code, out = owner.init("meter", f"http://127.0.0.1:{port}/", "--add")
         expect(code == 2 and "wrong" in out and "Nothing was written" in out, "an invalid file is not added to", out)
@@ -157,7 +166,7 @@ def what_fails_is_written_all_the_same(owner):
     with json_server(lambda _: b"<html><title>Log in</title></html>") as port:
         code, out = owner.init("meter", f"http://127.0.0.1:{port}/")
         expect(code == 1 and "a web page (HTML) with the title `Log in`" in out and owner.file.exists(), "a web page is named", out)
-    for address in ("http://", "http://a b/", "http://127.0.0.1:99999/"):
+    for address in ("", "http://", "http://a b/", "http://127.0.0.1:99999/"):
         owner.begin()
         code, out = owner.init("meter", address)
         expect(code == 2 and not owner.file.exists(), f"{address!r} is impossible", out)
