@@ -34,6 +34,10 @@ pub fn check(
     let environment = Environment::of_process();
     let config = config::load(overrides, environment, &APIS)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    if let (Some(file), None) = (&running.file, &config.file) {
+        // Without a file the new run would fetch the example.
+        return Err(vec![format!("{} is not there any more", file.display())]);
+    }
     let storage = node.store().status();
     let waiting = usize::try_from(storage.rows_waiting).unwrap_or(usize::MAX);
     if let Some(trouble) = storage.trouble.filter(|_| waiting > 0) {

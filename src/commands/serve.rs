@@ -25,6 +25,8 @@ pub fn serve(overrides: &Overrides) -> u8 {
     reexec::restore_process_name();
     let config = match load_config(overrides) {
         Ok(config) => config,
+        // It was valid a moment ago, so somebody is writing it: the supervisor tries once more.
+        Err(_) if reexec::is_reload() => return FAILED,
         Err(status) => return status,
     };
     if config.file.is_none() {

@@ -22,6 +22,9 @@ const PROGRAM: &str = "/proc/self/exe";
 /// The lowest number of a passed descriptor, above those in use; lower where the limit of descriptors is.
 const FIRST_DESCRIPTOR: u64 = 900;
 
+/// Not of systemd, whose first descriptor is 3.
+const FIRST_DESCRIPTOR_VARIABLE: &str = "LISTEN_FDS_FIRST_FD";
+
 /// A new run of this program with the same arguments, prepared while the old one can still go on.
 pub struct Reexec {
     command: Command,
@@ -36,16 +39,15 @@ impl Reexec {
             .map_err(|error| io::Error::other(format!("{PROGRAM}: {}", reason(&error))))?;
         let count = listeners.len();
         let descriptors = consecutive(listeners, first_descriptor(count))?;
+        let first = descriptors.first().map_or(0, AsRawFd::as_raw_fd);
         let mut arguments = env::args_os();
         let mut command = Command::new(PROGRAM);
         command
             .arg0(arguments.next().unwrap_or_else(|| PROGRAM.into()))
             .args(arguments)
             .env("LISTEN_PID", process::id().to_string())
-            .env("LISTEN_FDS", count.to_string());
-        if let Some(first) = descriptors.first() {
-            command.env("LISTEN_FDS_FIRST_FD", first.as_raw_fd().to_string());
-        }
+            .env("LISTEN_FDS", count.to_string())
+            .env(FIRST_DESCRIPTOR_VARIABLE, first.to_string());
         Ok(Reexec {
             command,
             _descriptors: descriptors,
@@ -57,6 +59,13 @@ impl Reexec {
     pub fn run(mut self) -> io::Error {
         self.command.exec()
     }
+}
+
+/// Whether this is such a run.
+pub fn is_reload() -> bool {
+    let pid = process::id().to_string();
+    env::var_os(FIRST_DESCRIPTOR_VARIABLE).is_some()
+        && env::var_os("LISTEN_PID").is_some_and(|it| it == *pid)
 }
 
 /// The number of the first of `count` descriptors.

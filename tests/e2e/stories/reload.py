@@ -13,7 +13,7 @@ import time
 
 from fakes.servers import json_server
 from harness import (
-    Failed, Process, clean_environment, expect, free_port, get, main_node, parse_metrics, story, wait_until, with_trusted_clock, work_dir,
+    Failed, Process, clean_environment, expect, free_port, get, main_node, parse_metrics, run, story, wait_until, with_trusted_clock, work_dir,
 )
 
 # DESIGN: /snapshot may be away for a second. The machine that runs this may be loaded, and the binary a debug build.
@@ -33,6 +33,7 @@ def reload():
         an_address_within_the_old_one_takes_over(node)
         rows_are_continued(node)
         a_stop_during_a_reload_is_obeyed(upstream)
+        a_file_that_is_gone_is_no_example(upstream)
     without_supervisor_it_is_a_stop()
 
 
@@ -42,7 +43,7 @@ class Supervised:
     # Fewer than the number of the first descriptor that is passed on.
     DESCRIPTORS = 256
 
-    def __init__(self, directory, upstream):
+    def __init__(self, directory, upstream, arguments=None):
         self.directory, self.upstream = directory, upstream
         self.port, self.file, self.database = free_port(), directory / "main-node.toml", directory / "main-node.db"
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -51,7 +52,8 @@ class Supervised:
         threading.Thread(target=self.receive, daemon=True).start()
         self.configure()
         environment = clean_environment(NOTIFY_SOCKET=str(directory / "notify"), WATCHDOG_USEC="60000000")
-        command = with_trusted_clock([main_node(), "serve", "--config", self.file])
+        arguments = ("--config", self.file) if arguments is None else arguments
+        command = with_trusted_clock([main_node(), "serve", *arguments])
         limits = (self.DESCRIPTORS, self.DESCRIPTORS)
         self.process = Process(
             command, directory / "log", cwd=directory, env=environment,
@@ -219,6 +221,22 @@ def a_stop_during_a_reload_is_obeyed(upstream):
         if status not in (0, -signal.SIGTERM):
             raise Failed(f"SIGTERM {milliseconds} ms after SIGHUP: {status}: {node.process.output()}")
     print("  ok    SIGTERM ends it at any moment of a reload", flush=True)
+
+
+def a_file_that_is_gone_is_no_example(upstream):
+    """As the unit starts it: without --config."""
+    node = Supervised(work_dir("reload-gone"), upstream, arguments=())
+    node.file.unlink()
+    node.hang_up()
+    wait_until(lambda: node.status()["configuration"]["refused"], 10, "a file that is gone is refused")
+    sources = [source["name"] for source in node.status()["sources"]]
+    expect(sources == ["meter"], "the example does not take over from a file that is gone", sources)
+    node.process.stop()
+    node.file.write_text("listen = [")
+    for variables, expected in [("", 2), ("LISTEN_PID=$$ LISTEN_FDS=0 LISTEN_FDS_FIRST_FD=0", 1)]:
+        command = f'{variables} exec "$0" serve --config "$1"'
+        code, out, err = run(["sh", "-c", command, main_node(), node.file], 10)
+        expect(code == expected, f"a file that breaks {'during a reload' if variables else 'before the start'} ends with {expected}", out + err)
 
 
 def rows_are_continued(node):
