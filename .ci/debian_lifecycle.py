@@ -136,6 +136,7 @@ def play(package):
             removal_keeps_and_purge_removes(machine)
             install_sh_in_the_way(machine)
             unpacked_package_is_removed(machine)
+            first_installation_is_killed(machine)
             data_on_another_disk(machine)
             state_of_0_1_gets_an_owner(machine)
         finally:
@@ -349,6 +350,17 @@ def unpacked_package_is_removed(machine):
     machine.write(CONFIG, CONFIGURATION)
     code, output = machine.run(f"dpkg --install {machine.package} </dev/null")
     expect(code == 0 and machine.read(CONFIG) == CONFIGURATION, "what an interrupted run set aside does not replace a newer one", output)
+    machine.run("dpkg --purge main-node")
+
+
+def first_installation_is_killed(machine):
+    machine.write(CONFIG, CONFIGURATION)
+    machine.run(f"dpkg-deb --raw-extract {machine.package} /var/tmp/killed")
+    machine.write("/var/tmp/killed/DEBIAN/preinst", "#!/bin/sh\nkill -KILL $PPID\n")
+    machine.run("dpkg-deb -Zgzip -z1 --root-owner-group --build /var/tmp/killed /var/tmp/killed.deb; dpkg --install /var/tmp/killed.deb")
+    expect_quietly("half-installed" in machine.run("dpkg --status main-node")[1], "dpkg is killed", "")
+    code, output = machine.run(f"dpkg --install {machine.package} </dev/null")
+    expect(code == 0 and machine.read(CONFIG) == CONFIGURATION, "a first installation that was killed is made again, and asks nothing", output)
     machine.run("dpkg --purge main-node")
 
 
