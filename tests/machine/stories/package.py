@@ -1,7 +1,7 @@
 """Debian package by apt: first install and init, upgrade, a bad configuration, removal, purge, and over install.sh."""
 
 from harness import expect, story, wait_until
-from node import CONFIG, DATABASE, FAILING_SOURCE, START_SECONDS, configuration, install, is_active, meter, more_rows, pid, rows
+from node import CONFIG, DATABASE, FAILING_SOURCE, NO_SUCCESS_SECONDS, START_SECONDS, configuration, install, is_active, meter, more_rows, pid, rows
 from program import package as debian_package
 from virtual_machine import machine
 
@@ -9,7 +9,7 @@ NEWER = "0.9.0"
 SECRETS = "/etc/main-node/secrets.env"
 DROP_IN = "/etc/systemd/system/main-node.service.d/own.conf"
 # Nobody receives them.
-WAITING_ALERTS = '[alert]\nfailures_in_a_row = 1\n[[alert.webhook]]\nname = "hook"\nurl = "http://127.0.0.1:9/"\n'
+WAITING_ALERTS = f'[alert]\nno_success_for = "{NO_SUCCESS_SECONDS}s"\n[[alert.webhook]]\nname = "hook"\nurl = "http://127.0.0.1:9/"\n'
 
 
 @story(seconds=1500)
