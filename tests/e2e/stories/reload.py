@@ -244,6 +244,7 @@ def rows_are_continued(node):
     node.reload()
     wait_until(lambda: node.status()["node"] == "fifth" and node.status()["sources"][0]["attempts"] >= 3, 20, "it is loaded anew, and fetches")
     code, _ = node.process.stop()
+    wait_until(lambda: node.told("STOPPING=1"), 5, lambda: f"systemd is told of the stop: {node.messages[-5:]}")
     expect(code == 0 and node.told("STOPPING=1") == 1, "SIGTERM ends it with 0 and STOPPING=1", (code, node.messages[-5:]))
     with contextlib.closing(sqlite3.connect(node.database)) as database:
         times = [time for time, in database.execute("SELECT unixepoch(timestamp) FROM records ORDER BY id")]
