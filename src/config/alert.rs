@@ -58,7 +58,7 @@ pub static OPTIONS: [AlertOption; 13] = [
         "number, 1 to 10000",
         "5",
         "3",
-        "Alert when this many requests of a source failed one after the other.",
+        "Alert when this many requests of a source failed one after the other, over at least two minutes.",
         |draft, option| set(&mut draft.rules.failures_in_a_row, read_count(option)),
         |config| plain(config.alert.failures_in_a_row),
     ),

@@ -42,9 +42,10 @@ impl Signals {
         let (woken, waker) = UnixStream::pair()?;
         let is_stopping = Arc::new(AtomicBool::new(false));
         let (stop, reload) = (Arc::new(AtomicUsize::new(0)), Arc::default());
+        let is_reload = |signal: i32| signal == SIGHUP && can_reload;
         // Stores what is asked for before the byte wakes the waiting thread.
         let wake_by = |signal: i32| {
-            if signal == SIGHUP && can_reload {
+            if is_reload(signal) {
                 signal_hook::flag::register(signal, Arc::clone(&reload))?;
             } else {
                 let number = usize::try_from(signal).unwrap_or_default();
@@ -71,8 +72,11 @@ impl Signals {
             wake_by(signal)?;
         }
         // A terminal that closes sends SIGHUP twice, and systemd sends it beside SIGTERM: it
-        // never cuts a stop short. Under `nohup` it is ignored.
-        for signal in [SIGHUP, SIGXCPU].into_iter().filter(|it| !is_ignored(*it)) {
+        // never cuts a stop short. Under `nohup` it is ignored, unless a supervisor reloads by it.
+        for signal in [SIGHUP, SIGXCPU]
+            .into_iter()
+            .filter(|it| is_reload(*it) || !is_ignored(*it))
+        {
             wake_by(signal)?;
         }
         // Their default would end the process without its last commit. A file at its size limit

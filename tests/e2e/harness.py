@@ -151,6 +151,8 @@ class Process:
 
         def prepare():
             die_with_parent()
+            # Ignored where `nohup` runs the stories.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             if preexec:
                 preexec()
 
