@@ -60,7 +60,7 @@ def compose_starts_a_healthy_node_without_rights(guest):
     expect(host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"] and host["Memory"] == 64 << 20, "healthy with a root that cannot be written to, no capabilities and 64 MB", host)
     wait_until(lambda: rows(guest) > 0, CONTAINER_SECONDS, lambda: f"it fetches with the secret and stores: {logs(guest)}", poll_every=2)
     expect("Europe/Berlin" in says(guest, "curl -s http://127.0.0.1:8000/web/alerts"), "its pages have the time zone of TZ")
-    modes = says(guest, f"stat -c '%u %a' {volume(guest)}/*").splitlines()
+    modes = says(guest, rf"find {volume(guest)} -type f -printf '%U %m\n'").splitlines()
     expect(set(modes) == {"65532 600"}, "its files are its user's alone", modes)
 
 
@@ -80,8 +80,8 @@ def stopping_and_starting_keeps_the_data(guest):
 def another_user_has_files_of_its_own(guest):
     options = "--read-only --cap-drop ALL --security-opt no-new-privileges -e METER_TOKEN=k -v ./main-node.toml:/etc/main-node/main-node.toml:ro"
     in_guest(guest, f"mkdir own && chown 1000:1000 own && docker run --detach --name own --user 1000:1000 {options} -v ./own:/data main-node")
-    wait_until(lambda: "main-node.db" in says(guest, "ls own"), CONTAINER_SECONDS, "with --user 1000 it stores in a directory of that user", poll_every=2)
-    owners = set(says(guest, "stat -c %u own/*").splitlines())
+    wait_until(lambda: "main-node.db" in says(guest, "ls own").split(), CONTAINER_SECONDS, "with --user 1000 it stores in a directory of that user", poll_every=2)
+    owners = set(says(guest, r"find own -type f -printf '%U\n'").splitlines())
     expect(owners == {"1000"}, "with --user 1000 the files in a directory of that user are that user's", owners)
     in_guest(guest, "docker rm --force own")
 
