@@ -409,7 +409,7 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of it, for responses that are being sent.
 pub const SHUTDOWN_RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The same at a reload, during which new connections wait: shorter than the patience of a display.
-pub const RELOAD_RESPONSE_TIMEOUT: Duration = Duration::from_millis(300);
+pub const RELOAD_RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 // ---- Storage -------------------------------------------------------------------------
 

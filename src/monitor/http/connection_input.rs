@@ -37,13 +37,16 @@ pub async fn receive(
     if buffer.is_empty() && !is_first {
         smol::future::yield_now().await;
     }
-    let mut wait_first = false;
+    let (mut wait_first, mut is_evicted) = (false, false);
     loop {
         if wait_first {
             let readable = poll_fn(|context| stream.poll_readable(context));
             match state.wait(readable).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(Interrupt::Evicted) => return Err(ReceiveError::Closed),
+                Ok(Err(_)) => return Err(ReceiveError::Closed),
+                Err(Interrupt::Evicted) if is_evicted => return Err(ReceiveError::Closed),
+                // A request may have come in the meantime.
+                Err(Interrupt::Evicted) => is_evicted = true,
                 Err(Interrupt::TimedOut) if buffer.is_empty() => return Err(ReceiveError::Closed),
                 Err(Interrupt::TimedOut) => {
                     let late = buffer.incomplete(408, Rejection::HeadTimeout);
@@ -57,7 +60,12 @@ pub async fn receive(
                 let truncated = buffer.incomplete(400, Rejection::BadRequest);
                 return Err(ReceiveError::Rejected(Box::new(truncated)));
             }
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                if is_evicted {
+                    state.revoke_eviction();
+                }
+                return Ok(());
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => wait_first = true,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return Err(ReceiveError::Closed),

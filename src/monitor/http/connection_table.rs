@@ -114,6 +114,13 @@ impl ConnectionState {
         .await
     }
 
+    /// Revokes an eviction: its client has sent a request meanwhile.
+    pub fn revoke_eviction(&self) {
+        if self.interrupt.get() == Some(Interrupt::Evicted) {
+            self.interrupt.set(None);
+        }
+    }
+
     fn interrupt(&self, interrupt: Interrupt) {
         self.interrupt.set(Some(interrupt));
         let waker = self.waker.borrow_mut().take();
@@ -291,12 +298,16 @@ impl ConnectionTable {
         true
     }
 
-    /// Ends all connections: idle ones now, the others after their response.
+    /// Ends all connections: idle ones and streams now, the others after their response. One that
+    /// was accepted a moment ago has a request on its way, which nobody else can respond to.
     pub fn stop(&self) {
         self.stopping.set(true);
         for connection in self.connections.borrow().values() {
-            if connection.phase.get() != ConnectionPhase::Answering {
-                connection.interrupt(Interrupt::Evicted);
+            match connection.phase.get() {
+                ConnectionPhase::Head | ConnectionPhase::Answering => {}
+                ConnectionPhase::Idle | ConnectionPhase::Lingering | ConnectionPhase::Streaming => {
+                    connection.interrupt(Interrupt::Evicted);
+                }
             }
         }
     }

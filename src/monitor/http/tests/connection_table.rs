@@ -104,10 +104,10 @@ fn a_wait_times_out_and_the_next_phase_starts_anew() {
 fn an_evicted_connection_stays_evicted_in_a_new_phase() {
     let table = table();
     let guard = table.admit(address(1), false).expect("admitted");
+    let long = Duration::from_secs(60);
+    guard.state.enter(ConnectionPhase::Lingering, long);
     table.stop();
-    guard
-        .state
-        .enter(ConnectionPhase::Idle, Duration::from_secs(60));
+    guard.state.enter(ConnectionPhase::Idle, long);
     let waited = smol::block_on(guard.state.wait(std::future::pending::<()>()));
     assert_eq!(waited, Err(Interrupt::Evicted));
 }

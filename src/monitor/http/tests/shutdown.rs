@@ -65,6 +65,40 @@ fn a_stop_waits_for_a_response_and_not_for_the_next_request() {
 }
 
 #[test]
+fn a_request_that_comes_while_the_server_stops_is_responded_to() {
+    let mut running = start(test_limits());
+    let mut idle = idle_connection(&running);
+    let mut accepted = running.connect();
+    running.until("accepted", || running.stats.snapshot().connections == 2);
+    let mut unread = running.connect();
+    unread.write_all(b"GET /hot HT").expect("sent");
+    running.until("accepted", || running.stats.snapshot().connections == 3);
+    // Its request is in the socket when the stop begins.
+    idle.write_all(&get("/hot")).expect("sent");
+    let mut busy = running.connect();
+    busy.write_all(&get("/stuck")).expect("sent");
+    running.until("busy", || running.handler.stuck.load(Ordering::SeqCst) == 1);
+    let server = running.server.take().expect("running");
+    let stopping = thread::spawn(move || server.stop(TIMEOUT));
+    assert!(
+        rest(idle).contains("200 OK"),
+        "the idle connection's request"
+    );
+    accepted.write_all(&get("/hot")).expect("sent");
+    assert!(rest(accepted).contains("200 OK"), "the new connection's");
+    unread
+        .write_all(b"TP/1.1\r\nHost: a\r\n\r\n")
+        .expect("sent");
+    assert!(rest(unread).contains("200 OK"), "the unfinished one");
+    running.handler.release();
+    assert!(rest(busy).ends_with("free"));
+    assert!(
+        stopping.join().expect("no panic"),
+        "nothing was left behind"
+    );
+}
+
+#[test]
 fn a_stop_does_not_wait_for_a_stuck_worker() {
     let mut running = start(test_limits());
     let mut stuck = running.connect();
