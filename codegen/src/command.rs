@@ -8,6 +8,7 @@ use argh::FromArgs;
 use crate::compact::Description;
 use crate::emit::emit;
 use crate::lower::candidates::{Candidates, Wanted, listed_by_file};
+use crate::lower::limits::Limits;
 use crate::lower::lower;
 use crate::lower::names::{self, Scope};
 use crate::lower::report::Report;
@@ -117,7 +118,7 @@ pub fn generate(arguments: &Arguments) -> Result<Generated, Failure> {
     let mut reports = Vec::new();
     let specs = files
         .iter()
-        .map(|file| Spec::load(Path::new(file)))
+        .map(|file| Spec::load(Path::new(file), Limits::CODEGEN))
         .collect::<Result<Vec<_>, _>>()?;
     for spec in &specs {
         let wanted = if asked.is_empty() {
@@ -132,7 +133,7 @@ pub fn generate(arguments: &Arguments) -> Result<Generated, Failure> {
         let module = modules.unique(module_name(spec));
         let (description, report) = lower(spec, &module, &wanted)?;
         if let Some(refused) = report.skipped.first().filter(|_| wanted.is_list()) {
-            return Err(Failure(format!(
+            return Err(Failure::new(format!(
                 "{}: the operation {:?} is requested but cannot be included: {}; \
                  remove it from the list",
                 refused.place, refused.id, refused.reason
@@ -281,7 +282,7 @@ fn write(out: &Path, text: &str) -> Result<(), Failure> {
     let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, out));
     written.map_err(|error| {
         let _ = fs::remove_file(&beside);
-        Failure(format!(
+        Failure::new(format!(
             "{}: expected to write the generated code there, but: {error}; \
              make the directory, or name another file with --out",
             out.display()

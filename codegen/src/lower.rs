@@ -1,14 +1,16 @@
 //! OpenAPI files to operations: the GETs of a description and the POSTs that are named, each
 //! included or skipped with a reason.
 //!
-//! `spec` reads files with `yaml` and `json` into a `tree` that knows its places; `candidates`
+//! `spec` reads files within `limits` with `yaml` and `json` into a `tree` that knows its places; `candidates`
 //! finds the operations; this asks `parameters`, `request_body`, `security`, `responses` and
 //! `schemas` for their parts; `dedupe` makes equal schemas one; `report` keeps what was included
 //! and what was skipped. One bad node costs at most its operation.
 
 pub mod candidates;
 pub mod dedupe;
+pub mod files;
 pub mod json;
+pub mod limits;
 pub mod names;
 pub mod parameters;
 pub mod patterns;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use openapi::compact::{self, CompactApi};
 use openapi::lower::candidates::{Candidates, Wanted};
+use openapi::lower::limits::Limits;
 use openapi::lower::report::Report;
 use openapi::lower::spec::Spec;
 use openapi::{emit, lower};
@@ -132,7 +133,8 @@ fn mutilated(seed: u64, sources: &[Vec<u8>]) -> Vec<u8> {
 
 /// The whole way; whether anything comes out of it does not matter.
 fn generate(bytes: &[u8]) -> usize {
-    let Ok(spec) = Spec::from_bytes(Path::new("mutilated.yaml"), bytes) else {
+    let Ok(spec) = Spec::from_bytes(Path::new("mutilated.yaml"), bytes.to_vec(), Limits::CODEGEN)
+    else {
         return 0;
     };
     // All that can be called, as if each were named.

@@ -5,18 +5,24 @@ use std::path::Path;
 
 use openapi::compact::Description;
 use openapi::lower::candidates::Wanted;
+use openapi::lower::limits::Limits;
 use openapi::lower::report::Report;
 use openapi::lower::spec::Spec;
 use openapi::lower::{self, candidates};
 use openapi::operation::Method;
 
 fn load(text: &str) -> Spec {
-    Spec::from_bytes(Path::new("a.yaml"), text.as_bytes()).unwrap()
+    Spec::from_bytes(
+        Path::new("a.yaml"),
+        text.as_bytes().to_vec(),
+        Limits::CODEGEN,
+    )
+    .unwrap()
 }
 
 fn lowered(text: &str, names: &[&str]) -> Result<(Description, Report), String> {
     let names = names.iter().map(|it| (*it).to_owned()).collect();
-    lower::lower(&load(text), "a", &Wanted::Named(names)).map_err(|it| it.0)
+    lower::lower(&load(text), "a", &Wanted::Named(names)).map_err(|it| it.text)
 }
 
 const OK: &str =
@@ -214,7 +220,7 @@ fn a_post_is_not_generated_because_a_file_says_so() {
     let spec = load(&MANY.replace("[getA]", "[postA]"));
     let refused = lower::lower(&spec, "a", &candidates::listed_by_file(&spec)).unwrap_err();
     assert_eq!(
-        refused.0,
+        refused.text,
         "a.yaml:7:5: expected GET operations in `x-main-node-operations`, found \"postA\", which \
          is POST /a; name it yourself if it only reads: --operations postA"
     );

@@ -6,7 +6,12 @@ use std::path::Path;
 fn the_committed_client_is_fresh_and_the_description_gives_all_it_has() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let source = std::fs::read(root.join("openapi.yaml")).unwrap();
-    let spec = openapi::lower::spec::Spec::from_bytes(Path::new("openapi.yaml"), &source).unwrap();
+    let spec = openapi::lower::spec::Spec::from_bytes(
+        Path::new("openapi.yaml"),
+        source,
+        openapi::lower::limits::Limits::CODEGEN,
+    )
+    .unwrap();
     let (description, report) = openapi::lower::lower(
         &spec,
         "open_meteo",

@@ -257,7 +257,7 @@ impl<'a> Candidates<'a> {
         if let Some(post) = self.posts.iter().find(|it| is_named(it, name)) {
             return match wanted {
                 Wanted::Named(_) => Ok(()),
-                _ => Err(Failure(format!(
+                _ => Err(Failure::new(format!(
                     "{}: expected GET operations in `x-main-node-operations`, found {name:?}, \
                      which is POST {}; name it yourself if it only reads: --operations {}",
                     spec.place(post.place),
@@ -267,7 +267,7 @@ impl<'a> Candidates<'a> {
             };
         }
         if let Some(other) = self.uncallable(name) {
-            return Err(Failure(format!(
+            return Err(Failure::new(format!(
                 "{}: expected a GET or POST operation, found {name:?}, which is {} {}: main-node \
                  only reads and never sends {}; remove it from the list",
                 spec.place(other.place),
@@ -278,7 +278,7 @@ impl<'a> Candidates<'a> {
         }
         let named = || self.gets.iter().chain(&self.posts);
         if let Some(post) = self.posts.iter().find(|it| it.path == name) {
-            return Err(Failure(format!(
+            return Err(Failure::new(format!(
                 "{}: expected a GET operation of the path {name:?}, found only its POST; \
                  if that only reads, name it: {:?} or \"POST {}\"",
                 spec.main_file(),
@@ -292,7 +292,7 @@ impl<'a> Candidates<'a> {
             .filter(|(likeness, _)| *likeness > 0.7)
             .map(|(_, id)| format!("did you mean {id:?}?"))
             .unwrap_or_else(|| "run codegen without a list to see all".to_owned());
-        Err(Failure(format!(
+        Err(Failure::new(format!(
             "{}: expected a GET or POST operation named {name:?}, found none of its {}; {near}",
             spec.main_file(),
             named().count()

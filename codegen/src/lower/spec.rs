@@ -4,32 +4,55 @@
 //! network) and where a `$ref` leads. It knows nothing of operations or schemas.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use crate::lower::files::{self, ReadError, normalize};
+use crate::lower::limits::{Limits, megabytes};
 use crate::lower::tree::{Kind, Node, Position, Warning};
 use crate::lower::{json, yaml};
 
-/// GitHub's file is 13 MB; nobody's is this.
-const MAX_FILE_BYTES: u64 = 128 * 1024 * 1024;
 /// Files that one description may be spread over.
 const MAX_FILES: usize = 2_000;
 /// A `$ref` that leads to a `$ref` … is followed this far.
 const MAX_HOPS: usize = 64;
 
-/// Why nothing can be generated from a file. Its text is whole: expected, found, what to do.
+/// Why nothing can be made of a file.
 #[derive(Debug)]
-pub struct Failure(pub String);
+pub struct Failure {
+    /// Whole: expected, found, what to do.
+    pub text: String,
+    /// The file may be right: it takes more than `Limits` allow here.
+    pub is_over_limit: bool,
+}
+
+impl Failure {
+    pub fn new(text: String) -> Failure {
+        Failure {
+            text,
+            is_over_limit: false,
+        }
+    }
+
+    fn over_limit(text: String) -> Failure {
+        Failure {
+            text,
+            is_over_limit: true,
+        }
+    }
+}
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(&self.0)
+        out.write_str(&self.text)
     }
 }
 
 pub struct Spec {
+    limits: Limits,
+    bytes_read: u64,
     files: Vec<File>,
+    /// All that were wanted, in the order in which they were.
+    paths: Vec<PathBuf>,
     by_path: HashMap<PathBuf, Result<u32, String>>,
     pub warnings: Vec<Warning>,
 }
@@ -41,29 +64,40 @@ struct File {
 }
 
 impl Spec {
-    pub fn load(path: &Path) -> Result<Spec, Failure> {
-        let bytes = read_file(path).map_err(|reason| {
-            Failure(format!(
+    /// Reads a description: the file and all that its references name.
+    pub fn load(path: &Path, limits: Limits) -> Result<Spec, Failure> {
+        match files::read(path, limits.file_bytes) {
+            Ok(bytes) => Spec::from_bytes(path, bytes, limits),
+            Err(ReadError::TooLarge) => Err(too_large(path, path, limits)),
+            Err(ReadError::Other(reason)) => Err(Failure::new(format!(
                 "{}: expected an OpenAPI file (YAML or JSON), but {reason}; \
                  check the path, or put your vendor's file there",
                 path.display()
-            ))
-        })?;
-        Spec::from_bytes(path, &bytes)
+            ))),
+        }
     }
 
     /// What `load` makes of a file with these bytes.
-    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Spec, Failure> {
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>, limits: Limits) -> Result<Spec, Failure> {
         let mut spec = Spec {
+            limits,
+            bytes_read: 0,
             files: Vec::new(),
+            paths: vec![path.to_path_buf()],
             by_path: HashMap::new(),
             warnings: Vec::new(),
         };
-        spec.add(path, bytes).map_err(Failure)?;
+        spec.add(path, bytes).map_err(Failure::new)?;
         spec.by_path.insert(normalize(path), Ok(0));
         spec.check()?;
-        spec.load_referenced_files();
+        spec.load_referenced_files()?;
         Ok(spec)
+    }
+
+    /// The files that it was made of, the named one first, as they were asked of the disk; also
+    /// those that a reference names and that could not be read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().map(PathBuf::as_path)
     }
 
     pub fn root(&self) -> &Node {
@@ -83,10 +117,11 @@ impl Spec {
         format!("{file}:{}:{}", place.line, place.column)
     }
 
-    fn add(&mut self, path: &Path, bytes: &[u8]) -> Result<u32, String> {
+    fn add(&mut self, path: &Path, bytes: Vec<u8>) -> Result<u32, String> {
+        self.bytes_read = self.bytes_read.saturating_add(bytes.len() as u64);
         let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         let shown = path.display().to_string();
-        let text = decode(bytes, number, &mut self.warnings);
+        let text = files::decode(bytes, number, &mut self.warnings);
         let looks_like_json = text.trim_start().starts_with(['{', '[']);
         let mut warnings = Vec::new();
         let read = if looks_like_json {
@@ -114,7 +149,7 @@ impl Spec {
         let root = self.root();
         let at = self.place(root.place);
         if !root.is_map() {
-            return Err(Failure(format!(
+            return Err(Failure::new(format!(
                 "{at}: expected an OpenAPI description (an object with `openapi:` or \
                  `swagger:`, and `paths:`), found {}; is this the right file?",
                 root.describe()
@@ -125,20 +160,20 @@ impl Spec {
             .or_else(|| root.text_of("swagger"))
             .unwrap_or("");
         if version.starts_with('1') {
-            return Err(Failure(format!(
+            return Err(Failure::new(format!(
                 "{at}: expected OpenAPI 3 or Swagger 2.0, found version {version}; \
                  convert the file to OpenAPI 3 first"
             )));
         }
         match root.entry("paths") {
             Some(paths) if !paths.value.entries().is_empty() => Ok(()),
-            Some(paths) => Err(Failure(format!(
+            Some(paths) => Err(Failure::new(format!(
                 "{}: expected `paths` to hold at least one path, found {}; \
                  add the paths to fetch from",
                 self.place(paths.place),
                 paths.value.describe()
             ))),
-            None => Err(Failure(format!(
+            None => Err(Failure::new(format!(
                 "{at}: expected `paths`, found only {}; is this an OpenAPI file?",
                 describe_keys(root)
             ))),
@@ -146,7 +181,7 @@ impl Spec {
     }
 
     /// Reads every file that some `$ref` names, and what those name.
-    fn load_referenced_files(&mut self) {
+    fn load_referenced_files(&mut self) -> Result<(), Failure> {
         let mut next = 0;
         while next < self.files.len() {
             let mut wanted = Vec::new();
@@ -156,15 +191,24 @@ impl Spec {
                 if self.by_path.contains_key(&path) {
                     continue;
                 }
+                let left = self.limits.file_bytes.saturating_sub(self.bytes_read);
                 let read = if self.files.len() >= MAX_FILES {
                     Err(format!("it would be file number {MAX_FILES}"))
                 } else {
-                    read_referenced_file(&path).and_then(|bytes| self.add(&path, &bytes))
+                    match files::read_referenced(&path, left) {
+                        Ok(bytes) => self.add(&path, bytes),
+                        Err(ReadError::Other(reason)) => Err(reason),
+                        Err(ReadError::TooLarge) => {
+                            return Err(too_large(&self.paths[0], &path, self.limits));
+                        }
+                    }
                 };
+                self.paths.push(path.clone());
                 self.by_path.insert(path, read);
             }
             next += 1;
         }
+        Ok(())
     }
 
     /// Follows `$ref`, and `$ref` behind it, to what is meant. A node without is meant itself.
@@ -257,71 +301,21 @@ impl Spec {
     }
 }
 
+fn too_large(main: &Path, reached: &Path, limits: Limits) -> Failure {
+    Failure::over_limit(format!(
+        "{}: expected an OpenAPI description of at most {} in all of its files, found more in {}; \
+         leave out paths that nothing calls, and what only they refer to",
+        main.display(),
+        megabytes(limits.file_bytes),
+        reached.display()
+    ))
+}
+
 /// The text of `$ref`, where the node is a reference.
 pub fn reference_of(node: &Node) -> Option<&str> {
     match &node.get("$ref")?.kind {
         Kind::Text(reference) => Some(reference.trim()),
         _ => None,
-    }
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let described = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "the file does not exist".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission is denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-        _ => format!("reading it failed: {error}"),
-    };
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(described)?;
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(described)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err("it is larger than 128 MB".to_owned());
-    }
-    Ok(bytes)
-}
-
-/// What a `$ref` names has to be a plain file: a pipe or a device could wait for ever.
-fn read_referenced_file(path: &Path) -> Result<Vec<u8>, String> {
-    match fs::metadata(path) {
-        Ok(about) if about.is_file() => read_file(path),
-        Ok(_) => Err("it is no plain file".to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err("there is no such file".to_owned())
-        }
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn decode(bytes: &[u8], file: u32, warnings: &mut Vec<Warning>) -> String {
-    let place = Position {
-        file,
-        line: 1,
-        column: 1,
-    };
-    let utf16 = |bytes: &[u8], one: fn([u8; 2]) -> u16| -> String {
-        let units: Vec<u16> = bytes
-            .chunks_exact(2)
-            .map(|pair| one([pair[0], pair[1]]))
-            .collect();
-        String::from_utf16_lossy(&units)
-    };
-    match bytes {
-        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
-        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        _ => {
-            if std::str::from_utf8(bytes).is_err() {
-                let message = "not all of the file is UTF-8; what is not is shown as `\u{fffd}`";
-                warnings.push(Warning {
-                    place,
-                    message: message.to_owned(),
-                });
-            }
-            String::from_utf8_lossy(bytes).into_owned()
-        }
     }
 }
 
@@ -356,23 +350,6 @@ fn find_anchor<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
         Kind::List(items) => items.iter().find_map(|it| find_anchor(it, name)),
         _ => None,
     }
-}
-
-/// `a/./b/../c` → `a/c`, without asking the disk.
-fn normalize(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir
-                if matches!(out.components().next_back(), Some(Component::Normal(_))) =>
-            {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 fn percent_decoded(text: &str) -> String {

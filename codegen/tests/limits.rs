@@ -1,0 +1,74 @@
+//! Limits of reading a description.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use openapi::lower::limits::Limits;
+use openapi::lower::spec::{Failure, Spec};
+
+/// A directory that is removed again.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Directory {
+        let name = format!("codegen-limits-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Directory(path)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.0.join(name), text).unwrap();
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn load(path: &Path, file_bytes: usize) -> Result<Spec, Failure> {
+    let limits = Limits {
+        file_bytes: file_bytes as u64,
+        ..Limits::CODEGEN
+    };
+    Spec::load(path, limits)
+}
+
+#[test]
+fn bytes_of_all_files_count_and_all_files_are_told() {
+    let directory = Directory::new("files");
+    let main = "openapi: 3.0.0\npaths:\n  /a: {$ref: a/a.yaml}\n  /b: {$ref: missing.yaml}\n";
+    let other = "get: {responses: {200: {description: fine, $ref: '../b.yaml#/x'}}}\n";
+    directory.write("main.yaml", main);
+    fs::create_dir_all(directory.0.join("a")).unwrap();
+    directory.write("a/a.yaml", other);
+    directory.write("b.yaml", "x: 1\n");
+    let path = directory.0.join("main.yaml");
+    let all = main.len() + other.len() + 5;
+
+    let spec = load(&path, all).unwrap_or_else(|failure| panic!("{failure}"));
+    let found: Vec<PathBuf> = spec.files().map(Path::to_path_buf).collect();
+    let names = ["main.yaml", "a/a.yaml", "missing.yaml", "b.yaml"];
+    assert_eq!(found, names.map(|name| directory.0.join(name)));
+
+    for (most, reached) in [
+        (main.len() - 1, "main.yaml"),
+        (all - 6, "a/a.yaml"),
+        (all - 1, "b.yaml"),
+    ] {
+        let failure = load(&path, most).err().expect("it is too large");
+        assert!(failure.is_over_limit, "{failure}");
+        let text = failure
+            .text
+            .replace(&format!("{}/", directory.0.display()), "");
+        let expected = format!(
+            "main.yaml: expected an OpenAPI description of at most 0.0 MB in all of its files, \
+             found more in {reached}; leave out paths that nothing calls, and what only they refer to"
+        );
+        assert_eq!(text, expected);
+    }
+    let missing = load(&directory.0.join("none.yaml"), all);
+    assert!(missing.is_err_and(|failure| !failure.is_over_limit));
+}
