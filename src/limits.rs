@@ -387,6 +387,21 @@ pub const EARLY_PROBE_INTERVAL: Duration = Duration::from_secs(300);
 /// The shortest interval of a source; below it a "node" is a load test.
 pub const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
+// ---- OpenAPI files -------------------------------------------------------------------
+
+/// Bytes of the files of an `[[api]]` that `serve` lowers itself: twice a large vendor's (1 MB).
+#[allow(dead_code)] // Until `[[api]]` is there.
+pub const API_FILE_BYTES: u64 = 2_000_000;
+/// Memory that it may take for that: all of it fits in the unit (`MemoryMax=64M`).
+#[allow(dead_code)] // Until `[[api]]` is there.
+pub const API_MEMORY_BYTES: usize = 24_000_000;
+/// The same for commands (`check`, `operations FILE`): the largest file of a vendor is 13 MB.
+#[allow(dead_code)] // Until `[[api]]` is there.
+pub const COMMAND_API_FILE_BYTES: u64 = 16_000_000;
+/// Memory that commands take for it; less where the machine has less (`sys::memory`).
+#[allow(dead_code)] // Until `[[api]]` is there.
+pub const COMMAND_API_MEMORY_BYTES: usize = 160_000_000;
+
 // ---- Threads -------------------------------------------------------------------------
 
 /// Stack of a thread of ours. musl gives 128 KiB unasked, which deep JSON overflows;
