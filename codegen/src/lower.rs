@@ -13,7 +13,6 @@ pub mod json;
 pub mod limits;
 pub mod names;
 pub mod parameters;
-pub mod patterns;
 pub mod report;
 pub mod request_body;
 pub mod responses;

@@ -10,8 +10,11 @@ use serde_json::Value;
 pub use crate::compact::SchemaRef;
 pub use validate::{Drift, DriftKind, Validator, validate};
 
-mod pattern;
+pub mod pattern;
 mod validate;
+
+/// Characters of a pattern that a message shows.
+const SHOWN_OF_PATTERN: usize = 200;
 
 /// A declared schema. By their references schemas may lie in circles (recursive schemas).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,8 +36,8 @@ pub enum Rule {
     ExclusiveMinimum(f64),
     ExclusiveMaximum(f64),
     Enum(Vec<Literal>),
-    /// As the file says it, for people, and as an automaton (`pattern`).
-    Pattern(String, Vec<u8>),
+    /// As the file says it (`pattern`).
+    Pattern(String),
     Properties(Vec<Property>),
     /// `additionalProperties: false`.
     Closed,
@@ -245,7 +248,7 @@ impl Schema {
 
     pub fn pattern(&self) -> Option<&str> {
         self.find(|rule| match rule {
-            Rule::Pattern(it, _) => Some(it.as_str()),
+            Rule::Pattern(it) => Some(it.as_str()),
             _ => None,
         })
     }
@@ -367,7 +370,7 @@ impl Schema {
             text.push_str(&range);
         }
         if let Some(pattern) = self.pattern() {
-            text += &format!(" that matches {pattern}");
+            text += &format!(" that matches {}", truncate(pattern, SHOWN_OF_PATTERN));
         }
         text
     }
@@ -375,7 +378,7 @@ impl Schema {
     /// Whether the declared pattern rules a text out.
     pub fn mismatches(&self, text: &str) -> bool {
         self.rules.iter().any(|rule| match rule {
-            Rule::Pattern(_, table) => !pattern::is_match(table, text),
+            Rule::Pattern(it) => !pattern::is_match(it, text),
             _ => false,
         })
     }
@@ -479,6 +482,16 @@ impl Literal {
             _ => false,
         }
     }
+}
+
+/// At most so many characters of a text.
+pub fn truncate(text: &str, most: usize) -> String {
+    let mut characters = text.chars();
+    let mut short: String = characters.by_ref().take(most).collect();
+    if characters.next().is_some() {
+        short.push('…');
+    }
+    short
 }
 
 /// The number, unless no f64 holds it.

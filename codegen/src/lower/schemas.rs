@@ -6,11 +6,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::lower::patterns;
 use crate::lower::report::Report;
 use crate::lower::spec::Spec;
 use crate::lower::tree::{Kind, Node, truncate};
 use crate::lower::values::{example, example_of, first_sentence, literal};
+use crate::schema::pattern::{self, MAX_PATTERN_BYTES};
 use crate::schema::{Literal, Property, Rule, Schema, SchemaRef, Types};
 
 mod schema_builder;
@@ -110,14 +110,13 @@ impl<'a> Schemas<'a> {
     }
 
     fn pattern(&self, node: &Node, report: &mut Report) -> Option<Rule> {
-        let pattern = node.text()?;
-        let table = patterns::table(pattern).unwrap_or_else(|why| {
-            let what = truncate(pattern, 40);
+        let text = node.text()?;
+        if let Err(why) = pattern::compile(text) {
+            let what = truncate(text, 40);
             let note = format!("the pattern {what:?} is not checked: {why}");
             report.note(self.spec.place(node.place), note);
-            Vec::new()
-        });
-        Some(Rule::Pattern(truncate(pattern, 200), table))
+        }
+        (text.len() <= MAX_PATTERN_BYTES).then(|| Rule::Pattern(text.to_owned()))
     }
 
     fn enqueue(&mut self, nodes: &[&'a Node], usage: Usage, report: &mut Report) -> SchemaRef {

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+pub use crate::schema::truncate;
+
 /// Deeper than any real file; deeper input is refused before it can overflow a stack.
 pub const MAX_DEPTH: usize = 200;
 
@@ -177,15 +179,6 @@ impl Node {
 
 pub fn quoted(text: &str) -> String {
     serde_json::Value::String(text.to_owned()).to_string()
-}
-
-pub fn truncate(text: &str, most: usize) -> String {
-    let mut characters = text.chars();
-    let mut short: String = characters.by_ref().take(most).collect();
-    if characters.next().is_some() {
-        short.push('…');
-    }
-    short
 }
 
 /// A finite number in JSON's or YAML's spelling.

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Literal, Rule, Schema, SchemaRef, Types, describe_literals, number};
+use super::{Literal, Rule, Schema, SchemaRef, Types, describe_literals, number, truncate};
 
 /// Deeper than serde_json reads, so only a schema that refers to itself gets here.
 const MAX_DEPTH: usize = 160;
@@ -427,18 +427,9 @@ fn sample(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(it) => it.to_string(),
-        Value::Number(it) => shortened(&it.to_string()),
-        Value::String(it) => format!("{:?}", shortened(it)),
+        Value::Number(it) => truncate(&it.to_string(), SAMPLE_CHARACTERS),
+        Value::String(it) => format!("{:?}", truncate(it, SAMPLE_CHARACTERS)),
         Value::Array(it) => format!("a list of {}", it.len()),
         Value::Object(it) => format!("an object of {}", it.len()),
     }
-}
-
-fn shortened(text: &str) -> String {
-    let mut characters = text.chars();
-    let mut short: String = characters.by_ref().take(SAMPLE_CHARACTERS).collect();
-    if characters.next().is_some() {
-        short.push('…');
-    }
-    short
 }

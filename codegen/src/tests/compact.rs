@@ -100,7 +100,7 @@ fn everything() -> Description {
             Literal::Text(text("\u{2028}")),
             Literal::Json(text("[1,{\"a\":null}]")),
         ]),
-        Rule::Pattern(text("^a"), vec![0, 255]),
+        Rule::Pattern(text("^a")),
         Rule::Properties(vec![Property {
             name: text("!°"),
             required: true,

@@ -19,7 +19,7 @@ fn operation(schemas: &str, encoding: BodyEncoding) -> Operation {
 }
 
 const SEARCH: &str = r#"{"types":"object","rules":[{"properties":[{"name":"station","required":true,"schema":2},{"name":"unit","schema":3},{"name":"limit","schema":4},{"name":"filters","schema":5}]}]}
-{"types":"string","rules":[{"pattern":["^[a-z]+$",[]]}]}
+{"types":"string","rules":[{"pattern":"^[a-z]+$"}]}
 {"types":"string","rules":[{"enum":["celsius","fahrenheit"]}]}
 {"types":"integer","rules":[{"minimum":1.0},{"maximum":100.0}]}
 {"types":"array","rules":[{"items":6}]}
