@@ -9,10 +9,10 @@ use crate::compact::Description;
 use crate::emit::emit;
 use crate::lower::candidates::{Candidates, Wanted, listed_by_file};
 use crate::lower::limits::Limits;
-use crate::lower::lower;
-use crate::lower::names::{self, Scope};
+use crate::lower::names::Scope;
 use crate::lower::report::Report;
 use crate::lower::spec::{Failure, Spec};
+use crate::lower::{lower, module_name};
 
 const DEFAULT_FILE: &str = "openapi.yaml";
 const DEFAULT_OUT: &str = "src/api/client.rs";
@@ -170,36 +170,6 @@ fn requested_in(spec: &Spec, specs: &[Spec], asked: &[String]) -> Vec<String> {
         })
         .cloned()
         .collect()
-}
-
-/// `x-main-node-name`, or the file's name, or where that says nothing the API's title.
-fn module_name(spec: &Spec) -> String {
-    const GENERIC_NAMES: &[&str] = &[
-        "openapi", "swagger", "api", "api_docs", "spec", "schema", "main", "index", "root", "v1",
-        "v2", "v3",
-    ];
-    if let Some(name) = spec.root().text_of("x-main-node-name") {
-        return names::snake(name);
-    }
-    let path = Path::new(spec.main_file());
-    let stem = path
-        .file_stem()
-        .map(|it| it.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let stem = names::snake(&stem);
-    if !GENERIC_NAMES.contains(&stem.as_str()) {
-        return stem;
-    }
-    let title = spec
-        .root()
-        .get("info")
-        .and_then(|it| it.text_of("title"))
-        .unwrap_or("");
-    if title.trim().is_empty() {
-        stem
-    } else {
-        names::snake(title)
-    }
 }
 
 fn command_line(arguments: &Arguments) -> String {

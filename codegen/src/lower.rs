@@ -23,6 +23,8 @@ pub mod tree;
 pub mod values;
 pub mod yaml;
 
+use std::path::Path;
+
 use crate::compact::Description;
 use crate::lower::candidates::{Candidate, Candidates, Wanted};
 use crate::lower::report::{Included, Report, Skipped};
@@ -131,18 +133,12 @@ fn operation<'a>(
         responses::responses(spec, node, candidate.place, schemas, report)?;
     let parameters = parameters::parameters(spec, candidate, node, &security, schemas, report)?;
     let own = servers(spec, node, report).or_else(|| servers(spec, candidate.item, report));
-    let text = |key: &str| node.text_of(key).unwrap_or("");
-    let summary = if text("summary").is_empty() {
-        text("description")
-    } else {
-        text("summary")
-    };
     Ok(Operation {
         api: String::new(),
         method: candidate.method,
         id: candidate.id.clone(),
-        summary: first_sentence(summary, 100),
-        description: one_line(text("description"), 160),
+        summary: summary(node),
+        description: one_line(node.text_of("description").unwrap_or(""), 160),
         path: candidate.path.clone(),
         servers: own.unwrap_or_default(),
         parameters,
@@ -154,12 +150,50 @@ fn operation<'a>(
     })
 }
 
+/// The summary of an operation, else the first sentence of its description.
+pub fn summary(operation: &Node) -> String {
+    let text = |key: &str| operation.text_of(key).filter(|it| !it.is_empty());
+    let text = text("summary").or_else(|| text("description"));
+    first_sentence(text.unwrap_or(""), 100)
+}
+
+/// What a file calls its API: `x-main-node-name`, or the file's name, or where that says nothing
+/// the API's title.
+pub fn module_name(spec: &Spec) -> String {
+    const GENERIC_NAMES: &[&str] = &[
+        "openapi", "swagger", "api", "api_docs", "spec", "schema", "main", "index", "root", "v1",
+        "v2", "v3",
+    ];
+    if let Some(name) = spec.root().text_of("x-main-node-name") {
+        return names::snake(name);
+    }
+    let path = Path::new(spec.main_file());
+    let stem = path
+        .file_stem()
+        .map(|it| it.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let stem = names::snake(&stem);
+    if !GENERIC_NAMES.contains(&stem.as_str()) {
+        return stem;
+    }
+    let title = spec
+        .root()
+        .get("info")
+        .and_then(|it| it.text_of("title"))
+        .unwrap_or("");
+    if title.trim().is_empty() {
+        stem
+    } else {
+        names::snake(title)
+    }
+}
+
 /// A path whose file is missing: that it can be got is likely, and asked for by name it may
 /// be tried. Nothing calls it otherwise.
 fn assumed(spec: &Spec, get: &Candidate<'_>, report: &mut Report) -> Operation {
     Operation {
         id: get.id.clone(),
-        summary: "(its file was missing when this was generated)".to_owned(),
+        summary: "(its file is missing)".to_owned(),
         path: get.path.clone(),
         parameters: parameters::from_template(&get.path),
         security: security::security(spec, get.item, report),

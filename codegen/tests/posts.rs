@@ -234,3 +234,38 @@ fn methods_that_write_are_refused_by_name() {
         assert!(refused.starts_with(&expected), "{refused}");
     }
 }
+
+#[test]
+fn words_choose_gets_and_posts_for_a_list() {
+    let text = format!(
+        "openapi: 3.0.0\ninfo: {{title: A, version: '1'}}\npaths:\n  \
+         /state:\n    get: {{operationId: getState, summary: All values, {OK}}}\n    \
+         post: {{operationId: search, description: Finds values. Long., {OK}}}\n    \
+         delete: {{{OK}}}\n  \
+         /log:\n    get: {{operationId: getLog, {OK}}}\n"
+    );
+    for (words, expected) in [
+        (&[][..], "getState getLog search, 0 GETs and 0 POSTs left"),
+        (&["values"], "getState search, 1 GETs and 0 POSTs left"),
+        (&["/log"], "getLog, 1 GETs and 1 POSTs left"),
+        (&["finds", "state"], "search, 2 GETs and 0 POSTs left"),
+        (&["tide"], ", 2 GETs and 1 POSTs left"),
+    ] {
+        let words: Vec<String> = words.iter().map(|it| (*it).to_owned()).collect();
+        let (description, report) =
+            lower::lower(&load(&text), "a", &Wanted::Matching(words.clone())).unwrap();
+        let ids: Vec<&str> = description
+            .api
+            .operations
+            .iter()
+            .map(|it| it.id.as_str())
+            .collect();
+        let (gets, posts) = (report.not_requested, report.posts_left_out.len());
+        let found = format!("{}, {gets} GETs and {posts} POSTs left", ids.join(" "));
+        assert_eq!(found, expected, "{words:?}");
+        assert_eq!(
+            (report.gets(), report.posts(), report.other_methods),
+            (2, 1, 1)
+        );
+    }
+}

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use crate::lower::names::{self, Scope};
 use crate::lower::report::{LeftOut, Report};
 use crate::lower::spec::{Failure, Spec};
+use crate::lower::summary;
 use crate::lower::tree::{Node, Position};
 use crate::operation::Method;
 
@@ -20,6 +21,9 @@ pub enum Wanted {
     ListedByFile(Vec<String>),
     /// What a person names (`--operations`): GET or POST.
     Named(Vec<String>),
+    /// For a list to choose from: every GET and POST that has all of these words, in lower case, in its
+    /// id, path or summary.
+    Matching(Vec<String>),
 }
 
 impl Wanted {
@@ -30,7 +34,7 @@ impl Wanted {
 
     fn names(&self) -> &[String] {
         match self {
-            Wanted::Gets => &[],
+            Wanted::Gets | Wanted::Matching(_) => &[],
             Wanted::ListedByFile(names) | Wanted::Named(names) => names,
         }
     }
@@ -64,6 +68,15 @@ pub struct Candidate<'a> {
     pub item: &'a Node,
     pub place: Position,
     pub id: String,
+}
+
+impl Candidate<'_> {
+    fn has_words(&self, spec: &Spec, words: &[String]) -> bool {
+        let node = self.operation.and_then(|it| spec.resolve(it).ok());
+        let summary = node.map(summary).unwrap_or_default();
+        let text = format!("{} {} {summary}", self.id, self.path).to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    }
 }
 
 /// An operation with a method that is never sent.
@@ -226,15 +239,19 @@ impl<'a> Candidates<'a> {
         for name in wanted.names() {
             self.check_name(spec, name, wanted)?;
         }
-        let is_wanted = |it: &Candidate<'_>| wanted.names().iter().any(|name| is_named(it, name));
+        let is_wanted = |it: &Candidate<'_>| match wanted {
+            Wanted::Matching(words) => it.has_words(spec, words),
+            _ => wanted.names().iter().any(|name| is_named(it, name)),
+        };
+        let is_choice = wanted.is_list() || matches!(wanted, Wanted::Matching(_));
         let all = self.gets.len();
         let mut chosen: Vec<Candidate<'a>> = self
             .gets
             .into_iter()
-            .filter(|it| !wanted.is_list() || is_wanted(it))
+            .filter(|it| !is_choice || is_wanted(it))
             .collect();
         report.not_requested = all - chosen.len();
-        let may_post = matches!(wanted, Wanted::Named(_));
+        let may_post = matches!(wanted, Wanted::Named(_) | Wanted::Matching(_));
         for post in self.posts {
             if may_post && is_wanted(&post) {
                 note_clash(spec, &post, report);
@@ -291,7 +308,7 @@ impl<'a> Candidates<'a> {
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .filter(|(likeness, _)| *likeness > 0.7)
             .map(|(_, id)| format!("did you mean {id:?}?"))
-            .unwrap_or_else(|| "run codegen without a list to see all".to_owned());
+            .unwrap_or_else(|| "ask for no operation by name to see all".to_owned());
         Err(Failure::new(format!(
             "{}: expected a GET or POST operation named {name:?}, found none of its {}; {near}",
             spec.main_file(),

@@ -78,7 +78,14 @@ impl Report {
         self.count(Method::Get) + skipped.count() + self.not_requested
     }
 
-    fn count(&self, method: Method) -> usize {
+    /// POSTs of the file.
+    pub fn posts(&self) -> usize {
+        let skipped = self.skipped.iter().filter(|it| it.method == Method::Post);
+        self.count(Method::Post) + skipped.count() + self.posts_left_out.len()
+    }
+
+    /// Those of a method that are included.
+    pub fn count(&self, method: Method) -> usize {
         let included = self.included.iter();
         included.filter(|it| it.method == method).count()
     }
@@ -87,22 +94,42 @@ impl Report {
         self.included.iter().filter(|it| it.assumed).count()
     }
 
-    /// Lines for a person; the summary is the last.
-    pub fn text(&self) -> String {
-        let mut out = String::new();
+    /// A line for each note: once, at the first of its places.
+    pub fn note_lines(&self) -> impl Iterator<Item = String> {
         let mut places: HashMap<&str, usize> = HashMap::new();
         for it in &self.notes {
             *places.entry(&it.message).or_default() += 1;
         }
-        for it in &self.notes {
-            // Once, at the first of its places.
-            let more = match places.remove(it.message.as_str()) {
-                None => continue,
-                Some(1) => String::new(),
-                Some(2) => " (and at one more place)".to_owned(),
-                Some(count) => format!(" (and at {} more places)", count - 1),
+        self.notes.iter().filter_map(move |it| {
+            let more = match places.remove(it.message.as_str())? {
+                1 => String::new(),
+                2 => " (and at one more place)".to_owned(),
+                count => format!(" (and at {} more places)", count - 1),
             };
-            out.push_str(&format!("{}: note: {}{more}\n", it.place, it.message));
+            Some(format!("{}: note: {}{more}", it.place, it.message))
+        })
+    }
+
+    /// A line for each operation that was skipped, with the reason.
+    pub fn skipped_lines(&self) -> impl Iterator<Item = String> {
+        self.skipped.iter().map(|it| {
+            format!(
+                "{}: skipped: {} {} {}: {}",
+                it.place,
+                it.id,
+                it.method.name(),
+                it.path,
+                it.reason
+            )
+        })
+    }
+
+    /// Lines for a person; the summary is the last.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for line in self.note_lines() {
+            out.push_str(&line);
+            out.push('\n');
         }
         for it in &self.included {
             let assumed = if it.assumed { " (assumed)" } else { "" };
@@ -114,15 +141,9 @@ impl Report {
                 it.path
             ));
         }
-        for it in &self.skipped {
-            out.push_str(&format!(
-                "{}: skipped: {} {} {}: {}\n",
-                it.place,
-                it.id,
-                it.method.name(),
-                it.path,
-                it.reason
-            ));
+        for line in self.skipped_lines() {
+            out.push_str(&line);
+            out.push('\n');
         }
         out.push_str(&self.summary());
         out.push('\n');

@@ -283,7 +283,7 @@ impl Spec {
     fn referenced_file(&self, from: u32, reference: &str) -> Result<u32, String> {
         if reference.contains("://") {
             return Err(format!(
-                "`{reference}` is on the network, where codegen does not go; \
+                "`{reference}` is on the network, which is not read; \
                  save it beside this file and refer to it there"
             ));
         }
