@@ -46,7 +46,7 @@ lint: ## rustfmt, clippy, links in comments, shell scripts, licences
 bench: ## benchmarks of speed, memory and size, each next to a baseline of the same run
 	tests/bench/run
 
-corpus: ## published OpenAPI files through codegen (CORPUS=directory)
+corpus: ## published OpenAPI files, compiled in and at run time (CORPUS=directory)
 	@test -f "$(CORPUS)/oracle.json" || { echo "make corpus: no corpus at $(CORPUS): it holds specs/ and oracle.json; say where it is: make corpus CORPUS=directory"; exit 2; }
 	$(CARGO) run --locked --quiet --release --package codegen --example corpus -- "$(CORPUS)"
 

@@ -16,6 +16,7 @@ use std::time::Instant;
 use openapi::command::{Arguments, generate};
 use openapi::emit::emit;
 use openapi::lower::candidates::{Candidates, Wanted};
+use openapi::lower::limits::Limits;
 use openapi::lower::lower;
 use openapi::lower::report::{Included, Report};
 use openapi::lower::spec::Spec;
@@ -127,7 +128,7 @@ impl Tally {
 
 /// Generates the GETs and every POST that can be, by their names.
 fn every_operation(path: &Path, gets: &Report) -> Result<String, String> {
-    let spec = Spec::load(path).map_err(|it| it.to_string())?;
+    let spec = Spec::load(path, Limits::CODEGEN).map_err(|it| it.to_string())?;
     let found = Candidates::find(&spec, &mut Report::default());
     let all = found.gets.into_iter().chain(found.posts);
     let wanted = Wanted::Named(all.map(|it| it.id).collect());
@@ -220,7 +221,10 @@ fn run() -> Result<bool, String> {
     let mut tally = Tally::default();
     let mut modules = Vec::new();
     for (name, path) in &corpus.files {
-        let gets = corpus.oracle.as_ref().map_or(&Value::Null, |it| &it[name]["gets"]);
+        let gets = corpus
+            .oracle
+            .as_ref()
+            .map_or(&Value::Null, |it| &it[name]["gets"]);
         modules.extend(tally.add(name, path, gets));
     }
     let Tally {

@@ -5,22 +5,18 @@
 //! modules, and in `tests/both_ways.rs`.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::LazyLock;
 
-use openapi::compact::{self, CompactApi};
-use openapi::lower::candidates::{Candidates, Wanted};
-use openapi::lower::lower;
-use openapi::lower::report::Report;
-use openapi::lower::spec::Spec;
 use openapi::operation::{Api, Operation};
 
 use crate::api::request::Call;
+use at_run_time::File;
 use requests::Pair;
 use wire::Wire;
 
 pub use table::run;
 
+mod at_run_time;
 mod requests;
 mod responses;
 mod structure;
@@ -31,7 +27,7 @@ mod wire;
 /// Of a file with more operations than these every n-th is also lowered alone.
 const ALONE: usize = 150;
 /// Differences of one file that are told.
-const TOLD: usize = 10;
+const TOLD: usize = 24;
 
 /// A file and what was generated of it.
 pub struct CompiledIn {
@@ -44,6 +40,8 @@ pub struct CompiledIn {
 /// What was compared.
 #[derive(Debug, Default, Clone)]
 pub struct Tally {
+    /// Whose limits the file needs.
+    pub limits: &'static str,
     pub operations: usize,
     /// Operations that were lowered alone too.
     pub alone: usize,
@@ -112,9 +110,10 @@ fn compare_file(file: &CompiledIn, tally: &mut Tally) -> Result<(), String> {
         let count = file.apis.len();
         return Err(format!("expected one API compiled in, found {count}"));
     };
-    let spec = Spec::load(Path::new(file.path)).map_err(|it| it.to_string())?;
-    let names = candidates(&spec);
-    let whole = lowered(&spec, &compiled.name, names)?;
+    let mut read = File::new(file.path, &compiled.name);
+    let names = read.candidates()?;
+    let whole = read.lower(names)?;
+    tally.limits = read.limits();
     compare_api(compiled, whole, file.calls, tally);
     let wire = Wire::new();
     let step = compiled.operations.len().div_ceil(ALONE).max(1);
@@ -131,10 +130,16 @@ fn compare_file(file: &CompiledIn, tally: &mut Tally) -> Result<(), String> {
                 wire: &wire,
                 depth,
             };
-            let found = structure::difference_of_operations(operation, lowered)
-                .or_else(|| pair.difference(tally))
-                .or_else(|| responses::difference(operation, lowered, depth, tally));
-            if let Some(found) = found {
+            // Each is told: that one is seen proves nothing of the others.
+            for found in [
+                structure::difference_of_operations(operation, lowered),
+                pair.difference(tally),
+                pair.bodies_difference(tally),
+                responses::difference(operation, lowered, depth, tally),
+            ]
+            .into_iter()
+            .flatten()
+            {
                 tally.tell(format!("{}: {found}", shown(operation)));
             }
         };
@@ -142,7 +147,7 @@ fn compare_file(file: &CompiledIn, tally: &mut Tally) -> Result<(), String> {
             check(lowered, Depth::Every);
         }
         if number % step == 0 {
-            match alone(&spec, compiled, operation, number) {
+            match alone(&mut read, operation, number) {
                 Ok(lowered) => check(lowered, Depth::Some),
                 Err(message) => tally.tell(format!("{} alone: {message}", shown(operation))),
             }
@@ -159,7 +164,10 @@ fn compare_api(compiled: &Api, lowered: &Api, calls: &[Call], tally: &mut Tally)
     }
     let ids = |api: &Api| -> Vec<String> { api.operations.iter().map(shown).collect() };
     let (left, right) = (ids(compiled), ids(lowered));
-    for (all, other, way) in [(&left, &right, "at run time"), (&right, &left, "compiled in")] {
+    for (all, other, way) in [
+        (&left, &right, "at run time"),
+        (&right, &left, "compiled in"),
+    ] {
         let other: HashSet<&String> = other.iter().collect();
         for missing in all.iter().filter(|it| !other.contains(it)) {
             tally.tell(format!("{missing}: missing {way}"));
@@ -179,23 +187,9 @@ fn compare_api(compiled: &Api, lowered: &Api, calls: &[Call], tally: &mut Tally)
     }
 }
 
-/// Every GET and POST of a file, lowered or not.
-fn candidates(spec: &Spec) -> Vec<String> {
-    let found = Candidates::find(spec, &mut Report::default());
-    let all = found.gets.into_iter().chain(found.posts);
-    all.map(|it| it.id).collect()
-}
-
-/// As main-node makes it of a file that is not compiled in.
-fn lowered(spec: &Spec, name: &str, names: Vec<String>) -> Result<&'static Api, String> {
-    let (description, _) = lower(spec, name, &Wanted::Named(names)).map_err(|it| it.to_string())?;
-    Ok(CompactApi::leak(compact::write(&description)).read()?)
-}
-
 /// One operation, named as a source may name it.
 fn alone(
-    spec: &Spec,
-    api: &Api,
+    file: &mut File,
     operation: &Operation,
     number: usize,
 ) -> Result<&'static Operation, String> {
@@ -203,7 +197,7 @@ fn alone(
         0 => operation.id.clone(),
         _ => format!("{} {}", operation.method.name(), operation.path),
     };
-    let lowered = lowered(spec, &api.name, vec![name.clone()])?;
+    let lowered = file.lower(vec![name.clone()])?;
     find(lowered, operation).ok_or_else(|| format!("named {name:?}, it is not there"))
 }
 

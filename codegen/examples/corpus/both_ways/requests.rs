@@ -53,7 +53,7 @@ impl Pair<'_> {
             }
         }
         tally.unsent += usize::from(!is_sent);
-        self.bodies_difference(tally)
+        None
     }
 
     /// Whether it was sent, or how it differs.
@@ -74,7 +74,8 @@ impl Pair<'_> {
         let lowered = PreparedCall::new(self.lowered, arguments, body);
         let sent = match (&compiled, &lowered) {
             (Ok(compiled), Ok(lowered)) => [
-                self.wire.record(|agent| (self.call.send)(compiled, to, agent)),
+                self.wire
+                    .record(|agent| (self.call.send)(compiled, to, agent)),
                 self.wire.record(|agent| send(lowered, to, agent)),
             ],
             (Err(one), Err(other)) if one == other => {
@@ -97,7 +98,7 @@ impl Pair<'_> {
     }
 
     /// What is said of bodies, spoiled ones too.
-    fn bodies_difference(&self, tally: &mut Tally) -> Option<String> {
+    pub fn bodies_difference(&self, tally: &mut Tally) -> Option<String> {
         let declared = self.compiled.request_body.as_ref()?;
         let (places, ways) = self.depth.spoiling();
         let mut found = None;
@@ -159,7 +160,9 @@ fn bodies(operation: &Operation) -> Vec<Argument> {
         return Vec::new();
     };
     let schema = declared.schema.get();
-    let mut values: Vec<Value> = serde_json::from_str(&declared.example).into_iter().collect();
+    let mut values: Vec<Value> = serde_json::from_str(&declared.example)
+        .into_iter()
+        .collect();
     for (is_full, pick) in [(false, 0), (true, 0), (true, 1), (true, 2)] {
         values.push(value(schema, Choice { is_full, pick }));
     }
@@ -185,7 +188,9 @@ fn required(operation: &Operation) -> Arguments {
 
 /// A value that fits a parameter: which one depends on `pick`.
 fn fitting(operation: &Operation, parameter: &Parameter, pick: usize) -> Argument {
-    let shown = [parameter.example.as_str()].into_iter().filter(|_| pick == 0);
+    let shown = [parameter.example.as_str()]
+        .into_iter()
+        .filter(|_| pick == 0);
     let shown = shown.filter_map(|it| serde_json::from_str(it).ok());
     let made = (0..8).map(|more| {
         let choice = Choice {
@@ -281,10 +286,17 @@ fn wrong_arguments(parameter: &Parameter) -> Vec<Argument> {
         Argument::Number(-1e300),
         Argument::Boolean(true),
         Argument::List(Vec::new()),
-        Argument::List(vec![text(ODD_TEXT), Argument::Integer(2), Argument::Boolean(false)]),
+        Argument::List(vec![
+            text(ODD_TEXT),
+            Argument::Integer(2),
+            Argument::Boolean(false),
+        ]),
         Argument::Object(vec![
             field("a ä", Argument::Integer(1)),
-            field("b", Argument::List(vec![text("x,y"), Argument::Object(Vec::new())])),
+            field(
+                "b",
+                Argument::List(vec![text("x,y"), Argument::Object(Vec::new())]),
+            ),
         ]),
     ];
     wrong.extend(misspelt.take(1));

@@ -12,10 +12,11 @@ use super::values::children;
 /// Of a value in a message, this many characters.
 const SHOWN: usize = 300;
 
-/// The first difference of two APIs beside their operations.
+/// The first difference of two APIs beside their operations and where their file is.
 pub fn difference_of_apis(left: &Api, right: &Api) -> Option<String> {
     let bare = |api: &Api| Api {
         operations: Vec::new(),
+        source_file: String::new(),
         ..api.clone()
     };
     difference(&bare(left), &bare(right))
@@ -86,7 +87,11 @@ fn difference<T: PartialEq + Serialize>(left: &T, right: &T) -> Option<String> {
     let (left, right) = (json(left), json(right));
     let mut place = String::new();
     let (left, right) = first_difference(&left, &right, &mut place);
-    Some(compared(&place, left, right))
+    Some(compared(
+        &place,
+        format_args!("{left}"),
+        format_args!("{right}"),
+    ))
 }
 
 /// Where two values part.

@@ -12,9 +12,18 @@ use super::{CompiledIn, Tally, compare};
 /// Compares every file and prints what was compared. Exit code 1 where something differs.
 pub fn run(files: &[CompiledIn]) -> ExitCode {
     println!(
-        "{:<22} {:>10} {:>5} {:>8} {:>7} {:>6} {:>9} {:>7} {:>9} {:>7}",
-        "both ways", "operations", "alone", "requests", "refused", "unsent", "documents", "fit",
-        "judgements", "seconds"
+        "{:<22} {:>8} {:>10} {:>5} {:>8} {:>7} {:>6} {:>9} {:>7} {:>9} {:>7}",
+        "both ways",
+        "limits",
+        "operations",
+        "alone",
+        "requests",
+        "refused",
+        "unsent",
+        "documents",
+        "fit",
+        "judgements",
+        "seconds"
     );
     let next = AtomicUsize::new(0);
     let sum = Mutex::new(Tally::default());
@@ -59,7 +68,8 @@ pub fn run(files: &[CompiledIn]) -> ExitCode {
 
 fn print_row(name: &str, tally: &Tally, seconds: f64) {
     println!(
-        "{name:<22} {:>10} {:>5} {:>8} {:>7} {:>6} {:>9} {:>7} {:>9} {seconds:>7.2}",
+        "{name:<22} {:>8} {:>10} {:>5} {:>8} {:>7} {:>6} {:>9} {:>7} {:>9} {seconds:>7.2}",
+        tally.limits,
         tally.operations,
         tally.alone,
         tally.requests,

@@ -194,7 +194,9 @@ fn number(schema: &Schema, fraction: f64) -> Value {
     let number = candidates.find(|it| !schema.excludes(*it)).unwrap_or(0.0);
     match fraction {
         // As a file writes it: 7, not 7.0.
-        0.0 => format!("{number:.0}").parse::<Number>().map_or(Value::Null, Value::Number),
+        0.0 => format!("{number:.0}")
+            .parse::<Number>()
+            .map_or(Value::Null, Value::Number),
         _ => json!(number),
     }
 }
