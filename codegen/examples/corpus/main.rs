@@ -54,6 +54,8 @@ struct Row {
 /// What all files of the corpus came to.
 #[derive(Default)]
 struct Tally {
+    /// Then nothing says which GETs there should be: every skipped one is told.
+    without_oracle: bool,
     rows: Vec<Row>,
     reasons: Vec<String>,
     failures: Vec<String>,
@@ -110,6 +112,13 @@ impl Tally {
                 let failure = format!("{name}: GET {path}: neither included nor skipped");
                 self.failures.push(failure);
             }
+        }
+        if self.without_oracle {
+            let told = report.skipped.iter().map(|it| {
+                let (method, path, reason) = (it.method.name(), &it.path, &it.reason);
+                format!("{name}: {method} {path}: skipped: {reason}")
+            });
+            self.reasons.extend(told);
         }
         self.rows.push(row);
         match every_operation(path, report) {
@@ -218,7 +227,10 @@ fn found_in(directory: &Path) -> Result<Vec<(String, PathBuf)>, String> {
 fn run() -> Result<bool, String> {
     let corpus = Corpus::find()?;
     let scratch = Scratch::new()?;
-    let mut tally = Tally::default();
+    let mut tally = Tally {
+        without_oracle: corpus.oracle.is_none(),
+        ..Tally::default()
+    };
     let mut modules = Vec::new();
     for (name, path) in &corpus.files {
         let gets = corpus
@@ -233,6 +245,7 @@ fn run() -> Result<bool, String> {
         failures,
         refused,
         lost,
+        ..
     } = tally;
     print_table(&rows);
     for line in &reasons {
@@ -273,12 +286,12 @@ fn print_percent(rows: &[Row], lost: usize) -> f64 {
 
 fn print_table(rows: &[Row]) {
     println!(
-        "{:<22} {:>5} {:>6} {:>6} {:>8} {:>6} {:>9} {:>8}",
+        "{:<22.22} {:>5} {:>6} {:>6} {:>8} {:>6} {:>9} {:>8}",
         "file", "GETs", "JSON", "included", "assumed", "table", "skipped", "seconds"
     );
     for row in rows {
         println!(
-            "{:<22} {:>5} {:>6} {:>6} {:>8} {:>6} {:>9} {:>8.2}",
+            "{:<22.22} {:>5} {:>6} {:>6} {:>8} {:>6} {:>9} {:>8.2}",
             row.name,
             row.gets,
             row.oracle_json,

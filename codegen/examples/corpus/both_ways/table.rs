@@ -68,7 +68,7 @@ pub fn run(files: &[CompiledIn]) -> ExitCode {
 
 fn print_row(name: &str, tally: &Tally, seconds: f64) {
     println!(
-        "{name:<22} {:>8} {:>10} {:>5} {:>8} {:>7} {:>6} {:>9} {:>7} {:>9} {seconds:>7.2}",
+        "{name:<22.22} {:>8} {:>10} {:>5} {:>8} {:>7} {:>6} {:>9} {:>7} {:>9} {seconds:>7.2}",
         tally.limits,
         tally.operations,
         tally.alone,
