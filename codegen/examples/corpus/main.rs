@@ -181,11 +181,11 @@ impl Corpus {
             fs::read_to_string(directory.join(name))
                 .map_err(|error| format!("{}: {error}", directory.join(name).display()))
         };
-        let oracle = match has_oracle {
-            true => serde_json::from_str(&read("oracle.json")?)
-                .map(Some)
-                .map_err(|error| format!("oracle.json: {error}"))?,
-            false => None,
+        let oracle = if has_oracle {
+            let oracle = serde_json::from_str(&read("oracle.json")?);
+            Some(oracle.map_err(|error| format!("oracle.json: {error}"))?)
+        } else {
+            None
         };
         let files = match read("SOURCES.tsv") {
             Ok(sources) => listed(&sources, &directory.join("specs")),

@@ -101,7 +101,7 @@ impl Scratch {
 
     /// Builds all modules together and runs the comparison; whether both ways are equal.
     pub fn compare(&self, modules: &[Module]) -> Result<bool, String> {
-        let mut main = "#![deny(warnings)]\nuse runtime::both_ways::{CompiledIn, run};\n\
+        let mut main = "#![deny(warnings)]\nuse runtime::both_ways::{CompiledIn, table};\n\
              mod api {\n    pub use runtime::api::request;\n"
             .to_owned();
         let mut table = String::new();
@@ -119,7 +119,7 @@ impl Scratch {
         }
         let _ = write!(
             main,
-            "}}\nfn main() -> std::process::ExitCode {{\n    run(&[\n{table}    ])\n}}\n"
+            "}}\nfn main() -> std::process::ExitCode {{\n    table::run(&[\n{table}    ])\n}}\n"
         );
         self.write("src/main.rs", &main)?;
         let started = Instant::now();

@@ -14,13 +14,11 @@ use at_run_time::File;
 use requests::Pair;
 use wire::Wire;
 
-pub use table::run;
-
 mod at_run_time;
 mod requests;
 mod responses;
 mod structure;
-mod table;
+pub mod table;
 mod values;
 mod wire;
 

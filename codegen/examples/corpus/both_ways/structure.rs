@@ -7,8 +7,6 @@ use openapi::schema::{Rule, Schema, SchemaRef};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::values::children;
-
 /// Of a value in a message, this many characters.
 const SHOWN: usize = 300;
 
@@ -69,6 +67,13 @@ fn difference_of_schemas(
         }
     }
     None
+}
+
+/// The schemas that its rules lead to, in their order.
+fn children(schema: &'static Schema) -> Vec<SchemaRef> {
+    let mut rules = schema.rules.clone();
+    let children = rules.iter_mut().flat_map(Rule::children_mut);
+    children.map(|it| *it).collect()
 }
 
 /// With no number in it.

@@ -1,6 +1,6 @@
 //! Values that fit a schema, and what spoils them.
 
-use openapi::schema::{Literal, Rule, Schema, SchemaRef, Types};
+use openapi::schema::{Literal, Rule, Schema, Types};
 use serde_json::{Map, Number, Value, json};
 
 /// A schema that refers to itself ends here.
@@ -224,13 +224,6 @@ fn said_by(schema: &'static Schema, at: usize) -> Option<(&'static str, &'static
 
 fn nth(literals: &'static [Literal], pick: usize) -> Option<&'static Literal> {
     literals.get(pick.checked_rem(literals.len())?)
-}
-
-/// Every schema reference of a description is followed this way.
-pub fn children(schema: &'static Schema) -> Vec<SchemaRef> {
-    let mut rules = schema.rules.clone();
-    let children = rules.iter_mut().flat_map(Rule::children_mut);
-    children.map(|it| *it).collect()
 }
 
 /// What a value is replaced with, one after another.
