@@ -72,17 +72,71 @@ static ANY: Schema = Schema::of(crate::schema::Types::ANY);
 
 /// The compact form of a description.
 pub fn write(description: &Description) -> String {
-    let api = &description.api;
-    let mut lines = vec![json(api)];
-    for operation in &api.operations {
+    let mut out = String::with_capacity(text_length(description));
+    out.push_str(&json(&description.api));
+    for operation in &description.api.operations {
         let mut operation = operation.clone();
-        if operation.servers == api.servers {
+        if operation.servers == description.api.servers {
             operation.servers.clear();
         }
-        lines.push(json(&operation));
+        out.push('\n');
+        out.push_str(&json(&operation));
     }
-    let schemas: Vec<String> = description.schemas.iter().skip(1).map(json).collect();
-    format!("{}\n\n{}", lines.join("\n"), schemas.join("\n"))
+    out.push('\n');
+    for schema in description.schemas.iter().skip(1) {
+        out.push('\n');
+        out.push_str(&json(schema));
+    }
+    if description.schemas.len() <= 1 {
+        out.push('\n');
+    }
+    out
+}
+
+/// Bytes of the compact form, or more.
+fn text_length(description: &Description) -> usize {
+    let lines = lines(description);
+    lines.sum::<usize>() + 4 + description.api.operations.len() + description.schemas.len()
+}
+
+fn lines(description: &Description) -> impl Iterator<Item = usize> {
+    let operations = description.api.operations.iter().map(length);
+    let schemas = description.schemas.iter().skip(1).map(length);
+    std::iter::once(length(&description.api))
+        .chain(operations)
+        .chain(schemas)
+}
+
+/// Bytes of heap that `write` takes: the text, and a line while it grows.
+#[cfg(feature = "lower")]
+pub(crate) fn memory(description: &Description) -> usize {
+    text_length(description) + 6 * lines(description).max().unwrap_or(0) + 1_000
+}
+
+/// Bytes of a value's line, found without making it.
+pub(crate) fn length(value: &impl Serialize) -> usize {
+    struct Counter(usize);
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            // `json` makes six bytes of some characters: of one that has one byte, and of others
+            // that have two at least.
+            let more = bytes.iter().map(|byte| match byte {
+                0x7f => 5,
+                0x80.. => 2,
+                _ => 0,
+            });
+            self.0 += bytes.len() + more.sum::<usize>();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    // As in `json`: nothing here can fail.
+    let _ = serde_json::to_writer(&mut counter, value);
+    counter.0
 }
 
 /// As it is, or deflated where it is long.

@@ -18,6 +18,7 @@ pub mod request_body;
 pub mod responses;
 pub mod schemas;
 pub mod security;
+mod sizes;
 pub mod spec;
 pub mod tree;
 pub mod values;
@@ -25,19 +26,28 @@ pub mod yaml;
 
 use std::path::Path;
 
-use crate::compact::Description;
+use crate::compact::{self, Description};
 use crate::lower::candidates::{Candidate, Candidates, Wanted};
 use crate::lower::report::{Included, Report, Skipped};
 use crate::lower::responses::JsonResponses;
 use crate::lower::schemas::Schemas;
+use crate::lower::sizes::Weights;
 use crate::lower::spec::{Failure, Spec};
 use crate::lower::tree::{Kind, Node, truncate};
-use crate::lower::values::first_sentence;
+use crate::lower::values::{first_sentence, words};
 use crate::operation::{Api, Method, Operation, Server, Variable};
 
-/// Lowers the wanted operations of a description.
+/// An operation of a file takes this often what its nodes take in the tree, while it is lowered.
+const OPERATION_FACTOR: usize = 10;
+
+/// Lowers the wanted operations of a description. What comes of it, and its compact text, stays
+/// within the limit of memory that the description was read with.
 pub fn lower(spec: &Spec, module: &str, wanted: &Wanted) -> Result<(Description, Report), Failure> {
     let root = spec.root();
+    let before = spec.memory.used();
+    spec.memory
+        .take(report::MAX_NOTE_BYTES + NOTE_IN_HAND, root.place);
+    spec.check_memory()?;
     let mut report = Report::new(spec.main_file(), module);
     for warning in &spec.warnings {
         report.note(spec.place(warning.place), warning.message.clone());
@@ -45,51 +55,38 @@ pub fn lower(spec: &Spec, module: &str, wanted: &Wanted) -> Result<(Description,
     let candidates = Candidates::find(spec, &mut report);
     let candidates = candidates.select(spec, wanted, &mut report)?;
 
+    let mut weights = Weights::default();
+    let needed = OPERATION_FACTOR * own_weight(root, &mut weights);
+    spec.memory.take(needed, root.place);
+    // A list that grew would lie in memory twice.
+    let places = candidates.len() * size_of::<Operation>() + 32;
+    spec.memory.take(places, root.place);
+    spec.check_memory()?;
     let own = servers(spec, root, &mut report).unwrap_or_default();
     let mut schemas = Schemas::new(spec);
-    let mut operations = Vec::new();
+    let mut operations = Vec::with_capacity(candidates.len());
     for candidate in &candidates {
-        let (id, path) = (candidate.id.clone(), candidate.path.clone());
-        let (method, place) = (candidate.method, spec.place(candidate.place));
-        let lowered = match candidate.operation {
-            Some(node) => operation(spec, candidate, node, &mut schemas, &mut report),
-            None => Ok(assumed(spec, candidate, &mut report)),
-        };
-        match lowered {
-            Ok(mut operation) => {
-                operation.api = module.to_owned();
-                if operation.servers.is_empty() {
-                    operation.servers = own.clone();
-                }
-                operations.push(operation);
-                report.included.push(Included {
-                    method,
-                    id,
-                    path,
-                    place,
-                    assumed: candidate.operation.is_none(),
-                });
+        let needed = OPERATION_FACTOR * operation_weight(spec, candidate, &mut weights)
+            + sizes::servers(&own);
+        spec.memory.take(needed, candidate.place);
+        weights.count(&spec.memory, candidate.place);
+        spec.check_memory()?;
+        if let Some(mut operation) = lowered(spec, candidate, &mut schemas, &mut report) {
+            operation.api = module.to_owned();
+            if operation.servers.is_empty() {
+                operation.servers = own.clone();
             }
-            Err(reason) => report.skipped.push(Skipped {
-                method,
-                id,
-                path,
-                place,
-                reason,
-            }),
+            let bytes = sizes::operation(&operation);
+            spec.memory.take(bytes, candidate.place);
+            operations.push(operation);
         }
+        spec.check_memory()?;
+        spec.memory.give_back(needed);
     }
-    let info = root.get("info");
-    let text = |key: &str| {
-        info.and_then(|it| it.text_of(key))
-            .unwrap_or("")
-            .trim()
-            .to_owned()
-    };
     let api = Api {
         name: module.to_owned(),
-        title: one_line(&text("title"), 100),
-        version: one_line(&text("version"), 40),
+        title: info(root, "title", 100),
+        version: info(root, "version", 40),
         source_file: spec.main_file().to_owned(),
         servers: own,
         operations,
@@ -98,12 +95,110 @@ pub fn lower(spec: &Spec, module: &str, wanted: &Wanted) -> Result<(Description,
         api,
         schemas: schemas.into_schemas(),
     };
-    dedupe::dedupe(&mut description);
+    dedupe::dedupe(&mut description, &spec.memory, root.place);
+    spec.check_memory()?;
+    let most_of_one = description
+        .api
+        .operations
+        .iter()
+        .map(sizes::operation)
+        .max();
+    let text = compact::memory(&description) + most_of_one.unwrap_or(0);
+    spec.memory.take(text, root.place);
+    spec.check_memory()?;
+    // The next call begins where this one did: what it made is its caller's now.
+    spec.memory.give_back(spec.memory.used() - before);
     Ok((description, report))
 }
 
+/// An operation, or why there is none in the report.
+fn lowered<'a>(
+    spec: &'a Spec,
+    candidate: &Candidate<'a>,
+    schemas: &mut Schemas<'a>,
+    report: &mut Report,
+) -> Option<Operation> {
+    let (id, path) = (candidate.id.clone(), candidate.path.clone());
+    let (method, place) = (candidate.method, spec.place(candidate.place));
+    let lowered = match candidate.operation {
+        Some(node) => operation(spec, candidate, node, schemas, report),
+        None => Ok(assumed(spec, candidate, report)),
+    };
+    match lowered {
+        Ok(operation) => {
+            report.included.push(Included {
+                method,
+                id,
+                path,
+                place,
+                assumed: candidate.operation.is_none(),
+            });
+            Some(operation)
+        }
+        Err(reason) => {
+            let reason = truncate(&reason, 1_000);
+            let bytes = 2 * limits::heap(reason.len());
+            spec.memory.take(bytes, candidate.place);
+            report.skipped.push(Skipped {
+                method,
+                id,
+                path,
+                place,
+                reason,
+            });
+            None
+        }
+    }
+}
+
+fn info(root: &Node, key: &str, most: usize) -> String {
+    let info = root.get("info");
+    one_line(info.and_then(|it| it.text_of(key)).unwrap_or(""), most)
+}
+
+/// A note that is being written, with the texts that it quotes.
+const NOTE_IN_HAND: usize = 200_000;
+
+/// What the root says for all operations.
+fn own_weight(root: &Node, weights: &mut Weights) -> usize {
+    let keys = ["servers", "schemes", "basePath", "host"];
+    keys.iter()
+        .filter_map(|key| root.get(key))
+        .map(|it| weights.of(it))
+        .sum()
+}
+
+/// What is read of an operation, as it weighs in the tree: also what it refers to.
+fn operation_weight(spec: &Spec, candidate: &Candidate<'_>, weights: &mut Weights) -> usize {
+    let mut weight = 400 + 2 * candidate.path.len();
+    let operation = candidate.operation.and_then(|it| spec.resolve(it).ok());
+    let nodes = [operation, Some(candidate.item)];
+    for (at, node) in nodes.into_iter().flatten().enumerate() {
+        if at == 0 {
+            weight += weights.of(node);
+        }
+        for key in ["parameters", "servers"] {
+            weight += node.get(key).map_or(0, |it| weights.of(it));
+        }
+        let parameters = node.get("parameters");
+        let items = parameters.map_or(&[][..], Node::items).iter();
+        let entries = parameters
+            .map_or(&[][..], Node::entries)
+            .iter()
+            .map(|it| &it.value);
+        let responses = node.get("responses").map_or(&[][..], Node::entries);
+        let responses = responses.iter().map(|it| &it.value);
+        let body = node.get("requestBody").into_iter();
+        for part in items.chain(entries).chain(responses).chain(body) {
+            weight += spec.resolve(part).map_or(0, |it| weights.of(it));
+        }
+    }
+    let node = operation.unwrap_or(candidate.item);
+    weight + security::weight(spec, node, weights)
+}
+
 pub fn one_line(text: &str, most: usize) -> String {
-    truncate(&text.split_whitespace().collect::<Vec<_>>().join(" "), most)
+    truncate(&words(text, most + 1), most)
 }
 
 fn operation<'a>(

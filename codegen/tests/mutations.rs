@@ -133,9 +133,20 @@ fn mutilated(seed: u64, sources: &[Vec<u8>]) -> Vec<u8> {
 
 /// The whole way; whether anything comes out of it does not matter.
 fn generate(bytes: &[u8]) -> usize {
-    let Ok(spec) = Spec::from_bytes(Path::new("mutilated.yaml"), bytes.to_vec(), Limits::CODEGEN)
-    else {
-        return 0;
+    generate_within(bytes, usize::MAX)
+}
+
+fn generate_within(bytes: &[u8], memory_bytes: usize) -> usize {
+    let limits = Limits {
+        memory_bytes,
+        ..Limits::CODEGEN
+    };
+    let spec = match Spec::from_bytes(Path::new("mutilated.yaml"), bytes.to_vec(), limits) {
+        Ok(spec) => spec,
+        Err(failure) => {
+            assert!(!failure.is_over_limit || memory_bytes < usize::MAX);
+            return 0;
+        }
     };
     // All that can be called, as if each were named.
     let found = Candidates::find(&spec, &mut Report::default());
@@ -178,7 +189,10 @@ fn no_mutilated_input_panics_or_hangs() {
     let worker = thread::spawn(move || {
         for seed in 0..count {
             let bytes = mutilated(seed, &sources);
-            let panicked = catch_unwind(AssertUnwindSafe(|| generate(&bytes))).is_err();
+            // Without a limit, and with one that is reached somewhere on the way.
+            let limited = 2_000_000 + usize::try_from(seed % 97).unwrap_or(0) * 40_000;
+            let both = || generate(&bytes) + generate_within(&bytes, limited);
+            let panicked = catch_unwind(AssertUnwindSafe(both)).is_err();
             if tell.send((seed, panicked)).is_err() {
                 return;
             }
@@ -191,6 +205,47 @@ fn no_mutilated_input_panics_or_hangs() {
         assert!(!panicked, "seed {seed} panics");
     }
     worker.join().unwrap();
+}
+
+/// A thread of main-node has 2 MB of stack.
+#[test]
+fn the_deepest_files_need_little_stack() {
+    let head = "openapi: 3.1.0\npaths:\n  /a:\n    get: {responses: {200: {content: {application/json: {schema: {$ref: '#/x'}}}}}}\nx: ";
+    let nested = |open: &str, close: &str, count: usize| {
+        format!("{head}{}{}\n", open.repeat(count), close.repeat(count))
+    };
+    let json = |open: &str, close: &str, count: usize| {
+        format!(
+            "{{\"openapi\": \"3.1.0\", \"paths\": {{\"/a\": {{\"get\": {{\"responses\": {{\"200\": {{\"content\": \
+             {{\"application/json\": {{\"schema\": {}{}}}}}}}}}}}}}}}}}",
+            open.repeat(count),
+            close.repeat(count)
+        )
+    };
+    let indented: String = (0..198)
+        .map(|at| format!("{}a:\n", " ".repeat(at)))
+        .collect();
+    let texts = [
+        nested("[", "]", 195),
+        nested("[", "]", 300),
+        nested("{allOf: [", "]}", 95),
+        nested("{allOf: [{properties: {a: ", "}}]}", 48),
+        nested("{default: [", "]}", 95),
+        nested("{enum: [", "]}", 95),
+        format!("{head}\n{indented}"),
+        json("[", "]", 185),
+        json("[", "]", 5_000),
+        json("{\"allOf\":[", "]}", 90),
+        json("{\"items\":", "}", 185),
+        json("{\"enum\":[", "]}", 90),
+    ];
+    let worker = thread::Builder::new().stack_size(2_000_000).spawn(move || {
+        for text in texts {
+            generate(text.as_bytes());
+            generate_within(text.as_bytes(), 24_000_000);
+        }
+    });
+    worker.unwrap().join().unwrap();
 }
 
 #[test]

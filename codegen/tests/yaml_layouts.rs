@@ -1,13 +1,14 @@
 //! Layouts that PyYAML and js-yaml read and YAML 1.2 is stricter about, and layouts of which
 //! some parser has refused a published file: each is read, with the values that they have.
 
+use openapi::lower::limits::Memory;
 use openapi::lower::yaml::read;
 use serde_json::{Value, json};
 
 #[track_caller]
 fn reads(text: &str, expected: &Value) -> Vec<String> {
     let mut oddities = Vec::new();
-    let node = match read(text, 0, &mut oddities) {
+    let node = match read(text, 0, &mut oddities, &Memory::new(usize::MAX)) {
         Ok(node) => node,
         Err(error) => panic!("{}:{} {}\n{text}", error.line, error.column, error.message),
     };
@@ -18,7 +19,7 @@ fn reads(text: &str, expected: &Value) -> Vec<String> {
 
 #[track_caller]
 fn refuses(text: &str) -> String {
-    match read(text, 0, &mut Vec::new()) {
+    match read(text, 0, &mut Vec::new(), &Memory::new(usize::MAX)) {
         Ok(node) => panic!("read as {}\n{text}", node.json()),
         Err(error) => format!("{}:{} {}", error.line, error.column, error.message),
     }

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use crate::lower::limits::heap;
 use crate::lower::names::{self, Scope};
 use crate::lower::report::{LeftOut, Report};
 use crate::lower::spec::{Failure, Spec};
@@ -92,6 +93,7 @@ pub struct Candidates<'a> {
     pub gets: Vec<Candidate<'a>>,
     pub posts: Vec<Candidate<'a>>,
     others: Vec<Uncallable>,
+    get_paths: HashSet<String>,
 }
 
 impl<'a> Candidates<'a> {
@@ -156,7 +158,7 @@ impl<'a> Candidates<'a> {
                 let method = entry.key.to_ascii_lowercase();
                 let operation = Some(&entry.value);
                 match method.as_str() {
-                    "get" if !self.has_get(path) => {
+                    "get" if self.get_paths.insert(path.to_owned()) => {
                         let get = candidate(Method::Get, operation, item, entry.place);
                         self.gets.push(get);
                     }
@@ -171,7 +173,7 @@ impl<'a> Candidates<'a> {
                         self.others.push(Uncallable {
                             method: method.to_ascii_uppercase(),
                             path: path.to_owned(),
-                            id: entry.value.text_of("operationId").unwrap_or("").to_owned(),
+                            id: usable_id(&entry.value).unwrap_or("").to_owned(),
                             place: entry.place,
                         });
                     }
@@ -182,11 +184,6 @@ impl<'a> Candidates<'a> {
                 break;
             }
         }
-    }
-
-    fn has_get(&self, path: &str) -> bool {
-        let mut gets = self.gets.iter();
-        gets.any(|it| it.path == path && it.operation.is_some())
     }
 
     /// operationIds, where they are usable and unique; else a name made of the path. GETs come
@@ -339,9 +336,37 @@ fn is_named(candidate: &Candidate<'_>, name: &str) -> bool {
 
 /// The operationId, where it can be used.
 fn operation_id(candidate: &Candidate<'_>) -> Option<String> {
-    let text = candidate.operation?.text_of("operationId")?.trim();
+    usable_id(candidate.operation?).map(str::to_owned)
+}
+
+fn usable_id(operation: &Node) -> Option<&str> {
+    let text = operation.text_of("operationId")?.trim();
     let usable = !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
-    usable.then(|| text.to_owned())
+    usable.then_some(text)
+}
+
+/// Counts what operations take from when they are found to when they are told, of all callable
+/// and uncallable ones; each is looked at as often as some path refers to it.
+pub fn count_memory(spec: &Spec) {
+    let place_bytes = spec.main_file().len() + 40;
+    for path in spec.root().get("paths").map(Node::entries).unwrap_or(&[]) {
+        let item = spec.resolve(&path.value).unwrap_or(&path.value);
+        // One at least: an operation is assumed where the file of a path is missing.
+        let path_bytes = heap(path.key.len() + 1);
+        let one = 3 * size_of::<Candidate<'_>>() + 700 + 4 * path_bytes + 4 * heap(place_bytes);
+        let mut bytes = one + 200;
+        for entry in item.entries().iter().chain(path.value.entries()) {
+            bytes += 16;
+            // No method has a longer name.
+            if entry.key.len() <= 7 {
+                let id = usable_id(&entry.value).map_or(4 * path.key.len() + 20, str::len);
+                bytes += one + 4 * heap(id);
+            }
+        }
+        if !spec.memory.take(bytes, path.place) {
+            return;
+        }
+    }
 }
 
 /// `GET /stations/{id}/latest.json` → `getStationsByIdLatestJson`.

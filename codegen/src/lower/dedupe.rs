@@ -3,14 +3,24 @@
 
 use std::collections::HashMap;
 
-use crate::compact::Description;
+use crate::compact::{self, Description};
+use crate::lower::limits::{Memory, hashed, heap};
+use crate::lower::tree::Position;
 use crate::schema::{Rule, Schema, SchemaRef};
 
 /// Leaves become one in the first round, what holds them in the next …
 const MAX_ROUNDS: usize = 24;
 
-pub fn dedupe(description: &mut Description) {
+/// Counts what it needs; where that is too much it leaves all as it is.
+pub fn dedupe(description: &mut Description, memory: &Memory, place: Position) {
     let schemas = &mut description.schemas;
+    let lengths = || schemas.iter().map(compact::length);
+    let keys = lengths().map(heap).sum::<usize>() + 3 * lengths().max().unwrap_or(0) + 500;
+    // Besides the keys by text: numbers of schemas, and those that are kept.
+    let needed = keys + schemas.len() * (hashed(32) + hashed(16) + 3 * size_of::<Schema>() + 64);
+    if !memory.take(needed, place) {
+        return;
+    }
     drop_empty(schemas);
     let mut same: Vec<usize> = (0..schemas.len()).collect();
     for _ in 0..MAX_ROUNDS {
@@ -21,9 +31,10 @@ pub fn dedupe(description: &mut Description) {
             if same[id] != id {
                 continue;
             }
-            let Ok(key) = serde_json::to_string(schema) else {
+            let Ok(mut key) = serde_json::to_string(schema) else {
                 continue;
             };
+            key.shrink_to_fit();
             let earlier = *first.entry(key).or_insert(id);
             found |= earlier != id;
             same[id] = earlier;
@@ -39,6 +50,7 @@ pub fn dedupe(description: &mut Description) {
         }
     }
     renumber(description, &same);
+    memory.give_back(needed);
 }
 
 fn children_mut(schemas: &mut [Schema]) -> impl Iterator<Item = &mut SchemaRef> {
@@ -97,7 +109,7 @@ fn renumber(description: &mut Description, same: &[usize]) {
     }
     let mut kept = Vec::new();
     while next < order.len() {
-        let mut schema = description.schemas[order[next]].clone();
+        let mut schema = std::mem::take(&mut description.schemas[order[next]]);
         for child in schema.rules.iter_mut().flat_map(Rule::children_mut) {
             number(child, &mut order);
         }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
 
+use crate::lower::limits::heap;
 use crate::lower::tree::{Position, Warning};
 
 /// Why a file is not read.
@@ -23,8 +24,10 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
             _ => format!("reading it failed: {error}"),
         })
     };
-    let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(described)?;
+    // So that a plain file is read without growing, which would take twice its size.
+    let length = file.metadata().map_err(described)?.len().min(most);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
     file.take(most.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(described)?;
@@ -32,6 +35,11 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
         return Err(ReadError::TooLarge);
     }
     Ok(bytes)
+}
+
+/// Bytes that reading a file would take.
+pub fn size(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |about| about.len())
 }
 
 /// What a `$ref` names has to be a plain file: a pipe or a device could wait for ever.
@@ -46,8 +54,30 @@ pub fn read_referenced(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
     }
 }
 
+/// What `decode` holds at most of the heap, the bytes included.
+pub fn memory_to_decode(bytes: &Vec<u8>) -> usize {
+    let is_utf16 = bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]);
+    let text = if is_utf16 {
+        // Two bytes are three at most, and the text grows.
+        bytes.len() / 2 * 9
+    } else if std::str::from_utf8(bytes).is_err() {
+        // A broken byte is three, likewise.
+        bytes.len() * 9
+    } else {
+        0
+    };
+    heap(bytes.capacity()) + heap(text)
+}
+
 /// The text of a file in UTF-8 or, by its byte-order mark, UTF-16.
-pub fn decode(bytes: Vec<u8>, file: u32, warnings: &mut Vec<Warning>) -> String {
+pub fn decode(mut bytes: Vec<u8>, file: u32, warnings: &mut Vec<Warning>) -> String {
+    if bytes.starts_with(&[0xEF, 0xBB, 0xBF]) {
+        bytes.drain(..3);
+        return match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        };
+    }
     let utf16 = |bytes: &[u8], one: fn([u8; 2]) -> u16| -> String {
         let units = bytes.chunks_exact(2).map(|pair| one([pair[0], pair[1]]));
         char::decode_utf16(units)
@@ -55,7 +85,6 @@ pub fn decode(bytes: Vec<u8>, file: u32, warnings: &mut Vec<Warning>) -> String 
             .collect()
     };
     match bytes.as_slice() {
-        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
         [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
         _ => String::from_utf8(bytes).unwrap_or_else(|error| {

@@ -4,11 +4,18 @@
 //! Lenient where that is harmless (comments, a trailing comma, control characters in
 //! strings); bounded in depth.
 
+use crate::lower::limits::{self, ENTRY, ITEM, Memory, OPEN, heap};
 use crate::lower::tree::{
     Entry, Kind, MAX_DEPTH, Node, ParseError, Position, Warning, join_entries,
 };
 
-pub fn read(text: &str, file: u32, warnings: &mut Vec<Warning>) -> Result<Node, ParseError> {
+/// The tree of a text. What it takes of `memory` stays counted.
+pub fn read(
+    text: &str,
+    file: u32,
+    warnings: &mut Vec<Warning>,
+    memory: &Memory,
+) -> Result<Node, ParseError> {
     let mut reader = Reader {
         bytes: text.as_bytes(),
         text,
@@ -17,6 +24,7 @@ pub fn read(text: &str, file: u32, warnings: &mut Vec<Warning>) -> Result<Node, 
         line_start: 0,
         file,
         warnings,
+        memory,
     };
     reader.skip()?;
     let root = reader.value(0)?;
@@ -35,6 +43,7 @@ struct Reader<'a> {
     line_start: usize,
     file: u32,
     warnings: &'a mut Vec<Warning>,
+    memory: &'a Memory,
 }
 
 impl Reader<'_> {
@@ -67,10 +76,23 @@ impl Reader<'_> {
             Some(found) => format!("{found:?}"),
             None => "the end of the file".to_owned(),
         };
-        ParseError {
-            line: place.line,
-            column: place.column,
-            message: format!("{message}, found {found}"),
+        ParseError::new(
+            place.line,
+            place.column,
+            format!("{message}, found {found}"),
+        )
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), ParseError> {
+        let place = Position {
+            file: self.file,
+            line: self.line,
+            column: u32::try_from(self.at - self.line_start).unwrap_or(u32::MAX),
+        };
+        if self.memory.take(bytes, place) {
+            Ok(())
+        } else {
+            Err(ParseError::over_limit(self.place()))
         }
     }
 
@@ -118,7 +140,11 @@ impl Reader<'_> {
             Some(b'{') => self.map(depth)?,
             Some(b'[') => self.list(depth)?,
             Some(b'"') => Kind::Text(self.string()?),
-            Some(b'-' | b'0'..=b'9') => Kind::Number(self.word().to_owned()),
+            Some(b'-' | b'0'..=b'9') => {
+                let number = self.word().to_owned();
+                self.take(heap(number.len()))?;
+                Kind::Number(number)
+            }
             Some(b't' | b'f' | b'n') => match self.word() {
                 "true" => Kind::Bool(true),
                 "false" => Kind::Bool(false),
@@ -144,12 +170,17 @@ impl Reader<'_> {
     fn list(&mut self, depth: usize) -> Result<Kind, ParseError> {
         let mut items = Vec::new();
         self.at += 1;
+        self.take(OPEN)?;
         loop {
             self.skip()?;
             if self.peek() == Some(b']') {
                 self.at += 1;
+                let items = items.into_boxed_slice();
+                self.memory.give_back(OPEN + items.len() * ITEM);
+                self.take(limits::list(items.len()))?;
                 return Ok(Kind::List(items));
             }
+            self.take(ITEM)?;
             items.push(self.value(depth + 1)?);
             self.comma_or(b']', "expected `,` or `]`")?;
         }
@@ -158,17 +189,23 @@ impl Reader<'_> {
     fn map(&mut self, depth: usize) -> Result<Kind, ParseError> {
         let mut entries = Vec::new();
         self.at += 1;
+        self.take(OPEN)?;
         loop {
             self.skip()?;
             let place = self.place();
             match self.peek() {
                 Some(b'}') => {
                     self.at += 1;
-                    return Ok(Kind::Map(join_entries(entries, self.warnings)));
+                    let count = entries.len();
+                    let map = join_entries(entries, self.warnings, self.memory);
+                    self.memory.give_back(OPEN + count * ENTRY);
+                    self.take(limits::map(count))?;
+                    return Ok(Kind::Map(map));
                 }
                 Some(b'"') => {}
                 _ => return Err(self.broken("expected a key in double quotes or `}`")),
             }
+            self.take(ENTRY)?;
             let key = self.string()?;
             self.skip()?;
             if self.peek() != Some(b':') {
@@ -195,15 +232,27 @@ impl Reader<'_> {
     }
 
     fn string(&mut self) -> Result<String, ParseError> {
-        let mut out = String::new();
         self.at += 1;
         let mut start = self.at;
+        let rest = self.bytes.get(start..).unwrap_or(&[]);
+        let plain = rest.iter().position(|it| matches!(it, b'"' | b'\\'));
+        let longest = match plain.map(|at| (at, rest[at])) {
+            Some((at, b'"')) => at,
+            // Written with escapes no text is shorter than it is.
+            _ => end_of_string(rest),
+        };
+        // Twice: it is made as long as it may be, then as long as it is.
+        self.take(2 * heap(longest))?;
+        let mut out = String::with_capacity(longest);
         loop {
             match self.peek() {
                 None => return Err(self.broken("expected `\"` to end a text")),
                 Some(b'"') => {
                     out.push_str(self.text.get(start..self.at).unwrap_or(""));
                     self.at += 1;
+                    out.shrink_to_fit();
+                    self.memory.give_back(2 * heap(longest));
+                    self.take(heap(out.len()))?;
                     return Ok(out);
                 }
                 Some(b'\\') => {
@@ -265,9 +314,24 @@ impl Reader<'_> {
     }
 }
 
+/// Where the string ends that begins here: at its first `"` without a `\` before it.
+fn end_of_string(bytes: &[u8]) -> usize {
+    let mut is_escaped = false;
+    let end = bytes.iter().position(|byte| {
+        let is_end = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.unwrap_or(bytes.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read_alone(text: &str) -> Result<Node, ParseError> {
+        read(text, 0, &mut Vec::new(), &Memory::new(usize::MAX))
+    }
 
     #[test]
     fn half_a_surrogate_pair_costs_its_character_alone() {
@@ -279,14 +343,14 @@ mod tests {
             (r"\ude00\ud83d", "\u{fffd}\u{fffd}"),
             (r"\ud83dx", "\u{fffd}x"),
         ] {
-            let read = read(&format!("\"{written}\""), 0, &mut Vec::new()).expect(written);
+            let read = read_alone(&format!("\"{written}\"")).expect(written);
             let Kind::Text(text) = read.kind else {
                 panic!("{written} is a string");
             };
             assert_eq!(text, expected, "{written}");
         }
         for broken in [r#""\ud83d\u00""#, r#""\ud83d\"#, r#""\ud83d\u"#] {
-            assert!(read(broken, 0, &mut Vec::new()).is_err(), "{broken}");
+            assert!(read_alone(broken).is_err(), "{broken}");
         }
     }
 }

@@ -3,38 +3,42 @@
 //! Stable: the same words give the same names, whatever stands around them; only where two
 //! would be equal does the later one get a number.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Names given in one scope.
 #[derive(Default)]
 pub struct Scope {
-    taken: HashSet<String>,
+    /// With the number that the next equal name tries first.
+    taken: HashMap<String, u32>,
 }
 
 impl Scope {
     /// With names that are not to be given: what the generated code itself uses.
     pub fn without(reserved: &[&str]) -> Scope {
         Scope {
-            taken: reserved.iter().map(|it| (*it).to_owned()).collect(),
+            taken: reserved.iter().map(|it| ((*it).to_owned(), 2)).collect(),
         }
     }
 
     /// The name, with a number behind it where it is taken.
     pub fn unique(&mut self, name: String) -> String {
-        let mut candidate = name.clone();
-        let mut number = 2;
-        while !self.taken.insert(candidate.clone()) {
-            candidate = format!(
-                "{name}{}{number}",
-                if name.ends_with(|it: char| it.is_ascii_digit()) {
-                    "_"
-                } else {
-                    ""
-                }
-            );
+        let Some(first) = self.taken.get(&name).copied() else {
+            self.taken.insert(name.clone(), 2);
+            return name;
+        };
+        let ends_in_digit = name.ends_with(|it: char| it.is_ascii_digit());
+        let separator = if ends_in_digit { "_" } else { "" };
+        let mut number = first;
+        let unique = loop {
+            let candidate = format!("{name}{separator}{number}");
             number += 1;
-        }
-        candidate
+            if !self.taken.contains_key(&candidate) {
+                break candidate;
+            }
+        };
+        self.taken.insert(name, number);
+        self.taken.insert(unique.clone(), 2);
+        unique
     }
 }
 

@@ -6,7 +6,14 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
+use crate::lower::limits::{hashed, heap};
+use crate::lower::tree::truncate;
 use crate::operation::Method;
+
+/// What all notes together take; more are counted and not kept.
+pub const MAX_NOTE_BYTES: usize = 2_000_000;
+/// A message that quotes more of its file than this is cut.
+const MAX_MESSAGE: usize = 1_000;
 
 /// What became of one file.
 #[derive(Debug, Default)]
@@ -22,6 +29,9 @@ pub struct Report {
     /// PUT and the like, which are never called.
     pub other_methods: usize,
     pub notes: Vec<Note>,
+    /// Notes for which there was no room.
+    pub notes_left_out: usize,
+    note_bytes: usize,
     said: HashSet<(String, String)>,
 }
 
@@ -68,7 +78,20 @@ impl Report {
 
     /// Each thing is said once for each place.
     pub fn note(&mut self, place: String, message: String) {
-        if self.said.insert((place.clone(), message.clone())) {
+        let message = truncate(&message, MAX_MESSAGE);
+        let texts = 2 * (heap(place.len()) + heap(message.len()));
+        let bytes = texts + 3 * size_of::<Note>() + hashed(size_of::<Note>());
+        let note = (place, message);
+        if self.said.contains(&note) {
+            return;
+        }
+        if self.note_bytes + bytes > MAX_NOTE_BYTES {
+            self.notes_left_out += 1;
+            return;
+        }
+        self.note_bytes += bytes;
+        if self.said.insert(note.clone()) {
+            let (place, message) = note;
             self.notes.push(Note { place, message });
         }
     }
@@ -130,6 +153,10 @@ impl Report {
         for line in self.note_lines() {
             out.push_str(&line);
             out.push('\n');
+        }
+        if self.notes_left_out > 0 {
+            let count = self.notes_left_out;
+            out.push_str(&format!("{}: note: and {count} more notes\n", self.file));
         }
         for it in &self.included {
             let assumed = if it.assumed { " (assumed)" } else { "" };

@@ -304,7 +304,8 @@ fn example<'a>(spec: &'a Spec, holder: Option<&'a Node>, schema: Option<&'a Node
         let first = schema.get("examples").and_then(|it| it.items().first());
         schema.get("example").or(first)
     };
-    let json = shown.or_else(of_schema).map(Node::json);
-    json.filter(|it| it.len() <= MAX_EXAMPLE)
+    let shown = shown.or_else(of_schema);
+    shown
+        .and_then(|it| it.json_within(MAX_EXAMPLE))
         .unwrap_or_default()
 }

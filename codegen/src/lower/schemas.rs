@@ -4,9 +4,11 @@
 //! Works off a queue instead of recursing, so that neither a circle nor a long chain of
 //! schemas can hang it or overflow the stack. A malformed node says nothing, and is noted.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
+use crate::lower::limits::{hashed, heap};
 use crate::lower::report::Report;
+use crate::lower::sizes;
 use crate::lower::spec::Spec;
 use crate::lower::tree::{Kind, Node, truncate};
 use crate::lower::values::{example, example_of, first_sentence, literal};
@@ -24,6 +26,12 @@ const MAX_SCHEMAS: usize = 400_000;
 const MAX_SOURCES: usize = 64;
 const MAX_VARIANTS: usize = 500;
 const MAX_DESCRIPTION: usize = 60;
+/// What a `SchemaBuilder` takes, of up to 2,000 nodes, and single values of the schema.
+const BUILDER: usize = 3 * 8 * 2_000 + 10_000;
+/// A schema in the lists that grow: all, known ones, and those to be made.
+const SCHEMA: usize = 500;
+/// A pattern while it is compiled, by the limits of `schema::pattern`.
+const PATTERN: usize = 500_000;
 
 /// What a schema is for: responses are judged and simulated, parameters and request bodies are
 /// explained.
@@ -63,10 +71,10 @@ impl<'a> Schemas<'a> {
     pub fn new(spec: &'a Spec) -> Schemas<'a> {
         let root = spec.root();
         let components = root.get("components").and_then(|it| it.get("schemas"));
-        let names = [components, root.get("definitions")]
-            .into_iter()
-            .flatten()
-            .flat_map(Node::entries)
+        let lists = [components, root.get("definitions")];
+        let entries = || lists.into_iter().flatten().flat_map(Node::entries);
+        spec.memory.take(entries().count() * hashed(24), root.place);
+        let names = entries()
             .map(|entry| (address(&entry.value), entry.key.as_str()))
             .collect();
         Schemas {
@@ -82,11 +90,23 @@ impl<'a> Schemas<'a> {
     pub fn schema(&mut self, node: &'a Node, usage: Usage, report: &mut Report) -> SchemaRef {
         let id = self.enqueue(&[node], usage, report);
         while let Some((id, usage, nodes)) = self.queue.pop_front() {
-            let mut builder = SchemaBuilder::default();
+            let mut builder = SchemaBuilder {
+                counted: BUILDER,
+                ..SchemaBuilder::default()
+            };
+            self.spec.memory.take(BUILDER, node.place);
             for node in nodes {
                 self.gather(node, &mut builder, 0, report);
             }
+            // The rest of the queue would be made of too much, too.
+            if self.spec.memory.is_exceeded() {
+                self.queue.clear();
+                break;
+            }
             self.finish(id, &builder, usage, report);
+            let kept = sizes::schema(&self.schemas[id.id()]);
+            self.spec.memory.give_back(builder.counted);
+            self.spec.memory.take(kept, node.place);
         }
         id
     }
@@ -111,19 +131,21 @@ impl<'a> Schemas<'a> {
 
     fn pattern(&self, node: &Node, report: &mut Report) -> Option<Rule> {
         let text = node.text()?;
+        self.spec.memory.take(PATTERN, node.place);
         if let Err(why) = pattern::compile(text) {
             let what = truncate(text, 40);
             let note = format!("the pattern {what:?} is not checked: {why}");
             report.note(self.spec.place(node.place), note);
         }
+        self.spec.memory.give_back(PATTERN);
         (text.len() <= MAX_PATTERN_BYTES).then(|| Rule::Pattern(text.to_owned()))
     }
 
     fn enqueue(&mut self, nodes: &[&'a Node], usage: Usage, report: &mut Report) -> SchemaRef {
-        let mut sources: Vec<&'a Node> = Vec::with_capacity(nodes.len());
+        let mut sources: Vec<&'a Node> = Vec::with_capacity(nodes.len().min(MAX_SOURCES + 1));
         for node in nodes {
             let node = self.dereferenced(node);
-            if !sources.iter().any(|it| std::ptr::eq(*it, node)) {
+            if sources.len() <= MAX_SOURCES && !sources.iter().any(|it| std::ptr::eq(*it, node)) {
                 sources.push(node);
             }
         }
@@ -146,6 +168,13 @@ impl<'a> Schemas<'a> {
                 self.spec.place(first.place),
                 "schemas are nested too deeply here; any value is accepted".to_owned(),
             );
+            return SchemaRef::ANY;
+        }
+        if !self
+            .spec
+            .memory
+            .take(SCHEMA + 4 * heap(8 * sources.len()), first.place)
+        {
             return SchemaRef::ANY;
         }
         let id = SchemaRef::new(self.schemas.len());
@@ -194,8 +223,10 @@ impl<'a> Schemas<'a> {
         report: &mut Report,
     ) {
         let mut properties: Vec<Property> = Vec::with_capacity(builder.properties.len());
+        let required: HashSet<&str> = builder.required.iter().copied().collect();
+        let mut named: HashSet<&str> = HashSet::new();
         for (name, nodes) in &builder.properties {
-            let required = builder.required.contains(name)
+            let required = required.contains(name)
                 && !nodes.iter().any(|node| node.is_true(usage.optional_mark()));
             let schema = self.enqueue(nodes, usage, report);
             properties.push(Property {
@@ -205,9 +236,7 @@ impl<'a> Schemas<'a> {
             });
         }
         for name in &builder.required {
-            if !builder.property_index.contains_key(name)
-                && !properties.iter().any(|it| it.name == *name)
-            {
+            if !builder.property_index.contains_key(name) && named.insert(name) {
                 properties.push(Property {
                     name: (*name).to_owned(),
                     required: true,
@@ -292,11 +321,11 @@ impl<'a> Schemas<'a> {
 fn scalar_rules(builder: &SchemaBuilder, types: Types, usage: Usage, rules: &mut Vec<Rule>) {
     let numeric = types.has(Types::NUMBER) || types.has(Types::INTEGER);
     let scalar = !types.is_any() && !types.has(Types::OBJECT) && !types.has(Types::LIST);
-    let format = builder.format.as_deref();
+    let format = builder.format;
     rules.extend(format.map(|it| Rule::Format(truncate(it, 30))));
     // The demo takes a number's unit from its description; nothing reads the others.
     if usage == Usage::Response && scalar && numeric {
-        let text = builder.description.as_deref();
+        let text = builder.description;
         let text = text.map(|it| first_sentence(it, MAX_DESCRIPTION));
         rules.extend(text.filter(|it| !it.is_empty()).map(Rule::Description));
     }
@@ -325,8 +354,12 @@ fn values_shown(builder: &SchemaBuilder, types: Types, usage: Usage) -> Vec<Rule
     let example = builder.example.and_then(|it| example(it, types));
     let mut rules = Vec::new();
     if usage != Usage::Response {
-        let default = builder.default.filter(|it| !it.is_null()).map(Node::json);
-        rules.extend(default.filter(|it| it.len() <= 200).map(Rule::Default));
+        let default = builder.default.filter(|it| !it.is_null());
+        rules.extend(
+            default
+                .and_then(|it| it.json_within(200))
+                .map(Rule::Default),
+        );
         rules.extend(example.map(Rule::Example));
     } else {
         let numeric = types.has(Types::NUMBER) || types.has(Types::INTEGER);

@@ -4,22 +4,39 @@
 //! owner may send it with `headers`.
 
 use crate::lower::report::Report;
+use crate::lower::sizes::Weights;
 use crate::lower::spec::Spec;
 use crate::lower::tree::{Node, Position};
 use crate::operation::{Location, SecurityKind, SecurityScheme, TokenGrant};
 
+/// Alternatives of one operation, and schemes of one alternative: real files have a few.
+const MAX_SCHEMES: usize = 100;
+
+/// What of the tree `security` reads.
+pub fn weight(spec: &Spec, operation: &Node, weights: &mut Weights) -> usize {
+    let requirements = declared(spec, operation).iter().take(MAX_SCHEMES);
+    let entries = requirements.flat_map(|it| it.entries().iter().take(MAX_SCHEMES));
+    let names = entries.map(|it| it.key.as_str());
+    names
+        .map(|name| 200 + name.len() + declaration(spec, name).map_or(0, |it| weights.of(it)))
+        .sum()
+}
+
+fn declared<'a>(spec: &'a Spec, operation: &'a Node) -> &'a [Node] {
+    let own = operation.get("security");
+    own.or_else(|| spec.root().get("security"))
+        .map_or(&[], Node::items)
+}
+
 /// The alternatives of an operation; those that need `headers` are the last.
 pub fn security(spec: &Spec, operation: &Node, report: &mut Report) -> Vec<Vec<SecurityScheme>> {
-    let declared = operation
-        .get("security")
-        .or_else(|| spec.root().get("security"));
     let mut complete: Vec<Vec<SecurityScheme>> = Vec::new();
     let mut with_headers: Vec<Vec<SecurityScheme>> = Vec::new();
     let mut notes: Vec<(Position, String)> = Vec::new();
-    for requirement in declared.map(Node::items).unwrap_or(&[]) {
+    for requirement in declared(spec, operation).iter().take(MAX_SCHEMES) {
         let mut schemes = Vec::new();
         let mut is_complete = true;
-        for entry in requirement.entries() {
+        for entry in requirement.entries().iter().take(MAX_SCHEMES) {
             let (scheme, unsupported) = scheme(spec, &entry.key);
             schemes.push(scheme);
             if let Some(unsupported) = unsupported {
@@ -56,16 +73,21 @@ struct Unsupported {
     reason: String,
 }
 
-fn scheme(spec: &Spec, name: &str) -> (SecurityScheme, Option<Unsupported>) {
+/// Where a scheme is declared.
+fn declaration<'a>(spec: &'a Spec, name: &str) -> Option<&'a Node> {
     let root = spec.root();
     let components = root
         .get("components")
         .and_then(|it| it.get("securitySchemes"));
-    let node = [components, root.get("securityDefinitions")]
+    [components, root.get("securityDefinitions")]
         .into_iter()
         .flatten()
         .find_map(|it| it.get(name))
-        .and_then(|it| spec.resolve(it).ok());
+        .and_then(|it| spec.resolve(it).ok())
+}
+
+fn scheme(spec: &Spec, name: &str) -> (SecurityScheme, Option<Unsupported>) {
+    let node = declaration(spec, name);
     let Some(node) = node else {
         let scheme = SecurityScheme {
             name: name.to_owned(),

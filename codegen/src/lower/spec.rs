@@ -3,18 +3,26 @@
 //! Owns which files are read (the named one and what it refers to beside it, never the
 //! network) and where a `$ref` leads. It knows nothing of operations or schemas.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::lower::files::{self, ReadError, normalize};
-use crate::lower::limits::{Limits, megabytes};
-use crate::lower::tree::{Kind, Node, Position, Warning};
-use crate::lower::{json, yaml};
+use crate::lower::limits::{Limits, Memory, heap, megabytes};
+use crate::lower::tree::{MAX_WARNINGS, Node, ParseError, Position, Warning};
+use crate::lower::{candidates, json, yaml};
+
+pub use references::reference_of;
+use references::{collect_files, percent_decoded, reference_memory};
+
+mod references;
 
 /// Files that one description may be spread over.
 const MAX_FILES: usize = 2_000;
-/// A `$ref` that leads to a `$ref` … is followed this far.
-const MAX_HOPS: usize = 64;
+/// A warning has a few hundred bytes at most.
+const WARNINGS: usize = MAX_WARNINGS * 1_000;
+/// A path of a file, known by its text and in two lists, and why it cannot be read.
+const PATH: usize = 1_000;
 
 /// Why nothing can be made of a file.
 #[derive(Debug)]
@@ -49,6 +57,9 @@ impl std::fmt::Display for Failure {
 
 pub struct Spec {
     limits: Limits,
+    /// What all of it takes, and what is made of it.
+    pub memory: Memory,
+    anchor_steps: Cell<usize>,
     bytes_read: u64,
     files: Vec<File>,
     /// All that were wanted, in the order in which they were.
@@ -81,16 +92,24 @@ impl Spec {
     pub fn from_bytes(path: &Path, bytes: Vec<u8>, limits: Limits) -> Result<Spec, Failure> {
         let mut spec = Spec {
             limits,
+            memory: Memory::new(limits.memory_bytes),
+            anchor_steps: Cell::new(0),
             bytes_read: 0,
             files: Vec::new(),
             paths: vec![path.to_path_buf()],
             by_path: HashMap::new(),
             warnings: Vec::new(),
         };
-        spec.add(path, bytes).map_err(Failure::new)?;
+        spec.memory.take(
+            WARNINGS + PATH + path.as_os_str().len() * 4,
+            Position::default(),
+        );
+        spec.add(path, bytes)?.map_err(Failure::new)?;
         spec.by_path.insert(normalize(path), Ok(0));
         spec.check()?;
         spec.load_referenced_files()?;
+        candidates::count_memory(&spec);
+        spec.check_memory()?;
         Ok(spec)
     }
 
@@ -117,32 +136,83 @@ impl Spec {
         format!("{file}:{}:{}", place.line, place.column)
     }
 
-    fn add(&mut self, path: &Path, bytes: Vec<u8>) -> Result<u32, String> {
+    /// Why the limit of memory is exceeded, if it is.
+    pub fn check_memory(&self) -> Result<(), Failure> {
+        let Some(place) = self.memory.exceeded_at() else {
+            return Ok(());
+        };
+        // The file that is being read is not in the list yet.
+        let shown = match self.files.get(place.file as usize) {
+            Some(file) => file.shown.clone(),
+            None => self
+                .paths
+                .last()
+                .map_or_else(String::new, |it| it.display().to_string()),
+        };
+        Err(Failure::over_limit(format!(
+            "{shown}:{}:{}: expected an OpenAPI description that takes at most {} of memory, \
+             found that it takes more from here on; leave out paths that nothing calls, and what \
+             only they refer to",
+            place.line,
+            place.column,
+            megabytes(self.limits.memory_bytes as u64),
+        )))
+    }
+
+    /// Reads one more file. The outer failure is that of all of it.
+    fn add(&mut self, path: &Path, bytes: Vec<u8>) -> Result<Result<u32, String>, Failure> {
         self.bytes_read = self.bytes_read.saturating_add(bytes.len() as u64);
         let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         let shown = path.display().to_string();
-        let text = files::decode(bytes, number, &mut self.warnings);
-        let looks_like_json = text.trim_start().starts_with(['{', '[']);
-        let mut warnings = Vec::new();
-        let read = if looks_like_json {
-            json::read(&text, number, &mut warnings).or_else(|broken| {
-                // YAML's flow style looks like JSON too.
-                yaml::read(&text, number, &mut warnings).map_err(|_| broken)
-            })
-        } else {
-            yaml::read(&text, number, &mut warnings)
+        let place = Position {
+            file: number,
+            line: 1,
+            column: 1,
         };
-        self.warnings.append(&mut warnings);
-        let root = read.map_err(|broken| {
-            format!("{shown}:{broken}; fix this place, or download the file again")
-        })?;
+        let before = self.memory.used();
+        if !self.memory.take(files::memory_to_decode(&bytes), place) {
+            self.check_memory()?;
+        }
+        let text = files::decode(bytes, number, &mut self.warnings);
+        let with_text = before + heap(text.capacity());
+        self.memory.give_back(self.memory.used() - with_text);
+        let read = self.parse(&text, number);
+        drop(text);
+        self.check_memory()?;
+        let root = match read {
+            Ok(root) => root,
+            Err(broken) => {
+                self.memory.give_back(self.memory.used() - before);
+                return Ok(Err(format!(
+                    "{shown}:{broken}; fix this place, or download the file again"
+                )));
+            }
+        };
+        self.memory.give_back(with_text - before);
         let directory = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         self.files.push(File {
             shown,
             directory,
             root,
         });
-        Ok(number)
+        Ok(Ok(number))
+    }
+
+    fn parse(&mut self, text: &str, number: u32) -> Result<Node, ParseError> {
+        let (warnings, memory) = (&mut self.warnings, &self.memory);
+        if !text.trim_start().starts_with(['{', '[']) {
+            return yaml::read(text, number, warnings, memory);
+        }
+        let (used, known) = (memory.used(), warnings.len());
+        json::read(text, number, warnings, memory).or_else(|broken| {
+            if broken.is_over_limit {
+                return Err(broken);
+            }
+            // YAML's flow style looks like JSON too.
+            memory.give_back(memory.used() - used);
+            warnings.truncate(known);
+            yaml::read(text, number, warnings, memory).map_err(|_| broken)
+        })
     }
 
     fn check(&self) -> Result<(), Failure> {
@@ -185,119 +255,41 @@ impl Spec {
         let mut next = 0;
         while next < self.files.len() {
             let mut wanted = Vec::new();
-            collect_files(&self.files[next].root, &mut wanted);
-            for reference in wanted {
-                let path = normalize(&self.files[next].directory.join(percent_decoded(&reference)));
+            let root = &self.files[next].root;
+            collect_files(root, &mut wanted, &mut HashSet::new(), &self.memory);
+            self.check_memory()?;
+            let wanted: Vec<String> = wanted.into_iter().map(str::to_owned).collect();
+            for reference in &wanted {
+                let path = normalize(&self.files[next].directory.join(percent_decoded(reference)));
                 if self.by_path.contains_key(&path) {
                     continue;
                 }
+                let place = self.files[next].root.place;
                 let left = self.limits.file_bytes.saturating_sub(self.bytes_read);
+                let bytes = usize::try_from(files::size(&path).min(left)).unwrap_or(usize::MAX);
+                self.memory.take(PATH + path.as_os_str().len() * 6, place);
+                self.memory.take(heap(bytes), place);
+                self.check_memory()?;
+                self.memory.give_back(heap(bytes));
+                self.paths.push(path.clone());
                 let read = if self.files.len() >= MAX_FILES {
                     Err(format!("it would be file number {MAX_FILES}"))
                 } else {
                     match files::read_referenced(&path, left) {
-                        Ok(bytes) => self.add(&path, bytes),
+                        Ok(bytes) => self.add(&path, bytes)?,
                         Err(ReadError::Other(reason)) => Err(reason),
                         Err(ReadError::TooLarge) => {
                             return Err(too_large(&self.paths[0], &path, self.limits));
                         }
                     }
                 };
-                self.paths.push(path.clone());
                 self.by_path.insert(path, read);
             }
+            let collected = wanted.iter().map(|it| reference_memory(it)).sum();
+            self.memory.give_back(collected);
             next += 1;
         }
         Ok(())
-    }
-
-    /// Follows `$ref`, and `$ref` behind it, to what is meant. A node without is meant itself.
-    pub fn resolve<'a>(&'a self, node: &'a Node) -> Result<&'a Node, String> {
-        let mut node = node;
-        for _ in 0..MAX_HOPS {
-            let Some(reference) = reference_of(node) else {
-                return Ok(node);
-            };
-            node = self.follow(node.place.file, reference)?;
-        }
-        Err("its `$ref` is circular".to_owned())
-    }
-
-    /// One `$ref`, from a file.
-    pub fn follow<'a>(&'a self, from: u32, reference: &str) -> Result<&'a Node, String> {
-        let (file, pointer) = reference.split_once('#').unwrap_or((reference, ""));
-        let file = if file.is_empty() {
-            Ok(from)
-        } else {
-            self.referenced_file(from, file)
-        };
-        let file = match file {
-            Ok(file) => file,
-            // `$ref: Pet`, as Swagger 1.2 wrote it.
-            Err(reason) => {
-                let bare = reference
-                    .bytes()
-                    .all(|it| it.is_ascii_alphanumeric() || it == b'_');
-                let named = if bare {
-                    self.schema_named(from, reference)
-                } else {
-                    None
-                };
-                return named.ok_or(reason);
-            }
-        };
-        let root = &self
-            .files
-            .get(file as usize)
-            .ok_or("its file is not known")?
-            .root;
-        if !pointer.is_empty() && !pointer.starts_with('/') {
-            return self
-                .schema_named(file, pointer)
-                .or_else(|| find_anchor(root, pointer))
-                .ok_or_else(|| format!("nothing is named {pointer:?}"));
-        }
-        let mut node = root;
-        for segment in pointer.split('/').skip(1) {
-            let name = percent_decoded(segment)
-                .replace("~1", "/")
-                .replace("~0", "~");
-            node = match &node.kind {
-                Kind::List(items) => name.parse::<usize>().ok().and_then(|at| items.get(at)),
-                _ => node.get(&name).or_else(|| node.get(segment)),
-            }
-            .ok_or_else(|| format!("`{reference}` cannot be followed: there is no {name:?}"))?;
-        }
-        Ok(node)
-    }
-
-    fn schema_named(&self, file: u32, name: &str) -> Option<&Node> {
-        let root = &self.files.get(file as usize)?.root;
-        let schemas = root.get("components").and_then(|it| it.get("schemas"));
-        [schemas, root.get("definitions")]
-            .into_iter()
-            .flatten()
-            .find_map(|it| it.get(name))
-    }
-
-    fn referenced_file(&self, from: u32, reference: &str) -> Result<u32, String> {
-        if reference.contains("://") {
-            return Err(format!(
-                "`{reference}` is on the network, which is not read; \
-                 save it beside this file and refer to it there"
-            ));
-        }
-        let directory = &self
-            .files
-            .get(from as usize)
-            .ok_or("its file is not known")?
-            .directory;
-        let path = normalize(&directory.join(percent_decoded(reference)));
-        match self.by_path.get(&path) {
-            Some(Ok(file)) => Ok(*file),
-            Some(Err(reason)) => Err(format!("`{reference}` cannot be read: {reason}")),
-            None => Err(format!("`{reference}` was not read")),
-        }
     }
 }
 
@@ -309,53 +301,6 @@ fn too_large(main: &Path, reached: &Path, limits: Limits) -> Failure {
         megabytes(limits.file_bytes),
         reached.display()
     ))
-}
-
-/// The text of `$ref`, where the node is a reference.
-pub fn reference_of(node: &Node) -> Option<&str> {
-    match &node.get("$ref")?.kind {
-        Kind::Text(reference) => Some(reference.trim()),
-        _ => None,
-    }
-}
-
-fn collect_files(node: &Node, wanted: &mut Vec<String>) {
-    match &node.kind {
-        Kind::Map(entries) => {
-            if let Some(reference) = reference_of(node) {
-                let file = reference.split('#').next().unwrap_or("");
-                if !file.is_empty() && !file.contains("://") && !file.contains('\0') {
-                    wanted.push(file.to_owned());
-                }
-            }
-            for entry in entries {
-                collect_files(&entry.value, wanted);
-            }
-        }
-        Kind::List(items) => {
-            for item in items {
-                collect_files(item, wanted);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn find_anchor<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
-    if node.text_of("$anchor") == Some(name) {
-        return Some(node);
-    }
-    match &node.kind {
-        Kind::Map(entries) => entries.iter().find_map(|it| find_anchor(&it.value, name)),
-        Kind::List(items) => items.iter().find_map(|it| find_anchor(it, name)),
-        _ => None,
-    }
-}
-
-fn percent_decoded(text: &str) -> String {
-    percent_encoding::percent_decode_str(text)
-        .decode_utf8_lossy()
-        .into_owned()
 }
 
 fn describe_keys(node: &Node) -> String {

@@ -6,9 +6,14 @@
 use std::fmt;
 
 pub use crate::schema::truncate;
+pub use map::{MAX_UNSORTED, Map, join_entries};
+
+mod map;
 
 /// Deeper than any real file; deeper input is refused before it can overflow a stack.
 pub const MAX_DEPTH: usize = 200;
+/// Warnings of one description that are kept.
+pub const MAX_WARNINGS: usize = 1_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
@@ -30,8 +35,8 @@ pub enum Kind {
     /// The text as it stands in the file: it may fit no machine number.
     Number(String),
     Text(String),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
+    List(Box<[Node]>),
+    Map(Map),
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +59,27 @@ pub struct ParseError {
     pub line: u32,
     pub column: u32,
     pub message: String,
+    /// It may be right: reading it takes too much memory.
+    pub is_over_limit: bool,
+}
+
+impl ParseError {
+    pub fn new(line: u32, column: u32, message: impl Into<String>) -> ParseError {
+        ParseError {
+            line,
+            column,
+            message: message.into(),
+            is_over_limit: false,
+        }
+    }
+
+    /// At a place where `Memory::take` said no.
+    pub fn over_limit(place: Position) -> ParseError {
+        ParseError {
+            is_over_limit: true,
+            ..ParseError::new(place.line, place.column, "")
+        }
+    }
 }
 
 impl Node {
@@ -62,7 +88,10 @@ impl Node {
     }
 
     pub fn entry(&self, key: &str) -> Option<&Entry> {
-        self.entries().iter().find(|entry| entry.key == key)
+        match &self.kind {
+            Kind::Map(map) => map.find(key),
+            _ => None,
+        }
     }
 
     /// The entries of a map; of anything else, none.
@@ -146,6 +175,54 @@ impl Node {
         out
     }
 
+    /// As JSON, one line of at most so many bytes.
+    pub fn json_within(&self, most: usize) -> Option<String> {
+        let fits = self.least_json(most) <= most;
+        fits.then(|| self.json()).filter(|it| it.len() <= most)
+    }
+
+    /// Bytes of heap while `json` is made: a text is six times as long at most, and grows.
+    pub fn json_memory(&self) -> usize {
+        8 * self.most_json() + 100
+    }
+
+    fn most_json(&self) -> usize {
+        match &self.kind {
+            Kind::Null | Kind::Bool(_) => 6,
+            Kind::Number(it) | Kind::Text(it) => 6 * it.len() + 24,
+            Kind::List(items) => 3 + items.iter().map(Node::most_json).sum::<usize>(),
+            Kind::Map(entries) => {
+                let entries = entries.iter();
+                let lengths = entries.map(|it| 6 * it.key.len() + 4 + it.value.most_json());
+                3 + lengths.sum::<usize>()
+            }
+        }
+    }
+
+    /// The length of its JSON text, or less; what is beyond `most` is not looked at.
+    fn least_json(&self, most: usize) -> usize {
+        let mut length = 0;
+        let mut add = |more: usize| {
+            length += more;
+            length <= most
+        };
+        match &self.kind {
+            Kind::Null | Kind::Bool(_) => return 4,
+            // A number may become shorter.
+            Kind::Number(_) => return 1,
+            Kind::Text(it) => return it.len() + 2,
+            Kind::List(items) => {
+                let _ = items.iter().all(|it| add(1 + it.least_json(most)));
+            }
+            Kind::Map(entries) => {
+                let _ = entries
+                    .iter()
+                    .all(|it| add(4 + it.key.len() + it.value.least_json(most)));
+            }
+        }
+        length
+    }
+
     fn write_json(&self, out: &mut String) {
         match &self.kind {
             Kind::Null => out.push_str("null"),
@@ -216,36 +293,19 @@ pub fn json_number(text: &str) -> Option<String> {
     serde_json::Number::from_f64(number).map(|it| it.to_string())
 }
 
-/// Builds a map in which a repeated key is lived with: two maps are joined, of anything
-/// else the later one counts.
-pub fn join_entries(entries: Vec<Entry>, warnings: &mut Vec<Warning>) -> Vec<Entry> {
-    let mut seen = std::collections::HashMap::with_capacity(entries.len());
-    let mut joined: Vec<Entry> = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let Some(&at) = seen.get(&entry.key) else {
-            seen.insert(entry.key.clone(), joined.len());
-            joined.push(entry);
-            continue;
-        };
-        let earlier: &mut Entry = &mut joined[at];
-        warnings.push(Warning {
-            place: entry.place,
-            message: format!(
-                "the key {:?} is here for the second time (first in line {}); the later counts",
-                truncate(&entry.key, 60),
-                earlier.place.line
-            ),
-        });
-        match (&mut earlier.value.kind, entry.value.kind) {
-            (Kind::Map(old), Kind::Map(new)) => {
-                old.extend(new);
-                let both = std::mem::take(old);
-                *old = join_entries(both, &mut Vec::new());
-            }
-            (old, new) => *old = new,
+/// Keeps a warning, where there are not too many. Its message is a few hundred bytes at most.
+pub fn warn(warnings: &mut Vec<Warning>, place: Position, message: impl FnOnce() -> String) {
+    match warnings.len() {
+        MAX_WARNINGS.. => {}
+        len => {
+            let message = if len + 1 == MAX_WARNINGS {
+                "there is more like this, which is not told".to_owned()
+            } else {
+                message()
+            };
+            warnings.push(Warning { place, message });
         }
     }
-    joined
 }
 
 impl fmt::Display for ParseError {

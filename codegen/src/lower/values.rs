@@ -91,8 +91,10 @@ pub fn example_of(node: &Node, types: Types) -> Option<String> {
         Kind::Bool(it) if types.has(Types::BOOLEAN) => it.to_string(),
         Kind::Number(it) | Kind::Text(it) if numeric && !types.has(Types::TEXT) => json_number(it)?,
         Kind::Number(it) if numeric => json_number(it)?,
-        Kind::Text(_) | Kind::Number(_) if types.has(Types::TEXT) && !types.is_any() => {
-            quoted(node.text()?)
+        Kind::Text(it) | Kind::Number(it)
+            if types.has(Types::TEXT) && !types.is_any() && it.len() <= MAX_EXAMPLE =>
+        {
+            quoted(it)
         }
         _ => return None,
     };
@@ -104,13 +106,37 @@ pub fn short_json(node: &Node) -> Option<String> {
     let is_scalar = |it: &Node| !matches!(it.kind, Kind::Null | Kind::List(_) | Kind::Map(_));
     let is_list = matches!(node.kind, Kind::List(_)) && !node.items().is_empty();
     let fits = is_scalar(node) || (is_list && node.items().iter().all(is_scalar));
-    let json = fits.then(|| node.json())?;
-    (json.len() <= MAX_SHOWN).then_some(json)
+    if fits {
+        node.json_within(MAX_SHOWN)
+    } else {
+        None
+    }
 }
 
 /// The first sentence of a text, in one line, without markup that nobody renders.
 pub fn first_sentence(text: &str, most: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What is cut off anyway need not be looked at; the dots at a sentence's end are not counted.
+    let line = words(text, 4 * most + 1_000);
     let end = line.find(". ").map_or(line.as_str(), |at| &line[..at]);
     truncate(end.trim_end_matches('.').trim(), most)
+}
+
+/// The words of a text with a space between them: so many characters, or all there are.
+pub fn words(text: &str, most: usize) -> String {
+    let mut line = String::new();
+    let mut left = most;
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+            left = left.saturating_sub(1);
+        }
+        for letter in word.chars().take(left) {
+            line.push(letter);
+            left -= 1;
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    line
 }

@@ -6,41 +6,73 @@
 //! read, also where YAML 1.2 asks for more indentation.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StructureStyle};
+use granit_parser::{ErrorKind, Event, Parser};
 
-use crate::lower::tree::{
-    Entry, Kind, MAX_DEPTH, Node, ParseError, Position, Warning, join_entries, parse_number,
-    truncate,
-};
+use crate::lower::limits::{Memory, hashed, heap};
+use crate::lower::tree::{Node, ParseError, Position, Warning};
 
-/// Nodes that all aliases of a file together may copy ("billion laughs").
-const MAX_COPIED: usize = 1_000_000;
+mod builder;
+use builder::Builder;
 
 /// Blocks of lines indented by tabs, between brackets, that are read: each costs a new start.
 const MAX_TAB_BLOCKS: usize = 100;
 
-pub fn read(text: &str, file: u32, warnings: &mut Vec<Warning>) -> Result<Node, ParseError> {
-    let mut text = replace_control_characters(text, file, warnings);
+/// Characters after which `[…]` or a text can be no key any more. YAML's own limit is 1,024;
+/// js-yaml has none, and JSON files have long keys. The parser keeps so much of a file as tokens.
+const MAX_KEY_CHARACTERS: usize = 7_500;
+/// Those tokens while their queue grows: it doubles to a power of two. What they own is counted
+/// as what is not read yet, but for the allocator's part of it.
+const TOKENS: usize = (8_192 + 4_096) * (size_of::<granit_parser::Token<'_>>() + 32);
+/// The parser itself: its buffers and stacks.
+const PARSER: usize = 64_000;
+/// Of a byte that is not read yet: it may be part of a long text, which lies in the parser's
+/// memory twice while that grows, and here.
+const UNREAD: usize = 4;
+
+/// The tree of a text. What it takes of `memory` stays counted.
+pub fn read(
+    text: &str,
+    file: u32,
+    warnings: &mut Vec<Warning>,
+    memory: &Memory,
+) -> Result<Node, ParseError> {
+    let mut text = replace_control_characters(text, file, warnings, memory)?;
+    let own = if matches!(text, Cow::Owned(_)) {
+        heap(text.len())
+    } else {
+        0
+    };
+    let mut own_tabs = 0;
     let mut tabbed_lines = HashSet::new();
     let oddities_before = warnings.len();
     for _ in 0..MAX_TAB_BLOCKS {
-        match parse(&text, file, &tabbed_lines, warnings) {
+        let before = memory.used();
+        match parse(&text, file, &tabbed_lines, warnings, memory) {
             Err(YamlError::Tab { line, error }) => {
+                memory.give_back(memory.used() - before);
+                // The old text and the new one, and a number of each of its lines.
+                if own_tabs == 0 {
+                    own_tabs = 2 * heap(text.len()) + text.len() / 2 * hashed(8);
+                    take(memory, own_tabs, file)?;
+                }
                 let expanded = expand_tabs(&text, line, &mut tabbed_lines);
                 text = Cow::Owned(expanded.ok_or(error)?);
                 warnings.truncate(oddities_before);
             }
             Err(YamlError::Other(error)) => return Err(error),
-            Ok(node) => return Ok(node),
+            Ok(node) => {
+                memory.give_back(own + own_tabs);
+                return Ok(node);
+            }
         }
     }
-    Err(ParseError {
-        line: 1,
-        column: 1,
-        message: format!("expected at most {MAX_TAB_BLOCKS} blocks that are indented by tabs"),
-    })
+    Err(ParseError::new(
+        1,
+        1,
+        format!("expected at most {MAX_TAB_BLOCKS} blocks that are indented by tabs"),
+    ))
 }
 
 /// Why a text is refused.
@@ -60,20 +92,20 @@ fn parse(
     file: u32,
     tabbed_lines: &HashSet<usize>,
     warnings: &mut Vec<Warning>,
+    memory: &Memory,
 ) -> Result<Node, YamlError> {
-    let mut builder = Builder {
+    let mut unread = text.len();
+    take(
+        memory,
+        TOKENS.min(unread * 256) + PARSER + unread * UNREAD,
         file,
-        warnings,
-        open: Vec::new(),
-        root: None,
-        anchors: HashMap::new(),
-        copied: 0,
-    };
+    )
+    .map_err(YamlError::Other)?;
+    let mut builder = Builder::new(file, warnings, memory);
     let options = granit_parser::options! {
         // Files that were joined have the second one's byte-order mark in the middle.
         bom_inside_document_as_content: true,
-        // YAML's own limit is 1,024; js-yaml has none, and JSON files have long keys.
-        simple_key_max_lookahead: 65_536,
+        simple_key_max_lookahead: MAX_KEY_CHARACTERS,
     };
     let mut parser = Parser::new_from_str_with_options(text, options);
     while let Some(event) = parser.next_event() {
@@ -83,38 +115,43 @@ fn parse(
                 error.kind(),
                 ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation
             );
-            let error = ParseError {
-                line: number(line),
-                column: number(error.marker().col() + 1),
-                message: format!("expected YAML, but: {}", error.info()),
-            };
+            let error = ParseError::new(
+                number(line),
+                number(error.marker().col() + 1),
+                format!("expected YAML, but: {}", error.info()),
+            );
             if is_tab && !tabbed_lines.contains(&line) {
                 YamlError::Tab { line, error }
             } else {
                 YamlError::Other(error)
             }
         })?;
+        // Its place counts characters, of which there are no more than bytes.
+        let still = unread.min(text.len().saturating_sub(span.start.index()));
+        memory.give_back((unread - still) * UNREAD);
+        unread = still;
         let is_node = matches!(
             event,
             Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..)
         );
         if is_node && builder.is_in_block() && tabbed_lines.contains(&span.start.line()) {
-            return Err(YamlError::Other(ParseError {
-                line: number(span.start.line()),
-                column: 1,
-                message: "expected YAML, but: tabs are no indentation (spaces are)".to_owned(),
-            }));
+            return Err(YamlError::Other(ParseError::new(
+                number(span.start.line()),
+                1,
+                "expected YAML, but: tabs are no indentation (spaces are)",
+            )));
         }
         if !builder.take(event, span).map_err(YamlError::Other)? {
             break;
         }
     }
-    builder.root.ok_or_else(|| {
-        YamlError::Other(ParseError {
-            line: 1,
-            column: 1,
-            message: "expected an OpenAPI description, found an empty file".to_owned(),
-        })
+    memory.give_back(TOKENS.min(text.len() * 256) + PARSER + unread * UNREAD);
+    builder.finish().ok_or_else(|| {
+        YamlError::Other(ParseError::new(
+            1,
+            1,
+            "expected an OpenAPI description, found an empty file",
+        ))
     })
 }
 
@@ -145,13 +182,14 @@ fn replace_control_characters<'a>(
     text: &'a str,
     file: u32,
     warnings: &mut Vec<Warning>,
-) -> Cow<'a, str> {
+    memory: &Memory,
+) -> Result<Cow<'a, str>, ParseError> {
     let is_allowed = |character: char| {
         matches!(character, '\t' | '\n' | '\r' | '\u{85}' | ' '..='~' | '\u{a0}'..='\u{fffd}')
             || character > '\u{ffff}'
     };
     let Some(first) = text.find(|character| !is_allowed(character)) else {
-        return Cow::Borrowed(text);
+        return Ok(Cow::Borrowed(text));
     };
     let before = &text[..first];
     warnings.push(Warning {
@@ -162,276 +200,33 @@ fn replace_control_characters<'a>(
         },
         message: "a control character is read as U+FFFD, and so is every other one".to_owned(),
     });
-    let replaced = text
-        .chars()
-        .map(|character| {
-            if is_allowed(character) {
-                character
-            } else {
-                char::REPLACEMENT_CHARACTER
-            }
-        })
-        .collect();
-    Cow::Owned(replaced)
+    let replaced = |character: char| {
+        if is_allowed(character) {
+            character
+        } else {
+            char::REPLACEMENT_CHARACTER
+        }
+    };
+    let length = text.chars().map(|it| replaced(it).len_utf8()).sum();
+    take(memory, heap(length), file)?;
+    let mut whole = String::with_capacity(length);
+    whole.extend(text.chars().map(replaced));
+    Ok(Cow::Owned(whole))
+}
+
+fn take(memory: &Memory, bytes: usize, file: u32) -> Result<(), ParseError> {
+    let place = Position {
+        file,
+        line: 1,
+        column: 1,
+    };
+    if memory.take(bytes, place) {
+        Ok(())
+    } else {
+        Err(ParseError::over_limit(place))
+    }
 }
 
 fn number(it: usize) -> u32 {
     u32::try_from(it).unwrap_or(u32::MAX)
-}
-
-struct Builder<'a> {
-    file: u32,
-    warnings: &'a mut Vec<Warning>,
-    open: Vec<OpenCollection>,
-    root: Option<Node>,
-    anchors: HashMap<usize, Node>,
-    copied: usize,
-}
-
-struct OpenCollection {
-    place: Position,
-    anchor: usize,
-    style: StructureStyle,
-    what: Collection,
-}
-
-enum Collection {
-    List(Vec<Node>),
-    Map(Vec<Entry>, Option<(String, Position)>),
-}
-
-impl Builder<'_> {
-    /// False when the first document has ended: a second one is not ours.
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<bool, ParseError> {
-        let place = Position {
-            file: self.file,
-            line: number(span.start.line()),
-            column: number(span.start.col() + 1),
-        };
-        match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                let as_text =
-                    tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix() == "str");
-                let kind = match style {
-                    ScalarStyle::Plain if !as_text => plain(&text),
-                    _ => Kind::Text(text.into_owned()),
-                };
-                let node = Node { kind, place };
-                if self.wants_key() {
-                    // A key is text, whatever it looks like: `200:`, `yes:`.
-                    self.key(text_of(&node), place);
-                } else {
-                    self.add(node, anchor)?;
-                }
-            }
-            Event::SequenceStart(style, anchor, _) => {
-                self.start(Collection::List(Vec::new()), style, place, anchor)?;
-            }
-            Event::MappingStart(style, anchor, _) => {
-                self.start(Collection::Map(Vec::new(), None), style, place, anchor)?;
-            }
-            Event::SequenceEnd | Event::MappingEnd => self.end()?,
-            Event::Alias(anchor) => {
-                let mut node = self.anchors.get(&anchor).cloned().unwrap_or(Node {
-                    kind: Kind::Null,
-                    place,
-                });
-                self.copy(&node, place)?;
-                if self.open.len() + depth(&node) > MAX_DEPTH {
-                    node.kind = Kind::Null;
-                }
-                if self.wants_key() {
-                    self.key(text_of(&node), place);
-                } else {
-                    self.add(node, 0)?;
-                }
-            }
-            Event::DocumentEnd => return Ok(false),
-            // Start and end of the stream; what else there is has to be asked for.
-            _ => {}
-        }
-        Ok(true)
-    }
-
-    fn wants_key(&self) -> bool {
-        matches!(
-            self.open.last(),
-            Some(OpenCollection {
-                what: Collection::Map(_, None),
-                ..
-            })
-        )
-    }
-
-    fn key(&mut self, text: String, place: Position) {
-        if let Some(OpenCollection {
-            what: Collection::Map(_, key),
-            ..
-        }) = self.open.last_mut()
-        {
-            *key = Some((text, place));
-        }
-    }
-
-    /// Whether the innermost list or object is written by indentation, not by brackets.
-    fn is_in_block(&self) -> bool {
-        let open = self.open.last();
-        open.is_none_or(|open| open.style == StructureStyle::Block)
-    }
-
-    fn start(
-        &mut self,
-        what: Collection,
-        style: StructureStyle,
-        place: Position,
-        anchor: usize,
-    ) -> Result<(), ParseError> {
-        if self.open.len() >= MAX_DEPTH {
-            return Err(ParseError {
-                line: place.line,
-                column: place.column,
-                message: "expected fewer than 200 levels inside each other".to_owned(),
-            });
-        }
-        if self.wants_key() {
-            // `? [a, b] : c`: no key that OpenAPI knows; its value is kept out of the way.
-            self.warnings.push(Warning {
-                place,
-                message: "a list or an object as a key is not understood".to_owned(),
-            });
-        }
-        self.open.push(OpenCollection {
-            place,
-            anchor,
-            style,
-            what,
-        });
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<(), ParseError> {
-        let Some(open) = self.open.pop() else {
-            return Ok(());
-        };
-        let kind = match open.what {
-            Collection::List(items) => Kind::List(items),
-            Collection::Map(entries, _) => Kind::Map(join_entries(merged(entries), self.warnings)),
-        };
-        let node = Node {
-            kind,
-            place: open.place,
-        };
-        if self.wants_key() {
-            self.key(truncate(&node.json(), 80), node.place);
-            Ok(())
-        } else {
-            self.add(node, open.anchor)
-        }
-    }
-
-    /// Counts what anchors and aliases copy: a small file may ask for a lot of memory.
-    fn copy(&mut self, node: &Node, place: Position) -> Result<(), ParseError> {
-        self.copied = self.copied.saturating_add(count(node));
-        if self.copied <= MAX_COPIED {
-            return Ok(());
-        }
-        Err(ParseError {
-            line: place.line,
-            column: place.column,
-            message: "expected aliases (`*name`) that copy at most a million nodes".to_owned(),
-        })
-    }
-
-    fn add(&mut self, node: Node, anchor: usize) -> Result<(), ParseError> {
-        if anchor > 0 {
-            self.copy(&node, node.place)?;
-            self.anchors.insert(anchor, node.clone());
-        }
-        match self.open.last_mut() {
-            None => self.root = Some(node),
-            Some(OpenCollection {
-                what: Collection::List(items),
-                ..
-            }) => items.push(node),
-            Some(OpenCollection {
-                what: Collection::Map(entries, key),
-                ..
-            }) => {
-                if let Some((key, place)) = key.take() {
-                    entries.push(Entry {
-                        key,
-                        place,
-                        value: node,
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// `<<: *base` puts the entries of `base` in, where the map does not say them itself.
-fn merged(entries: Vec<Entry>) -> Vec<Entry> {
-    if !entries.iter().any(|entry| entry.key == "<<") {
-        return entries;
-    }
-    let (merges, mut own): (Vec<Entry>, Vec<Entry>) =
-        entries.into_iter().partition(|entry| entry.key == "<<");
-    for merge in merges {
-        let maps = match merge.value.kind {
-            Kind::List(items) => items,
-            _ => vec![merge.value],
-        };
-        for map in maps {
-            let Kind::Map(inherited) = map.kind else {
-                continue;
-            };
-            for entry in inherited {
-                if !own.iter().any(|it| it.key == entry.key) {
-                    own.push(entry);
-                }
-            }
-        }
-    }
-    own
-}
-
-fn text_of(node: &Node) -> String {
-    match &node.kind {
-        Kind::Null => String::new(),
-        Kind::List(_) | Kind::Map(_) => truncate(&node.json(), 80),
-        _ => node.text().unwrap_or("").to_owned(),
-    }
-}
-
-/// A scalar without quotes, by YAML 1.2's core schema.
-fn plain(text: &str) -> Kind {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
-        "true" | "True" | "TRUE" => Kind::Bool(true),
-        "false" | "False" | "FALSE" => Kind::Bool(false),
-        _ if parse_number(text).is_some() => Kind::Number(text.to_owned()),
-        // A number that no f64 holds is one still.
-        _ if text.len() > 20 && text.bytes().all(|it| it.is_ascii_digit()) => {
-            Kind::Number(text.to_owned())
-        }
-        _ => Kind::Text(text.to_owned()),
-    }
-}
-
-fn count(node: &Node) -> usize {
-    match &node.kind {
-        Kind::List(items) => 1 + items.iter().map(count).sum::<usize>(),
-        Kind::Map(entries) => 1 + entries.iter().map(|it| count(&it.value)).sum::<usize>(),
-        _ => 1,
-    }
-}
-
-fn depth(node: &Node) -> usize {
-    let inside = match &node.kind {
-        Kind::List(items) => items.iter().map(depth).max(),
-        Kind::Map(entries) => entries.iter().map(|it| depth(&it.value)).max(),
-        _ => None,
-    };
-    1 + inside.unwrap_or(0)
 }

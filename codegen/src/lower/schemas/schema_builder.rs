@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{MAX_GATHER_DEPTH, MAX_VARIANTS, Schemas, address};
 use crate::lower::report::Report;
+use crate::lower::sizes;
 use crate::lower::spec::reference_of;
 use crate::lower::tree::{Kind, Node};
 use crate::lower::values::{is_null_schema, type_of, type_of_value};
@@ -14,9 +15,9 @@ use crate::schema::Types;
 pub(super) struct SchemaBuilder<'a> {
     pub(super) types: Option<Types>,
     pub(super) nullable: bool,
-    pub(super) format: Option<String>,
+    pub(super) format: Option<&'a str>,
     pub(super) pattern: Option<&'a Node>,
-    pub(super) description: Option<String>,
+    pub(super) description: Option<&'a str>,
     pub(super) example: Option<&'a Node>,
     pub(super) default: Option<&'a Node>,
     pub(super) minimum: Option<f64>,
@@ -27,6 +28,8 @@ pub(super) struct SchemaBuilder<'a> {
     pub(super) properties: Vec<(&'a str, Vec<&'a Node>)>,
     pub(super) property_index: HashMap<&'a str, usize>,
     pub(super) required: Vec<&'a str>,
+    /// Bytes that are counted for it.
+    pub(super) counted: usize,
     pub(super) closed: usize,
     pub(super) parts: usize,
     pub(super) patterned: bool,
@@ -130,20 +133,24 @@ impl<'a> Schemas<'a> {
     ) {
         for entry in node.entries() {
             let value = &entry.value;
+            let needed = sizes::keyword(entry);
+            builder.counted += needed;
+            if !self.spec.memory.take(needed, value.place) {
+                return;
+            }
             match entry.key.as_str() {
                 "type" => self.gather_type(value, builder, report),
                 "nullable" | "x-nullable" => {
                     builder.nullable |= value.boolean().unwrap_or(false);
                 }
                 "format" => {
-                    builder.format = builder.format.take().or(value.text().map(str::to_owned));
+                    builder.format = builder.format.or(value.text());
                 }
                 "pattern" => {
                     builder.pattern = builder.pattern.or(value.text().map(|_| value));
                 }
                 "description" | "title" => {
-                    let old = builder.description.take();
-                    builder.description = old.or(value.text().map(str::to_owned));
+                    builder.description = builder.description.or(value.text());
                 }
                 "example" => builder.example = builder.example.or(Some(value)),
                 "examples" => builder.example = builder.example.or(value.items().first()),
