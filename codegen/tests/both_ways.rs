@@ -48,7 +48,8 @@ fn fixture(name: &str) -> PathBuf {
 fn a_file_says_the_same_compiled_in_and_at_run_time() {
     let tally = compare_with("everything", &fixture("everything"));
     assert_eq!(tally.differences, [""; 0]);
-    assert_eq!((tally.operations, tally.alone, tally.unsent), (6, 6, 0));
+    assert_eq!((tally.operations, tally.alone), (6, 6));
+    assert_eq!(tally.unsent, [""; 0]);
     assert!(tally.fitting * 10 > tally.documents * 9, "{tally:?}");
     assert!(tally.requests > 300, "{tally:?}");
     assert!(tally.refusals > 100, "{tally:?}");
@@ -63,7 +64,8 @@ fn an_operation_that_is_there_one_way_alone_is_told() {
         tally.differences,
         ["search: latest (GET /search): missing compiled in"]
     );
-    assert_eq!((tally.operations, tally.unsent), (4, 0));
+    assert_eq!(tally.operations, 4);
+    assert_eq!(tally.unsent, [""; 0]);
 }
 
 /// Another file at run time than the one that was compiled in: what is told of it.

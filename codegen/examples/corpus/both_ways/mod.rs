@@ -46,8 +46,9 @@ pub struct Tally {
     pub requests: usize,
     /// Arguments that both ways refuse.
     pub refusals: usize,
-    /// Operations of which no request was sent: no arguments were found that fit.
-    pub unsent: usize,
+    /// Operations of which no request was sent, and what is wrong with the best arguments that
+    /// were made up.
+    pub unsent: Vec<String>,
     pub documents: usize,
     /// Documents in which nothing is found.
     pub fitting: usize,
@@ -78,7 +79,7 @@ impl Tally {
         self.alone += other.alone;
         self.requests += other.requests;
         self.refusals += other.refusals;
-        self.unsent += other.unsent;
+        self.unsent.extend(other.unsent);
         self.documents += other.documents;
         self.fitting += other.fitting;
         self.judgements += other.judgements;
@@ -100,6 +101,7 @@ pub fn compare(file: &CompiledIn) -> Tally {
     }
     let named = |it: &String| format!("{}: {it}", file.name);
     tally.differences = tally.differences.iter().map(named).collect();
+    tally.unsent = tally.unsent.iter().map(named).collect();
     tally
 }
 

@@ -52,7 +52,11 @@ impl Pair<'_> {
                 }
             }
         }
-        tally.unsent += usize::from(!is_sent);
+        if !is_sent && self.depth == Depth::Every {
+            let problem = PreparedCall::new(self.compiled, &required, body).err();
+            let problem = problem.map_or("the HTTP library refuses it".to_owned(), |it| it.message);
+            tally.unsent.push(problem);
+        }
         None
     }
 

@@ -49,6 +49,9 @@ pub fn run(files: &[CompiledIn]) -> ExitCode {
         }
     });
     let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for problem in &sum.unsent {
+        println!("not sent: {problem}");
+    }
     for difference in &sum.differences {
         println!("DIFFERENT {difference}");
     }
@@ -74,7 +77,7 @@ fn print_row(name: &str, tally: &Tally, seconds: f64) {
         tally.alone,
         tally.requests,
         tally.refusals,
-        tally.unsent,
+        tally.unsent.len(),
         tally.documents,
         tally.fitting,
         tally.judgements,

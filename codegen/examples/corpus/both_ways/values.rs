@@ -25,6 +25,9 @@ const TEXTS: &[&str] = &[
     "#a0b1c2",
     "a/b",
     "a.txt",
+    "a.jpg",
+    "1200",
+    "12.5,7",
     "a_b",
     "a-b",
     "AAAA",
@@ -32,6 +35,7 @@ const TEXTS: &[&str] = &[
     "DE",
     "12:34:56:78:9a:bc",
     "abcdef0123456789abcdef01",
+    "abcdefghijklmnopqrstuvwxyz",
     "0123456789abcdef0123456789abcdef",
     "sha256:0123",
 ];
