@@ -97,6 +97,16 @@ impl Method {
             Method::Post => "POST",
         }
     }
+
+    /// Whether a name means the operation with this method: its id, or method and path; a path alone
+    /// is that of a GET.
+    pub fn is_named(self, id: &str, path: &str, name: &str) -> bool {
+        id == name
+            || (self == Method::Get && path == name)
+            || name.split_once(' ').is_some_and(|(method, named)| {
+                method.eq_ignore_ascii_case(self.name()) && named.trim() == path
+            })
+    }
 }
 
 /// What a POST carries.
@@ -294,6 +304,11 @@ impl Operation {
                     .find(|it| it.status.eq_ignore_ascii_case(wanted));
                 response.map(|response| response.schema.get())
             })
+    }
+
+    /// Whether a name means it (see [`Method::is_named`]).
+    pub fn is_named(&self, name: &str) -> bool {
+        self.method.is_named(&self.id, &self.path, name)
     }
 
     /// Every reference of it to a schema.

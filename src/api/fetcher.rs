@@ -326,10 +326,7 @@ impl Fetcher {
 
     /// Requests the first or only page.
     fn request(&self, begun: Moment) -> Result<FetchedResponse, FetchError> {
-        let (send, identity) = self.request.at(begun.wall).map_err(|problem| {
-            let detail = format!("the request cannot be made for this date: {problem}");
-            FetchError::Failed(Failure::new(Cause::Schema, detail))
-        })?;
+        let (send, identity) = self.request.at(begun.wall).map_err(FetchError::Failed)?;
         // Validators of one date say nothing of another.
         let none = Validators::default();
         let validators = if self.validators.request == identity {

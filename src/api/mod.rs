@@ -5,6 +5,7 @@
 //! - the loop: `fetcher` (with `failure_log` for the log, `request_quota`);
 //! - the request: `source_request` of `client` (generated, with its runtime `request`) or of
 //!   `url_source`, with `argument_template` and `outgoing_request`;
+//! - operations read at run time: `description_file`, with `lowered_form`;
 //! - its credential: `auth`, which may send requests of its own, with `www_authenticate`
 //!   (challenges), `digest` (answers to them) and `basic_auth`;
 //! - HTTP: `transport` (redirects, retries), with `agent`, `sent_request`, `http_response`;
@@ -30,6 +31,7 @@ mod connect_error;
 pub mod connection_pool;
 mod content_coding;
 pub mod demo_server;
+pub mod description_file;
 mod digest;
 mod dns;
 mod error_context;
@@ -46,6 +48,7 @@ pub mod http_response;
 mod json;
 mod lenient_transport;
 mod link_header;
+pub mod lowered_form;
 pub mod origin;
 pub mod outgoing_request;
 pub mod pagination;

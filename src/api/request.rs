@@ -22,11 +22,30 @@ use serialize::{expand, join, pairs};
 #[path = "request/serialize.rs"]
 mod serialize;
 
+/// Sends an operation by a blocking request.
+pub type SendCall = fn(&PreparedCall, &Endpoint, &Agent) -> Result<Response<Body>, ureq::Error>;
+
 /// What sends one compiled-in operation.
 pub struct Call {
     pub api: &'static str,
     pub operation: &'static str,
-    pub send: fn(&PreparedCall, &Endpoint, &Agent) -> Result<Response<Body>, ureq::Error>,
+    pub send: SendCall,
+}
+
+/// Sends an operation that was read at run time, as the generated functions do.
+pub fn send(
+    call: &PreparedCall,
+    to: &Endpoint,
+    agent: &Agent,
+) -> Result<Response<Body>, ureq::Error> {
+    let request = call.request(to);
+    match call.method() {
+        Method::Get => request.with_headers(agent.get(request.url())).call(),
+        Method::Post => {
+            let post = request.with_headers(agent.post(request.url()));
+            post.send(request.as_ref())
+        }
+    }
 }
 
 /// An operation with its arguments, which were checked: it can be sent again and again.

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::outgoing_request::OutgoingRequest;
 use super::outgoing_request::SendRequest;
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::placeholder::PlaceholderTime;
 use crate::domain::time::Wall;
 
@@ -20,6 +21,8 @@ pub enum SourceRequest {
         zone: TimeZone,
         fill: Box<FillRequest>,
     },
+    /// None can be made, and why.
+    Unavailable(String),
 }
 
 /// A request with its date placeholders filled.
@@ -51,21 +54,25 @@ impl SourceRequest {
     }
 
     /// What is sent at this time, and its identity: 0 where every request is the same.
-    pub fn at(&self, wall: Wall) -> Result<(Arc<SendRequest>, u64), String> {
+    pub fn at(&self, wall: Wall) -> Result<(Arc<SendRequest>, u64), Failure> {
         match self {
             SourceRequest::Fixed(send) => Ok((send.clone(), 0)),
             SourceRequest::Dated { zone, fill } => {
                 let zone = zone.clone();
-                let filled = fill(&PlaceholderTime { wall, zone })?;
+                let filled = fill(&PlaceholderTime { wall, zone }).map_err(|problem| {
+                    let detail = format!("the request cannot be made for this date: {problem}");
+                    Failure::new(Cause::Schema, detail)
+                })?;
                 Ok((filled.send, filled.outgoing.identity()))
             }
+            SourceRequest::Unavailable(reason) => Err(Failure::new(Cause::Configuration, reason)),
         }
     }
 
     /// The request at this time, if it depends on the time.
     pub fn fill(&self, wall: Wall) -> Option<Result<FilledRequest, String>> {
         match self {
-            SourceRequest::Fixed(_) => None,
+            SourceRequest::Fixed(_) | SourceRequest::Unavailable(_) => None,
             SourceRequest::Dated { zone, fill } => {
                 let zone = zone.clone();
                 Some(fill(&PlaceholderTime { wall, zone }))

@@ -1,7 +1,8 @@
 //! `main-node check`: prints the effective configuration and every problem on this machine,
 //! each with a fix.
 //!
-//! Changes nothing: the service may run meanwhile, and its database is opened read-only.
+//! The service may run meanwhile, and its database is opened read-only. Writes nothing but the lowered
+//! forms of OpenAPI files that are too large for the service (`lowered_form`).
 
 mod local_names;
 mod machine;
@@ -21,8 +22,9 @@ use super::{
 use crate::api::auth::token_file::TokenFile;
 use crate::api::client::APIS;
 use crate::api::http_exchange::HttpExchange;
+use crate::api::lowered_form::LoweredForm;
 use crate::config::environment::Environment;
-use crate::config::{self, Config, ConfiguredCredential, Overrides, Remark, Severity};
+use crate::config::{self, ApiFile, Config, ConfiguredCredential, Overrides, Remark, Severity};
 use crate::domain::placeholder::PlaceholderTime;
 use crate::domain::plan::{Plan, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Reason};
@@ -88,6 +90,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     ]);
     findings.extend(client_certificates(&config));
     findings.extend(token_file(&config));
+    findings.extend(lowered_forms(&config));
     let listen = &config.listen;
     findings.extend(
         listen
@@ -145,6 +148,26 @@ fn token_file(config: &Config) -> Option<Finding> {
             Err(problem) => Problem(problem),
         }
     })
+}
+
+/// Writes what the service needs of OpenAPI files that are too large for it.
+fn lowered_forms(config: &Config) -> Vec<Finding> {
+    let forms = config
+        .apis
+        .iter()
+        .filter_map(|api| Some((api, api.lowered_form.as_ref()?)));
+    let finding = |(api, form): (&ApiFile, &LoweredForm)| {
+        let file = api.file.display();
+        match form.write() {
+            Ok(()) => Note(format!(
+                "{file} is too large for the service itself, so the operations that sources name are in {} \
+                 now. After a change of that file run `main-node check` again",
+                form.path.display()
+            )),
+            Err(problem) => Problem(problem),
+        }
+    };
+    forms.map(finding).collect()
 }
 
 /// What more records than by default cost.

@@ -30,7 +30,7 @@ use crate::api::client::APIS;
 use crate::cli::{Command, CommandLine, ServeArguments};
 use crate::config::environment::Environment;
 use crate::config::service::InstalledService;
-use crate::config::{self, Config, LocalSettings, Overrides, Problem};
+use crate::config::{self, ApiFileUse, Config, LocalSettings, Overrides, Problem};
 use crate::sys::os_error::reason;
 use crate::sys::{build_id, privileges};
 
@@ -104,8 +104,15 @@ pub fn run(arguments: CommandLine) -> u8 {
 /// Loads the configuration and drops to the database's owner; on errors prints the problems and
 /// returns the exit status.
 fn load_config(overrides: &Overrides) -> Result<Config, u8> {
+    load_config_for(overrides, ApiFileUse::Command)
+}
+
+/// The same, with OpenAPI files read for this use.
+fn load_config_for(overrides: &Overrides, api_files: ApiFileUse) -> Result<Config, u8> {
     let service = installed_service(overrides);
-    let environment = Environment::of_process().with_service(service.clone());
+    let environment = Environment::of_process()
+        .with_service(service.clone())
+        .with_api_files(api_files);
     let config = config::load(overrides, environment, &APIS).map_err(|problems| {
         print_problems(&problems);
         suggest_sudo(&service);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::check::database_problem;
 use crate::api::client::APIS;
 use crate::config::environment::Environment;
-use crate::config::{self, Config, Overrides};
+use crate::config::{self, ApiFileUse, Config, Overrides};
 use crate::domain::text::count_noun;
 use crate::domain::time::Moment;
 use crate::monitor::RefusedConfiguration;
@@ -31,7 +31,7 @@ pub fn check(
     listeners: &[TcpListener],
     clock: &Arc<dyn Clock>,
 ) -> Result<Reexec, Vec<String>> {
-    let environment = Environment::of_process();
+    let environment = Environment::of_process().with_api_files(ApiFileUse::Reload);
     let config = config::load(overrides, environment, &APIS)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     if let (Some(file), None) = (&running.file, &config.file) {

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FAILED, USAGE_ERROR, load_config, page_addresses, reload};
-use crate::config::{Config, Overrides, Severity};
+use super::{FAILED, USAGE_ERROR, load_config_for, page_addresses, reload};
+use crate::config::{ApiFileUse, Config, Overrides, Severity};
 use crate::limits;
 use crate::monitor::http::listener::bind;
 use crate::node::{Node, StartError};
@@ -23,7 +23,7 @@ pub fn serve(overrides: &Overrides) -> u8 {
     logging::init();
     privileges::keep_new_files_private();
     reexec::restore_process_name();
-    let config = match load_config(overrides) {
+    let config = match load_config_for(overrides, ApiFileUse::Service) {
         Ok(config) => config,
         // It was valid a moment ago, so somebody is writing it: the supervisor tries once more.
         Err(_) if reexec::is_reload() => return FAILED,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::api_files::ApiFileUse;
 use super::problem::{Problem, Remark, Severity};
 
 use super::service::InstalledService;
@@ -25,6 +26,8 @@ enum Launcher {
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     launcher: Launcher,
+    /// What OpenAPI files are read for.
+    pub api_files: ApiFileUse,
     process: BTreeMap<String, String>,
     dot_env: BTreeMap<String, String>,
     dot_env_location: String,
@@ -60,6 +63,11 @@ impl Environment {
             launcher,
             ..environment
         }
+    }
+
+    /// The same, where OpenAPI files are read for a service that starts or reloads.
+    pub fn with_api_files(self, api_files: ApiFileUse) -> Environment {
+        Environment { api_files, ..self }
     }
 
     /// Adds variables and credentials of the installed service, for a command run by hand.

@@ -7,6 +7,7 @@ mod alert;
 mod alert_filter;
 mod alert_names;
 mod alert_types;
+mod api_files;
 mod auth;
 mod auth_types;
 mod derived;
@@ -57,6 +58,8 @@ pub use self::alert_types::{
     Notifications, PingConfig, ServiceOptions, WebhookConfig, WebhookForm, WebhookFormat,
     WebhookMethod, content_type,
 };
+use self::api_files::Apis;
+pub use self::api_files::{ApiFile, ApiFileUse};
 use self::auth::Accounts;
 pub use self::auth_types::{
     Auth, ConfiguredCredential, LoginConfig, LoginMethod, OAuth2Config, OAuth2Grant,
@@ -303,9 +306,12 @@ fn read_root(
     };
     read_options(&top_level::OPTIONS, &mut root, directory, &mut draft);
     let accounts = Accounts::read(&mut root, directory);
+    let usage = reader.environment.api_files;
+    let paths = (directory, &*draft.config.database);
+    let (apis, api_files) = Apis::read(&mut root, apis, usage, paths);
     let inputs = SourceInputs {
         directory,
-        apis,
+        apis: &apis,
         accounts: &accounts,
     };
     let mut sources = read_sources(&mut root, inputs);
@@ -343,6 +349,7 @@ fn read_root(
         source
     });
     let config = Config {
+        apis: api_files,
         sources: sources.collect(),
         accounts: accounts.into_accounts(),
         keys,

@@ -1,6 +1,7 @@
 //! Prints the effective configuration as TOML, secrets masked, for `check`.
 
 use super::alert::print_alert;
+use super::api_files::print_apis;
 use super::auth::print_accounts;
 use super::derived::print_derived;
 use super::forward::print_forwards;
@@ -21,6 +22,7 @@ impl Config {
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
         print_options(&mut out, &top_level::OPTIONS, self);
+        print_apis(&mut out, &self.apis);
         for source in &self.sources {
             print_source(&mut out, source);
         }

@@ -21,6 +21,7 @@ pub use self::options::{OPTIONS, PREFIX};
 use self::pagination::check_pagination;
 use self::records::read_selection;
 use self::target::read_target;
+use super::api_files::Apis;
 use super::auth::{
     Accounts, SourceCredentials, check_login, check_scheme, read_auth, warn_missing_auth,
     warn_sent_twice, warn_unused_user_info,
@@ -36,7 +37,6 @@ use super::types::{KeySpans, SourceConfig, SourceTarget};
 use crate::api::connection_pool;
 use crate::domain::plan::Selection;
 use crate::limits;
-use openapi::operation::Api;
 
 #[cfg(test)]
 pub use self::records::OPTIONS as RECORD_OPTIONS;
@@ -50,7 +50,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_secs(10);
 pub struct SourceInputs<'a> {
     /// Base directory of relative paths.
     pub directory: &'a Path,
-    pub apis: &'a [&'static Api],
+    pub apis: &'a Apis<'a>,
     pub accounts: &'a Accounts,
 }
 
@@ -103,10 +103,7 @@ fn read_source(
     {
         table.rename(format!("[[source]] {name:?}"));
     }
-    let target = read_target(&mut table, inputs.apis);
-    let method = read_method(&mut table, target.as_ref(), &draft.source.headers);
-    set(&mut draft.source.method, method);
-    read_credentials(&mut table, inputs, target.as_ref(), &mut draft.source);
+    let target = read_request(&mut table, inputs, &mut draft.source);
     if let Some(Auth::Any(auth)) = &draft.source.auth {
         let certificate = auth.trust.client_certificate.clone();
         draft.source.trust.client_certificate = certificate;
@@ -136,6 +133,42 @@ fn read_source(
     Some((source, keys))
 }
 
+/// Reads what is requested: target, method and credentials.
+fn read_request(
+    table: &mut TableReader<'_>,
+    inputs: SourceInputs<'_>,
+    source: &mut SourceConfig,
+) -> Option<SourceTarget> {
+    let reader = table.reader();
+    let can_refuse = inputs.apis.can_refuse(table);
+    let earlier = if can_refuse {
+        reader.take_problems()
+    } else {
+        Vec::new()
+    };
+    let target = read_target(table, inputs.apis);
+    let method = read_method(table, target.as_ref(), &source.headers);
+    set(&mut source.method, method);
+    read_credentials(table, inputs, target.as_ref(), source);
+    if !can_refuse {
+        return target;
+    }
+    // Its OpenAPI file may have changed since the configuration was checked.
+    let problems = reader.take_problems();
+    reader.put_back_problems(earlier);
+    let Some(first) = problems.into_iter().next() else {
+        return target;
+    };
+    let operation = table.get("operation").and_then(|it| it.text());
+    source.auth = None;
+    let reason = format!("{}: {}", first.location, first.message);
+    reader.remark_at(Severity::Problem, &first.location, first.message);
+    Some(SourceTarget::Unavailable {
+        operation: operation.unwrap_or_default(),
+        reason,
+    })
+}
+
 /// Fills in the fields that depend on name and target.
 fn finish_source(draft: SourceDraft, target: Option<SourceTarget>) -> Option<SourceConfig> {
     let (name, target) = (draft.name?, target?);
@@ -157,6 +190,7 @@ fn finish_source(draft: SourceDraft, target: Option<SourceTarget>) -> Option<Sou
         ),
         SourceTarget::Url { .. } => (source.plan.format.address(), "", ""),
         SourceTarget::Follow { .. } => ("another main-node", "", ""),
+        SourceTarget::Unavailable { operation, .. } => (operation.as_str(), "", ""),
     };
     source.plan.target = label.into();
     source.plan.summary = summary.into();

@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use ureq::http::Uri;
 
 use super::alert_types::Notifications;
+use super::api_files::ApiFile;
 use super::auth_types::{Account, Auth, ConfiguredCredential};
 use super::forward_types::ForwardConfig;
 use super::mqtt_types::MqttConfig;
@@ -85,6 +86,8 @@ pub struct Config {
     pub max_records: usize,
     /// Origins whose pages may read (CORS); `*` is every one.
     pub cors: Vec<String>,
+    /// OpenAPI files that sources name operations of.
+    pub apis: Vec<ApiFile>,
     pub sources: Vec<SourceConfig>,
     /// By the names of their tables.
     pub accounts: BTreeMap<Arc<str>, Account>,
@@ -142,6 +145,7 @@ impl Config {
             backup_keep: BACKUPS_KEPT,
             max_records: limits::RECORDS_TOTAL,
             cors: Vec::new(),
+            apis: Vec::new(),
             sources: Vec::new(),
             accounts: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -341,7 +345,7 @@ impl SourceConfig {
                 let (host, path) = behind_scheme.split_once('/').unwrap_or((behind_scheme, ""));
                 *url = format!("{}/{path}", base_of(host));
             }
-            SourceTarget::Follow { .. } => {}
+            SourceTarget::Follow { .. } | SourceTarget::Unavailable { .. } => {}
         }
         self.plan.every = self.plan.every.min(every);
     }
@@ -353,7 +357,7 @@ pub type KeySpans = Vec<(Arc<str>, Range<usize>)>;
 /// The target of a source's requests.
 #[derive(Debug, Clone)]
 pub enum SourceTarget {
-    /// A compiled-in operation; `base` replaces the server of the OpenAPI file.
+    /// An operation, compiled in or of an `[[api]]`; `base` replaces the server of the OpenAPI file.
     Operation {
         operation: &'static Operation,
         base: Option<String>,
@@ -366,6 +370,9 @@ pub enum SourceTarget {
     },
     /// Another main-node, by its URL.
     Follow { node: String },
+    /// An operation of an `[[api]]` whose file cannot be used; only in a service that has started
+    /// without it.
+    Unavailable { operation: String, reason: String },
 }
 
 impl SourceTarget {
@@ -378,6 +385,7 @@ impl SourceTarget {
             // A date placeholder behind the host need not be a valid part of a URL.
             SourceTarget::Url { url, .. } => return origin_of(url),
             SourceTarget::Follow { node } => node.clone(),
+            SourceTarget::Unavailable { .. } => return None,
         };
         url.parse().ok()
     }

@@ -39,10 +39,12 @@ pub enum Cause {
     DuplicateKey,
     /// The node cannot keep what the source needs: a token that cannot be written to its file.
     Storage,
+    /// The OpenAPI file of the source's `[[api]]` cannot be used.
+    Configuration,
 }
 
 impl Cause {
-    pub const ALL: [Cause; 16] = [
+    pub const ALL: [Cause; 17] = [
         Cause::Clock,
         Cause::Network,
         Cause::Dns,
@@ -59,6 +61,7 @@ impl Cause {
         Cause::Empty,
         Cause::DuplicateKey,
         Cause::Storage,
+        Cause::Configuration,
     ];
 
     pub fn name(self) -> &'static str {
@@ -79,6 +82,7 @@ impl Cause {
             Cause::Empty => "empty",
             Cause::DuplicateKey => "duplicate_key",
             Cause::Storage => "storage",
+            Cause::Configuration => "configuration",
         }
     }
 
@@ -92,8 +96,10 @@ impl Cause {
 
     /// Whether an answer came at all, good or bad.
     pub fn was_answered(self) -> bool {
-        let never_came =
-            matches!(self, Cause::Clock | Cause::Tls | Cause::Storage) || self.is_below_http();
+        let never_came = matches!(
+            self,
+            Cause::Clock | Cause::Tls | Cause::Storage | Cause::Configuration
+        ) || self.is_below_http();
         !never_came
     }
 

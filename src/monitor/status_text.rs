@@ -207,6 +207,7 @@ pub fn cause_text(cause: Cause) -> &'static str {
         Cause::Empty => "the response has none of the selected values",
         Cause::DuplicateKey => "other sources provide all of its keys",
         Cause::Storage => "its token cannot be kept",
+        Cause::Configuration => "its OpenAPI file cannot be used",
     }
 }
 

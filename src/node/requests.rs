@@ -12,7 +12,7 @@ use crate::api::basic_auth;
 use crate::api::client::CALLS;
 use crate::api::http_exchange::HttpExchange;
 use crate::api::outgoing_request::OutgoingMethod;
-use crate::api::request::{Call, Credential, Endpoint, PreparedCall};
+use crate::api::request::{self, Credential, Endpoint, PreparedCall, SendCall};
 use crate::api::source_request::{FilledRequest, SourceRequest};
 use crate::api::url_source::{self, BodyTemplate, MethodTemplate, UrlTemplate};
 use crate::config::{
@@ -39,6 +39,7 @@ pub fn request(config: &Config, source: &SourceConfig) -> Result<SourceRequest, 
             let url = format!("{node}/snapshot?full=1");
             url_request(source, &url, &[], zone)
         }
+        SourceTarget::Unavailable { reason, .. } => Ok(SourceRequest::Unavailable(reason.clone())),
     }
 }
 
@@ -156,10 +157,10 @@ fn operation_request(
     arguments: &[(String, Argument)],
     zone: TimeZone,
 ) -> Result<SourceRequest, String> {
-    let call = CALLS
+    let compiled_in = CALLS
         .iter()
-        .find(|call| call.api == operation.api && call.operation == operation.id)
-        .ok_or_else(|| format!("the operation {} is not compiled in", operation.id))?;
+        .find(|call| call.api == operation.api && call.operation == operation.id);
+    let send_call = compiled_in.map_or(request::send as SendCall, |call| call.send);
     let configured = source
         .auth
         .iter()
@@ -196,7 +197,7 @@ fn operation_request(
             ..endpoint.clone()
         };
         let prepared = PreparedCall::new(operation, &arguments, body.as_ref());
-        filled_operation(call, prepared.map_err(|it| it.message)?, endpoint)
+        filled_operation(send_call, prepared.map_err(|it| it.message)?, endpoint)
     };
     if is_dated {
         let fill = Box::new(fill);
@@ -222,7 +223,7 @@ fn operation_body(operation: &Operation, method: &RequestMethod) -> Option<Argum
 }
 
 fn filled_operation(
-    call: &'static Call,
+    send_call: SendCall,
     prepared: PreparedCall,
     endpoint: Endpoint,
 ) -> Result<FilledRequest, String> {
@@ -232,7 +233,7 @@ fn filled_operation(
         outgoing.method = OutgoingMethod::Post(request.body());
     }
     Ok(FilledRequest {
-        send: Arc::new(move |agent| (call.send)(&prepared, &endpoint, agent)),
+        send: Arc::new(move |agent| send_call(&prepared, &endpoint, agent)),
         outgoing,
     })
 }

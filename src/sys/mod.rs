@@ -15,7 +15,6 @@ pub mod http_client;
 pub mod log;
 pub mod mdns;
 pub mod mdns_responder;
-#[allow(dead_code)] // Until `[[api]]` is there.
 pub mod memory;
 pub mod name_lookup;
 pub mod os_error;

@@ -209,6 +209,11 @@ impl<'a> Candidates<'a> {
         }
     }
 
+    /// The ids of those that could be called.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.gets.iter().chain(&self.posts).map(|it| it.id.as_str())
+    }
+
     /// Whether a name means one of these operations, callable or not.
     pub fn knows(&self, name: &str) -> bool {
         let mut callable = self.gets.iter().chain(&self.posts);
@@ -234,7 +239,7 @@ impl<'a> Candidates<'a> {
         report: &mut Report,
     ) -> Result<Vec<Candidate<'a>>, Failure> {
         for name in wanted.names() {
-            self.check_name(spec, name, wanted)?;
+            self.check_wanted(spec, name, wanted)?;
         }
         let is_wanted = |it: &Candidate<'_>| match wanted {
             Wanted::Matching(words) => it.has_words(spec, words),
@@ -264,7 +269,12 @@ impl<'a> Candidates<'a> {
         Ok(chosen)
     }
 
-    fn check_name(&self, spec: &Spec, name: &str, wanted: &Wanted) -> Result<(), Failure> {
+    /// Whether a person may name this operation.
+    pub fn check_name(&self, spec: &Spec, name: &str) -> Result<(), Failure> {
+        self.check_wanted(spec, name, &Wanted::Named(Vec::new()))
+    }
+
+    fn check_wanted(&self, spec: &Spec, name: &str, wanted: &Wanted) -> Result<(), Failure> {
         if self.gets.iter().any(|it| is_named(it, name)) {
             return Ok(());
         }
@@ -324,14 +334,10 @@ fn note_clash(spec: &Spec, candidate: &Candidate<'_>, report: &mut Report) {
     }
 }
 
-/// By its id or by method and path; a path alone is that of a GET.
 fn is_named(candidate: &Candidate<'_>, name: &str) -> bool {
-    let is_path = candidate.method == Method::Get && candidate.path == name;
-    candidate.id == name
-        || is_path
-        || name.split_once(' ').is_some_and(|(method, path)| {
-            method.eq_ignore_ascii_case(candidate.method.name()) && path.trim() == candidate.path
-        })
+    candidate
+        .method
+        .is_named(&candidate.id, &candidate.path, name)
 }
 
 /// The operationId, where it can be used.

@@ -61,6 +61,13 @@ pub struct Skipped {
     pub reason: String,
 }
 
+impl Skipped {
+    /// Whether a name means it.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.method.is_named(&self.id, &self.path, name)
+    }
+}
+
 #[derive(Debug)]
 pub struct Note {
     pub place: String,

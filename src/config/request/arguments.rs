@@ -1,4 +1,4 @@
-//! Operation lookup and operation parameters of a source.
+//! Parameters of a source's operation.
 
 use toml::de::DeValue;
 
@@ -11,56 +11,7 @@ use crate::domain::redact::MASK;
 use crate::domain::secret_detection::is_secret_name;
 use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_value};
 use crate::limits;
-use openapi::operation::{Api, Argument, Location, Operation, Parameter, check_arguments, nearest};
-
-pub fn find_operation(
-    item: &TableEntry<'_>,
-    api: Option<&TableEntry<'_>>,
-    apis: &[&'static Api],
-) -> Option<&'static Operation> {
-    let id = item.text()?;
-    let wanted_api = match api {
-        None => None,
-        Some(api) => {
-            let name = api.text()?;
-            if !apis.iter().any(|known| known.name == name) {
-                let known: Vec<&str> = apis.iter().map(|known| known.name.as_str()).collect();
-                api.expected(&format!(
-                    "one of the compiled-in APIs: {}",
-                    known.join(", ")
-                ));
-                return None;
-            }
-            Some(name)
-        }
-    };
-    let is_wanted = |known: &&&Api| wanted_api.as_ref().is_none_or(|name| known.name == *name);
-    let operations = || {
-        apis.iter()
-            .filter(is_wanted)
-            .flat_map(|api| &api.operations)
-    };
-    let found: Vec<&'static Operation> = operations().filter(|known| known.id == id).collect();
-    match found.as_slice() {
-        [one] => Some(*one),
-        [] => {
-            let hint = match nearest(&id, operations().map(|known| known.id.as_str())) {
-                Some(near) => format!("did you mean {near:?}?"),
-                None => "`main-node operations` lists what is compiled in".to_owned(),
-            };
-            item.problem(format!("there is no operation {id:?}; {hint}"));
-            None
-        }
-        several => {
-            let names: Vec<&str> = several.iter().map(|known| known.api.as_str()).collect();
-            item.problem(format!(
-                "several APIs have an operation {id:?}: say which with api = \"…\" ({})",
-                names.join(", ")
-            ));
-            None
-        }
-    }
-}
+use openapi::operation::{Argument, Location, Operation, Parameter, check_arguments};
 
 pub fn read_arguments(
     table: &TableReader<'_>,

@@ -38,6 +38,9 @@ pub fn read_method(
         });
         return (count.count() == 0).then_some(RequestMethod::Get);
     }
+    if let Some(SourceTarget::Unavailable { .. }) = target {
+        return None;
+    }
     let method = match &method {
         None => None,
         Some(item) => Some(read_method_name(item)?),

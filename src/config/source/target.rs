@@ -1,9 +1,8 @@
 //! Source target: an operation of an OpenAPI file, a URL, or another main-node.
 
+use crate::config::api_files::Apis;
 use crate::config::reader::TableReader;
-use crate::config::request::arguments::{
-    argument_as_toml, find_operation, read_arguments, read_query,
-};
+use crate::config::request::arguments::{argument_as_toml, read_arguments, read_query};
 use crate::config::request::url::{read_url, read_url_template};
 use crate::config::section::{inline_table, text};
 use crate::config::types::{SourceConfig, SourceTarget};
@@ -11,9 +10,9 @@ use crate::domain::redact::MASK;
 use crate::domain::redact::without_secrets;
 use crate::domain::secret_detection::is_secret_name;
 use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_value};
-use openapi::operation::{Api, Argument};
+use openapi::operation::Argument;
 
-pub fn read_target(table: &mut TableReader<'_>, apis: &[&'static Api]) -> Option<SourceTarget> {
+pub fn read_target(table: &mut TableReader<'_>, apis: &Apis<'_>) -> Option<SourceTarget> {
     let targets = [
         table.get("operation"),
         table.get("url"),
@@ -39,7 +38,7 @@ pub fn read_target(table: &mut TableReader<'_>, apis: &[&'static Api]) -> Option
         return None;
     }
     if first.key() == "operation" {
-        let found = find_operation(first, api.as_ref(), apis)?;
+        let found = apis.find(first, api.as_ref())?;
         let base = base_url.and_then(|item| {
             let url = read_url(&item)?;
             Some(url.trim_end_matches('/').to_owned())
@@ -76,6 +75,14 @@ pub fn read_target(table: &mut TableReader<'_>, apis: &[&'static Api]) -> Option
     Some(SourceTarget::Url { url, params })
 }
 
+pub fn print_operation(source: &SourceConfig) -> Option<String> {
+    match &source.target {
+        SourceTarget::Operation { operation, .. } => text(&operation.id),
+        SourceTarget::Unavailable { operation, .. } => text(operation),
+        SourceTarget::Url { .. } | SourceTarget::Follow { .. } => None,
+    }
+}
+
 pub fn print_base_url(source: &SourceConfig) -> Option<String> {
     let SourceTarget::Operation {
         operation, base, ..
@@ -89,7 +96,7 @@ pub fn print_base_url(source: &SourceConfig) -> Option<String> {
 
 pub fn print_params(source: &SourceConfig) -> Option<String> {
     match &source.target {
-        SourceTarget::Follow { .. } => None,
+        SourceTarget::Follow { .. } | SourceTarget::Unavailable { .. } => None,
         SourceTarget::Operation {
             operation,
             arguments,

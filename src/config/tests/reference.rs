@@ -11,7 +11,8 @@ use roff::{Roff, bold, italic, roman};
 use super::section::{ConfigOption, OptionDoc};
 use super::support::{load_example, problems_of_example};
 use super::{
-    alert, auth, derived, forward, host_name, key, mail, mqtt, pages, push, source, top_level,
+    alert, api_files, auth, derived, forward, host_name, key, mail, mqtt, pages, push, source,
+    top_level,
 };
 use crate::domain::alert::AlertRules;
 use crate::domain::derived::WindowFunction;
@@ -45,10 +46,16 @@ fn sections() -> Vec<DocumentedSection> {
             "Top level",
             "The node itself: network, pages, database. These options stand above the first table.",
             &[
-                "source", "auth", "key", "derived", "group", "wall", "alert", "mail", "mqtt",
-                "push", "forward",
+                "api", "source", "auth", "key", "derived", "group", "wall", "alert", "mail",
+                "mqtt", "push", "forward",
             ],
             docs(&top_level::OPTIONS),
+        ),
+        section(
+            "[[api]]",
+            "An OpenAPI file, such as a vendor publishes: sources name its operations. One table for each file; see “OpenAPI files”.",
+            &[],
+            docs(&api_files::OPTIONS),
         ),
         section(
             "[[source]]",
@@ -186,6 +193,7 @@ fn companions(heading: &str, name: &str) -> Pairs {
     ];
     match (heading, name) {
         ("Top level", "backup_keep") => vec![("backup_every", "\"1d\"")],
+        ("[[api]]", _) => vec![("name", "\"a\""), ("file", "\"openapi.yaml\"")],
         ("[[source]]", "operation") => vec![source, url, params],
         ("[[source]]", "api" | "base_url") => {
             vec![source, ("operation", "\"getForecast\""), params]

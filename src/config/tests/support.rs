@@ -45,6 +45,41 @@ pub fn problems(text: &str) -> String {
     }
 }
 
+/// An OpenAPI file.
+pub const EVCC: &str = r#"
+openapi: 3.0.0
+info: { title: evcc, version: "1" }
+servers: [{ url: "http://evcc.local:7070/api" }]
+paths:
+  /state:
+    get:
+      operationId: getState
+      parameters:
+        - { name: jq, in: query, schema: { type: string, maxLength: 20 } }
+      responses: { "200": { description: it, content: { application/json: { schema: { type: object } } } } }
+    put:
+      operationId: setState
+      responses: { "200": { description: it } }
+  /sessions/{year}:
+    get:
+      parameters:
+        - { name: year, in: path, required: true, schema: { type: integer, minimum: 2020 } }
+      responses: { "200": { description: it, content: { application/json: { schema: { type: array } } } } }
+  /query:
+    post:
+      operationId: query
+      requestBody: { content: { application/json: { schema: { type: object } } } }
+      responses: { "200": { description: it, content: { application/json: { schema: { type: object } } } } }
+  /page:
+    get:
+      operationId: getPage
+      responses: { "200": { description: it, content: { text/html: {} } } }
+  /forecast:
+    get:
+      operationId: getForecast
+      responses: { "200": { description: it, content: { application/json: {} } } }
+"#;
+
 pub const METER: &str = "[[source]]\nname = \"meter\"\nurl = \"http://meter.local/api\"\n";
 
 /// Reads a documented configuration with the compiled-in operations, and with the files and
@@ -55,6 +90,9 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
     let directory = crate::golden::scratch(&format!("example-{count}"));
     for name in ["password", "smtp-password", "home-ca.pem", "token"] {
         std::fs::write(directory.join(name), "hush\n").expect("a file can be written");
+    }
+    for name in ["evcc.yaml", "openapi.yaml"] {
+        std::fs::write(directory.join(name), EVCC).expect("a file can be written");
     }
     if example.contains("client.pem") {
         let made = rcgen::generate_simple_self_signed(["node.example".to_owned()]);

@@ -37,6 +37,7 @@ fn cause_text(cause: Cause) -> &'static str {
         Cause::Empty => "no usable data in the response",
         Cause::DuplicateKey => "another source has the same keys",
         Cause::Storage => "its token cannot be kept",
+        Cause::Configuration => "its OpenAPI file cannot be used",
     }
 }
 
@@ -70,6 +71,7 @@ fn cause_checks(cause: Cause) -> &'static [&'static str] {
             "whether tokens.json beside the database can be written, and the disk has space",
             "`main-node check`",
         ],
+        Cause::Configuration => &["`main-node check`, then `systemctl reload main-node`"],
         Cause::NotJson | Cause::Schema | Cause::Empty => &[
             "what the address shows in a browser; the service may have changed",
             "`main-node once` shows what could be read and what could not",

@@ -35,7 +35,7 @@ fn url_of(config: &Config) -> &str {
     match &config.sources[0].target {
         SourceTarget::Url { url, .. } => url,
         SourceTarget::Follow { node } => node,
-        SourceTarget::Operation { .. } => panic!("a URL"),
+        SourceTarget::Operation { .. } | SourceTarget::Unavailable { .. } => panic!("a URL"),
     }
 }
 

@@ -1,0 +1,333 @@
+//! OpenAPI files of the configuration (`[[api]]`), and every API that a source may name: those and
+//! the compiled-in ones.
+
+use std::path::{Path, PathBuf};
+
+use openapi::operation::{Api, Operation, nearest};
+use toml::de::DeValue;
+
+use super::option::is_source_name;
+use super::problem::Severity;
+use super::reader::{TableEntry, TableReader};
+use super::section::{ConfigOption, path, print_options, read_options, text};
+use crate::api::description_file::{DescriptionFile, FileUse, LoadedApi};
+use crate::api::lowered_form::LoweredForm;
+use crate::domain::toml_text::quoted;
+
+/// One `[[api]]`.
+#[derive(Debug, Clone, Default)]
+pub struct ApiFile {
+    pub name: String,
+    pub file: PathBuf,
+    /// What the service needs beside its database, where the file is too large for it.
+    pub lowered_form: Option<LoweredForm>,
+}
+
+/// What reading the files is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ApiFileUse {
+    /// `serve`: an API whose file cannot be used costs its sources alone.
+    Service,
+    /// A reload of the service: a file that cannot be used is a problem.
+    Reload,
+    /// A command, which may take more memory; a file that cannot be used is a problem.
+    #[default]
+    Command,
+}
+
+type ApiOption = ConfigOption<ApiFile>;
+
+pub static OPTIONS: [ApiOption; 2] = [
+    ApiOption::new(
+        "name",
+        "text",
+        "required",
+        "\"evcc\"",
+        "What sources call this API: `api = \"evcc\"`.",
+        |api: &mut ApiFile, option| {
+            api.name = option.text().unwrap_or_default();
+        },
+        |api: &ApiFile| text(&api.name),
+    ),
+    ApiOption::new(
+        "file",
+        "path",
+        "required",
+        "\"evcc.yaml\"",
+        "The OpenAPI file: OpenAPI 3 or Swagger 2.0, in YAML or JSON, with the files beside it that it refers to. The service must be able to read it. `main-node operations FILE` lists what it offers.",
+        |api: &mut ApiFile, option| {
+            api.file = option.path().unwrap_or_default();
+        },
+        |api: &ApiFile| path(&api.file),
+    ),
+];
+
+pub fn print_apis(out: &mut String, apis: &[ApiFile]) {
+    for api in apis {
+        out.push_str("\n[[api]]\n");
+        print_options(out, &OPTIONS, api);
+    }
+}
+
+/// Every API that a source may name.
+pub struct Apis<'a> {
+    compiled_in: &'a [&'static Api],
+    files: Vec<FileApi>,
+    usage: ApiFileUse,
+}
+
+/// An API of a file.
+struct FileApi {
+    name: String,
+    file: PathBuf,
+    /// `Err` says why none of its operations can be used.
+    loaded: Result<LoadedApi, String>,
+}
+
+impl<'a> Apis<'a> {
+    /// Reads `[[api]]` and the operations of the files that sources name. `database` is what their
+    /// lowered forms are beside.
+    pub fn read(
+        root: &mut TableReader<'_>,
+        compiled_in: &'a [&'static Api],
+        usage: ApiFileUse,
+        (directory, database): (&Path, &Path),
+    ) -> (Apis<'a>, Vec<ApiFile>) {
+        let mut apis = Apis {
+            compiled_in,
+            files: Vec::new(),
+            usage,
+        };
+        let mut read: Vec<ApiFile> = Vec::new();
+        for entry in root.get("api").iter().flat_map(TableEntry::tables) {
+            let Some(mut api) = read_api(&entry, directory) else {
+                continue;
+            };
+            if apis.names().any(|name| name == api.name) {
+                entry.problem(format!(
+                    "there is another API called {}: give this one another name",
+                    quoted(&api.name)
+                ));
+                continue;
+            }
+            let wanted = wanted_operations(root, &api.name);
+            let loaded = load(&api, &wanted, usage, database);
+            if let Ok(loaded) = &loaded {
+                api.lowered_form.clone_from(&loaded.lowered_form);
+            }
+            if let Err(problem) = &loaded {
+                match usage {
+                    ApiFileUse::Service => entry.remark(Severity::Problem, problem),
+                    ApiFileUse::Reload | ApiFileUse::Command => entry.problem(problem),
+                }
+            }
+            apis.files.push(FileApi {
+                name: api.name.clone(),
+                file: api.file.clone(),
+                loaded,
+            });
+            read.push(api);
+        }
+        (apis, read)
+    }
+
+    /// The operation that a source names. Problems are reported.
+    pub fn find(
+        &self,
+        item: &TableEntry<'_>,
+        api: Option<&TableEntry<'_>>,
+    ) -> Option<&'static Operation> {
+        let name = item.text()?;
+        let wanted = match api {
+            None => None,
+            Some(api) => {
+                let wanted = api.text()?;
+                if !self.names().any(|known| known == wanted) {
+                    let known: Vec<&str> = self.names().collect();
+                    api.expected(&format!("one of the APIs: {}", known.join(", ")));
+                    return None;
+                }
+                Some(wanted)
+            }
+        };
+        let is_wanted = |known: &str| wanted.as_ref().is_none_or(|name| known == name);
+        let operations = || {
+            let apis = self.loaded().filter(|api| is_wanted(&api.name));
+            apis.flat_map(|api| &api.operations)
+        };
+        let found: Vec<&'static Operation> = operations().filter(|it| it.is_named(&name)).collect();
+        match found.as_slice() {
+            [one] => return Some(*one),
+            [] => {}
+            several => {
+                let names: Vec<&str> = several.iter().map(|it| it.api.as_str()).collect();
+                item.problem(format!(
+                    "several APIs have an operation {name:?}: say which with api = \"…\" ({})",
+                    names.join(", ")
+                ));
+                return None;
+            }
+        }
+        let files = || self.files.iter().filter(|file| is_wanted(&file.name));
+        for file in files() {
+            match &file.loaded {
+                Ok(loaded) => {
+                    if let Some((_, reason)) = loaded.refused.iter().find(|it| it.0 == name) {
+                        item.problem(reason.clone());
+                        return None;
+                    }
+                }
+                // Reported already, at its table.
+                Err(_) if self.usage != ApiFileUse::Service => return None,
+                Err(problem) => {
+                    item.problem(problem.clone());
+                    return None;
+                }
+            }
+        }
+        let all_names = || {
+            let of_files = files().filter_map(|it| it.loaded.as_ref().ok());
+            let of_files = of_files.flat_map(|it| it.names.iter().map(String::as_str));
+            operations().map(|it| it.id.as_str()).chain(of_files)
+        };
+        let hint = match nearest(&name, all_names()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => {
+                let of_file = files().next().filter(|_| wanted.is_some());
+                match of_file {
+                    Some(file) => format!(
+                        "`main-node operations {}` lists what there is",
+                        file.file.display()
+                    ),
+                    None => "`main-node operations` lists what is compiled in".to_owned(),
+                }
+            }
+        };
+        let lowered = files().find(|it| it.loaded.as_ref().is_ok_and(|it| it.is_lowered_form));
+        let hint = match lowered {
+            Some(file) => format!(
+                "{} is too large for the service, so run {COMMAND}, which prepares what sources name",
+                file.file.display()
+            ),
+            None => hint,
+        };
+        item.problem(format!("there is no operation {name:?}; {hint}"));
+        None
+    }
+
+    /// Whether what a file says can cost a source, and not the node: the service is starting, and the
+    /// source names an operation of a file.
+    pub fn can_refuse(&self, source: &mut TableReader<'_>) -> bool {
+        if self.usage != ApiFileUse::Service || self.files.is_empty() {
+            return false;
+        }
+        let written = |entry: Option<TableEntry<'_>>| Some(entry?.value().as_str()?.to_owned());
+        let Some(name) = written(source.get("operation")) else {
+            return false;
+        };
+        match written(source.get("api")) {
+            Some(api) => self.files.iter().any(|it| it.name == api),
+            None => {
+                let mut operations = self.compiled_in.iter().flat_map(|it| &it.operations);
+                !operations.any(|it| it.is_named(&name))
+            }
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let compiled_in = self.compiled_in.iter().map(|it| it.name.as_str());
+        compiled_in.chain(self.files.iter().map(|it| it.name.as_str()))
+    }
+
+    fn loaded(&self) -> impl Iterator<Item = &'static Api> {
+        let of_files = self.files.iter();
+        let of_files = of_files.filter_map(|it| Some(it.loaded.as_ref().ok()?.api));
+        self.compiled_in.iter().copied().chain(of_files)
+    }
+}
+
+/// What prepares a file that is too large for the service.
+const COMMAND: &str = "`main-node check` and then `systemctl reload main-node`";
+
+fn read_api(entry: &TableEntry<'_>, directory: &Path) -> Option<ApiFile> {
+    let mut table = entry.table("[[api]]")?;
+    let mut api = ApiFile::default();
+    read_options(&OPTIONS, &mut table, directory, &mut api);
+    let mut is_complete = true;
+    for option in ["name", "file"] {
+        if table.get(option).is_none() {
+            table.problem(format!(
+                "an [[api]] needs a {option}: name = \"evcc\", file = \"evcc.yaml\""
+            ));
+            is_complete = false;
+        }
+    }
+    if let Some(name) = table.get("name")
+        && !api.name.is_empty()
+        && !is_file_name(&api.name)
+    {
+        name.expected("a name of letters, digits, - and _");
+        is_complete = false;
+    }
+    table.finish();
+    (is_complete && !api.name.is_empty() && api.file != Path::new("")).then_some(api)
+}
+
+/// Its lowered form is named by it.
+fn is_file_name(name: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    is_source_name(name) && name.chars().all(is_allowed)
+}
+
+/// The operations that sources name and that this API may have. What is not of the right type is
+/// reported where sources are read.
+fn wanted_operations(root: &mut TableReader<'_>, api: &str) -> Vec<String> {
+    let mut wanted: Vec<String> = Vec::new();
+    let Some(sources) = root.get("source") else {
+        return wanted;
+    };
+    let DeValue::Array(sources) = sources.value() else {
+        return wanted;
+    };
+    for source in sources.iter() {
+        let text = |name: &str| source.get_ref().get(name)?.get_ref().as_str();
+        let is_of_api = text("api").is_none_or(|named| named == api);
+        if let Some(operation) = text("operation").filter(|_| is_of_api)
+            && !wanted.iter().any(|it| it == operation)
+        {
+            wanted.push(operation.to_owned());
+        }
+    }
+    wanted
+}
+
+fn load(
+    api: &ApiFile,
+    wanted: &[String],
+    usage: ApiFileUse,
+    database: &Path,
+) -> Result<LoadedApi, String> {
+    let lowered_form = database.with_extension(format!("api-{}.jsonl", api.name));
+    let file = DescriptionFile {
+        name: &api.name,
+        path: &api.file,
+        lowered_form: &lowered_form,
+    };
+    let is_service = usage != ApiFileUse::Command;
+    let file_use = if is_service {
+        FileUse::Service
+    } else {
+        FileUse::Command
+    };
+    file.read(wanted, file_use).map_err(|problem| {
+        if is_service {
+            format!("{problem}: run {COMMAND}")
+        } else {
+            problem.to_string()
+        }
+    })
+}
+
+#[cfg(test)]
+#[path = "tests/api_files.rs"]
+mod tests;
