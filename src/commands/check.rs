@@ -9,6 +9,7 @@ mod machine;
 mod meters;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::sync::Arc;
 
 use self::machine::{
@@ -34,6 +35,8 @@ use crate::limits;
 use crate::node::sources::fetchers;
 use crate::node::{notifiers, outputs, requests};
 use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::os_error::reason;
+use crate::sys::privileges;
 use crate::sys::shutdown::StopToken;
 use crate::sys::tls::Trust;
 use openapi::operation::nearest;
@@ -91,6 +94,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     findings.extend(client_certificates(&config));
     findings.extend(token_file(&config));
     findings.extend(lowered_forms(&config));
+    findings.extend(unreadable_api_files(&config));
     let listen = &config.listen;
     findings.extend(
         listen
@@ -168,6 +172,21 @@ fn lowered_forms(config: &Config) -> Vec<Finding> {
         }
     };
     forms.map(finding).collect()
+}
+
+/// OpenAPI files that the service cannot read, though this command, run by root, can.
+fn unreadable_api_files(config: &Config) -> Vec<Finding> {
+    let finding = |api: &ApiFile| {
+        let opened = privileges::without_override(|| File::open(&api.file)).flatten();
+        let error = opened.err()?;
+        Some(Problem(format!(
+            "{}: the user of the service cannot read this OpenAPI file: {}. Put it beside the \
+             configuration and let everybody read it: chmod a+r",
+            api.file.display(),
+            reason(&error)
+        )))
+    };
+    config.apis.iter().filter_map(finding).collect()
 }
 
 /// What more records than by default cost.

@@ -58,3 +58,20 @@ pub fn drop_to_owner(file: &Path) -> io::Result<()> {
     };
     Ok(thread::set_capabilities(None, sets)?)
 }
+
+/// Runs `action` as the service is: without CAP_DAC_OVERRIDE, by which `drop_to_owner` lets a command
+/// read every file.
+pub fn without_override<T>(action: impl FnOnce() -> T) -> io::Result<T> {
+    if is_root() {
+        return Ok(action());
+    }
+    let own = thread::capabilities(None)?;
+    let reduced = CapabilitySets {
+        effective: own.effective - CapabilitySet::DAC_OVERRIDE,
+        ..own
+    };
+    thread::set_capabilities(None, reduced)?;
+    let result = action();
+    thread::set_capabilities(None, own)?;
+    Ok(result)
+}
