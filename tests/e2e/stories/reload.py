@@ -43,29 +43,35 @@ class Supervised:
     # Fewer than the number of the first descriptor that is passed on.
     DESCRIPTORS = 256
 
-    def __init__(self, directory, upstream, arguments=None):
+    def __init__(self, directory, upstream, arguments=None, more="", inside=lambda command: command, seconds=20):
+        """`more` is of its configuration; `inside` gives the command that starts another one; `seconds` is for the start."""
         self.directory, self.upstream = directory, upstream
         self.port, self.file, self.database = free_port(), directory / "main-node.toml", directory / "main-node.db"
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(directory / "notify"))
         self.messages = []
         threading.Thread(target=self.receive, daemon=True).start()
-        self.configure()
+        self.configure(more)
         environment = clean_environment(NOTIFY_SOCKET=str(directory / "notify"), WATCHDOG_USEC="60000000")
         arguments = ("--config", self.file) if arguments is None else arguments
-        command = with_trusted_clock([main_node(), "serve", *arguments])
+        command = inside(with_trusted_clock([main_node(), "serve", *arguments]))
         limits = (self.DESCRIPTORS, self.DESCRIPTORS)
         self.process = Process(
             command, directory / "log", cwd=directory, env=environment,
             preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
         )
-        wait_until(lambda: self.get("/snapshot").status == 200, 20, lambda: f"it serves: {self.process.output()}")
+        wait_until(self.serves, seconds, lambda: f"it serves: {self.process.output()}")
         self.starts = wait_until(lambda: self.told("READY=1"), 10, "READY=1 is sent")
         expect(self.starts == 1, "READY=1 is sent once", self.messages)
 
     def receive(self):
         while True:
             self.messages += self.socket.recv(4096).decode().splitlines()
+
+    def serves(self):
+        if not self.process.running():
+            raise Failed(f"it has ended with {self.process.wait(0)}: {self.process.output()}")
+        return self.get("/snapshot").status == 200
 
     def told(self, line):
         return self.messages.count(line)
@@ -97,12 +103,20 @@ class Supervised:
 
         wait_until(is_quiet, 30, lambda: f"each reload ends: {self.process.output()}")
 
-    def reload(self):
+    def reload(self, seconds=20):
         """SIGHUP, and the end of the reload."""
         ready, reloading = self.told("READY=1"), self.told("RELOADING=1")
         self.hang_up()
-        wait_until(lambda: self.told("READY=1") > ready, 20, lambda: f"READY=1 after the reload: {self.process.output()}")
+        wait_until(lambda: self.told("READY=1") > ready, seconds, lambda: f"READY=1 after the reload: {self.process.output()}")
         expect(self.told("RELOADING=1") == reloading + 1, "RELOADING=1, then READY=1", self.messages[-6:])
+
+    def refused_reload(self, seconds=20):
+        """SIGHUP; the problems for which the configuration is refused."""
+        refused = lambda: self.status()["configuration"]["refused"]  # noqa: E731
+        earlier = refused()
+        self.hang_up()
+        wait_until(lambda: refused() != earlier, seconds, lambda: f"the refusal is shown: {self.process.output()}")
+        return refused()["problems"]
 
 
 def bad_configurations_change_nothing(node):
@@ -113,12 +127,9 @@ def bad_configurations_change_nothing(node):
         ('webhook_url = "${NO_SUCH_VARIABLE}"', "webhook_url"),
     ]:
         before = node.status()["configuration"]
-        earlier = (before["refused"] or {}).get("problems")
         node.configure(more)
-        node.hang_up()
-        wait_until(lambda: (node.status()["configuration"]["refused"] or {}).get("problems") != earlier, 10, "the refusal is shown")
+        problems = node.refused_reload()
         after = node.status()
-        problems = after["configuration"]["refused"]["problems"]
         expect(any(expected in problem for problem in problems), f"{more}: the problem is in /status", problems)
         expect(after["configuration"]["loaded"] == before["loaded"] and after["status"] == "warn", "the old configuration stays in use, and /status warns", after)
     expect("not in use" in node.get("/web").text, "/web says so in a sentence")
@@ -180,9 +191,7 @@ def a_port_of_another_program_is_refused(node):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         node.configure(ports=[taken.getsockname()[1]])
-        node.hang_up()
-        wait_until(lambda: node.status()["configuration"]["refused"], 10, "the refusal is shown")
-        problems = node.status()["configuration"]["refused"]["problems"]
+        problems = node.refused_reload()
         expect("in use by another program" in problems[0], "an address that another program has is refused before anything stops", problems)
 
 
