@@ -17,6 +17,7 @@ use openapi::operation::Api;
 use super::lowered_form::{self, LoweredForm};
 use crate::limits;
 use crate::sys::memory::affordable_bytes;
+use crate::sys::sync::Mutex;
 
 /// What the reading process may take, and what it does about a file that exceeds it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -184,8 +185,18 @@ impl Lowered {
     }
 }
 
+/// The operations of a compact text. Reloads that are refused read the same files again and again, so
+/// equal texts are kept once.
 fn load(text: String) -> Result<&'static Api, &'static str> {
-    CompactApi::leak(text).read()
+    static KEPT: Mutex<Vec<(&str, &CompactApi)>> = Mutex::new(Vec::new());
+    let mut kept = KEPT.lock();
+    if let Some((_, api)) = kept.iter().find(|it| it.0 == text) {
+        return api.read();
+    }
+    let text: &'static str = String::leak(text);
+    let api: &'static CompactApi = Box::leak(Box::new(CompactApi::plain(text)));
+    kept.push((text, api));
+    api.read()
 }
 
 fn service_limits() -> Limits {
