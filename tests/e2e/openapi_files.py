@@ -84,6 +84,10 @@ def as_json(value):
     return json.dumps(value, separators=(",", ":"))
 
 
+def as_indented_json(value):
+    return json.dumps(value, indent=2)
+
+
 PLAIN = re.compile(r"[A-Za-z/][\w./ -]*[\w/]|[A-Za-z]")
 
 
