@@ -150,14 +150,18 @@ pub struct CheckArguments {
 
 // TOML in the help text, no link.
 #[allow(rustdoc::broken_intra_doc_links)]
-/// list the compiled-in operations, ready to paste as [[source]]
+/// list the operations of an OpenAPI file, or the compiled-in ones, ready to paste as [[source]]
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "operations")]
 pub struct OperationsArguments {
-    #[argh(positional, arg_name = "WORD")]
-    /// only those whose id, path or summary has all these words
+    #[argh(positional, arg_name = "FILE|WORD")]
+    /// an OpenAPI file (.yaml, .yml, .json, or a path with a slash); words: only those operations
+    /// whose id, path or summary has all of them
     pub words: Vec<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// configuration file
+    pub config: Option<String>,
 }
 
 /// send a test alert over every channel and print each step

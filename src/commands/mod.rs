@@ -69,7 +69,9 @@ pub fn run(arguments: CommandLine) -> u8 {
         Command::Check(it) => {
             check::check(&overrides(it.config, it.listen, it.database), it.online)
         }
-        Command::Operations(it) => print_out(&operations::list(&APIS, &it.words)),
+        Command::Operations(it) => {
+            operations::operations(&overrides(it.config, None, None), &it.words)
+        }
         Command::TestAlert(it) => match load_config(&overrides(it.config, None, None)) {
             Ok(config) => test_alert::run(&config),
             Err(status) => status,
@@ -200,8 +202,9 @@ fn print_problems(problems: &[Problem]) {
 
 /// Prints to standard output; a closed pipe (`| head`) is not an error.
 pub fn print_out(text: &dyn Display) -> u8 {
-    use std::io::Write;
-    match write!(std::io::stdout(), "{text}") {
+    use std::io::{BufWriter, Write};
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    match write!(out, "{text}").and_then(|()| out.flush()) {
         Ok(()) => 0,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
         Err(error) => {

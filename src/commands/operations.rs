@@ -1,329 +1,148 @@
-//! `main-node operations`: lists the compiled-in operations, each ready to paste as
-//! `[[source]]`.
+//! `main-node operations`: lists the operations of a vendor's OpenAPI file, or the compiled-in ones,
+//! each ready to paste as `[[source]]`.
 
+mod configured;
 mod credentials;
+mod describe;
+mod file;
+mod source_table;
 
-use std::fmt::Write;
+use std::fmt;
+use std::path::Path;
 
-use self::credentials::print_credentials;
+use openapi::lower::names::Scope;
+use openapi::operation::{Api, Operation};
+
+use self::configured::Configured;
 pub use self::credentials::variable as variable_name;
-use crate::config::example::{example_value, key, literal_as_toml, placeholder, source_name};
-use crate::config::example_body::body_skeleton;
-use crate::domain::text::truncate_list;
-use crate::domain::toml_text::quoted_value;
-use openapi::operation::{Api, Location, Operation, Parameter, RequestBody};
-use openapi::schema::{Schema, Types};
+use self::describe::{comment, describe};
+pub use self::source_table::{BASE_URL, source_table};
+use super::{USAGE_ERROR, print_out};
+use crate::api::client::APIS;
+use crate::config::Overrides;
+use crate::config::example::source_name;
 
-/// Maximum number of response fields listed.
-const MAX_LEAVES: usize = 12;
-/// Maximum number of fields of a request body listed.
-const MAX_FIELDS: usize = 16;
-/// The argument that stands for no parameter, but for the server.
-pub const BASE_URL: &str = "base_url";
-/// Maximum number of enum values listed.
-const MAX_VALUES: usize = 8;
+/// Endings of OpenAPI files.
+const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// The operations that have all `words` in their id, path or summary.
-pub fn list(apis: &[&'static Api], words: &[String]) -> String {
-    let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
-    let is_wanted = |operation: &Operation| {
-        let text = format!(
-            "{} {} {} {}",
-            operation.api, operation.id, operation.path, operation.summary
-        );
-        let text = text.to_lowercase();
-        words.iter().all(|word| text.contains(word))
+/// Lists the operations of the file that `words` name, or else the compiled-in ones.
+pub fn operations(overrides: &Overrides, words: &[String]) -> u8 {
+    let is_known = |word: &str| {
+        let mut known = APIS.iter().flat_map(|api| &api.operations);
+        known.any(|it| has_words(it, &[word.to_lowercase()]))
     };
-    let mut out = String::new();
-    let mut count = 0;
-    for api in apis {
-        let wanted: Vec<_> = api.operations.iter().filter(|it| is_wanted(it)).collect();
-        count += wanted.len();
-        if wanted.is_empty() {
-            continue;
-        }
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            out,
-            "# {} {} ({}): {} of {} operations\n",
-            api.title,
-            api.version,
-            api.source_file,
-            wanted.len(),
-            api.operations.len()
-        );
-        let several = apis.len() > 1;
-        for operation in wanted {
-            let _ = describe(&mut out, operation, several);
+    let split = split_file(words, &|word| Path::new(word).is_file(), &is_known);
+    let configured = || Configured::read(overrides);
+    match split {
+        Ok((None, words)) => print_out(&format_args!(
+            "{}{}",
+            list(&APIS, &words),
+            configured().comments()
+        )),
+        Ok((Some(file), words)) => file::print(file, &words, &configured()),
+        Err(problem) => {
+            eprintln!("{problem}");
+            USAGE_ERROR
         }
     }
-    if count == 0 {
-        let all: usize = apis.iter().map(|api| api.operations.len()).sum();
-        let _ = writeln!(
-            out,
-            "# none of the {all} compiled-in operations has {:?} in its id, path or summary",
-            words.join(" ")
-        );
-    }
-    out
 }
 
-fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> std::fmt::Result {
-    let summary = operation.summary.trim();
-    let summary = if summary.is_empty() {
-        "(no summary)"
-    } else {
-        summary
+/// The OpenAPI file among the arguments, if one is, and the words to filter by: a path in an
+/// address, such as `/v1/forecast`, is a word where no file has that name.
+fn split_file<'a>(
+    words: &'a [String],
+    is_there: &dyn Fn(&str) -> bool,
+    is_known: &dyn Fn(&str) -> bool,
+) -> Result<(Option<&'a str>, Vec<String>), String> {
+    let has_ending = |word: &str| {
+        let ending = Path::new(word).extension().and_then(|it| it.to_str());
+        ending.is_some_and(|it| ENDINGS.iter().any(|known| it.eq_ignore_ascii_case(known)))
     };
-    let deprecated = if operation.deprecated {
-        " (deprecated)"
-    } else {
-        ""
+    let has_slash = |word: &str| word.contains('/');
+    let is_file =
+        |word: &str| has_ending(word) || (has_slash(word) && (is_there(word) || !is_known(word)));
+    let Some(at) = words.iter().position(|word| is_file(word)) else {
+        return Ok((None, words.to_vec()));
     };
-    let method = operation.method.name();
-    writeln!(out, "# {method} {}: {summary}{deprecated}", operation.path)?;
-    let mut leaves = Vec::new();
-    collect_leaves(operation.response(), "", 0, &mut leaves);
-    if leaves.is_empty() {
-        writeln!(
-            out,
-            "# returns: not declared in the OpenAPI file; `main-node once` shows the records"
-        )?;
-    } else {
-        writeln!(out, "# returns: {}", truncate_list(&leaves, MAX_LEAVES))?;
+    let file = words[at].as_str();
+    let mut others = words.to_vec();
+    others.remove(at);
+    let is_second = |word: &&String| (has_ending(word) || has_slash(word)) && is_there(word);
+    match others.iter().find(is_second) {
+        Some(second) => Err(format!(
+            "expected one OpenAPI file, found {file} and {second}: run the command for each"
+        )),
+        None => Ok((Some(file), others)),
     }
-    for parameter in &operation.parameters {
-        if !parameter.filled_by_security {
-            writeln!(out, "{}", describe_parameter(parameter))?;
+}
+
+/// Whether an operation has all of these words, in lower case, in its id, path or summary.
+fn has_words(operation: &Operation, words: &[String]) -> bool {
+    let text = format!(
+        "{} {} {} {}",
+        operation.api, operation.id, operation.path, operation.summary
+    );
+    let text = text.to_lowercase();
+    words.iter().all(|word| text.contains(word))
+}
+
+fn lower_case(words: &[String]) -> Vec<String> {
+    words.iter().map(|word| word.to_lowercase()).collect()
+}
+
+/// The compiled-in operations that have all `words` in their id, path or summary.
+pub fn list<'a>(apis: &'a [&'static Api], words: &'a [String]) -> CompiledIn<'a> {
+    CompiledIn { apis, words }
+}
+
+/// The list of compiled-in operations, made while it is written.
+pub struct CompiledIn<'a> {
+    apis: &'a [&'static Api],
+    words: &'a [String],
+}
+
+impl fmt::Display for CompiledIn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = lower_case(self.words);
+        let mut names = SourceNames::default();
+        let mut count = 0;
+        for api in self.apis {
+            let wanted = || api.operations.iter().filter(|it| has_words(it, &words));
+            let found = wanted().count();
+            count += found;
+            if found == 0 {
+                continue;
+            }
+            let (title, version, file) = (&api.title, &api.version, &api.source_file);
+            let all = api.operations.len();
+            let heading = format!("{title} {version} ({file}): {found} of {all} operations");
+            writeln!(f, "{}", comment(&heading))?;
+            let several = self.apis.len() > 1;
+            for operation in wanted() {
+                f.write_str(&describe(operation, several, &names.name(operation)))?;
+            }
         }
-    }
-    if let Some(body) = &operation.request_body {
-        describe_body(out, body)?;
-    }
-    write_source(out, operation, name_api, &source_name(&operation.id), &[])
-}
-
-/// The `[[source]]` of an operation, with these arguments: names and TOML values.
-pub fn source_table(
-    operation: &'static Operation,
-    name_api: bool,
-    name: &str,
-    arguments: &[(String, String)],
-) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_source(&mut out, operation, name_api, name, arguments);
-    out
-}
-
-/// The body of a POST and its fields.
-fn describe_body(out: &mut String, body: &'static RequestBody) -> std::fmt::Result {
-    let need = need(body.required);
-    let schema = body.schema.get();
-    let properties = schema.properties();
-    if properties.is_empty() {
-        let what = schema.describe();
-        return writeln!(out, "#   body: {what}, {need}, sent as {}", body.media_type);
-    }
-    writeln!(
-        out,
-        "#   body: a table, {need}, sent as {}",
-        body.media_type
-    )?;
-    for property in properties.iter().take(MAX_FIELDS) {
-        writeln!(
-            out,
-            "#     {}: {}, {}",
-            property.name,
-            describe_values(property.schema.get()),
-            self::need(property.required)
-        )?;
-    }
-    match properties.len().saturating_sub(MAX_FIELDS) {
-        0 => Ok(()),
-        more => writeln!(out, "#     … and {more} more fields"),
+        if count == 0 {
+            let all: usize = self.apis.iter().map(|api| api.operations.len()).sum();
+            f.write_str(&comment(&format!(
+                "none of the {all} compiled-in operations has {:?} in its id, path or summary",
+                self.words.join(" ")
+            )))?;
+        }
+        Ok(())
     }
 }
 
-fn need(required: bool) -> &'static str {
-    if required { "required" } else { "optional" }
-}
+/// Names of the sources of one list: each its own, so that all of them can be pasted.
+#[derive(Default)]
+struct SourceNames(Scope);
 
-fn describe_parameter(parameter: &Parameter) -> String {
-    let need = need(parameter.required);
-    let place = match parameter.location {
-        Location::Query => "",
-        Location::Path => ", in the path",
-        Location::Header => ", a header",
-        Location::Cookie => ", a cookie",
-    };
-    format!(
-        "#   {}: {}, {need}{place}{}",
-        parameter.argument,
-        describe_values(parameter.schema.get()),
-        first_sentence(&parameter.description)
-    )
-}
-
-/// The `[[source]]` to paste.
-fn write_source(
-    out: &mut String,
-    operation: &'static Operation,
-    name_api: bool,
-    name: &str,
-    arguments: &[(String, String)],
-) -> std::fmt::Result {
-    let given = |name: &str| arguments.iter().find(|it| it.0 == name).map(|it| &it.1);
-    writeln!(out, "[[source]]")?;
-    writeln!(out, "name = {}", quoted_value(name))?;
-    writeln!(out, "operation = {:?}", operation.id)?;
-    if name_api {
-        writeln!(out, "api = {:?}", operation.api)?;
-    }
-    if let Some(url) = given(BASE_URL) {
-        writeln!(out, "base_url = {url}")?;
-    } else if operation.base_url(None).is_err() {
-        writeln!(
-            out,
-            "base_url = \"http://…\"       # the OpenAPI file names no server"
-        )?;
-    }
-    // Required parameters, and those that select fields: without them many APIs respond without
-    // values. Other examples are arbitrary dates and places.
-    let is_given = |it: &Parameter| given(&it.argument).is_some();
-    let (pasted, others): (Vec<_>, Vec<_>) = operation
-        .parameters
-        .iter()
-        .filter(|it| !it.filled_by_security)
-        .filter(|it| it.required || is_given(it) || has_example(operation, it))
-        .partition(|it| it.required || is_given(it) || selects_fields(it));
-    let as_toml = |parameters: &[&'static Parameter]| {
-        let spelled = parameters.iter().map(|it| {
-            let value = given(&it.argument).cloned();
-            let value = value.unwrap_or_else(|| placeholder(operation, it));
-            format!("{} = {value}", key(&it.argument))
-        });
-        spelled.collect::<Vec<_>>().join(", ")
-    };
-    if !pasted.is_empty() {
-        writeln!(out, "params = {{ {} }}", as_toml(&pasted))?;
-    }
-    if !others.is_empty() {
-        writeln!(out, "# examples of the OpenAPI file: {}", as_toml(&others))?;
-    }
-    if let Some(body) = body_skeleton(operation) {
-        writeln!(out, "body = {body}")?;
-    }
-    print_credentials(out, operation)?;
-    writeln!(out, "every = \"5m\"\n")
-}
-
-/// Whether the parameter itself has a valid example or default.
-fn has_example(operation: &Operation, parameter: &'static Parameter) -> bool {
-    let is_empty = matches!(parameter.example.as_str(), "" | "\"\"" | "[]" | "[\"\"]");
-    !is_empty && example_value(operation, parameter).is_some()
-}
-
-/// Whether a parameter is a list of enum values, such as a list of fields.
-fn selects_fields(parameter: &Parameter) -> bool {
-    let items = parameter.schema.items();
-    items.is_some_and(|items| !items.literals().is_empty())
-}
-
-/// The numeric leaves that a schema declares, as dotted paths.
-fn collect_leaves(schema: &'static Schema, path: &str, depth: usize, leaves: &mut Vec<String>) {
-    // Limits recursive schemas.
-    if depth > 5 || leaves.len() > MAX_LEAVES {
-        return;
-    }
-    let join = |name: &str| match path {
-        "" => name.to_owned(),
-        _ => format!("{path}.{name}"),
-    };
-    for property in schema.properties() {
-        collect_leaves(
-            property.schema.get(),
-            &join(&property.name),
-            depth + 1,
-            leaves,
-        );
-    }
-    if let Some(items) = schema.items() {
-        collect_leaves(items, &join("0"), depth + 1, leaves);
-    }
-    for variant in schema.variants() {
-        collect_leaves(variant.get(), path, depth + 1, leaves);
-    }
-    let is_numeric = [Types::NUMBER, Types::INTEGER, Types::BOOLEAN]
-        .iter()
-        .any(|kind| schema.types.has(*kind));
-    if is_numeric && !schema.types.is_any() && !path.is_empty() {
-        leaves.push(path.to_owned());
-    }
-}
-
-fn describe_values(schema: &'static Schema) -> String {
-    let of = match schema.items() {
-        Some(items) => items,
-        None => schema,
-    };
-    let values: Vec<String> = of.literals().iter().map(literal_as_toml).collect();
-    let list = if schema.items().is_some() {
-        "a list of "
-    } else {
-        ""
-    };
-    if values.is_empty() {
-        schema.describe()
-    } else {
-        format!("{list}{}", truncate_list(&values, MAX_VALUES))
-    }
-}
-
-/// The first sentence of a description, on one line.
-fn first_sentence(description: &str) -> String {
-    let line = description.split_whitespace().collect::<Vec<_>>().join(" ");
-    let end = line.find(". ").map_or(line.len(), |at| at + 1);
-    match line[..end].chars().take(120).collect::<String>() {
-        empty if empty.is_empty() => empty,
-        sentence => format!(": {sentence}"),
+impl SourceNames {
+    fn name(&mut self, operation: &Operation) -> String {
+        self.0.unique(source_name(&operation.id))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::client::APIS;
-    use crate::config::environment::Environment;
-    use crate::config::{Overrides, load};
-
-    #[test]
-    fn printed_operations_can_be_pasted() {
-        let printed = list(&APIS, &[]);
-        let place = crate::golden::scratch("operations");
-        let file = place.join("main-node.toml");
-        std::fs::write(&file, &printed).expect("a file");
-        let overrides = Overrides {
-            file: Some(file),
-            ..Overrides::default()
-        };
-        let config = load(&overrides, Environment::default(), &APIS);
-        let config = config.unwrap_or_else(|problems| panic!("{problems:?} in\n{printed}"));
-        assert_eq!(config.sources.len(), 1);
-        let params = "params = { latitude = 52.52, longitude = 13.41, \
-                      current = [\"temperature_2m\",\"relative_humidity_2m\"]";
-        let printed = printed.replace("\", \"", "\",\"");
-        assert!(printed.contains(params), "{printed}");
-        std::fs::remove_dir_all(place).expect("its own directory");
-    }
-
-    #[test]
-    fn words_filter_operations() {
-        assert!(list(&APIS, &["FORECAST".to_owned()]).contains("[[source]]"));
-        let none = list(&APIS, &["forecast".to_owned(), "tide".to_owned()]);
-        assert!(
-            none.starts_with("# none of the 1 compiled-in operations has"),
-            "{none}"
-        );
-    }
-}
+#[path = "operations/tests/operations.rs"]
+mod tests;

@@ -1,8 +1,10 @@
 //! Example configurations: the built-in one, the house of `demo`, and one for other compiled-in APIs.
 
-use super::example_body::body_skeleton;
+use super::example_body::{self, body_skeleton};
+use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::{Api, Argument, Operation, Parameter, fits};
 use openapi::schema::{Literal, Types};
+use serde_json::Value;
 
 /// The configuration without a file: the weather in Berlin.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -10,6 +12,9 @@ const EXAMPLE_OPERATION: &str = "getForecast";
 
 /// The configuration of `demo`: a simulated house.
 pub const DEMO_HOUSE: &str = include_str!("demo.toml");
+
+/// Bytes of a source name that is made of an operation's: a source's has 40.
+const SOURCE_NAME_BYTES: usize = 36;
 
 /// Maximum sources of a demo for other APIs than the example's.
 const DEMO_SOURCES: usize = 6;
@@ -24,7 +29,13 @@ pub fn demo_text(apis: &[&'static Api]) -> String {
     let mut text = String::new();
     for operation in operations().filter(|it| has_values(it)).take(DEMO_SOURCES) {
         let params: Vec<String> = required(operation)
-            .map(|it| format!("{} = {}", key(&it.argument), placeholder(operation, it)))
+            .map(|it| {
+                format!(
+                    "{} = {}",
+                    bare_or_quoted(&it.argument),
+                    placeholder(operation, it)
+                )
+            })
             .collect();
         let name = source_name(&operation.id);
         let body = body_skeleton(operation).map(|it| format!("body = {it}\n"));
@@ -61,15 +72,10 @@ fn required(operation: &Operation) -> impl Iterator<Item = &Parameter> {
     parameters.filter(|it| it.required && !it.filled_by_security)
 }
 
-/// A literal in TOML syntax.
-pub fn literal_as_toml(literal: &Literal) -> String {
-    match literal {
-        Literal::Null => "null".to_owned(),
-        Literal::Boolean(truth) => truth.to_string(),
-        Literal::Number(number) => number.clone(),
-        Literal::Text(text) => format!("{text:?}"),
-        Literal::Json(json) => json.clone(),
-    }
+/// The first of these literals that TOML can spell.
+fn first_as_toml(literals: &[Literal]) -> Option<String> {
+    let mut values = literals.iter().map(|it| Value::from(it.clone()));
+    values.find_map(|it| example_body::json_as_toml(&it))
 }
 
 /// A start value: the schema's example or default if it is valid, the first value of an enum,
@@ -80,11 +86,11 @@ pub fn placeholder(operation: &Operation, parameter: &Parameter) -> String {
         return value;
     }
     if let Some(items) = schema.items() {
-        let first = items.literals().first().map(literal_as_toml);
+        let first = first_as_toml(items.literals());
         return format!("[{}]", first.unwrap_or("\"…\"".to_owned()));
     }
-    if let Some(first) = schema.literals().first() {
-        return literal_as_toml(first);
+    if let Some(first) = first_as_toml(schema.literals()) {
+        return first;
     }
     let types = schema.types;
     if types.has(Types::TEXT) {
@@ -93,7 +99,10 @@ pub fn placeholder(operation: &Operation, parameter: &Parameter) -> String {
         "true".to_owned()
     } else if types.has(Types::NUMBER) || types.has(Types::INTEGER) {
         let least = schema.minimum().filter(|least| *least > 0.0);
-        least.unwrap_or(0.0).to_string()
+        let least = least.map(|it| it.to_string());
+        least
+            .and_then(|it| example_body::number_as_toml(&it))
+            .unwrap_or("0".to_owned())
     } else {
         "\"…\"".to_owned()
     }
@@ -113,8 +122,7 @@ pub fn example_value(operation: &Operation, parameter: &Parameter) -> Option<Str
         .find_map(json_as_toml)
 }
 
-fn argument(json: serde_json::Value) -> Option<Argument> {
-    use serde_json::Value;
+fn argument(json: Value) -> Option<Argument> {
     Some(match json {
         Value::String(text) => Argument::Text(text),
         Value::Bool(it) => Argument::Boolean(it),
@@ -131,19 +139,16 @@ fn argument(json: serde_json::Value) -> Option<Argument> {
 
 /// A scalar or a list of scalars in TOML syntax, which is that of JSON.
 fn json_as_toml(json: &str) -> Option<String> {
-    use serde_json::Value;
-    let is_scalar = |it: &Value| it.is_string() || it.is_number() || it.is_boolean();
-    match serde_json::from_str(json).ok()? {
-        Value::Array(items) => {
-            let items = items.iter().map(|it| is_scalar(it).then(|| it.to_string()));
-            let items = items.collect::<Option<Vec<String>>>()?;
-            Some(format!("[{}]", items.join(", ")))
-        }
-        scalar => is_scalar(&scalar).then(|| scalar.to_string()),
-    }
+    let value: Value = serde_json::from_str(json).ok()?;
+    let is_scalar = |it: &Value| !it.is_array() && !it.is_object();
+    let is_flat = match &value {
+        Value::Array(items) => items.iter().all(is_scalar),
+        one => is_scalar(one),
+    };
+    is_flat.then(|| example_body::json_as_toml(&value))?
 }
 
-/// A source name from an operation id: without `get`, in lower case.
+/// A source name from an operation id: without `get`, in lower case, with room for a number behind it.
 pub fn source_name(id: &str) -> String {
     let bare = id.strip_prefix("get").filter(|rest| !rest.is_empty());
     let name: String = bare
@@ -151,18 +156,14 @@ pub fn source_name(id: &str) -> String {
         .to_lowercase()
         .chars()
         .map(|c| if c.is_alphanumeric() { c } else { '-' })
-        .take(40)
         .collect();
-    name.trim_matches('-').to_owned()
-}
-
-/// A TOML key, quoted if necessary.
-pub fn key(name: &str) -> String {
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if name.chars().all(is_bare) && !name.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{name:?}")
+    let mut end = name.len().min(SOURCE_NAME_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    match name[..end].trim_matches('-') {
+        "" => "source".to_owned(),
+        name => name.to_owned(),
     }
 }
 

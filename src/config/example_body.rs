@@ -126,7 +126,7 @@ pub fn json_as_toml(value: &Value) -> Option<String> {
 }
 
 /// An integer beyond 64 bits is none of TOML.
-fn number_as_toml(number: &str) -> Option<String> {
+pub fn number_as_toml(number: &str) -> Option<String> {
     let is_float = number.contains(['.', 'e', 'E']);
     (is_float || number.parse::<i64>().is_ok()).then(|| number.to_owned())
 }

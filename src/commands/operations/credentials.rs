@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use crate::config::example::key;
-use crate::domain::toml_text::{quoted, quoted_value};
+use crate::domain::text::escape_controls;
+use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_value};
 use openapi::operation::{Operation, SecurityKind, SecurityScheme};
 
 /// Prints `auth` and `headers`; the alternative with a single credential is preferred.
@@ -50,7 +50,7 @@ pub fn print_credentials(out: &mut String, operation: &Operation) -> fmt::Result
             writeln!(
                 out,
                 "# OpenID Connect: {} names the token_url, and which grant gives a token",
-                scheme.discovery_url
+                escape_controls(&scheme.discovery_url)
             )?;
         }
     }
@@ -70,7 +70,7 @@ fn auth_options(way: &[SecurityScheme]) -> Vec<String> {
     let is_password =
         |it: &SecurityScheme| matches!(it.kind, SecurityKind::Basic | SecurityKind::Digest);
     let option = |scheme: &SecurityScheme| {
-        let name = key(&scheme.name);
+        let name = bare_or_quoted(&scheme.name);
         match &scheme.kind {
             SecurityKind::Other(_) => None,
             SecurityKind::ClientCertificate => Some(CERTIFICATE.to_owned()),
