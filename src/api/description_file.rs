@@ -207,7 +207,8 @@ fn service_limits() -> Limits {
     }
 }
 
-fn command_limits() -> Limits {
+/// Of a command run by hand.
+pub fn command_limits() -> Limits {
     Limits {
         file_bytes: limits::COMMAND_API_FILE_BYTES,
         memory_bytes: affordable_bytes(limits::COMMAND_API_MEMORY_BYTES),

@@ -74,6 +74,16 @@ impl LoweredForm {
         })
     }
 
+    /// What to tell a person once it is written.
+    pub fn written(&self) -> String {
+        format!(
+            "{} has the operations that sources name of an OpenAPI file that is too large for the service to \
+             read itself: after a change of that file, or of what sources name, run `main-node check` \
+             again",
+            self.path.display()
+        )
+    }
+
     /// Writes it, whole or not at all. `Err` says what to do.
     pub fn write(&self) -> Result<(), String> {
         let bytes = self.content.len() as u64;

@@ -25,7 +25,7 @@ use crate::api::client::APIS;
 use crate::api::http_exchange::HttpExchange;
 use crate::api::lowered_form::LoweredForm;
 use crate::config::environment::Environment;
-use crate::config::{self, ApiFile, Config, ConfiguredCredential, Overrides, Remark, Severity};
+use crate::config::{self, Config, ConfiguredCredential, Overrides, Remark, Severity};
 use crate::domain::placeholder::PlaceholderTime;
 use crate::domain::plan::{Plan, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Reason};
@@ -156,20 +156,11 @@ fn token_file(config: &Config) -> Option<Finding> {
 
 /// Writes what the service needs of OpenAPI files that are too large for it.
 fn lowered_forms(config: &Config) -> Vec<Finding> {
-    let forms = config
-        .apis
-        .iter()
-        .filter_map(|api| Some((api, api.lowered_form.as_ref()?)));
-    let finding = |(api, form): (&ApiFile, &LoweredForm)| {
-        let file = api.file.display();
-        match form.write() {
-            Ok(()) => Note(format!(
-                "{file} is too large for the service itself, so the operations that sources name are in {} \
-                 now. After a change of that file run `main-node check` again",
-                form.path.display()
-            )),
-            Err(problem) => Problem(problem),
-        }
+    let forms = config.apis.iter();
+    let forms = forms.filter_map(|api| api.lowered_form.as_ref());
+    let finding = |form: &LoweredForm| match form.write() {
+        Ok(()) => Note(form.written()),
+        Err(problem) => Problem(problem),
     };
     forms.map(finding).collect()
 }

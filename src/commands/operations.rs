@@ -17,10 +17,11 @@ use self::configured::Configured;
 pub use self::credentials::variable as variable_name;
 use self::describe::{comment, describe};
 pub use self::source_table::{BASE_URL, source_table};
-use super::{USAGE_ERROR, print_out};
+use super::{FAILED, USAGE_ERROR, installed_service, print_out, switch_to_owner};
 use crate::api::client::APIS;
-use crate::config::Overrides;
+use crate::config::environment::Environment;
 use crate::config::example::source_name;
+use crate::config::{self, Overrides};
 
 /// Endings of OpenAPI files.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
@@ -39,10 +40,44 @@ pub fn operations(overrides: &Overrides, words: &[String]) -> u8 {
             list(&APIS, &words),
             configured().comments()
         )),
-        Ok((Some(file), words)) => file::print(file, &words, &configured()),
+        Ok((Some(file), words)) => {
+            let configured = configured();
+            match file::print(file, &words, &configured) {
+                0 if configured.api_of(Path::new(file)).is_some() => {
+                    write_lowered_form(overrides, file)
+                }
+                status => status,
+            }
+        }
         Err(problem) => {
             eprintln!("{problem}");
             USAGE_ERROR
+        }
+    }
+}
+
+/// Writes what the service needs of a file that is too large for it. A configuration with problems
+/// changes nothing here: `check` reports them.
+fn write_lowered_form(overrides: &Overrides, file: &str) -> u8 {
+    let environment = Environment::of_process().with_service(installed_service(overrides));
+    let Ok(config) = config::load(overrides, environment, &APIS) else {
+        return 0;
+    };
+    let file = Path::new(file).canonicalize().ok();
+    let mut apis = config.apis.iter();
+    let api = apis.find(|api| api.file.canonicalize().ok() == file);
+    let Some(form) = api.and_then(|api| api.lowered_form.as_ref()) else {
+        return 0;
+    };
+    switch_to_owner(&config.database);
+    match form.write() {
+        Ok(()) => {
+            eprintln!("{}", form.written());
+            0
+        }
+        Err(problem) => {
+            eprintln!("{problem}");
+            FAILED
         }
     }
 }

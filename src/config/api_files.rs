@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use openapi::operation::{Api, Operation, nearest};
-use toml::de::DeValue;
 
 use super::option::is_source_name;
 use super::problem::Severity;
@@ -279,25 +278,28 @@ fn is_file_name(name: &str) -> bool {
     is_source_name(name) && name.chars().all(is_allowed)
 }
 
-/// The operations that sources name and that this API may have. What is not of the right type is
-/// reported where sources are read.
+/// The operations that sources name and that this API may have. Problems are reported where sources
+/// are read.
 fn wanted_operations(root: &mut TableReader<'_>, api: &str) -> Vec<String> {
+    let reader = root.reader();
+    let earlier = reader.take_problems();
     let mut wanted: Vec<String> = Vec::new();
-    let Some(sources) = root.get("source") else {
-        return wanted;
-    };
-    let DeValue::Array(sources) = sources.value() else {
-        return wanted;
-    };
-    for source in sources.iter() {
-        let text = |name: &str| source.get_ref().get(name)?.get_ref().as_str();
-        let is_of_api = text("api").is_none_or(|named| named == api);
-        if let Some(operation) = text("operation").filter(|_| is_of_api)
-            && !wanted.iter().any(|it| it == operation)
+    let sources = root.get("source");
+    for source in sources.iter().flat_map(TableEntry::tables) {
+        let Some(mut source) = source.table("[[source]]") else {
+            continue;
+        };
+        let named = source.get("api").and_then(|it| it.text());
+        let operation = source.get("operation").and_then(|it| it.text());
+        if let Some(operation) = operation
+            && named.is_none_or(|named| named == api)
+            && !wanted.contains(&operation)
         {
-            wanted.push(operation.to_owned());
+            wanted.push(operation);
         }
     }
+    reader.take_problems();
+    reader.put_back_problems(earlier);
     wanted
 }
 

@@ -58,8 +58,8 @@ pub use self::alert_types::{
     Notifications, PingConfig, ServiceOptions, WebhookConfig, WebhookForm, WebhookFormat,
     WebhookMethod, content_type,
 };
+pub use self::api_files::ApiFileUse;
 use self::api_files::Apis;
-pub use self::api_files::{ApiFile, ApiFileUse};
 use self::auth::Accounts;
 pub use self::auth_types::{
     Auth, ConfiguredCredential, LoginConfig, LoginMethod, OAuth2Config, OAuth2Grant,

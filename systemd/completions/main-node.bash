@@ -186,8 +186,12 @@ _main-node() {
             esac
             ;;
         main-node_operations)
-            opts="--help"
+            opts="--help --config"
             case "${prev}" in
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
                     return 0

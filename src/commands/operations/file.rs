@@ -7,7 +7,6 @@ use std::path::Path;
 
 use openapi::compact::{self, CompactApi};
 use openapi::lower::candidates::Wanted;
-use openapi::lower::limits::Limits;
 use openapi::lower::names::Scope;
 use openapi::lower::report::Report;
 use openapi::lower::spec::{Failure, Spec};
@@ -18,11 +17,11 @@ use super::configured::Configured;
 use super::describe::{comment, describe};
 use super::{SourceNames, lower_case};
 use crate::api::client::APIS;
+use crate::api::description_file::command_limits;
 use crate::commands::{FAILED, print_out};
 use crate::domain::text::{count_noun, escape_controls, format_bytes};
 use crate::domain::toml_text::{quoted, quoted_value};
 use crate::limits;
-use crate::sys::memory::affordable_bytes;
 
 /// Bytes of the name of an API.
 const NAME_BYTES: usize = 36;
@@ -57,10 +56,7 @@ impl<'a> FileListing<'a> {
         words: &'a [String],
         configured: &'a Configured,
     ) -> Result<FileListing<'a>, String> {
-        let limits = Limits {
-            file_bytes: limits::COMMAND_API_FILE_BYTES,
-            memory_bytes: affordable_bytes(limits::COMMAND_API_MEMORY_BYTES),
-        };
+        let limits = command_limits();
         let failed = |failure: Failure| describe_failure(&failure, limits.memory_bytes);
         let spec = Spec::load(Path::new(file), limits).map_err(failed)?;
         let known = configured.api_of(Path::new(file));

@@ -79,6 +79,7 @@ fn a_source_names_an_operation_of_a_file_by_id_or_by_method_and_path() {
             "operation = \"getForecast\"\napi = \"evcc\"\n",
             "getForecast",
         ),
+        ("operation = \"cost$$\"\n", "cost$"),
     ] {
         let text = format!("{API}[[source]]\nname = \"s\"\n{source}");
         let config = house.read(&text, ApiFileUse::Command);
@@ -95,7 +96,10 @@ fn a_source_names_an_operation_of_a_file_by_id_or_by_method_and_path() {
             "{printed}"
         );
         assert!(
-            printed.contains(&format!("operation = \"{id}\"\napi = \"evcc\"")),
+            printed.contains(&format!(
+                "operation = \"{}\"\napi = \"evcc\"",
+                id.replace('$', "$$")
+            )),
             "{printed}"
         );
         let again = house

@@ -74,6 +74,10 @@ paths:
     get:
       operationId: getPage
       responses: { "200": { description: it, content: { text/html: {} } } }
+  /cost:
+    get:
+      operationId: cost$
+      responses: { "200": { description: it, content: { application/json: {} } } }
   /forecast:
     get:
       operationId: getForecast

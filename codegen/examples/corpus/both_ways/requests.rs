@@ -1,12 +1,12 @@
 //! Whether both ways send the same requests, and refuse the same arguments with the same words.
 
 use openapi::operation::{
-    Argument, BodyEncoding, Method, Operation, Parameter, Style, check_arguments, check_body, fits,
+    Argument, BodyEncoding, Operation, Parameter, Style, check_arguments, check_body, fits,
 };
 use openapi::schema::Literal;
 use serde_json::Value;
 
-use crate::api::request::{Call, Credential, Endpoint, PreparedCall};
+use crate::api::request::{Call, Credential, Endpoint, PreparedCall, send};
 
 use super::structure::compared;
 use super::values::{Choice, spoil, value};
@@ -308,19 +308,4 @@ fn wrong_arguments(parameter: &Parameter) -> Vec<Argument> {
         wrong.push(text("{\"a\": [1, \"ä\"]}"));
     }
     wrong
-}
-
-/// As main-node sends what is not compiled in.
-fn send(
-    call: &PreparedCall,
-    to: &Endpoint,
-    agent: &ureq::Agent,
-) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
-    let request = call.request(to);
-    match call.method() {
-        Method::Get => request.with_headers(agent.get(request.url())).call(),
-        Method::Post => request
-            .with_headers(agent.post(request.url()))
-            .send(request.as_ref()),
-    }
 }
