@@ -49,6 +49,8 @@ pub struct LoadedApi {
     pub refused: Vec<(String, String)>,
     /// What a service needs beside its database: the file is too large for it.
     pub lowered_form: Option<LoweredForm>,
+    /// Every file that was read; none of a lowered form.
+    pub files: Vec<PathBuf>,
     /// Whether it was read from a lowered form, which knows only the operations that sources named.
     pub is_lowered_form: bool,
 }
@@ -103,6 +105,7 @@ impl DescriptionFile<'_> {
             names: api.operations.iter().map(|it| it.id.clone()).collect(),
             refused: Vec::new(),
             lowered_form: None,
+            files: Vec::new(),
             is_lowered_form: true,
         })
     }
@@ -180,6 +183,7 @@ impl Lowered {
             names: self.names,
             refused: self.refused,
             lowered_form: None,
+            files: self.files,
             is_lowered_form: false,
         })
     }

@@ -28,7 +28,7 @@ pub struct LoweredForm {
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
-struct Header {
+struct FormHeader {
     format: u32,
     files: Vec<SourceFile>,
     /// Bytes and SHA-256 of what follows the line.
@@ -61,7 +61,7 @@ impl LoweredForm {
             Ok(SourceFile { path, sha256 })
         };
         let files = files.iter().map(source_file);
-        let header = Header {
+        let header = FormHeader {
             format: FORMAT,
             files: files.collect::<Result<_, String>>()?,
             bytes: text.len(),
@@ -123,7 +123,7 @@ pub fn read(path: &Path) -> Result<String, String> {
             "its lowered form {shown} was written by another version of main-node"
         ));
     }
-    let header: Header = serde_json::from_str(header).map_err(|_| damaged())?;
+    let header: FormHeader = serde_json::from_str(header).map_err(|_| damaged())?;
     let is_whole = text.len() == header.bytes
         && digest(text.as_bytes()).is_ok_and(|digest| digest == header.sha256);
     if !is_whole {

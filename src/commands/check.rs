@@ -4,12 +4,12 @@
 //! The service may run meanwhile, and its database is opened read-only. Writes nothing but the lowered
 //! forms of OpenAPI files that are too large for the service (`lowered_form`).
 
+mod api_files;
 mod local_names;
 mod machine;
 mod meters;
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::sync::Arc;
 
 use self::machine::{
@@ -23,7 +23,6 @@ use super::{
 use crate::api::auth::token_file::TokenFile;
 use crate::api::client::APIS;
 use crate::api::http_exchange::HttpExchange;
-use crate::api::lowered_form::LoweredForm;
 use crate::config::environment::Environment;
 use crate::config::{self, Config, ConfiguredCredential, Overrides, Remark, Severity};
 use crate::domain::placeholder::PlaceholderTime;
@@ -35,8 +34,6 @@ use crate::limits;
 use crate::node::sources::fetchers;
 use crate::node::{notifiers, outputs, requests};
 use crate::sys::clock::{Clock, SystemClock};
-use crate::sys::os_error::reason;
-use crate::sys::privileges;
 use crate::sys::shutdown::StopToken;
 use crate::sys::tls::Trust;
 use openapi::operation::nearest;
@@ -93,8 +90,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     ]);
     findings.extend(client_certificates(&config));
     findings.extend(token_file(&config));
-    findings.extend(lowered_forms(&config));
-    findings.extend(unreadable_api_files(&config));
+    findings.extend(api_files::findings(&config, &service));
     let listen = &config.listen;
     findings.extend(
         listen
@@ -152,32 +148,6 @@ fn token_file(config: &Config) -> Option<Finding> {
             Err(problem) => Problem(problem),
         }
     })
-}
-
-/// Writes what the service needs of OpenAPI files that are too large for it.
-fn lowered_forms(config: &Config) -> Vec<Finding> {
-    let forms = config.apis.iter();
-    let forms = forms.filter_map(|api| api.lowered_form.as_ref());
-    let finding = |form: &LoweredForm| match form.write() {
-        Ok(()) => Note(form.written()),
-        Err(problem) => Problem(problem),
-    };
-    forms.map(finding).collect()
-}
-
-/// OpenAPI files that the service cannot read, though this command, run by root, can.
-fn unreadable_api_files(config: &Config) -> Vec<Finding> {
-    let finding = |api: &ApiFile| {
-        let opened = privileges::without_override(|| File::open(&api.file)).flatten();
-        let error = opened.err()?;
-        Some(Problem(format!(
-            "{}: the user of the service cannot read this OpenAPI file: {}. Put it beside the \
-             configuration and let everybody read it: chmod a+r",
-            api.file.display(),
-            reason(&error)
-        )))
-    };
-    config.apis.iter().filter_map(finding).collect()
 }
 
 /// What more records than by default cost.

@@ -39,6 +39,9 @@ const FAILED: u8 = 1;
 /// Exit status: usage or configuration error.
 const USAGE_ERROR: u8 = 2;
 
+/// Directories that the unit of the service hides from it (`ProtectHome=`, `PrivateTmp=`).
+const HIDDEN_FROM_SERVICE: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+
 pub fn run(arguments: CommandLine) -> u8 {
     if arguments.version {
         let (version, build) = (env!("CARGO_PKG_VERSION"), build_id::build());
@@ -150,6 +153,14 @@ fn installed_service(overrides: &Overrides) -> InstalledService {
     let file = config::file(overrides).filter(|_| !is_unit);
     file.and_then(|file| InstalledService::of(&file, Path::new("/")))
         .unwrap_or_default()
+}
+
+/// Whether the installed service does not see a file.
+fn is_hidden_from_service(file: &Path) -> bool {
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    HIDDEN_FROM_SERVICE
+        .iter()
+        .any(|directory| file.starts_with(directory))
 }
 
 /// Prints a hint if this user may not read the service's secrets.

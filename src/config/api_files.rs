@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use openapi::operation::{Api, Operation, nearest};
 
+use super::api_file_use::ApiFileUse;
 use super::option::is_source_name;
 use super::problem::Severity;
 use super::reader::{TableEntry, TableReader};
@@ -18,20 +19,10 @@ use crate::domain::toml_text::quoted;
 pub struct ApiFile {
     pub name: String,
     pub file: PathBuf,
+    /// Every file that it was read from.
+    pub files: Vec<PathBuf>,
     /// What the service needs beside its database, where the file is too large for it.
     pub lowered_form: Option<LoweredForm>,
-}
-
-/// What reading the files is for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ApiFileUse {
-    /// `serve`: an API whose file cannot be used costs its sources alone.
-    Service,
-    /// A reload of the service: a file that cannot be used is a problem.
-    Reload,
-    /// A command, which may take more memory; a file that cannot be used is a problem.
-    #[default]
-    Command,
 }
 
 type ApiOption = ConfigOption<ApiFile>;
@@ -113,6 +104,7 @@ impl<'a> Apis<'a> {
             let loaded = load(&api, &wanted, usage, database);
             if let Ok(loaded) = &loaded {
                 api.lowered_form.clone_from(&loaded.lowered_form);
+                api.files.clone_from(&loaded.files);
             }
             if let Err(problem) = &loaded {
                 match usage {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::api_files::ApiFileUse;
+use super::api_file_use::ApiFileUse;
 use super::problem::{Problem, Remark, Severity};
 
 use super::service::InstalledService;

@@ -7,6 +7,7 @@ mod alert;
 mod alert_filter;
 mod alert_names;
 mod alert_types;
+mod api_file_use;
 mod api_files;
 mod auth;
 mod auth_types;
@@ -58,7 +59,8 @@ pub use self::alert_types::{
     Notifications, PingConfig, ServiceOptions, WebhookConfig, WebhookForm, WebhookFormat,
     WebhookMethod, content_type,
 };
-pub use self::api_files::ApiFileUse;
+pub use self::api_file_use::ApiFileUse;
+pub use self::api_files::ApiFile;
 use self::api_files::Apis;
 use self::auth::Accounts;
 pub use self::auth_types::{

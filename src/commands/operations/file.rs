@@ -18,15 +18,13 @@ use super::describe::{comment, describe};
 use super::{SourceNames, lower_case};
 use crate::api::client::APIS;
 use crate::api::description_file::command_limits;
-use crate::commands::{FAILED, print_out};
+use crate::commands::{FAILED, is_hidden_from_service, print_out};
 use crate::domain::text::{count_noun, escape_controls, format_bytes};
 use crate::domain::toml_text::{quoted, quoted_value};
 use crate::limits;
 
 /// Bytes of the name of an API.
 const NAME_BYTES: usize = 36;
-/// Directories that the unit of the service does not see.
-const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 /// Where the configuration of the installed service is.
 const INSTALLED: &str = "/etc/main-node";
 
@@ -233,9 +231,7 @@ fn new_name(module: &str, configured: &Configured) -> String {
 
 /// Whether the installed service does not see a file.
 fn is_hidden(spelled: &str, configuration: &str) -> bool {
-    let file = Path::new(spelled);
-    Path::new(configuration).starts_with(INSTALLED)
-        && HIDDEN.iter().any(|directory| file.starts_with(directory))
+    Path::new(configuration).starts_with(INSTALLED) && is_hidden_from_service(Path::new(spelled))
 }
 
 fn describe_failure(failure: &Failure, memory_bytes: usize) -> String {
