@@ -200,7 +200,7 @@ def commands_in_the_group(limited):
     """They are told of less memory than they want: they say so, and are not killed."""
     kills = limited.group.kills()
     file = limited.files["above_13_mb"].file
-    for words in (["check", "--config", limited.node.file],):
+    for words in (["check", "--config", limited.node.file], ["operations", file]):
         start = time.monotonic()
         code, out, err = run(limited.group.inside([main_node(), *words]), 240, cwd=limited.directory)
         expect(code in (1, 2) and "above_13_mb" in out + err and "memory" in out + err, f"`{words[0]}` in the group says that the memory is not enough", (code, out[-1500:] + err))

@@ -129,12 +129,14 @@ def operations(directory, file, published, *words):
     """What `operations FILE …` prints of a published file, where there is no configuration."""
     (directory / file).write_bytes(published.body)
     code, out, err = run([main_node(), "operations", file, *words], 60, cwd=directory)
-    expect(code == 0 and "[[api]]" in out, f"`operations {' '.join([file, *words])}` lists it, to paste", out[:2000] + err)
+    expect(code == 0, f"`operations {' '.join([file, *words])}` lists it, to paste", out[:2000] + err)
     return out
 
 
 def pasted_api(printed):
-    return re.search(r"^\[\[api\]\]\n(?:.+\n)+", printed, re.MULTILINE)[0]
+    found = re.search(r"^\[\[api\]\]\n(?:.+\n)+", printed, re.MULTILINE)
+    expect(found, "its [[api]] is among it", printed[:3000])
+    return found[0]
 
 
 def pasted_source(printed, path, name, base_url, **options):
