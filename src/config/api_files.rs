@@ -159,51 +159,60 @@ impl<'a> Apis<'a> {
                 return None;
             }
         }
+        self.report_unknown(item, &name, wanted.as_deref());
+        None
+    }
+
+    /// Says why no API has the operation: the one `wanted`, or any.
+    fn report_unknown(&self, item: &TableEntry<'_>, name: &str, wanted: Option<&str>) {
+        let is_wanted = |known: &str| wanted.is_none_or(|name| known == name);
         let files = || self.files.iter().filter(|file| is_wanted(&file.name));
         for file in files() {
             match &file.loaded {
                 Ok(loaded) => {
                     if let Some((_, reason)) = loaded.refused.iter().find(|it| it.0 == name) {
                         item.problem(reason.clone());
-                        return None;
+                        return;
                     }
                 }
                 // Reported already, at its table.
-                Err(_) if self.usage != ApiFileUse::Service => return None,
+                Err(_) if self.usage != ApiFileUse::Service => return,
                 Err(problem) => {
                     item.problem(problem.clone());
-                    return None;
+                    return;
                 }
             }
         }
-        let all_names = || {
-            let of_files = files().filter_map(|it| it.loaded.as_ref().ok());
-            let of_files = of_files.flat_map(|it| it.names.iter().map(String::as_str));
-            operations().map(|it| it.id.as_str()).chain(of_files)
-        };
-        let hint = match nearest(&name, all_names()) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => {
-                let of_file = files().next().filter(|_| wanted.is_some());
-                match of_file {
-                    Some(file) => format!(
-                        "`main-node operations {}` lists what there is",
-                        file.file.display()
-                    ),
-                    None => "`main-node operations` lists what is compiled in".to_owned(),
-                }
-            }
-        };
-        let lowered = files().find(|it| it.loaded.as_ref().is_ok_and(|it| it.is_lowered_form));
-        let hint = match lowered {
+        let too_large = |file: &&FileApi| file.loaded.as_ref().is_ok_and(|it| it.is_lowered_form);
+        let hint = match files().find(too_large) {
             Some(file) => format!(
                 "{} is too large for the service, so run {COMMAND}, which prepares what sources name",
                 file.file.display()
             ),
-            None => hint,
+            None => self.nearest_operation(name, wanted),
         };
         item.problem(format!("there is no operation {name:?}; {hint}"));
-        None
+    }
+
+    /// A name that may have been meant, or where the names are listed.
+    fn nearest_operation(&self, name: &str, wanted: Option<&str>) -> String {
+        let is_wanted = |known: &str| wanted.is_none_or(|name| known == name);
+        let files = || self.files.iter().filter(|file| is_wanted(&file.name));
+        let of_files = files().filter_map(|it| it.loaded.as_ref().ok());
+        let of_files = of_files.flat_map(|it| it.names.iter().map(String::as_str));
+        let compiled_in = self.compiled_in.iter().filter(|api| is_wanted(&api.name));
+        let compiled_in =
+            compiled_in.flat_map(|api| api.operations.iter().map(|it| it.id.as_str()));
+        if let Some(near) = nearest(name, compiled_in.chain(of_files)) {
+            return format!("did you mean {near:?}?");
+        }
+        match files().next().filter(|_| wanted.is_some()) {
+            Some(file) => format!(
+                "`main-node operations {}` lists what there is",
+                file.file.display()
+            ),
+            None => "`main-node operations` lists what is compiled in".to_owned(),
+        }
     }
 
     /// Whether what a file says can cost a source, and not the node: the service is starting, and the
