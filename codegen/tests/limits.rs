@@ -72,3 +72,25 @@ fn bytes_of_all_files_count_and_all_files_are_told() {
     let missing = load(&directory.0.join("none.yaml"), all);
     assert!(missing.is_err_and(|failure| !failure.is_over_limit));
 }
+
+#[test]
+fn what_is_no_plain_file_is_refused_at_once() {
+    // A socket waits for nobody, and stands for pipes and devices.
+    let directory = Directory::new("plain");
+    let path = directory.0.join("api.yaml");
+    let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    for path in [path.as_path(), Path::new("/dev/zero")] {
+        let failure = load(path, 1000).err().unwrap();
+        assert!(
+            failure.text.contains("but it is no plain file;"),
+            "{failure}"
+        );
+        assert!(!failure.is_over_limit);
+    }
+    let failure = load(Path::new("https://house.example/api.yaml"), 1000).err();
+    let text = failure.unwrap().text;
+    assert!(
+        text.contains("but it is an address: download the file"),
+        "{text}"
+    );
+}

@@ -149,7 +149,7 @@ struct Format {
 fn read_bounded(path: &Path) -> io::Result<String> {
     let most = limits::LOWERED_FORM_BYTES + limits::LOWERED_FORM_HEADER_BYTES;
     let mut content = Vec::new();
-    let mut file = File::open(path)?.take(most as u64 + 1);
+    let mut file = open_plain(path)?.take(most as u64 + 1);
     file.read_to_end(&mut content)?;
     if content.len() > most {
         return Err(io::Error::other(format!("it has more than {most} bytes")));
@@ -157,9 +157,18 @@ fn read_bounded(path: &Path) -> io::Result<String> {
     String::from_utf8(content).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
+/// Opening a pipe, or reading a device, could wait for ever.
+fn open_plain(path: &Path) -> io::Result<File> {
+    if path.metadata()?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::other("it is no plain file"))
+    }
+}
+
 /// SHA-256 of a file, `None` if there is none.
 fn digest_of(path: &Path) -> Result<Option<String>, String> {
-    let digest = File::open(path).and_then(digest);
+    let digest = open_plain(path).and_then(digest);
     match digest {
         Ok(digest) => Ok(Some(digest)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -12,7 +12,7 @@ use super::reader::{TableEntry, TableReader};
 use super::section::{ConfigOption, path, print_options, read_options, text};
 use crate::api::description_file::{DescriptionFile, FileUse, LoadedApi};
 use crate::api::lowered_form::LoweredForm;
-use crate::domain::toml_text::quoted;
+use crate::domain::toml_text::{quoted, quoted_value};
 
 /// One `[[api]]`.
 #[derive(Debug, Clone, Default)]
@@ -204,14 +204,16 @@ impl<'a> Apis<'a> {
         let compiled_in =
             compiled_in.flat_map(|api| api.operations.iter().map(|it| it.id.as_str()));
         if let Some(near) = nearest(name, compiled_in.chain(of_files)) {
-            return format!("did you mean {near:?}?");
+            return format!("did you mean {}?", quoted_value(near));
         }
-        match files().next().filter(|_| wanted.is_some()) {
-            Some(file) => format!(
-                "`main-node operations {}` lists what there is",
-                file.file.display()
+        let files: Vec<String> = files().map(|it| it.file.display().to_string()).collect();
+        match files.as_slice() {
+            [] => "`main-node operations` lists what is compiled in".to_owned(),
+            [file] => format!("`main-node operations {file}` lists what there is"),
+            files => format!(
+                "`main-node operations FILE` lists what there is in each: {}",
+                files.join(", ")
             ),
-            None => "`main-node operations` lists what is compiled in".to_owned(),
         }
     }
 

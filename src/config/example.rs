@@ -3,7 +3,7 @@
 use super::example_body::{self, body_skeleton};
 use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::{Api, Argument, Operation, Parameter, fits};
-use openapi::schema::{Literal, Types};
+use openapi::schema::{Literal, Schema, Types};
 use serde_json::Value;
 
 /// The configuration without a file: the weather in Berlin.
@@ -86,9 +86,13 @@ pub fn placeholder(operation: &Operation, parameter: &Parameter) -> String {
         return value;
     }
     if let Some(items) = schema.items() {
-        let first = first_as_toml(items.literals());
-        return format!("[{}]", first.unwrap_or("\"…\"".to_owned()));
+        return format!("[{}]", scalar_placeholder(items));
     }
+    scalar_placeholder(&schema)
+}
+
+/// The first value of an enum, or one of the right type.
+fn scalar_placeholder(schema: &Schema) -> String {
     if let Some(first) = first_as_toml(schema.literals()) {
         return first;
     }

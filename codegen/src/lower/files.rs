@@ -14,16 +14,23 @@ pub enum ReadError {
     Other(String),
 }
 
-/// A file of at most `most` bytes.
+/// A plain file of at most `most` bytes: opening a pipe, or reading a device, could wait for ever.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
     let described = |error: std::io::Error| {
         ReadError::Other(match error.kind() {
+            ErrorKind::NotFound if path.to_string_lossy().contains("://") => {
+                "it is an address: download the file, and name that".to_owned()
+            }
             ErrorKind::NotFound => "the file does not exist".to_owned(),
             ErrorKind::PermissionDenied => "permission is denied".to_owned(),
             ErrorKind::IsADirectory => "it is a directory".to_owned(),
             _ => format!("reading it failed: {error}"),
         })
     };
+    let about = fs::metadata(path).map_err(described)?;
+    if !about.is_file() && !about.is_dir() {
+        return Err(ReadError::Other("it is no plain file".to_owned()));
+    }
     let file = fs::File::open(path).map_err(described)?;
     // So that a plain file is read without growing, which would take twice its size.
     let length = file.metadata().map_err(described)?.len().min(most);
@@ -42,7 +49,7 @@ pub fn size(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |about| about.len())
 }
 
-/// What a `$ref` names has to be a plain file: a pipe or a device could wait for ever.
+/// What a `$ref` names has to be a plain file, as the description itself.
 pub fn read_referenced(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
     match fs::metadata(path) {
         Ok(about) if about.is_file() => read(path, most),

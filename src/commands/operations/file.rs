@@ -19,6 +19,7 @@ use super::{SourceNames, lower_case};
 use crate::api::client::APIS;
 use crate::api::description_file::command_limits;
 use crate::commands::{FAILED, is_hidden_from_service, print_out};
+use crate::domain::redact::without_secrets;
 use crate::domain::text::{count_noun, escape_controls, format_bytes};
 use crate::domain::toml_text::{quoted, quoted_value};
 use crate::limits;
@@ -92,6 +93,29 @@ impl<'a> FileListing<'a> {
         };
         let listed = self.api.operations.len();
         comment(&format!("{place}: {listed} of {} operations", self.all()))
+    }
+
+    /// The servers that are asked where no `base_url` is given: often a demo or a cloud, not the device at home.
+    fn servers(&self) -> String {
+        let operations = self.api.operations.iter();
+        let mut servers: Vec<String> = operations
+            .filter_map(|it| it.base_url(None).ok())
+            .map(|url| without_secrets(&url))
+            .collect();
+        servers.sort_unstable();
+        servers.dedup();
+        match servers.as_slice() {
+            [] => String::new(),
+            [first, others @ ..] => {
+                let more = match others.len() {
+                    0 => String::new(),
+                    count => format!(" and {}", count_noun(count, "other")),
+                };
+                comment(&format!(
+                    "The file names the server {first}{more}: for your own, add base_url = \"http://…\" to the [[source]]."
+                ))
+            }
+        }
     }
 
     /// The `[[api]]`, or where it is already.
@@ -194,6 +218,7 @@ impl fmt::Display for FileListing<'_> {
         }
         f.write_str(&self.heading())?;
         if !is_empty {
+            f.write_str(&self.servers())?;
             f.write_str(&self.api_table())?;
         }
         self.write_operations(f)?;

@@ -87,6 +87,13 @@ pub fn check_url(item: &TableEntry<'_>, url: &str) -> bool {
         }
     }
     let host = authority.rsplit_once('@').map_or(authority, |it| it.1);
+    if host == "…" {
+        item.problem(format!(
+            "{key}: … stands for an address that only you know: write the host, and the port if it has one, as \
+             in http://192.168.1.20:8080"
+        ));
+        return false;
+    }
     if !host.is_ascii() {
         item.problem(format!(
             "{key}: expected a host name in ASCII, found {host:?}: write it in Punycode (xn--…)"

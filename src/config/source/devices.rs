@@ -10,7 +10,7 @@ use crate::config::device::Device;
 use crate::config::option::is_source_name;
 use crate::config::problem::{Remark, Severity};
 use crate::config::reader::{PositionedProblem, TableEntry};
-use crate::config::types::{KeySpans, SourceConfig};
+use crate::config::types::{KeySpans, SourceConfig, SourceTarget};
 use crate::limits;
 
 /// A source of an entry of `[[source]]`, and where its name stands.
@@ -126,7 +126,10 @@ fn read_each(
     }
     reader.put_back_remarks(remarks);
     let is_fine = problems.iter().all(|(_, found)| found.is_empty());
-    if is_fine && devices.iter().any(|(device, _)| !device.is_used()) {
+    // Of a source whose OpenAPI file gives no operation, not every option was looked at.
+    let is_known = |it: &NamedSource| !matches!(it.source.target, SourceTarget::Unavailable { .. });
+    let is_complete = sources.len() == devices.len() && sources.iter().all(is_known);
+    if is_fine && is_complete && devices.iter().any(|(device, _)| !device.is_used()) {
         reader.problem(
             &list.key_span(),
             "no {device} in `url`, `base_url`, `params`, `headers` or `body`: all devices would be \

@@ -39,12 +39,12 @@ pub fn read_target(table: &mut TableReader<'_>, apis: &Apis<'_>) -> Option<Sourc
     }
     if first.key() == "operation" {
         let found = apis.find(first, api.as_ref())?;
-        let base = base_url.and_then(|item| {
-            let url = read_url(&item)?;
+        let base = base_url.as_ref().and_then(|item| {
+            let url = read_url(item)?;
             Some(url.trim_end_matches('/').to_owned())
         });
         let arguments = read_arguments(table, first, params.as_ref(), found);
-        if base.is_none()
+        if base_url.is_none()
             && let Err(message) = found.base_url(None)
         {
             first.problem(message);

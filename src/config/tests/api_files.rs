@@ -169,6 +169,21 @@ fn problems_name_the_place_and_what_to_change() {
         ),
         (
             API,
+            "operation = \"qqqqqqq\"\n",
+            "there is no operation \"qqqqqqq\"; `main-node operations evcc.yaml` lists what there is",
+        ),
+        (
+            API,
+            "operation = \"cost\"\n",
+            "there is no operation \"cost\"; did you mean \"cost$$\"?",
+        ),
+        (
+            API,
+            "operation = \"getState\"\nbase_url = \"http://…\"\n",
+            "base_url: … stands for an address that only you know",
+        ),
+        (
+            API,
             "operation = \"getState\"\napi = \"evc\"\n",
             "api: expected one of the APIs: open_meteo, evcc, found the text \"evc\"",
         ),
@@ -244,6 +259,30 @@ fn problems_name_the_place_and_what_to_change() {
     }
     let found = house.problems(&file("gone.yaml"), state, ApiFileUse::Command);
     assert_eq!(found.lines().count(), 1, "once: {found}");
+    let devices = format!("{}{DEVICES}", file("gone.yaml"));
+    let found = house.read(&devices, ApiFileUse::Command).expect_err("gone");
+    assert_eq!(found.len(), 1, "once: {found:?}");
+}
+
+/// One source for each of two devices.
+const DEVICES: &str = "[[source]]\nfor = { d1 = \"10.0.0.1\", d2 = \"10.0.0.2\" }\noperation = \"getState\"\n\
+     base_url = \"http://{device}\"\n";
+
+#[test]
+fn a_service_starts_without_devices_whose_file_is_gone() {
+    let house = House::new("api-devices");
+    let text = format!("[[api]]\nname = \"evcc\"\nfile = \"gone.yaml\"\n{DEVICES}");
+    let config = house.read(&text, ApiFileUse::Service).expect("it starts");
+    assert_eq!(config.sources.len(), 2);
+    for source in &config.sources {
+        let SourceTarget::Unavailable { reason, .. } = &source.target else {
+            panic!("{:?} is available", source.plan.name);
+        };
+        assert!(
+            reason.contains("gone.yaml: expected an OpenAPI file"),
+            "{reason}"
+        );
+    }
 }
 
 #[test]

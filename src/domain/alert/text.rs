@@ -88,6 +88,17 @@ const DISPLAYS_KEEP: &str = "Displays keep showing the last good values, marked 
 pub fn source(source: &SourceSnapshot, silence: Duration) -> AlertText {
     let failure = source.health.current_failure();
     let retry = human_duration(source.interval.max(Duration::from_secs(1)));
+    let node_does = match failure.map(|it| it.cause) {
+        Some(Cause::Configuration) => {
+            "It fetches all other sources, reads the file again when it starts or reloads, and sends a message \
+             when data is back."
+                .to_owned()
+        }
+        _ => format!(
+            "It keeps retrying, every {retry} or a little less often, and sends a message when \
+             data is back."
+        ),
+    };
     AlertText {
         about: capitalised(&source.name),
         problem: "no data".to_owned(),
@@ -97,10 +108,7 @@ pub fn source(source: &SourceSnapshot, silence: Duration) -> AlertText {
         cause_name: failure.map_or("", |it| it.cause.name()).to_owned(),
         detail: detail(failure, silence),
         displays: DISPLAYS_KEEP.to_owned(),
-        node_does: format!(
-            "It keeps retrying, every {retry} or a little less often, and sends a message when \
-             data is back."
-        ),
+        node_does,
         check: match failure {
             Some(failure) => strings(cause_checks(failure.cause)),
             None => strings(&["the log: journalctl -u main-node"]),
