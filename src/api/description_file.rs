@@ -15,6 +15,7 @@ use openapi::lower::spec::{Failure, Spec};
 use openapi::operation::Api;
 
 use super::lowered_form::{self, LoweredForm};
+use crate::domain::text::format_bytes;
 use crate::limits;
 use crate::sys::memory::affordable_bytes;
 use crate::sys::sync::Mutex;
@@ -99,7 +100,7 @@ impl DescriptionFile<'_> {
                 self.path.display()
             ))
         })?;
-        let api = load(text).map_err(|problem| self.not_read_back(problem))?;
+        let api = self.load(text)?;
         Ok(LoadedApi {
             api,
             names: api.operations.iter().map(|it| it.id.clone()).collect(),
@@ -158,11 +159,38 @@ impl DescriptionFile<'_> {
         }
     }
 
-    fn not_read_back(&self, problem: &str) -> Unusable {
-        Unusable(format!(
-            "{}: its operations cannot be read back ({problem}): report this file",
-            self.path.display()
-        ))
+    /// The operations of a compact text, for the life of the process. Reloads that are refused read the
+    /// same files again and again, so equal texts are kept once.
+    fn load(&self, text: String) -> Result<&'static Api, Unusable> {
+        static KEPT: Mutex<Vec<(&str, &CompactApi)>> = Mutex::new(Vec::new());
+        let mut kept = KEPT.lock();
+        let bytes: usize = kept.iter().map(|it| it.0.len()).sum();
+        let api = match kept.iter().find(|it| it.0 == text) {
+            Some((_, api)) => *api,
+            None if bytes + text.len() > limits::API_TEXT_BYTES => {
+                return Err(Unusable(format!(
+                    "{}: the operations that sources name take {}, and {} of at most {} are in use by other \
+                     OpenAPI files and by earlier reloads: name fewer operations, or begin anew with \
+                     `systemctl restart main-node`",
+                    self.path.display(),
+                    format_bytes(text.len() as u64),
+                    format_bytes(bytes as u64),
+                    format_bytes(limits::API_TEXT_BYTES as u64),
+                )));
+            }
+            None => {
+                let text: &'static str = String::leak(text);
+                let api: &'static CompactApi = Box::leak(Box::new(CompactApi::plain(text)));
+                kept.push((text, api));
+                api
+            }
+        };
+        api.read().map_err(|problem| {
+            Unusable(format!(
+                "{}: its operations cannot be read back ({problem}): report this file",
+                self.path.display()
+            ))
+        })
     }
 }
 
@@ -177,7 +205,7 @@ struct Lowered {
 
 impl Lowered {
     fn load(self, file: &DescriptionFile<'_>) -> Result<LoadedApi, Unusable> {
-        let api = load(self.text).map_err(|problem| file.not_read_back(problem))?;
+        let api = file.load(self.text)?;
         Ok(LoadedApi {
             api,
             names: self.names,
@@ -187,20 +215,6 @@ impl Lowered {
             is_lowered_form: false,
         })
     }
-}
-
-/// The operations of a compact text. Reloads that are refused read the same files again and again, so
-/// equal texts are kept once.
-fn load(text: String) -> Result<&'static Api, &'static str> {
-    static KEPT: Mutex<Vec<(&str, &CompactApi)>> = Mutex::new(Vec::new());
-    let mut kept = KEPT.lock();
-    if let Some((_, api)) = kept.iter().find(|it| it.0 == text) {
-        return api.read();
-    }
-    let text: &'static str = String::leak(text);
-    let api: &'static CompactApi = Box::leak(Box::new(CompactApi::plain(text)));
-    kept.push((text, api));
-    api.read()
 }
 
 fn service_limits() -> Limits {

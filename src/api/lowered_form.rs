@@ -47,7 +47,7 @@ struct SourceFile {
 impl LoweredForm {
     /// Of the compact `text` that was made of `files`.
     pub fn new(path: &Path, files: &[PathBuf], text: &str) -> Result<LoweredForm, String> {
-        let most = limits::LOWERED_FORM_BYTES;
+        let most = limits::API_TEXT_BYTES;
         if text.len() > most {
             return Err(format!(
                 "the operations that sources name take {} bytes, more than the {most} that a service \
@@ -147,7 +147,7 @@ struct Format {
 }
 
 fn read_bounded(path: &Path) -> io::Result<String> {
-    let most = limits::LOWERED_FORM_BYTES + limits::LOWERED_FORM_HEADER_BYTES;
+    let most = limits::API_TEXT_BYTES + limits::LOWERED_FORM_HEADER_BYTES;
     let mut content = Vec::new();
     let mut file = open_plain(path)?.take(most as u64 + 1);
     file.read_to_end(&mut content)?;

@@ -71,7 +71,7 @@ fn a_lowered_form_is_good_until_a_file_of_it_changes() {
 
 #[test]
 fn too_much_is_not_written() {
-    let text = "x".repeat(limits::LOWERED_FORM_BYTES + 1);
+    let text = "x".repeat(limits::API_TEXT_BYTES + 1);
     let why = LoweredForm::new(Path::new("n.api-a.jsonl"), &[], &text).expect_err("too large");
     assert!(why.contains("name fewer of this file"), "{why}");
 }

@@ -404,3 +404,53 @@ fn a_file_that_is_too_large_for_the_service_needs_its_lowered_form() {
         "{changed}"
     );
 }
+
+#[test]
+fn operations_of_all_files_take_bounded_memory() {
+    let house = House::new("api-bounded");
+    let operation = |number: usize| {
+        let values: Vec<String> = (0..30_000)
+            .map(|at| format!("a-value-{number}-{at:016}"))
+            .collect();
+        format!(
+            "  /p{number}:\n    get:\n      operationId: p{number}\n      parameters:\n        - name: a\n          in: \
+             query\n          schema: {{ type: string, enum: [{}] }}\n      responses: {{ \"200\": {{ description: it, \
+             content: {{ application/json: {{}} }} }} }}\n",
+            values.join(", ")
+        )
+    };
+    let mut text = String::new();
+    for number in 0..7 {
+        let file = format!("openapi: 3.0.0\npaths:\n{}", operation(number));
+        fs::write(house.directory.join(format!("a{number}.yaml")), file).expect("written");
+        text += &format!("[[api]]\nname = \"a{number}\"\nfile = \"a{number}.yaml\"\n");
+    }
+    for number in 0..7 {
+        text += &format!(
+            "[[source]]\nname = \"s{number}\"\noperation = \"p{number}\"\nbase_url = \"http://a.local\"\n"
+        );
+    }
+    let problems = house
+        .read(&text, ApiFileUse::Command)
+        .expect_err("too much");
+    let found: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    assert!(found[0].contains("name fewer operations"), "{found:?}");
+    // A service keeps what it has room for.
+    let config = house.read(&text, ApiFileUse::Service).expect("it starts");
+    let available = config
+        .sources
+        .iter()
+        .filter(|it| it.operation().is_some())
+        .count();
+    assert!((1..7).contains(&available), "{available}");
+    // The same again takes nothing.
+    let again = house.read(&text, ApiFileUse::Service).expect("it starts");
+    assert_eq!(
+        again
+            .sources
+            .iter()
+            .filter(|it| it.operation().is_some())
+            .count(),
+        available
+    );
+}
