@@ -108,12 +108,17 @@ class Limited:
         wait_until(lambda: None not in self.outcome().values(), 60, lambda: f"{self.outcome()}: {self.node.status()}")
         return self.outcome()
 
-    def refused_reloads(self):
+    def refused_reloads(self, numbers=range(REFUSED_RELOADS)):
         """Each for another option that does not exist, which is found when the files have been read; gives the last problems."""
-        for number in range(REFUSED_RELOADS):
+        for number in numbers:
             self.node.configure(f'unknown_{number} = "x"\n' + self.tables())
             problems = self.node.refused_reload(START_SECONDS)
         return problems
+
+    def anonymous_mb(self):
+        """Memory of the process that is of no file."""
+        rollup = open(f"/proc/{self.node.process.pid}/smaps_rollup").read()
+        return int(re.search(r"Anonymous:\s+(\d+) kB", rollup)[1]) / 1000
 
     def expect_alive(self, what):
         """The process is the same, was never killed, and fetches; prints its memory."""
@@ -135,6 +140,8 @@ def api_files_memory():
         for name, files in (("ordinary", ordinary_files()), ("hostile", hostile_files()), ("growing", growing_files())):
             with cgroup.limited("api-files", memory_of_the_unit()) as group:
                 starts(Limited(name, group, upstream, files))
+        with cgroup.limited("api-files", memory_of_the_unit()) as group:
+            refused_reloads_keep_nothing(Limited("kept", group, upstream, [File("fields", openapi.many_properties(9_000), "getState", UP)]))
         with cgroup.limited("api-files", memory_of_the_unit()) as group:
             large_files_need_a_command(Limited("large", group, upstream, large_files()))
 
@@ -174,6 +181,18 @@ def starts(limited):
     expect(set(limited.settle().values()) <= {UP}, "with the others alone the reload is good", limited.outcome())
     limited.expect_alive("a good reload")
     node.process.stop(15)
+
+
+def refused_reloads_keep_nothing(limited):
+    """The operation of this file takes about 2 MB."""
+    limited.settle()
+    # The allocator keeps some of what the first took.
+    limited.refused_reloads([0])
+    before = limited.anonymous_mb()
+    limited.refused_reloads(range(1, 11))
+    after = limited.anonymous_mb()
+    expect(after - before < 10, f"10 refused reloads keep nothing: {before} MB before, {after} MB after", after - before)
+    limited.node.process.stop(15)
 
 
 def large_files_need_a_command(limited):
