@@ -74,6 +74,11 @@ paths:
     get:
       operationId: getPage
       responses: { "200": { description: it, content: { text/html: {} } } }
+  /tariff/{type}:
+    get:
+      parameters:
+        - { name: type, in: path, required: true, schema: { type: string, enum: [grid, feedin] } }
+      responses: { "200": { description: it, content: { application/json: {} } } }
   /cost:
     get:
       operationId: cost$
