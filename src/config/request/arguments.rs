@@ -4,6 +4,7 @@ use toml::de::DeValue;
 
 use super::placeholders::{
     add_quoted_secrets, add_text_secrets, note_unfilled, read_template, sample_time,
+    warn_unknown_value,
 };
 use crate::api::argument_template::{ArgumentTemplate, fill_arguments};
 use crate::config::reader::{TableEntry, TableReader};
@@ -114,6 +115,7 @@ pub fn read_argument(item: &TableEntry<'_>, depth: usize, what: &str) -> Option<
     Some(match item.value() {
         DeValue::String(_) => {
             let text = item.text()?;
+            warn_unknown_value(item, &text);
             read_template(item, &text)?;
             Argument::Text(text)
         }

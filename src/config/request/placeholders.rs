@@ -22,6 +22,17 @@ pub fn read_template(item: &TableEntry<'_>, text: &str) -> Option<Template> {
         .ok()
 }
 
+/// Reports the text that `main-node operations` prints where only a person knows the value.
+pub fn warn_unknown_value(item: &TableEntry<'_>, text: &str) {
+    if text == "…" {
+        let message = format!(
+            "{}: … stands for a value that only you know: write it",
+            item.key()
+        );
+        item.remark(Severity::Problem, message);
+    }
+}
+
 /// Notes words in braces that are sent as they are, such as `{yesterday}`.
 pub fn note_unfilled(item: &TableEntry<'_>, text: &str) {
     if text.contains("{{now") || text.contains("{{today") {

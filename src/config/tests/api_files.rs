@@ -454,3 +454,24 @@ fn operations_of_all_files_take_bounded_memory() {
         available
     );
 }
+
+#[test]
+fn a_value_that_is_not_filled_in_is_told() {
+    let house = House::new("api-unfilled");
+    let text = format!(
+        "{API}[[source]]\nname = \"s\"\noperation = \"getState\"\nparams = {{ jq = \"…\" }}\n"
+    );
+    let config = house
+        .read(&text, ApiFileUse::Command)
+        .expect("it can be sent");
+    let found: Vec<String> = config
+        .remarks
+        .iter()
+        .map(|it| it.problem.to_string())
+        .collect();
+    assert_eq!(config.remarks[0].severity, Severity::Problem);
+    assert!(
+        found[0].ends_with("jq: … stands for a value that only you know: write it"),
+        "{found:?}"
+    );
+}
