@@ -53,7 +53,7 @@ def expect_refused(node, name, words, description):
     expect(failure["cause"] == "configuration", f"{description}: the cause is `configuration`", failure)
     missing = [word for word in words if word not in failure["detail"]]
     expect(not missing, f"{description}: /status says {', '.join(words)}", failure)
-    expect(source(node, "meter")["state"] == "up", f"{description}: another source is up", source(node, "meter"))
+    expect_up(node, "meter", f"{description}: another source is up")
 
 
 # ---- Changes ---------------------------------------------------------------------------------
