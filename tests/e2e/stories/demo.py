@@ -205,7 +205,15 @@ def status_and_metrics(address):
     expect(all(n.startswith(("mainnode_", "process_")) for n in found), "every metric has the prefix mainnode_ or process_", sorted(found))
     up = found.get("mainnode_source_up", [])
     expect(len(up) >= 9 and all(v == 1 for labels, v in up if labels["source"] != FAILING), "so they are in /metrics", up)
-    expect_agreement(lambda: keys_of_metrics(address), lambda: keys_with_numbers(address), 20, "/metrics and /snapshot have the same keys")
+
+    def are_fetched(keys):
+        # Values of the plug that fails may be of before the start: /snapshot has them as stale, /metrics leaves them out.
+        return {key for key in keys if not key.startswith(FAILING)}
+
+    expect_agreement(
+        lambda: are_fetched(keys_of_metrics(address)), lambda: are_fetched(keys_with_numbers(address)), 20,
+        "/metrics and /snapshot have the same keys",
+    )
     promtool = tool("promtool")
     code, out, err = run([promtool, "check", "metrics"], 20, env=environment(), stdin=metrics.text)
     expect(code == 0 and not (out + err).strip(), "promtool accepts /metrics", out + err)
