@@ -20,12 +20,15 @@ use crate::limits;
 use crate::sys::memory::affordable_bytes;
 use crate::sys::sync::Mutex;
 
-/// What the reading process may take, and what it does about a file that exceeds it.
+/// What OpenAPI files are read for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum FileUse {
-    /// A service: within little memory; a larger file needs its lowered form.
+pub enum ApiFileUse {
+    /// `serve`: within little memory, so that a larger file needs its lowered form. An API whose file
+    /// cannot be used costs its sources alone.
     Service,
-    /// A command run by hand.
+    /// A reload of the service: the same, but a file that cannot be used is a problem.
+    Reload,
+    /// A command, which may take more memory; a file that cannot be used is a problem.
     #[default]
     Command,
 }
@@ -69,7 +72,7 @@ impl fmt::Display for Unusable {
 impl DescriptionFile<'_> {
     /// Reads the operations with these names (`operationId`, `GET /path`); names of other APIs are
     /// left out. What is read stays for the life of the process.
-    pub fn read(&self, wanted: &[String], usage: FileUse) -> Result<LoadedApi, Unusable> {
+    pub fn read(&self, wanted: &[String], usage: ApiFileUse) -> Result<LoadedApi, Unusable> {
         let failure = match self.lower(wanted, service_limits()) {
             Ok(lowered) => return lowered.load(self),
             Err(failure) => failure,
@@ -78,13 +81,14 @@ impl DescriptionFile<'_> {
             return Err(Unusable(failure.text));
         }
         match usage {
-            FileUse::Service => self.read_lowered_form(),
-            FileUse::Command => {
+            ApiFileUse::Service | ApiFileUse::Reload => self.read_lowered_form(),
+            ApiFileUse::Command => {
                 let lowered = self.lower(wanted, command_limits());
                 let lowered = lowered.map_err(|failure| Unusable(failure.text))?;
-                let form = LoweredForm::new(self.lowered_form, &lowered.files, &lowered.text);
-                let form = form.map_err(Unusable)?;
+                let text = lowered.text.clone();
                 let loaded = lowered.load(self)?;
+                let form = LoweredForm::new(self.lowered_form, &loaded.files, &text);
+                let form = form.map_err(Unusable)?;
                 Ok(LoadedApi {
                     lowered_form: Some(form),
                     ..loaded

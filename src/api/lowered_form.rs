@@ -47,14 +47,6 @@ struct SourceFile {
 impl LoweredForm {
     /// Of the compact `text` that was made of `files`.
     pub fn new(path: &Path, files: &[PathBuf], text: &str) -> Result<LoweredForm, String> {
-        let most = limits::API_TEXT_BYTES;
-        if text.len() > most {
-            return Err(format!(
-                "the operations that sources name take {} bytes, more than the {most} that a service \
-                 reads: name fewer of this file",
-                text.len()
-            ));
-        }
         let source_file = |file: &PathBuf| {
             let path = std::path::absolute(file).unwrap_or_else(|_| file.clone());
             let sha256 = digest_of(&path)?;

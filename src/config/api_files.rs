@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use openapi::operation::{Api, Operation, nearest};
 
-use super::api_file_use::ApiFileUse;
 use super::option::is_source_name;
 use super::problem::Severity;
 use super::reader::{TableEntry, TableReader};
 use super::section::{ConfigOption, path, print_options, read_options, text};
-use crate::api::description_file::{DescriptionFile, FileUse, LoadedApi};
+use crate::api::description_file::{ApiFileUse, DescriptionFile, LoadedApi};
 use crate::api::lowered_form::LoweredForm;
 use crate::domain::toml_text::{quoted, quoted_value};
 
@@ -318,18 +317,9 @@ fn load(
         path: &api.file,
         lowered_form: &lowered_form,
     };
-    let is_service = usage != ApiFileUse::Command;
-    let file_use = if is_service {
-        FileUse::Service
-    } else {
-        FileUse::Command
-    };
-    file.read(wanted, file_use).map_err(|problem| {
-        if is_service {
-            format!("{problem}: run {COMMAND}")
-        } else {
-            problem.to_string()
-        }
+    file.read(wanted, usage).map_err(|problem| match usage {
+        ApiFileUse::Service | ApiFileUse::Reload => format!("{problem}: run {COMMAND}"),
+        ApiFileUse::Command => problem.to_string(),
     })
 }
 

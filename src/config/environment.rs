@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::api_file_use::ApiFileUse;
 use super::problem::{Problem, Remark, Severity};
 
 use super::service::InstalledService;
+use crate::api::description_file::ApiFileUse;
 use crate::sys::container::is_container;
 use crate::sys::text_file;
 

@@ -7,7 +7,6 @@ mod alert;
 mod alert_filter;
 mod alert_names;
 mod alert_types;
-mod api_file_use;
 mod api_files;
 mod auth;
 mod auth_types;
@@ -59,7 +58,6 @@ pub use self::alert_types::{
     Notifications, PingConfig, ServiceOptions, WebhookConfig, WebhookForm, WebhookFormat,
     WebhookMethod, content_type,
 };
-pub use self::api_file_use::ApiFileUse;
 pub use self::api_files::ApiFile;
 use self::api_files::Apis;
 use self::auth::Accounts;
@@ -94,6 +92,7 @@ use self::types::KeySpans;
 pub use self::types::{Config, LocalSettings, Overrides, SourceConfig, SourceTarget};
 use self::unknown_keys::{KeyNames, warn_unknown_inputs, warn_unknown_keys};
 use self::variables::warn_unknown_variables;
+pub use crate::api::description_file::ApiFileUse;
 use crate::domain::toml_text::quoted;
 pub use crate::sys::host_name::name as host_name;
 use crate::sys::text_file;

@@ -68,10 +68,3 @@ fn a_lowered_form_is_good_until_a_file_of_it_changes() {
     assert!(why.contains("a.yaml has changed since"), "{why}");
     fs::remove_dir_all(directory).expect("its own directory");
 }
-
-#[test]
-fn too_much_is_not_written() {
-    let text = "x".repeat(limits::API_TEXT_BYTES + 1);
-    let why = LoweredForm::new(Path::new("n.api-a.jsonl"), &[], &text).expect_err("too large");
-    assert!(why.contains("name fewer of this file"), "{why}");
-}

@@ -126,7 +126,7 @@ fn only_what_sources_name_is_kept() {
     };
     let wanted = ["getState".to_owned(), "of another API".to_owned()];
     let loaded = file
-        .read(&wanted, FileUse::Service)
+        .read(&wanted, ApiFileUse::Service)
         .expect("it can be read");
     let ids: Vec<&str> = loaded
         .api
