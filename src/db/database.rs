@@ -209,10 +209,17 @@ impl Database {
         let count = low
             .zip(high)
             .map_or(0, |(low, high)| high.saturating_sub(low).saturating_add(1));
+        // What was imported has new ids and may be older.
+        let plausible = limits::EARLIEST_PLAUSIBLE_WALL_S.div_euclid(HOUR);
+        let from = self.state.tiers.rows_from.max(plausible);
+        let hour = delete::oldest_hour(&self.connection, from, i64::MAX)?;
+        let first = first.and_then(|text| second_of(&text));
+        let rows = match (first, hour.map(|hour| hour.saturating_mul(HOUR))) {
+            (Some(first), Some(hour)) if hour < first.div_euclid(HOUR) * HOUR => Some(hour),
+            (first, hour) => first.or(hour),
+        };
         Ok(HistoryExtent {
-            rows: first
-                .and_then(|text| second_of(&text))
-                .map(Wall::from_second),
+            rows: rows.map(Wall::from_second),
             hours: number("SELECT min(hour) FROM hourly")?
                 .map(|hour| Wall::from_second(hour.saturating_mul(HOUR))),
             days: number("SELECT min(day) FROM daily")?

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
+use super::id_ranges;
 use super::periods::HOUR;
 use super::rollup::five_minute;
 use crate::domain::day_range::{DayRange, StoredDay};
@@ -77,18 +78,11 @@ fn read_rows(
     ranges: &mut BTreeMap<Arc<str>, DayRange>,
 ) -> rusqlite::Result<()> {
     let hour = begin.div_euclid(HOUR);
-    let ids: (Option<i64>, Option<i64>) = connection.query_row(
-        "SELECT min(first_id), max(last_id) FROM hourly WHERE hour = ?1",
-        params![hour],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    let (Some(first), Some(last)) = ids else {
-        return Ok(());
-    };
-    if last.saturating_sub(first) > limits::FIVE_MINUTE_MAX_IDS {
+    let ids = id_ranges::of_hour(connection, hour)?;
+    if id_ranges::count(&ids) > limits::FIVE_MINUTE_MAX_IDS {
         return Ok(());
     }
-    five_minute::for_each_row(connection, hour, (first, last), |key, second, value| {
+    five_minute::for_each_row(connection, hour, &ids, |key, second, value| {
         let Some(value) = value.filter(|_| hour * HOUR + second >= begin && wanted(key)) else {
             return;
         };

@@ -33,6 +33,7 @@ pub mod file_change;
 mod forecast;
 mod forward_cursor;
 pub mod history;
+mod id_ranges;
 #[cfg(test)]
 #[path = "tests/kill.rs"]
 mod kill;

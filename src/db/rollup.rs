@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use self::five_minute::FiveMinuteRollup;
+use super::id_ranges;
 use super::periods::{DAY, HOUR};
 use super::tiers::Tiers;
 use crate::limits;
@@ -266,12 +267,11 @@ fn recompute_hour(
             hours.insert(key, (*k, present, BTreeMap::new()));
         }
     }
-    let first = hours.values().map(|(_, hour, _)| hour.first_id).min();
-    let last = hours.values().map(|(_, hour, _)| hour.last_id).max();
-    let (Some(first), Some(last)) = (first, last) else {
-        return Ok(());
-    };
-    five_minute::for_each_row(connection, hour, (first, last), |key, second, value| {
+    let ranges = hours
+        .values()
+        .map(|(_, hour, _)| (hour.first_id, hour.last_id));
+    let ranges = id_ranges::merge(ranges);
+    five_minute::for_each_row(connection, hour, &ranges, |key, second, value| {
         if let Some((_, _, seconds)) = hours.get_mut(key) {
             // Rows come by id: the highest of an identity is the one that stays.
             seconds.insert(second, value);

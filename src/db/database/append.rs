@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use rusqlite::{Transaction, params};
 
 use super::{CommitCounts, NewRow, WriterState};
+use crate::db::id_ranges;
 use crate::db::periods::{HOUR, second_of_hour};
 use crate::db::rollup::old_elements::OldElements;
 use crate::db::rollup::{RollupUpdate, read_hour};
@@ -114,31 +115,28 @@ fn stored_values(
          WHERE id BETWEEN ?1 AND ?2 AND timestamp >= ?3 AND timestamp < ?4 ORDER BY id",
     )?;
     for (hour, wanted) in wanted {
-        let mut range: Option<(i64, i64)> = None;
+        let mut ranges = Vec::new();
         for key_id in wanted.values() {
-            if let Some(there) = read_hour(transaction, hour, *key_id)? {
-                let (first, last) = range.unwrap_or((there.first_id, there.last_id));
-                range = Some((first.min(there.first_id), last.max(there.last_id)));
-            }
+            let there = read_hour(transaction, hour, *key_id)?;
+            ranges.extend(there.map(|there| (there.first_id, there.last_id)));
         }
-        let Some((first, last)) = range else {
-            continue;
-        };
         let begin = Wall::from_second(hour * HOUR).to_string();
         let end = Wall::from_second((hour + 1) * HOUR).to_string();
-        let mut rows = rows.query(params![first, last, begin, end])?;
-        while let Some(row) = rows.next()? {
-            let at = second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
-            let key = row.get_ref(0)?.as_str().unwrap_or("");
-            let Some(key_id) = wanted.get(&(key, at)) else {
-                continue;
-            };
-            // Damaged rows are skipped.
-            let (Ok(number), Ok(text)) = (row.get(2), row.get::<_, Option<String>>(3)) else {
-                continue;
-            };
-            if let Some(value) = decode_value(number, text.as_deref()) {
-                known_values.insert((*key_id, hour * HOUR + at), value);
+        for (first, last) in id_ranges::merge(ranges) {
+            let mut rows = rows.query(params![first, last, begin, end])?;
+            while let Some(row) = rows.next()? {
+                let at = second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
+                let key = row.get_ref(0)?.as_str().unwrap_or("");
+                let Some(key_id) = wanted.get(&(key, at)) else {
+                    continue;
+                };
+                // Damaged rows are skipped.
+                let (Ok(number), Ok(text)) = (row.get(2), row.get::<_, Option<String>>(3)) else {
+                    continue;
+                };
+                if let Some(value) = decode_value(number, text.as_deref()) {
+                    known_values.insert((*key_id, hour * HOUR + at), value);
+                }
             }
         }
     }

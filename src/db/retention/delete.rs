@@ -8,6 +8,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use crate::db::id_ranges;
 use crate::db::periods::{HOUR, second_of};
 use crate::db::progress::Progress;
 use crate::db::rollup::five_minute;
@@ -28,18 +29,20 @@ pub fn delete_rows(
         tiers.rows_from = tiers.rows_from.max(until);
         return Ok(Progress::Done);
     };
-    let (first, last): (i64, i64) = transaction
-        .prepare_cached("SELECT min(first_id), max(last_id) FROM hourly WHERE hour = ?1")?
-        .query_row([hour], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let begin = match tiers.partial_delete {
+    let ranges = id_ranges::of_hour(transaction, hour)?;
+    let next_id = match tiers.partial_delete {
         Some(emptying) if emptying.hour == hour => emptying.next_id,
-        _ => {
-            let there: Option<i64> = transaction
-                .prepare_cached("SELECT min(id) FROM records WHERE id >= ?1")?
-                .query_row([first], |row| row.get(0))?;
-            there.map_or(last, |id| id.max(first))
-        }
+        // Those that are deleted already are not looked at.
+        _ => transaction
+            .prepare_cached("SELECT min(id) FROM records")?
+            .query_row([], |row| row.get::<_, Option<i64>>(0))?
+            .unwrap_or(0),
     };
+    // The range that comes next; an hour whose rows are all deleted has none.
+    let next = ranges.iter().find(|(_, last)| *last >= next_id);
+    let (first, last) = next.copied().unwrap_or((next_id, next_id));
+    let begin = first.max(next_id);
+    let is_last = ranges.last().is_none_or(|(_, end)| *end <= last);
     let end = last.min(begin.saturating_add(ids.max(1) - 1));
     transaction
         .prepare_cached(
@@ -55,7 +58,7 @@ pub fn delete_rows(
             // The time of a clock that was never set gives no age: deleted by id.
             Wall::from_second(limits::EARLIEST_PLAUSIBLE_WALL_S).to_string(),
         ])?;
-    if end < last {
+    if end < last || !is_last {
         tiers.partial_delete = Some(PartialDelete {
             hour,
             next_id: end + 1,
@@ -128,7 +131,10 @@ pub fn delete_oldest_hour(
         return Ok(Progress::Done);
     }
     if tiers.raw_from <= hour && hour < running {
-        tiers.raw_from = hour + 1;
+        // What was imported has new ids and may be older.
+        let from = limits::EARLIEST_PLAUSIBLE_WALL_S.div_euclid(HOUR);
+        let oldest = oldest_hour(transaction, tiers.rows_from.max(from), hour)?;
+        tiers.raw_from = oldest.unwrap_or(hour) + 1;
         return Ok(Progress::More);
     }
     transaction.execute(

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{self as rollup, Aggregate, HourRollup};
 use crate::db::error;
+use crate::db::id_ranges::{self, IdRange};
 use crate::db::periods::{FIVE_MINUTES, HOUR, second_of_hour};
 use crate::db::progress::Progress;
 use crate::db::tiers::Tiers;
@@ -84,14 +85,14 @@ struct KeyScan {
 /// scanned.
 fn roll_up_hour(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
     let mut keys: HashMap<String, KeyScan> = HashMap::new();
-    let (mut first, mut last) = (i64::MAX, i64::MIN);
+    let mut ranges = Vec::new();
     let mut hours = connection.prepare_cached(
         "SELECT key, keys.k, first_id, last_id FROM hourly JOIN keys ON keys.k = hourly.k \
          WHERE hour = ?1 AND last_id - first_id >= ?2",
     )?;
     let mut rows = hours.query([hour, limits::FIVE_MINUTE_MIN_IDS])?;
     while let Some(row) = rows.next()? {
-        (first, last) = (first.min(row.get(2)?), last.max(row.get(3)?));
+        ranges.push((row.get(2)?, row.get(3)?));
         let scan = KeyScan {
             k: row.get(1)?,
             parts: FiveMinuteRollup::default(),
@@ -100,12 +101,13 @@ fn roll_up_hour(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
         };
         keys.insert(row.get(0)?, scan);
     }
-    let ids = last.saturating_sub(first).saturating_add(1);
+    let ranges = id_ranges::merge(ranges);
+    let ids = id_ranges::count(&ranges);
     // Readers use the hourly rollup of an hour without five-minute rollups.
     if keys.is_empty() || ids > limits::FIVE_MINUTE_MAX_IDS {
         return Ok(1 + keys.len() as i64);
     }
-    for_each_row(connection, hour, (first, last), |key, second, value| {
+    for_each_row(connection, hour, &ranges, |key, second, value| {
         if let Some(scan) = keys.get_mut(key) {
             scan.is_out_of_order |= second <= scan.newest;
             scan.newest = second;
@@ -116,7 +118,7 @@ fn roll_up_hour(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
     })?;
     for (key, mut scan) in keys {
         if scan.is_out_of_order {
-            scan.parts = read_rows(connection, hour, &key, (first, last))?;
+            scan.parts = read_rows(connection, hour, &key, &ranges)?;
         }
         write(connection, hour, scan.k, &scan.parts)?;
     }
@@ -128,7 +130,7 @@ pub fn read_rows(
     connection: &Connection,
     hour: i64,
     key: &str,
-    ids: (i64, i64),
+    ids: &[IdRange],
 ) -> rusqlite::Result<FiveMinuteRollup> {
     let mut seconds: BTreeMap<i64, Option<f64>> = BTreeMap::new();
     for_each_row(connection, hour, ids, |found, second, value| {
@@ -143,24 +145,23 @@ pub fn read_rows(
 pub fn for_each_row(
     connection: &Connection,
     hour: i64,
-    ids: (i64, i64),
+    ids: &[IdRange],
     mut take: impl FnMut(&str, i64, Option<f64>),
 ) -> rusqlite::Result<()> {
     let mut rows = connection.prepare_cached(
         "SELECT key, timestamp, value FROM records \
          WHERE id BETWEEN ?1 AND ?2 AND timestamp >= ?3 AND timestamp < ?4 ORDER BY id",
     )?;
-    let mut rows = rows.query(params![
-        ids.0,
-        ids.1,
-        Wall::from_second(hour * HOUR).to_string(),
-        Wall::from_second((hour + 1) * HOUR).to_string(),
-    ])?;
-    while let Some(row) = rows.next()? {
-        let second = second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
-        // Damaged rows are skipped.
-        if let (Ok(key), Ok(value)) = (row.get_ref(0)?.as_str(), row.get(2)) {
-            take(key, second, value);
+    let begin = Wall::from_second(hour * HOUR).to_string();
+    let end = Wall::from_second((hour + 1) * HOUR).to_string();
+    for (first, last) in ids {
+        let mut rows = rows.query(params![first, last, begin, end])?;
+        while let Some(row) = rows.next()? {
+            let second = second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
+            // Damaged rows are skipped.
+            if let (Ok(key), Ok(value)) = (row.get_ref(0)?.as_str(), row.get(2)) {
+                take(key, second, value);
+            }
         }
     }
     Ok(())
@@ -228,8 +229,8 @@ pub fn add_late(
                 .prepare_cached("SELECT key FROM keys WHERE k = ?1")?
                 .query_row([k], |row| row.get(0))
                 .optional()?;
-            let ids = (before.first_id, before.last_id);
-            read_rows(connection, hour, key.as_deref().unwrap_or_default(), ids)?
+            let ids = [(before.first_id, before.last_id)];
+            read_rows(connection, hour, key.as_deref().unwrap_or_default(), &ids)?
         }
     };
     for (five, late) in fives.iter_mut().zip(late) {
