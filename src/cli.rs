@@ -212,14 +212,24 @@ pub struct BackupArguments {
 #[argh(subcommand, name = "export")]
 pub struct ExportArguments {
     #[argh(option, arg_name = "KEY")]
-    /// only this key
-    pub key: Option<String>,
+    /// only this key; may be given several times
+    pub key: Vec<String>,
     #[argh(option, arg_name = "TIME")]
-    /// start, included: RFC 3339, or relative such as -24h
+    /// start, included: RFC 3339, a local date such as 2025-10-30, relative such as -24h, or seconds or
+    /// milliseconds since 1970
     pub from: Option<String>,
     #[argh(option, arg_name = "TIME")]
-    /// end, excluded: RFC 3339, or relative such as -24h
+    /// end, excluded, in the same forms; of a date the whole day is included
     pub to: Option<String>,
+    #[argh(switch)]
+    /// a line for each key and local day
+    pub days: bool,
+    #[argh(option, arg_name = "ID")]
+    /// only rows with a higher id, in the order of their arrival, with the id as the last column
+    pub after: Option<i64>,
+    #[argh(switch)]
+    /// CSV with all texts as they are, also those that a spreadsheet would run as a formula
+    pub plain: bool,
     #[argh(option, default = "String::from(\"csv\")", arg_name = "csv|jsonl")]
     /// output format: csv (default) or jsonl
     pub format: String,

@@ -93,8 +93,8 @@ pub fn run(arguments: CommandLine) -> u8 {
             backup::backup(&overrides(it.config, None, it.database), &file)
         }
         Command::Export(it) => {
-            let overrides = overrides(it.config, None, it.database);
-            export::export(&overrides, it.key, it.from, it.to, &it.format)
+            let overrides = overrides(it.config.clone(), None, it.database.clone());
+            export::export(&overrides, it)
         }
         Command::Restore(it) => {
             let file = PathBuf::from(it.file);

@@ -50,6 +50,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -87,7 +88,7 @@ pub use self::request_types::{ConfiguredBody, RequestMethod};
 pub use self::secret::Secret;
 use self::section::read_options;
 use self::source::{SourceInputs, read_sources};
-use self::top_level::{TopLevelDraft, is_top_level, local_options};
+use self::top_level::{TopLevelDraft, is_top_level, options_named};
 use self::types::KeySpans;
 pub use self::types::{Config, LocalSettings, Overrides, SourceConfig, SourceTarget};
 use self::unknown_keys::{KeyNames, warn_unknown_inputs, warn_unknown_keys};
@@ -164,8 +165,27 @@ fn advice_on_directory(path: &Path) -> Option<String> {
 
 pub fn local_settings(
     overrides: &Overrides,
-    mut environment: Environment,
+    environment: Environment,
 ) -> Result<LocalSettings, Vec<Problem>> {
+    let config = top_level_options(overrides, environment, &["listen", "database"])?;
+    Ok(LocalSettings {
+        database: config.database,
+        database_is_default: config.database_is_default,
+        listen: config.listen,
+    })
+}
+
+/// The option `timezone` alone.
+pub fn timezone(overrides: &Overrides, environment: Environment) -> Result<TimeZone, Vec<Problem>> {
+    Ok(top_level_options(overrides, environment, &["timezone"])?.timezone)
+}
+
+/// Defaults with these options at the top level; problems in others do not matter.
+fn top_level_options(
+    overrides: &Overrides,
+    mut environment: Environment,
+    names: &[&str],
+) -> Result<Config, Vec<Problem>> {
     let (text, file) = find(overrides)?;
     let directory = directory_of(file.as_deref());
     let dot_env_problem = environment.read_dot_env(&directory).err();
@@ -176,17 +196,13 @@ pub fn local_settings(
         config: Config::with_defaults(file, String::new()),
         overrides: overrides.clone(),
     };
-    read_options(local_options(), &mut root, &directory, &mut draft);
+    read_options(options_named(names), &mut root, &directory, &mut draft);
     let mut problems = reader.into_problems();
     problems.extend(dot_env_problem);
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(LocalSettings {
-        database: draft.config.database,
-        database_is_default: draft.config.database_is_default,
-        listen: draft.config.listen,
-    })
+    Ok(draft.config)
 }
 
 /// The configuration of `demo`: an example for the compiled-in APIs, with short intervals and

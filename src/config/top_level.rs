@@ -250,10 +250,10 @@ pub static OPTIONS: [TopLevelOption; 21] = [
     .with_variable("MAIN_NODE_CORS"),
 ];
 
-/// The options for [`LocalSettings`](super::LocalSettings).
-pub fn local_options() -> impl Iterator<Item = &'static TopLevelOption> {
-    let is_local = |option: &&TopLevelOption| matches!(option.name, "listen" | "database");
-    OPTIONS.iter().filter(is_local)
+/// The options with these names.
+pub fn options_named(names: &[&str]) -> impl Iterator<Item = &'static TopLevelOption> {
+    let is_named = move |option: &&TopLevelOption| names.contains(&option.name);
+    OPTIONS.iter().filter(is_named)
 }
 
 /// Reads the database path, and whether it is the default.

@@ -328,17 +328,21 @@ impl Database {
     }
 }
 
+/// The highest id that any row was given, also where retention has dropped it: ids are not used
+/// again.
+pub(super) fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT max(coalesce((SELECT max(id) FROM records), 0), \
+         coalesce((SELECT max(id) FROM latest), 0), \
+         coalesce((SELECT value FROM node WHERE name = 'last_id'), 0))",
+        [],
+        |row| row.get(0),
+    )
+}
+
 impl WriterState {
     fn read(connection: &Connection, boot: &str) -> rusqlite::Result<WriterState> {
-        // Ids are not used again even where retention has dropped the highest.
-        let last_id: i64 = connection.query_row(
-            "SELECT max(coalesce((SELECT max(id) FROM records), 0), \
-             coalesce((SELECT max(id) FROM latest), 0), \
-             coalesce((SELECT value FROM node WHERE name = 'last_id'), 0))",
-            [],
-            |row| row.get(0),
-        )?;
-        let last_id = error::in_range(&limits::VALID_IDS, last_id)?;
+        let last_id = error::in_range(&limits::VALID_IDS, last_id(connection)?)?;
         let last_boot: Option<String> = read_meta(connection, "boot")?;
         let saved: Option<String> = read_meta(connection, RETENTION_CLOCK)?;
         let clock = saved.and_then(|text| RetentionClock::parse(&text));

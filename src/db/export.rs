@@ -4,28 +4,39 @@
 //! does not grow with the database: hours are read in parts, each in a transaction of its
 //! own, so that the writer's log does not grow meanwhile either.
 
-use std::collections::{BTreeMap, HashMap};
+mod arrivals;
+mod hours;
+mod line;
+mod local_days;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use jiff::tz::TimeZone;
+use rusqlite::{Connection, OptionalExtension};
 
-use super::periods::{DAY, HOUR, second_of_hour};
+use self::line::{ExportLine, RowContent};
+use super::database::last_id;
+use super::history::HistoryError;
+use super::periods::{DAY, HOUR};
 use super::rollup::{self, Aggregate};
-use super::row_codec::{decode_is_untrusted, decode_value};
 use super::tiers::Tiers;
 use super::{connection, error};
 use crate::domain::reading::{Value, round_computed};
-use crate::domain::text::format_number;
 use crate::domain::time::Wall;
-use crate::limits;
 use crate::sys::os_error::reason;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
+    /// With an apostrophe before texts that a spreadsheet would run as a formula.
     Csv,
+    /// With texts as they are.
+    PlainCsv,
+    /// As `Csv`, and with a column of what else a row says, so that an import gives the same row.
+    CompleteCsv,
     JsonLines,
 }
 
@@ -37,6 +48,29 @@ pub struct ExportQuery {
     pub from: Option<Wall>,
     /// Exclusive.
     pub to: Option<Wall>,
+    pub content: ExportContent,
+}
+
+/// What the lines of an export are.
+#[derive(Debug, Clone, Default)]
+pub enum ExportContent {
+    /// Oldest first: rows as far back as rows are kept, hours before that, days before those. Of
+    /// rows that were corrected the last. An hour that has lost its rows is a line of its own.
+    #[default]
+    Readings,
+    /// A summary for each key and day of a time zone that the span has a part of.
+    LocalDays(TimeZone),
+    /// Rows with a higher id, in the order of their ids, corrected ones included.
+    Arrivals { after: i64 },
+}
+
+/// What was exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exported {
+    /// Lines of data.
+    pub lines: u64,
+    /// The highest id that was given to a row before the export began.
+    pub through_id: i64,
 }
 
 /// Why an export ended early.
@@ -44,10 +78,18 @@ pub struct ExportQuery {
 pub enum ExportError {
     /// Keys that were never stored, and those that were.
     UnknownKeys { unknown: Vec<String>, path: String },
+    /// No row was ever given the id after which rows were asked for.
+    UnknownId {
+        after: i64,
+        newest: i64,
+        path: String,
+    },
     /// It cannot be opened.
     Source { path: String, detail: String },
     /// It cannot be read to its end.
     Database(String),
+    /// Its days cannot be read to their end.
+    Days(HistoryError),
     /// The reader of the output went away, or its disk is full.
     Output(io::Error),
 }
@@ -60,10 +102,20 @@ impl fmt::Display for ExportError {
                 "{path} has no reading of {}; without --key all keys are exported",
                 unknown.join(", ")
             ),
+            ExportError::UnknownId {
+                after,
+                newest,
+                path,
+            } => write!(
+                f,
+                "--after {after}: expected an id of this database, whose newest row has {newest}. \
+                 {path} was restored or replaced since that id was noted: begin again with --after 0"
+            ),
             ExportError::Source { path, detail } => {
                 write!(f, "the database {path} cannot be read: {detail}")
             }
             ExportError::Database(detail) => write!(f, "the database cannot be read: {detail}"),
+            ExportError::Days(error) => error.fmt(f),
             ExportError::Output(error) => {
                 write!(f, "the export cannot be written: {}", reason(error))
             }
@@ -85,22 +137,23 @@ impl From<io::Error> for ExportError {
     }
 }
 
-/// Writes the rows of `query`, oldest first: rows as far back as rows are kept, hours before
-/// that, days before those. Rows that were corrected are left out. Returns how many lines of data
-/// there are.
+/// Writes what `query` asks for.
 pub fn export(
     database: &Path,
     query: &ExportQuery,
     format: ExportFormat,
     out: &mut impl Write,
-) -> Result<u64, ExportError> {
+) -> Result<Exported, ExportError> {
     let connection =
         connection::open_for_command(database).map_err(|detail| ExportError::Source {
             path: database.display().to_string(),
             detail,
         })?;
+    let through_id = last_id(&connection)?;
+    let keys = keys(&connection, query, database)?;
     let mut export = ExportJob {
-        keys: keys(&connection, query, database)?,
+        by_name: keys.iter().map(|(k, key)| (key.key.clone(), *k)).collect(),
+        keys,
         connection,
         from: query.from.map_or(i64::MIN, Wall::second),
         to: query.to.map_or(i64::MAX, Wall::second),
@@ -108,22 +161,33 @@ pub fn export(
         out,
         lines: 0,
     };
-    if format == ExportFormat::Csv {
-        export.out.write_all(HEADER.as_bytes())?;
+    match &query.content {
+        ExportContent::Readings => {
+            line::write_header(export.out, format, false)?;
+            export.readings()?;
+        }
+        ExportContent::LocalDays(zone) => {
+            line::write_header(export.out, format, false)?;
+            export.local_days(zone)?;
+        }
+        ExportContent::Arrivals { after } if *after > through_id => {
+            return Err(ExportError::UnknownId {
+                after: *after,
+                newest: through_id,
+                path: database.display().to_string(),
+            });
+        }
+        ExportContent::Arrivals { after } => {
+            line::write_header(export.out, format, true)?;
+            export.arrivals(*after, through_id)?;
+        }
     }
-    let tiers = Tiers::read(&export.connection)?;
-    let summed_up = tiers.daily_until.unwrap_or(i64::MIN / DAY);
-    let days_until = summed_up.min(tiers.hourly_from.div_euclid(24));
-    export.days(days_until)?;
-    export.hours(days_until.saturating_mul(24), tiers.raw_from)?;
-    export.rows(tiers.raw_from.max(days_until.saturating_mul(24)))?;
     export.out.flush()?;
-    Ok(export.lines)
+    Ok(Exported {
+        lines: export.lines,
+        through_id,
+    })
 }
-
-/// `seconds`, `count`, `min`, `max` and `last` are for what is left of many rows: `value`
-/// is their mean then.
-const HEADER: &str = "timestamp,key,value,unit,text,clock,seconds,count,min,max,last\r\n";
 
 struct ExportKey {
     key: String,
@@ -162,7 +226,10 @@ fn keys(
 
 struct ExportJob<'a, W: Write> {
     connection: Connection,
+    /// The keys that are exported, by `keys.k`.
     keys: HashMap<i64, Arc<ExportKey>>,
+    /// `keys.k` by their names.
+    by_name: HashMap<String, i64>,
     /// Seconds: inclusive, exclusive.
     from: i64,
     to: i64,
@@ -171,17 +238,18 @@ struct ExportJob<'a, W: Write> {
     lines: u64,
 }
 
-/// One line.
-struct ExportLine<'a> {
-    at: i64,
-    key: &'a ExportKey,
-    value: Value,
-    untrusted: bool,
-    /// Of what is left of many rows: their span and summary.
-    aggregate: Option<(i64, Aggregate)>,
-}
-
 impl<W: Write> ExportJob<'_, W> {
+    /// All tiers, each where there is no finer one.
+    fn readings(&mut self) -> Result<(), ExportError> {
+        let tiers = Tiers::read(&self.connection)?;
+        let summed_up = tiers.daily_until.unwrap_or(i64::MIN / DAY);
+        let days_until = summed_up.min(tiers.hourly_from.div_euclid(24));
+        self.days(days_until)?;
+        let first_hour = days_until.saturating_mul(24);
+        self.hours(first_hour, tiers.raw_from)?;
+        self.raw_hours(tiers.raw_from.max(first_hour))
+    }
+
     fn days(&mut self, until: i64) -> Result<(), ExportError> {
         let mut day = self.from.div_euclid(DAY);
         loop {
@@ -213,30 +281,6 @@ impl<W: Write> ExportJob<'_, W> {
                 found,
             )?;
             self.write_aggregates(found.saturating_mul(HOUR), HOUR, &sums)?;
-            hour = found + 1;
-        }
-    }
-
-    fn rows(&mut self, from: i64) -> Result<(), ExportError> {
-        let mut hour = self.from.div_euclid(HOUR).max(from);
-        loop {
-            let next: Option<i64> = self.first("hourly", "hour", hour, self.end(HOUR))?;
-            let Some(found) = next else {
-                return Ok(());
-            };
-            let (first, last): (i64, i64) = self.connection.query_row(
-                "SELECT min(first_id), max(last_id) FROM hourly WHERE hour = ?1",
-                [found],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
-            // An hour of very many rows is held in parts.
-            let parts = (1 + last.saturating_sub(first) / limits::EXPORT_ROWS).min(HOUR);
-            let seconds = HOUR.div_euclid(parts).max(1);
-            for part in (0..HOUR).step_by(seconds.unsigned_abs() as usize) {
-                let begin = found.saturating_mul(HOUR).saturating_add(part);
-                let end = begin.saturating_add(seconds.min(HOUR - part));
-                self.write_rows(first, last, begin.max(self.from), end.min(self.to))?;
-            }
             hour = found + 1;
         }
     }
@@ -277,66 +321,11 @@ impl<W: Write> ExportJob<'_, W> {
         for (k, summary) in sums {
             if let Some(key) = self.keys.get(k).cloned() {
                 self.write(&ExportLine {
-                    at,
+                    timestamp: Wall::from_second(at).to_string(),
                     key: &key,
-                    value: Value::Number(round_computed(summary.mean)),
-                    untrusted: false,
+                    content: mean_of(summary),
                     aggregate: Some((seconds, *summary)),
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_rows(
-        &mut self,
-        first: i64,
-        last: i64,
-        begin: i64,
-        end: i64,
-    ) -> Result<(), ExportError> {
-        let by_name: HashMap<&str, i64> = self
-            .keys
-            .iter()
-            .map(|(k, key)| (key.key.as_str(), *k))
-            .collect();
-        // By second and key; of one identity the highest id comes last and stays.
-        let mut held: BTreeMap<(i64, i64), (Value, bool)> = BTreeMap::new();
-        let mut statement = self.connection.prepare_cached(
-            "SELECT timestamp, key, value, meta FROM records WHERE id BETWEEN ?1 AND ?2 \
-             AND timestamp >= ?3 AND timestamp < ?4 ORDER BY id",
-        )?;
-        let mut rows = statement.query(params![
-            first,
-            last,
-            Wall::from_second(begin).to_string(),
-            Wall::from_second(end).to_string()
-        ])?;
-        while let Some(row) = rows.next()? {
-            let Some(k) = by_name.get(row.get_ref(1)?.as_str().unwrap_or("")) else {
-                continue;
-            };
-            let at = second_of_hour(row.get_ref(0)?.as_str().unwrap_or(""));
-            // Damaged rows are skipped.
-            let (Ok(number), Ok(meta)) = (row.get(2), row.get::<_, Option<String>>(3)) else {
-                continue;
-            };
-            if let Some(value) = decode_value(number, meta.as_deref()) {
-                let untrusted = decode_is_untrusted(meta.as_deref());
-                held.insert((at, *k), (value, untrusted));
-            }
-        }
-        drop(rows);
-        drop(statement);
-        let hour = begin.div_euclid(HOUR) * HOUR;
-        for ((at, k), (value, untrusted)) in held {
-            if let Some(key) = self.keys.get(&k).cloned() {
-                self.write(&ExportLine {
-                    at: hour.saturating_add(at),
-                    key: &key,
-                    value,
-                    untrusted,
-                    aggregate: None,
+                    id: None,
                 })?;
             }
         }
@@ -345,93 +334,17 @@ impl<W: Write> ExportJob<'_, W> {
 
     fn write(&mut self, line: &ExportLine) -> io::Result<()> {
         self.lines += 1;
-        match self.format {
-            ExportFormat::Csv => write_csv(self.out, line),
-            ExportFormat::JsonLines => write_json(self.out, line),
-        }
+        line::write_line(self.out, self.format, line)
     }
 }
 
-fn write_csv(out: &mut impl Write, line: &ExportLine) -> io::Result<()> {
-    let number = |value: Option<f64>| value.map(format_number).unwrap_or_default();
-    let sum = line.aggregate.map(|(seconds, summary)| {
-        [
-            seconds.to_string(),
-            summary.count.to_string(),
-            format_number(summary.min),
-            format_number(summary.max),
-            format_number(summary.last),
-        ]
-    });
-    let head = [
-        Wall::from_second(line.at).to_string(),
-        csv_text(&line.key.key),
-        number(line.value.number()),
-        csv_text(line.key.unit.as_deref().unwrap_or_default()),
-        csv_text(line.value.text().unwrap_or_default()),
-        if line.untrusted { "untrusted" } else { "" }.to_owned(),
-    ];
-    let fields: Vec<String> = head.into_iter().chain(sum.unwrap_or_default()).collect();
-    write!(out, "{}\r\n", fields.join(","))
-}
-
-/// A text field. A spreadsheet runs a cell that begins with one of these signs as a formula,
-/// and keys and texts come from servers: an apostrophe in front makes it text (CSV injection).
-/// What begins with apostrophes before such a sign gets one too, so that taking one away
-/// always gives the original. A text that is a number is harmless and stays one.
-fn csv_text(text: &str) -> String {
-    let begin = text.trim_start_matches('\'');
-    let is_formula = begin.starts_with(['\t', '\r', '\n'])
-        || begin.trim_start().starts_with([
-            '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
-        ]);
-    let is_number = || {
-        let digits = text.bytes().all(|byte| b"0123456789+-.eE".contains(&byte));
-        digits && text.parse::<f64>().is_ok()
-    };
-    if is_formula && !is_number() {
-        csv_quote(&format!("'{text}"))
-    } else {
-        csv_quote(text)
+/// The mean of what is left of many rows, as a value.
+fn mean_of(summary: &Aggregate) -> RowContent {
+    RowContent {
+        value: Value::Number(round_computed(summary.mean)),
+        untrusted: false,
+        others: None,
     }
-}
-
-/// A field as RFC 4180 wants it.
-fn csv_quote(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
-}
-
-fn write_json(out: &mut impl Write, line: &ExportLine) -> io::Result<()> {
-    let text = |text: &str| serde_json::Value::from(text).to_string();
-    let mut json = format!(
-        "{{\"timestamp\":\"{}\",\"key\":{},\"value\":{}",
-        Wall::from_second(line.at),
-        text(&line.key.key),
-        line.value.number().map_or("null".to_owned(), format_number)
-    );
-    if let Some(unit) = &line.key.unit {
-        json += &format!(",\"unit\":{}", text(unit));
-    }
-    if let Some(text_value) = line.value.text() {
-        json += &format!(",\"text\":{}", text(text_value));
-    }
-    if line.untrusted {
-        json += ",\"clock\":\"untrusted\"";
-    }
-    if let Some((seconds, s)) = &line.aggregate {
-        json += &format!(
-            ",\"seconds\":{seconds},\"count\":{},\"min\":{},\"max\":{},\"last\":{}",
-            s.count,
-            format_number(s.min),
-            format_number(s.max),
-            format_number(s.last)
-        );
-    }
-    writeln!(out, "{json}}}")
 }
 
 #[cfg(test)]

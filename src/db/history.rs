@@ -20,7 +20,7 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, ErrorCode};
 
 use self::ahead::forecast;
-use self::periods::periods;
+pub(super) use self::periods::periods;
 use self::query::history;
 use self::states::states;
 use super::file::DatabaseFiles;

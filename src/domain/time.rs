@@ -32,6 +32,20 @@ impl Wall {
         Wall(second.saturating_mul(1000))
     }
 
+    /// Seconds (10 digits) or milliseconds (13 digits) since the epoch, as scripts and dashboards
+    /// write times: 2001 to 2286.
+    pub fn from_epoch_text(text: &str) -> Option<Wall> {
+        let number: i64 = match text.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => text.parse().ok()?,
+            false => return None,
+        };
+        match text.len() {
+            10 => Some(Wall::from_second(number)),
+            13 => Some(Wall(number)),
+            _ => None,
+        }
+    }
+
     /// Whole seconds since the epoch: the precision of what is stored and published.
     pub fn second(self) -> i64 {
         self.0.div_euclid(1000)

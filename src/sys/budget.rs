@@ -53,6 +53,12 @@ impl Budget {
         Budget::new(0, Duration::ZERO)
     }
 
+    /// A budget for a command that reads all there is, step by step.
+    pub fn of_command() -> Budget {
+        const DAY: Duration = Duration::from_secs(86_400);
+        Budget::new(u64::MAX, DAY)
+    }
+
     /// Reserves rows for coarse reads: see [`Budget::rows_for_detail`].
     pub fn with_reserve(self, reserve: u64) -> Budget {
         Budget { reserve, ..self }

@@ -251,7 +251,7 @@ _main-node() {
             esac
             ;;
         main-node_export)
-            opts="--help --key --from --to --format --config --database"
+            opts="--help --key --from --to --days --after --plain --format --config --database"
             case "${prev}" in
                 --key)
                     COMPREPLY=()
@@ -262,6 +262,10 @@ _main-node() {
                     return 0
                     ;;
                 --to)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --after)
                     COMPREPLY=()
                     return 0
                     ;;

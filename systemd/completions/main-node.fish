@@ -3,7 +3,7 @@ function __fish_main-node_using_command
     set -e cmd[1]
     set -l target_cmd $argv
 
-    set -l known_value_flags 'config' 'database' 'format' 'from' 'key' 'listen' 'name' 'to' 
+    set -l known_value_flags 'after' 'config' 'database' 'format' 'from' 'key' 'listen' 'name' 'to' 
 
     set -l i 1
     set -l cleaned_cmd
@@ -92,9 +92,12 @@ complete -c main-node -n '__fish_main-node_using_command backup' -l help -d 'dis
 complete -c main-node -n '__fish_main-node_using_command backup' -l config -r -d 'configuration file'
 complete -c main-node -n '__fish_main-node_using_command backup' -l database -r -d 'database file'
 complete -c main-node -n '__fish_main-node_using_command export' -f -l help -d 'display usage information'
-complete -c main-node -n '__fish_main-node_using_command export' -f -l key -r -d 'only this key'
-complete -c main-node -n '__fish_main-node_using_command export' -f -l from -r -d 'start, included: RFC 3339, or relative such as -24h'
-complete -c main-node -n '__fish_main-node_using_command export' -f -l to -r -d 'end, excluded: RFC 3339, or relative such as -24h'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l key -r -d 'only this key; may be given several times'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l from -r -d 'start, included: RFC 3339, a local date such as 2025-10-30, relative such as -24h, or seconds or milliseconds since 1970'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l to -r -d 'end, excluded, in the same forms; of a date the whole day is included'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l days -d 'a line for each key and local day'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l after -r -d 'only rows with a higher id, in the order of their arrival, with the id as the last column'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l plain -d 'CSV with all texts as they are, also those that a spreadsheet would run as a formula'
 complete -c main-node -n '__fish_main-node_using_command export' -f -l format -r -d 'output format: csv (default) or jsonl'
 complete -c main-node -n '__fish_main-node_using_command export' -f -l config -r -d 'configuration file'
 complete -c main-node -n '__fish_main-node_using_command export' -f -l database -r -d 'database file'
