@@ -33,13 +33,14 @@ use self::serving::{Dependencies, Serving};
 use crate::api::fetcher::Fetcher;
 use crate::api::request_quota::QuotaHandle;
 use crate::config::Config;
+use crate::db::backup::schedule::BackupSchedule;
 use crate::db::database::Database;
 use crate::db::error::OpenError;
 use crate::db::open::DatabaseLocation;
 use crate::db::retention::policy::RetentionPolicy;
 use crate::db::store::derived_windows::StoredWindows;
 use crate::db::store::{self, Store, StoreSettings};
-use crate::db::{backup, restore, salvage};
+use crate::db::{restore, salvage};
 use crate::domain::alert::{AlertCommit, NodeFacts};
 use crate::domain::ledger::{Forecast, RecordRow, SavedAbsences};
 use crate::domain::reading::Observation;
@@ -146,7 +147,7 @@ impl Node {
         let quotas = last_run.quotas.into_handles(config, &store, clock.now());
         // The fetchers hold the only senders: ingest ends when the last of them has.
         let fetchers = start_fetchers(fetchers, quotas, observations, &shutdown.token())?;
-        let others = start_others(config, clock, &heartbeats, lines, &shutdown.token())?;
+        let others = start_others(config, &store, clock, &heartbeats, lines, &shutdown.token())?;
         Ok(Node {
             shutdown,
             fetchers,
@@ -312,6 +313,7 @@ fn start_store(
             hourly: config.keep_hourly,
             bytes: config.database_max,
         },
+        backups_named_after: config.backups_named_after(),
         channels: notifiers::outbox_channels(config),
         on_outbox_changed: Arc::new(move || notifiers.wake()),
         forwards: outputs::forward_names(config),
@@ -441,6 +443,7 @@ fn start_fetchers(
 /// Backups, where wanted, and the supervisor's watchdog, where there is one.
 fn start_others(
     config: &Config,
+    store: &Arc<Store>,
     clock: &Arc<dyn Clock>,
     heartbeats: &Heartbeats,
     lines: Receiver<String>,
@@ -448,9 +451,14 @@ fn start_others(
 ) -> Result<Vec<Thread>, StartError> {
     let mut others = Vec::new();
     if let Some(every) = config.backup_every {
-        let (database, keep) = (config.database.clone(), config.backup_keep);
-        let (clock, stop) = (clock.clone(), stop.clone());
-        let run = move || backup::run_schedule(&database, every, keep, &*clock, &stop);
+        let schedule = BackupSchedule {
+            database: config.database.clone(),
+            named_after: config.backups_named_after(),
+            every,
+            keep: config.backup_keep,
+        };
+        let (clock, stop, store) = (clock.clone(), stop.clone(), store.clone());
+        let run = move || schedule.run(&*clock, &stop, &|state| store.set_backup_state(state));
         others.push(spawn("backup", run).map_err(cannot_start("backup"))?);
     }
     if systemd::is_supervised() {

@@ -5,6 +5,7 @@
 //! forms of OpenAPI files that are too large for the service (`lowered_form`).
 
 mod api_files;
+mod backups;
 mod local_names;
 mod machine;
 mod meters;
@@ -88,6 +89,8 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         secret_files(&config),
         root_certificates(),
     ]);
+    findings.extend(backups::database_in_unit(&config, &service));
+    findings.extend(backups::findings(&config, &service));
     findings.extend(client_certificates(&config));
     findings.extend(token_file(&config));
     findings.extend(api_files::findings(&config, &service));

@@ -43,6 +43,10 @@ pub struct InstalledService {
     pub credentials: Vec<(String, PathBuf)>,
     /// State directory, for the database. systemd creates it when the service starts.
     pub state_directory: Option<PathBuf>,
+    /// Directories that it may write to; `None` where its unit does not restrict them.
+    pub writable: Option<Vec<PathBuf>>,
+    /// Whether its unit hides the home directories.
+    pub hides_homes: bool,
 }
 
 /// One option of a unit.
@@ -132,7 +136,40 @@ impl InstalledService {
                 .variables
                 .insert("STATE_DIRECTORY".to_owned(), value);
         }
+        service.read_writable(options, root);
         service
+    }
+
+    /// Whether its unit lets it write to this directory.
+    pub fn may_write(&self, directory: &Path) -> bool {
+        let writable = self.writable.as_deref();
+        writable.is_none_or(|all| all.iter().any(|it| directory.starts_with(it)))
+    }
+
+    /// Directories that `ProtectSystem=strict` leaves writable.
+    fn read_writable(&mut self, options: &Options, root: &Path) {
+        let last = |name: &str| {
+            let mut values = options.iter().rev().filter(|(option, _)| option == name);
+            values.next().map(|(_, value)| value.as_str())
+        };
+        self.hides_homes = last("ProtectHome")
+            .is_some_and(|value| matches!(value, "yes" | "true" | "on" | "1" | "tmpfs"));
+        if last("ProtectSystem") != Some("strict") {
+            return;
+        }
+        let mut paths: Vec<String> = Vec::new();
+        for value in list(options, "ReadWritePaths") {
+            paths.extend(split_arguments(&value));
+        }
+        for value in list(options, "BindPaths") {
+            // SOURCE, or SOURCE:DESTINATION with options.
+            let destination = |it: &String| it.split(':').nth(1).unwrap_or(it).to_owned();
+            paths.extend(split_arguments(&value).iter().map(destination));
+        }
+        let paths = paths.iter().map(|it| it.trim_start_matches(['-', '+']));
+        let mut writable: Vec<PathBuf> = paths.map(|path| below(root, path)).collect();
+        writable.extend(self.state_directory.clone());
+        self.writable = Some(writable);
     }
 
     fn add_credential(&mut self, name: &str, path: PathBuf) {
@@ -286,6 +323,42 @@ mod tests {
     }
 
     const TOML: &str = "etc/main-node/main-node.toml";
+
+    #[test]
+    fn what_the_unit_lets_the_service_write_is_known() {
+        const UNIT: &str = "etc/systemd/system/main-node.service";
+        let ours = include_str!("../../systemd/main-node.service");
+        for (name, unit, addition, expected) in [
+            ("service-strict", ours, "", [false, false, false]),
+            (
+                "service-paths",
+                ours,
+                "[Service]\nReadWritePaths=/srv -/mnt\nBindPaths=/data:/home/node",
+                [true, true, false],
+            ),
+            (
+                "service-reset",
+                ours,
+                "[Service]\nProtectSystem=full",
+                [true, true, true],
+            ),
+            (
+                "service-plain",
+                "[Service]\nExecStart=/bin/node\n",
+                "",
+                [true, true, true],
+            ),
+        ] {
+            let addition = ("etc/systemd/system/main-node.service.d/own.conf", addition);
+            let root = machine(name, &[(TOML, ""), (UNIT, unit), addition]);
+            let service =
+                InstalledService::of(&root.join(TOML), &root).expect("it is the service's");
+            let found = ["mnt/usb", "home/node/backups", "media/pi"];
+            let found = found.map(|directory| service.may_write(&root.join(directory)));
+            assert_eq!(found, expected, "{name}");
+            assert_eq!(service.hides_homes, unit == ours, "{name}");
+        }
+    }
 
     #[test]
     fn variables_and_credentials_of_the_unit_are_read() {

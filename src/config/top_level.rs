@@ -27,7 +27,7 @@ pub struct TopLevelDraft {
 
 type TopLevelOption = ConfigOption<TopLevelDraft, Config>;
 
-pub static OPTIONS: [TopLevelOption; 21] = [
+pub static OPTIONS: [TopLevelOption; 22] = [
     TopLevelOption::new(
         "name",
         "text",
@@ -206,7 +206,7 @@ pub static OPTIONS: [TopLevelOption; 21] = [
         "duration",
         "none (no backups)",
         "\"1d\"",
-        "How often a verified copy of the database is written beside it. For one copy now, run `main-node backup FILE`.",
+        "How often a verified copy of the database is written, beside it or to `backup_to`. For one copy now, run `main-node backup FILE`.",
         |draft, option| draft.config.backup_every = option.duration(),
         |config| duration(config.backup_every?),
     )
@@ -223,6 +223,19 @@ pub static OPTIONS: [TopLevelOption; 21] = [
         },
         |config| plain(config.backup_every.map(|_| config.backup_keep)?),
     ),
+    TopLevelOption::new(
+        "backup_to",
+        "directory",
+        "none (that of the database)",
+        "\"/mnt/usb\"",
+        "Where the copies of `backup_every` are written, for example to a USB stick or a file server. The directory must exist; while it does not, `/status` and the pages say so. The copies are named after the `name` of the node, so that nodes of different names can share it. See “Backup and restore” in `docs/operation.md`.",
+        |draft, option| {
+            let named = option.one_text();
+            draft.config.backup_to = named.map(|it| option.directory.join(it.text));
+        },
+        |config| path(config.backup_to.as_deref()?),
+    )
+    .with_variable("MAIN_NODE_BACKUP_TO"),
     TopLevelOption::new(
         "max_records",
         "number, 1 to 5000",

@@ -26,6 +26,7 @@ use crate::api::pagination::Pagination;
 use crate::domain::alert::AlertRules;
 use crate::domain::derived_key::DerivedKeys;
 use crate::domain::key_pattern::KeyPattern;
+use crate::domain::percent;
 use crate::domain::plan::{KeyPlan, PagesPlan, Plan, SourcePlan};
 use crate::domain::quota::Quota;
 use crate::domain::redact::Secrets;
@@ -82,6 +83,8 @@ pub struct Config {
     /// Interval of automatic backups, and how many are kept.
     pub backup_every: Option<Duration>,
     pub backup_keep: usize,
+    /// Their directory, if not that of the database.
+    pub backup_to: Option<PathBuf>,
     /// Most records of all sources together.
     pub max_records: usize,
     /// Origins whose pages may read (CORS); `*` is every one.
@@ -108,6 +111,17 @@ pub struct Config {
 }
 
 impl Config {
+    /// The path that automatic backups are named after: `PATH.backup-DATE`. In a directory of their
+    /// own it begins with the name of the node, since several nodes may share that.
+    pub fn backups_named_after(&self) -> PathBuf {
+        let Some(directory) = &self.backup_to else {
+            return self.database.clone();
+        };
+        let database = self.database.file_name().unwrap_or_default();
+        let node = percent::encode(&self.name);
+        directory.join(format!("{node}.{}", database.to_string_lossy()))
+    }
+
     /// Files of the client certificates of all sources, each once.
     pub fn client_certificates(&self) -> BTreeSet<&ClientCertificateFiles> {
         let sources = self.sources.iter();
@@ -143,6 +157,7 @@ impl Config {
             database_max: limits::DATABASE_BYTES,
             backup_every: None,
             backup_keep: BACKUPS_KEPT,
+            backup_to: None,
             max_records: limits::RECORDS_TOTAL,
             cors: Vec::new(),
             apis: Vec::new(),

@@ -92,8 +92,11 @@ pub fn open_best_effort(path: &Path) -> rusqlite::Result<Connection> {
 
 fn read_only_within(path: &Path, busy: Duration) -> rusqlite::Result<Connection> {
     open_files::check_not_replaced(path)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    // A backup names its file by a URI; a path that looks like one is none.
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(Path::new(".").join(path), flags)?;
     connection.busy_timeout(busy)?;
     let log = sibling(&file::without_links(path), "-wal");
     if !file::is_wal_mode(&file::read_header(&connection)?)

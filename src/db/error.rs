@@ -189,7 +189,7 @@ const PERMISSION_DENIED: &str = "permission denied; check its owner and permissi
 
 /// Says whose file or directory it is that this user may not write to: a volume of another
 /// user, a file that root made.
-fn permission_denied(path: &Path, cause: &str) -> String {
+pub(super) fn permission_denied(path: &Path, cause: &str) -> String {
     let directory = parent_directory(path);
     let is_closed = |it: &&Path| it.exists() && !disk::is_writable(it);
     let closed = [path, directory].into_iter().find(is_closed);

@@ -77,7 +77,7 @@ pub fn probe(path: &Path) -> Result<FileKind, OpenError> {
 }
 
 /// Why a file that is not there must not be made there: it belongs on a disk that is absent.
-fn missing_disk(path: &Path) -> Option<String> {
+pub(super) fn missing_disk(path: &Path) -> Option<String> {
     for link in path.ancestors() {
         if link.is_symlink() && !link.exists() {
             let target = std::fs::read_link(link).unwrap_or_default();
@@ -104,17 +104,29 @@ fn missing_mount_point(directory: &Path, fstab: &str, mountinfo: &str) -> Option
     if mountinfo.is_empty() {
         return None;
     }
-    let field = |line: &str, at: usize| line.split_whitespace().nth(at).map(unescape);
     let lines = fstab
         .lines()
         .filter(|line| !line.trim_start().starts_with('#'));
-    let places = lines.filter_map(|line| field(line, 1).map(PathBuf::from));
-    let mount_point = places
-        .filter(|mount_point| mount_point.is_absolute() && directory.starts_with(mount_point))
-        .max_by_key(|mount_point| mount_point.components().count())?;
-    let is_it =
-        |line: &str| field(line, 4).is_some_and(|mounted| Path::new(&mounted) == mount_point);
-    (!mountinfo.lines().any(is_it)).then_some(mount_point)
+    let mount_point = deepest_above(directory, lines, 1)?;
+    (mount_point_of(&mount_point, mountinfo).as_ref() != Some(&mount_point)).then_some(mount_point)
+}
+
+/// What is mounted of the directories above `path`, the nearest one.
+pub(super) fn mount_point_of(path: &Path, mountinfo: &str) -> Option<PathBuf> {
+    deepest_above(path, mountinfo.lines(), 4)
+}
+
+/// The longest of the paths, each a field of a line, that `path` lies in.
+fn deepest_above<'a>(
+    path: &Path,
+    lines: impl Iterator<Item = &'a str>,
+    field: usize,
+) -> Option<PathBuf> {
+    let places = lines.filter_map(|line| line.split_whitespace().nth(field));
+    let places = places.map(|place| PathBuf::from(unescape(place)));
+    places
+        .filter(|place| place.is_absolute() && path.starts_with(place))
+        .max_by_key(|place| place.components().count())
 }
 
 /// Both files write blanks and backslashes in octal.

@@ -24,13 +24,14 @@ use self::copy::{
 };
 use self::scan::{SourceScan, insert_row};
 use self::source::DamagedDatabase;
+use super::backup::schedule::newest_verified;
 use super::database::Database;
 use super::error::{self, OpenError};
 use super::open::{self, DatabaseLocation};
 use super::progress::Progress;
 use super::rollup::RollupUpdate;
 use super::tiers::{Tiers, write_meta};
-use super::{backup, connection, file, replace, schema};
+use super::{connection, file, replace, schema};
 use crate::domain::time::Wall;
 use crate::limits;
 use crate::sys::disk;
@@ -139,6 +140,8 @@ pub struct Salvage {
     /// Those that are still to be read, the next one last; a backup comes after them.
     sources: Vec<PathBuf>,
     has_tried_backup: bool,
+    /// Path that backups in another directory than the database's are named after.
+    backups_named_after: Option<PathBuf>,
     scan: Option<SourceScan>,
     /// Rows recovered.
     pub rows: u64,
@@ -174,10 +177,17 @@ impl Salvage {
             sources: damaged_files.iter().rev().cloned().collect(),
             damaged_files,
             has_tried_backup: false,
+            backups_named_after: None,
             scan: None,
             rows: 0,
             unreadable: 0,
         }))
+    }
+
+    /// Looks for backups named after this path too.
+    pub fn with_backups(mut self, named_after: &Path) -> Salvage {
+        self.backups_named_after = Some(named_after.to_owned());
+        self
     }
 
     /// Path of the damaged file.
@@ -248,7 +258,10 @@ impl Salvage {
             return None;
         }
         self.has_tried_backup = true;
-        backup::newest_verified(database).map(|backup| (backup, true))
+        let mut named_after = vec![database];
+        let elsewhere = self.backups_named_after.as_deref();
+        named_after.extend(elsewhere.filter(|it| *it != database));
+        newest_verified(&named_after).map(|backup| (backup, true))
     }
 
     /// Whether there is free disk space for more, beside what new readings need.

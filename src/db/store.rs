@@ -13,7 +13,7 @@ mod writer;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ use super::outbox::OutboxBuffer;
 use super::retention::policy::RetentionPolicy;
 use crate::domain::alert::AlertCommit;
 use crate::domain::derived::{RebuiltWindow, SavedWindow, WindowRebuild};
-use crate::domain::health::Storage;
+use crate::domain::health::{BackupState, Storage};
 use crate::domain::ledger::{Forecast, RecordRow};
 use crate::domain::outbox::OutboxChannel;
 use crate::domain::stored_rows::ForwardName;
@@ -47,6 +47,8 @@ pub struct StoreSettings {
     /// Rows that wait at most; past it the oldest are given up.
     pub rows_waiting: usize,
     pub retention: RetentionPolicy,
+    /// Path that automatic backups are named after: the database's, or one in another directory.
+    pub backups_named_after: PathBuf,
     /// The kernel's name for this boot.
     pub boot: String,
     /// The alert channels.
@@ -62,6 +64,7 @@ pub struct StoreSettings {
 impl StoreSettings {
     pub fn new(location: DatabaseLocation, boot: String) -> StoreSettings {
         StoreSettings {
+            backups_named_after: location.path.clone(),
             location,
             commit_every: limits::COMMIT_EVERY,
             rows_waiting: limits::WRITE_BUFFER_ROWS,
@@ -189,6 +192,11 @@ impl Store {
     /// Where the database is.
     pub fn path(&self) -> &Path {
         &self.shared.settings.location.path
+    }
+
+    /// Has the status show how automatic backups are doing.
+    pub fn set_backup_state(&self, state: BackupState) {
+        self.shared.report.lock().backup = Some(state);
     }
 
     /// Storage status.

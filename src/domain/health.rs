@@ -235,6 +235,21 @@ pub struct Storage {
     /// Bytes this process wrote to storage since start, by the kernel's account.
     pub written_bytes: u64,
     pub extent: HistoryExtent,
+    /// Automatic backups, where they are configured.
+    pub backup: Option<BackupState>,
+}
+
+/// How automatic backups are doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupState {
+    /// Where they are written.
+    pub directory: String,
+    /// When the newest one that is there was made.
+    pub last: Option<Wall>,
+    /// When the next is due; `None` while the directory cannot be used.
+    pub next: Option<Wall>,
+    /// Why the last one failed, and what to do.
+    pub error: Option<String>,
 }
 
 /// How far back each storage tier reaches; `None` where it is empty.

@@ -20,5 +20,11 @@ pub fn total_bytes(path: &Path) -> io::Result<u64> {
 /// Whether this process may write to the file, or into the directory. By what it may do now:
 /// plain access(2) checks the real user and ignores capabilities that were retained.
 pub fn is_writable(path: &Path) -> bool {
-    accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+    write_error(path).is_none()
+}
+
+/// Why it may not.
+pub fn write_error(path: &Path) -> Option<io::Error> {
+    let access = accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS);
+    access.err().map(io::Error::from)
 }

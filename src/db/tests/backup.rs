@@ -70,24 +70,6 @@ fn a_failed_backup_is_reported_and_leaves_no_file() {
 }
 
 #[test]
-fn the_newest_backups_are_kept() {
-    let directory = Directory::new();
-    let path = directory.path("a.db");
-    drop(database(&path));
-    std::fs::write(directory.path("a.db.backup-mine"), "").expect("a file can be written");
-    for day in 0..5 {
-        rotate(&path, 2, Wall::from_second(T0 + day * 86_400)).expect("a backup is made");
-    }
-    let names: Vec<String> = directory
-        .names()
-        .into_iter()
-        .filter(|name| name.contains("backup"))
-        .collect();
-    let expected = ["20251102T200000Z", "20251103T200000Z", "mine"];
-    assert_eq!(names, expected.map(|date| format!("a.db.backup-{date}")));
-}
-
-#[test]
 fn a_damaged_backup_fails_verification() {
     let directory = Directory::new();
     let path = directory.path("a.db");
@@ -103,60 +85,5 @@ fn a_damaged_backup_fails_verification() {
     bytes[middle..middle + 4_096].fill(0xAA);
     std::fs::write(&damaged, bytes).expect("it can be written");
     assert!(verify(&damaged).is_err());
-    assert_eq!(newest_verified(&path), Some(whole));
-}
-
-#[test]
-fn a_backup_is_due_when_the_newest_is_old_or_dated_ahead() {
-    let every = Duration::from_secs(86_400);
-    let now = Wall::from_second(T0);
-    let dated = |name: &str| parse_date(Path::new(name));
-    for (newest, expected) in [
-        (None, true),
-        (dated("/data/a.db.backup-20251030T195959Z"), false),
-        (dated("/data/a.db.backup-20251029T200001Z"), false),
-        (dated("/data/a.db.backup-20251029T200000Z"), true),
-        (dated("/data/a.db.backup-20351029T200000Z"), true),
-        (dated("/data/a.db.backup-mine"), true),
-    ] {
-        let due = is_due(newest.into_iter(), every, now);
-        assert_eq!(due, expected, "{newest:?}");
-    }
-    let ahead = dated("/data/a.db.backup-20351029T200000Z");
-    let recent = dated("/data/a.db.backup-20251030T195959Z");
-    let both = recent.into_iter().chain(ahead);
-    assert!(!is_due(both, every, now), "one dated ahead changes nothing");
-}
-
-#[test]
-fn a_backup_dated_ahead_does_not_stay_in_place_of_newer_ones() {
-    let directory = Directory::new();
-    let path = directory.path("a.db");
-    drop(database(&path));
-    for second in [T0, T0 + 3_650 * 86_400, T0 + 86_400, T0 + 2 * 86_400] {
-        rotate(&path, 2, Wall::from_second(second)).expect("a backup is made");
-    }
-    let names = list_backups(&path)
-        .into_iter()
-        .filter_map(|path| parse_date(&path));
-    let days: Vec<i64> = names.map(|date| (date.second() - T0) / 86_400).collect();
-    assert_eq!(days, [1, 2]);
-}
-
-#[test]
-fn backups_are_made_until_the_stop() {
-    let directory = Directory::new();
-    let path = directory.path("a.db");
-    drop(database(&path));
-    let clock = crate::sys::clock::ManualClock::new(crate::db::test_support::trusted(0));
-    let shutdown = crate::sys::shutdown::StopSource::new();
-    let stopping = shutdown.token();
-    std::thread::scope(|scope| {
-        scope.spawn(|| run_schedule(&path, Duration::from_millis(1), 2, &clock, &stopping));
-        while list_backups(&path).is_empty() {
-            std::thread::yield_now();
-        }
-        shutdown.stop();
-    });
-    assert_eq!(list_backups(&path).len(), 1, "the clock stood still");
+    assert_eq!(schedule::newest_verified(&[&path]), Some(whole));
 }

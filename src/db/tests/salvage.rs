@@ -1,6 +1,7 @@
 //! Damage done on purpose, and what is there afterwards.
 
 use super::*;
+use crate::db::backup::schedule::{BackupSchedule, list_backups};
 use crate::db::periods::HOUR;
 use crate::db::quota;
 use crate::db::test_support::{Dice, Directory, T0, database, entries, location, named, row};
@@ -251,8 +252,15 @@ fn the_newest_valid_backup_supplies_unreadable_rows() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let rows = filled(&path);
+    let schedule = BackupSchedule {
+        database: path.clone(),
+        named_after: path.clone(),
+        every: std::time::Duration::ZERO,
+        keep: 3,
+    };
     for second in [0, 60] {
-        backup::rotate(&path, 3, Wall::from_second(T0 + second)).expect("a backup is made");
+        let made = schedule.rotate(Wall::from_second(T0 + second));
+        made.expect("a backup is made");
     }
     // Stored after the backup, so that only the damaged file has it.
     let batch = entries([row("t", T0 + 3_000_000, 5.0)]);
@@ -261,7 +269,7 @@ fn the_newest_valid_backup_supplies_unreadable_rows() {
         .expect("it is committed");
     damage(&path, &leaves(&path, "records")[3..30]);
     // The newest backup is damaged too.
-    damage(&backup::list_backups(&path)[1], &[4, 5, 6]);
+    damage(&list_backups(&path)[1], &[4, 5, 6]);
     let (database, _) = salvaged(&path);
     assert_eq!(count(&database, ROWS), rows + 1);
     assert_eq!(count(&database, SUMMED), rows + 1);

@@ -95,7 +95,7 @@ enum MetricKind {
 }
 
 /// Every metric, in the order of the page.
-const REGISTRY: [Metric; 38] = [
+const REGISTRY: [Metric; 40] = [
     Metric {
         kind: MetricKind::Gauge,
         name: "source_up",
@@ -255,6 +255,26 @@ const REGISTRY: [Metric; 38] = [
         help: "Bytes that this process wrote to storage.",
         collect: |facts, samples| {
             samples.add(&[], count(facts.storage.written_bytes));
+        },
+    },
+    Metric {
+        kind: MetricKind::Gauge,
+        name: "backup_up",
+        help: "Whether automatic backups can be made, where they are configured.",
+        collect: |facts, samples| {
+            if let Some(backup) = &facts.storage.backup {
+                samples.add(&[], flag(backup.error.is_none()));
+            }
+        },
+    },
+    Metric {
+        kind: MetricKind::Gauge,
+        name: "last_backup_timestamp_seconds",
+        help: "When the newest automatic backup was made.",
+        collect: |facts, samples| {
+            if let Some(last) = facts.storage.backup.as_ref().and_then(|it| it.last) {
+                samples.add(&[], unix(last.0));
+            }
         },
     },
     Metric {

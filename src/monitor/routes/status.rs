@@ -57,7 +57,7 @@ struct StatusBody<'a> {
     records: RecordsStatus,
     sources: Vec<SourceStatus<'a>>,
     derived: Vec<DerivedStatus<'a>>,
-    storage: StorageStatus,
+    storage: StorageStatus<'a>,
     alert: Option<&'a str>,
     alerts: Vec<AlertStatus<'a>>,
     channels: Vec<ChannelStatus<'a>>,
@@ -184,7 +184,7 @@ struct DerivedStatus<'a> {
 }
 
 #[derive(Serialize)]
-struct StorageStatus {
+struct StorageStatus<'a> {
     trouble: Option<String>,
     notice: Option<String>,
     rows_stored: u64,
@@ -192,6 +192,15 @@ struct StorageStatus {
     rows_lost: u64,
     database_bytes: u64,
     written_bytes: u64,
+    backup: Option<BackupStatus<'a>>,
+}
+
+#[derive(Serialize)]
+struct BackupStatus<'a> {
+    directory: &'a str,
+    last: Option<String>,
+    next: Option<String>,
+    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -345,7 +354,7 @@ fn counts<K: Copy + Ord>(
         .collect()
 }
 
-fn storage_status(storage: &Storage) -> StorageStatus {
+fn storage_status(storage: &Storage) -> StorageStatus<'_> {
     StorageStatus {
         trouble: storage.trouble.as_deref().map(sanitize),
         notice: storage.notice.as_deref().map(sanitize),
@@ -354,6 +363,12 @@ fn storage_status(storage: &Storage) -> StorageStatus {
         rows_lost: storage.rows_lost,
         database_bytes: storage.database_bytes,
         written_bytes: storage.written_bytes,
+        backup: storage.backup.as_ref().map(|backup| BackupStatus {
+            directory: &backup.directory,
+            last: backup.last.map(|wall| wall.to_string()),
+            next: backup.next.map(|wall| wall.to_string()),
+            error: backup.error.as_deref().map(sanitize),
+        }),
     }
 }
 

@@ -144,6 +144,14 @@ pub fn storage_problems(storage: &Storage) -> Vec<StatusSentence> {
             rest,
         ));
     }
+    if let Some(error) = storage.backup.as_ref().and_then(|it| it.error.as_deref()) {
+        let rest = format!(": {}", with_full_stop(&sanitize(error)));
+        problems.push(StatusSentence::new(
+            StatusPage::System,
+            "Backups are not made",
+            rest,
+        ));
+    }
     let notice = storage.notice.as_deref().map(sanitize);
     problems.extend(notice.map(|it| StatusSentence::new(StatusPage::System, it, "")));
     problems

@@ -11,7 +11,7 @@ fn the_headline_is_the_worst_problem() {
     use DataStatus::*;
     let mut restarted = testing::healthy().failing("weather", Cause::Tls, 60);
     restarted.source("weather").health.last_success = None;
-    let rows: [(&str, NodeFixture, DataStatus, &str); 18] = [
+    let rows: [(&str, NodeFixture, DataStatus, &str); 19] = [
         ("fresh", testing::healthy(), Pass, "Both sources are fresh."),
         (
             "a reload that was refused",
@@ -88,6 +88,12 @@ fn the_headline_is_the_worst_problem() {
             testing::healthy().storage_trouble("the disk is full"),
             Warn,
             "Readings cannot be stored: the disk is full. 12 readings wait in memory.",
+        ),
+        (
+            "the stick for backups is absent",
+            testing::healthy().backup_failing("the directory /mnt/usb does not exist"),
+            Warn,
+            "Backups are not made: the directory /mnt/usb does not exist.",
         ),
         (
             "a problem with dots in it, and a full stop",

@@ -13,7 +13,7 @@ use crate::domain::derived_key::{DerivedKey, DerivedKeys, DerivedRule};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::formula::Formula;
 use crate::domain::freshness::Stamp;
-use crate::domain::health::{HistoryExtent, SourceHealth, Storage};
+use crate::domain::health::{BackupState, HistoryExtent, SourceHealth, Storage};
 use crate::domain::history::{Bucket, HistoryQuery, PeriodQuery, StateHistory, StateQuery};
 use crate::domain::key_pattern::KeyPattern;
 use crate::domain::outbox::Incident;
@@ -298,6 +298,13 @@ impl NodeFixture {
         self
     }
 
+    pub fn backup_failing(mut self, error: &str) -> NodeFixture {
+        if let Some(backup) = &mut self.storage.backup {
+            (backup.next, backup.error) = (None, Some(error.to_owned()));
+        }
+        self
+    }
+
     pub fn storage_trouble(mut self, trouble: &str) -> NodeFixture {
         self.storage.trouble = Some(trouble.to_owned());
         self.storage.rows_waiting = 12;
@@ -456,6 +463,12 @@ pub fn healthy() -> NodeFixture {
             days: None,
             row_count: 5_184_000,
         },
+        backup: Some(BackupState {
+            directory: "/mnt/usb".to_owned(),
+            last: Some(Wall(NOW_MS - 7_200_000)),
+            next: Some(Wall(NOW_MS + 79_200_000)),
+            error: None,
+        }),
         ..Storage::default()
     };
     fixture.history = Ok(day_of_buckets());

@@ -7,7 +7,7 @@ use crate::db::database::{CommitCounts, NewRow};
 use crate::db::error::OpenError;
 use crate::db::open;
 use crate::db::retention::clock;
-use crate::db::salvage::{self, Salvage};
+use crate::db::salvage;
 use crate::domain::derived::SavedWindow;
 use crate::domain::ledger::{Forecast, RecordRow};
 use crate::domain::time::Moment;
@@ -129,7 +129,7 @@ impl Writer {
             // Without the lock: those who ask for alerts must not wait for another's.
             let mut database = open::open(location, &shared.settings.boot)?;
             if self.salvage.is_none() {
-                self.salvage = Salvage::resume(&mut database).map_err(sqlite)?;
+                self.salvage = shared.resume_salvage(&mut database).map_err(sqlite)?;
             }
             if let Some(replaced) = &self.replaced {
                 salvage::merge_alerts_from(replaced, &mut database).map_err(sqlite)?;

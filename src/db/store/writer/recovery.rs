@@ -5,7 +5,7 @@
 
 use rusqlite::ffi;
 
-use super::Writer;
+use super::{StoreShared, Writer};
 use crate::db::database::Database;
 use crate::db::detached::{DetachedDatabase, Preservation};
 use crate::db::error::OpenError;
@@ -18,6 +18,17 @@ use crate::domain::health::Salvaged;
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
 use crate::sys::disk;
+
+impl StoreShared {
+    pub(super) fn resume_salvage(
+        &self,
+        database: &mut Database,
+    ) -> rusqlite::Result<Option<Salvage>> {
+        let backups = &self.settings.backups_named_after;
+        let salvage = Salvage::resume(database)?;
+        Ok(salvage.map(|salvage| salvage.with_backups(backups)))
+    }
+}
 
 impl Writer {
     /// Whether the open files are still at their paths. If not, nothing more is written to them.
@@ -120,7 +131,7 @@ impl Writer {
         match quarantined {
             Ok(database) => {
                 log::error!("{} is damaged ({detail})", path.display());
-                let resumed = Salvage::resume(database);
+                let resumed = self.shared.resume_salvage(database);
                 if resumed.is_err() {
                     // It is tried again at the next opening.
                     *open = None;
@@ -142,7 +153,7 @@ impl Writer {
 
     pub(super) fn resume_salvage(&mut self, database: &mut Database) {
         // A read error is retried at the next opening.
-        if let Ok(Some(salvage)) = Salvage::resume(database) {
+        if let Ok(Some(salvage)) = self.shared.resume_salvage(database) {
             self.shared.report.lock().notice = Some(salvage.notice(false));
             self.salvage = Some(salvage);
         }

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use crate::domain::health::BackupState;
 use crate::domain::text::{format_bytes, human_duration};
 use crate::domain::time::ClockTrust;
 use crate::monitor::format::{format_local, sanitize};
@@ -62,12 +63,29 @@ pub fn storage(view: &PageContext) -> Markup {
                     }
                 }
             }
+            @if let Some(backup) = &storage.backup { (backups(view, backup)) }
             dt { "Written since start" } dd { (format_bytes(storage.written_bytes)) }
             dt { "Records stored since start" } dd { (storage.rows_stored) }
             dt { "Waiting to be stored" } dd { (storage.rows_waiting) }
             @if storage.rows_lost > 0 {
                 dt { "Dropped, because too many were waiting" } dd { (storage.rows_lost) }
             }
+        }
+    }
+}
+
+fn backups(view: &PageContext, backup: &BackupState) -> Markup {
+    let local = |wall| format_local(wall, &view.settings.timezone);
+    html! {
+        dt { "Backups" }
+        dd {
+            "in " (sanitize(&backup.directory)) ": "
+            @match backup.last {
+                Some(last) => { "the newest is of " (local(last)) }
+                None => "none yet",
+            }
+            @if let Some(next) = backup.next { ", the next is due " (local(next)) }
+            @if let Some(error) = &backup.error { br; (sanitize(error)) }
         }
     }
 }
