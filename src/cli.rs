@@ -45,6 +45,7 @@ pub enum Command {
     Licenses(LicensesArguments),
     Backup(BackupArguments),
     Export(ExportArguments),
+    Import(ImportArguments),
     Healthcheck(HealthcheckArguments),
     Restore(RestoreArguments),
 }
@@ -241,6 +242,35 @@ pub struct ExportArguments {
     pub database: Option<String>,
 }
 
+/// import readings of another program: an SQLite file, CSV, or the output of export
+#[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "import")]
+pub struct ImportArguments {
+    #[argh(positional, arg_name = "FILE")]
+    /// file to read, which is not changed: an SQLite file, CSV or JSON lines; - is standard input
+    pub file: String,
+    #[argh(option, arg_name = "ZONE")]
+    /// time zone of times without an offset, such as Europe/Berlin (default: UTC)
+    pub zone: Option<String>,
+    #[argh(option, default = "String::from(\"records\")", arg_name = "NAME")]
+    /// table of an SQLite file (default: records)
+    pub table: String,
+    #[expect(dead_code, reason = "the command takes it once imports are applied")]
+    #[argh(switch)]
+    /// replace readings that are stored with another value; without it the stored ones stay
+    pub replace: bool,
+    #[argh(switch)]
+    /// read and check the file, print what would be imported, store nothing
+    pub dry_run: bool,
+    #[argh(option, arg_name = "FILE")]
+    /// configuration file
+    pub config: Option<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// database file
+    pub database: Option<String>,
+}
+
 /// check that the running node is healthy; exit status 0 if so, else 1
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
@@ -402,6 +432,8 @@ mod tests {
             "licenses",
             "backup copy.db",
             "export --key t --from -24h",
+            "import old.db --zone Europe/Berlin --table readings --dry-run",
+            "import - --replace --database x.db",
             "healthcheck --listen 127.0.0.1:8000",
             "restore copy.db --database x.db",
         ] {

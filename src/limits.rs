@@ -528,6 +528,20 @@ pub const FIVE_MINUTE_DELAY_S: i64 = 600;
 pub const HISTORY_HOURS: i64 = 4_400;
 /// Rows held at once by an export, which sorts and corrects within a part of an hour.
 pub const EXPORT_ROWS: i64 = 50_000;
+/// Different keys of one import: what they and their units take is 5 MB at most.
+pub const IMPORT_KEYS: usize = 10_000;
+/// The longest `meta` of a row that an import keeps.
+pub const IMPORT_META_BYTES: usize = 4_000;
+/// The longest line of a text that an import reads, and record of several lines: past it a quote
+/// is not closed.
+pub const IMPORT_LINE_BYTES: u64 = 1_000_000;
+/// The longest cell of an SQLite file that an import reads.
+pub const IMPORT_CELL_BYTES: i32 = 16_000_000;
+/// Tables, or their columns, that a message names.
+pub const IMPORT_NAMES_SHOWN: usize = 12;
+/// SQLite's page cache while a staged file is written, in KiB: the end of each of 2,000 days, for
+/// an input that is in the order of its keys.
+pub const STAGING_CACHE_KIB: u32 = 16_000;
 /// Ids that a database of ours can have: past these its counters would soon overflow, and a
 /// thousand rows a second do not get there in the age of the universe.
 pub const VALID_IDS: std::ops::RangeInclusive<i64> = 0..=1 << 62;

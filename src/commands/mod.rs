@@ -8,6 +8,7 @@ mod explanation;
 mod export;
 mod fetch_results;
 mod healthcheck;
+mod import;
 mod init;
 mod licenses;
 mod list_proposal;
@@ -95,6 +96,10 @@ pub fn run(arguments: CommandLine) -> u8 {
         Command::Export(it) => {
             let overrides = overrides(it.config.clone(), None, it.database.clone());
             export::export(&overrides, it)
+        }
+        Command::Import(it) => {
+            let overrides = overrides(it.config.clone(), None, it.database.clone());
+            import::import(&overrides, &it)
         }
         Command::Restore(it) => {
             let file = PathBuf::from(it.file);

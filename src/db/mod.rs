@@ -13,6 +13,7 @@
 //! - derived keys: [`derived_windows`] saves, restores and rebuilds their windows;
 //! - reading: [`last_run`] and [`last_values`] at start, [`history`], [`export`], [`meters`],
 //!   [`row_feed`] for outputs that forward rows;
+//! - import: [`staging`] reads another file into one that the writer can take;
 //! - copies and repair: [`backup`], [`restore`] and [`replace`]; [`file_change`] and [`detached`]
 //!   for files that were replaced while open; [`salvage`] for damage. [`retry_request`] is how a
 //!   command asks the service to send refused alerts again.
@@ -58,6 +59,7 @@ pub mod row_codec;
 pub mod row_feed;
 pub mod salvage;
 pub mod schema;
+pub mod staging;
 pub mod store;
 #[cfg(test)]
 #[path = "tests/support.rs"]

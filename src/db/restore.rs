@@ -83,7 +83,8 @@ pub fn stage(file: &Path, location: &DatabaseLocation) -> Result<Backup, String>
     let finished = migrate_copy(&unfinished)
         .map_err(|error| rejected(error::describe(&error)))
         .and_then(|()| {
-            finish_staging(&unfinished, database).map_err(|error| write_failed(&unfinished, &error))
+            finish_staging(&unfinished, database, STAGED_SUFFIX)
+                .map_err(|error| write_failed(&unfinished, &error))
         });
     if finished.is_err() {
         // Our own incomplete file.
@@ -136,8 +137,13 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Gives the copy the owner of the database and mode 0600, and then its name.
-fn finish_staging(unfinished: &Path, database: &Path) -> std::io::Result<()> {
+/// Gives a complete file the owner of the database and mode 0600, and then its name: that of the
+/// database with `suffix` appended.
+pub(super) fn finish_staging(
+    unfinished: &Path,
+    database: &Path,
+    suffix: &str,
+) -> std::io::Result<()> {
     let owned = database
         .metadata()
         .or_else(|_| parent_directory(database).metadata())?;
@@ -148,7 +154,7 @@ fn finish_staging(unfinished: &Path, database: &Path) -> std::io::Result<()> {
     }
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.sync_all()?;
-    std::fs::rename(unfinished, sibling(database, STAGED_SUFFIX))?;
+    std::fs::rename(unfinished, sibling(database, suffix))?;
     sync_directory(database)
 }
 

@@ -22,6 +22,7 @@ mod time;
 pub use advice::number_option;
 pub use key_template::{problem as key_template_problem, tells_elements_apart};
 pub use missing::describe_missing_value;
+pub use number::{parse_plain, parse_quantity};
 pub use record_origins::{OriginValue, RecordOrigin, RecordOrigins, find_origins};
 pub use time::read_time;
 

@@ -132,6 +132,11 @@ impl Signals {
         })
     }
 
+    /// Whether a stop is asked for, without waiting.
+    pub fn is_stop_requested(&self) -> bool {
+        self.requested_stop().is_some()
+    }
+
     fn requested_stop(&self) -> Option<SignalRequest> {
         match i32::try_from(self.stop.load(Ordering::Acquire)) {
             Ok(0) | Err(_) => None,

@@ -130,20 +130,29 @@ fn csv_fields(line: &ExportLine, text: fn(&str) -> String) -> Vec<String> {
 /// What begins with apostrophes before such a sign gets one too, so that taking one away
 /// always gives the original. A text that is a number is harmless and stays one.
 pub(super) fn csv_text(text: &str) -> String {
-    let begin = text.trim_start_matches('\'');
-    let is_formula = begin.starts_with(['\t', '\r', '\n'])
-        || begin.trim_start().starts_with([
-            '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
-        ]);
     let is_number = || {
         let digits = text.bytes().all(|byte| b"0123456789+-.eE".contains(&byte));
         digits && text.parse::<f64>().is_ok()
     };
-    if is_formula && !is_number() {
+    if begins_as_formula(text) && !is_number() {
         csv_quote(&format!("'{text}"))
     } else {
         csv_quote(text)
     }
+}
+
+/// Whether an export put an apostrophe before this text.
+pub fn is_escaped_formula(text: &str) -> bool {
+    text.starts_with('\'') && begins_as_formula(text)
+}
+
+/// Whether a spreadsheet runs it, apostrophes before it left aside.
+fn begins_as_formula(text: &str) -> bool {
+    let begin = text.trim_start_matches('\'');
+    begin.starts_with(['\t', '\r', '\n'])
+        || begin.trim_start().starts_with([
+            '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+        ])
 }
 
 /// A field as RFC 4180 wants it.

@@ -1,0 +1,482 @@
+//! Rows of an import: checked, brought into the form of `records`, and written to the staged file.
+//!
+//! Every source hands its rows over as they are; what is wrong with one is decided here alone. A
+//! row that is wrong is left out, counted, and the first of each kind is named.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use rusqlite::types::ValueRef;
+
+use super::StageError;
+use super::report::{SkipReason, StageReport};
+use super::row_meta::{RowMeta, read_meta};
+use super::staged_file::{RowWriter, StagedSummary, UnfinishedFile};
+use super::time_text::TimeReader;
+use crate::db::periods::{DAY, HOUR};
+use crate::domain::normalise::parse_plain;
+use crate::domain::text::{format_number, shorten};
+use crate::domain::time::Wall;
+use crate::limits;
+
+/// One row of the input, as it stands there; what a source does not have is NULL.
+pub struct InputRow<'a> {
+    /// Which one, as people count: a line, or the id of a row.
+    pub place: i64,
+    pub time: ValueRef<'a>,
+    pub key: ValueRef<'a>,
+    pub value: ValueRef<'a>,
+    /// The text of a reading that is none of a number.
+    pub text: ValueRef<'a>,
+    pub unit: ValueRef<'a>,
+    /// A JSON object.
+    pub meta: ValueRef<'a>,
+    /// Whether the clock that stamped it was not trusted.
+    pub is_untrusted: bool,
+    pub summary: Option<InputSummary<'a>>,
+}
+
+/// What a row says besides of many numbers, whose mean is its value.
+pub struct InputSummary<'a> {
+    pub seconds: ValueRef<'a>,
+    pub count: ValueRef<'a>,
+    pub min: ValueRef<'a>,
+    pub max: ValueRef<'a>,
+    pub last: ValueRef<'a>,
+}
+
+impl<'a> InputRow<'a> {
+    /// A row of `records`.
+    pub fn of(
+        place: i64,
+        time: ValueRef<'a>,
+        key: ValueRef<'a>,
+        value: ValueRef<'a>,
+        meta: ValueRef<'a>,
+    ) -> InputRow<'a> {
+        InputRow {
+            place,
+            time,
+            key,
+            value,
+            text: ValueRef::Null,
+            unit: ValueRef::Null,
+            meta,
+            is_untrusted: false,
+            summary: None,
+        }
+    }
+}
+
+/// How far an import has read its input.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StageProgress {
+    pub rows: u64,
+    /// From 0 to 1; `None` where the size of the input is not known.
+    pub part: Option<f64>,
+}
+
+/// Called every some thousand rows; `Break` ends the import.
+pub type OnProgress<'a> = &'a mut dyn FnMut(StageProgress) -> ControlFlow<()>;
+
+/// Rows between two reports of progress.
+const PROGRESS_ROWS: u64 = 4_096;
+/// Times that are read: 1970 to 9999.
+const SECONDS: std::ops::Range<i64> = 0..253_402_300_800;
+
+pub struct Stager<'a> {
+    pub report: StageReport,
+    /// What a place of the input is called: row or line.
+    pub place_name: &'static str,
+    /// How much of the input is read, of how much: rows or bytes.
+    pub position: Option<(u64, u64)>,
+    /// Rows before it are part of summaries that are staged, seconds since 1970.
+    pub summed_up_until: i64,
+    file: &'a UnfinishedFile,
+    writer: RowWriter<'a>,
+    times: TimeReader,
+    latest: i64,
+    progress: OnProgress<'a>,
+    keys: HashMap<Box<str>, usize>,
+    /// By the key's number, from 1.
+    units: Vec<KeyUnit>,
+    counts: NoteCounts,
+}
+
+#[derive(Default)]
+struct KeyUnit {
+    unit: Option<Box<str>>,
+    /// Whether rows of the key have other units.
+    is_mixed: bool,
+}
+
+#[derive(Default)]
+struct NoteCounts {
+    dropped_meta: u64,
+    shortened_texts: u64,
+    summed_up: u64,
+}
+
+/// A value as `records` has it: a number, or a text that goes into `meta`.
+enum StagedValue<'a> {
+    Number(f64),
+    Text(&'a str),
+}
+
+impl<'a> Stager<'a> {
+    pub fn new(
+        file: &'a UnfinishedFile,
+        writer: RowWriter<'a>,
+        times: TimeReader,
+        latest: Option<Wall>,
+        progress: OnProgress<'a>,
+    ) -> Stager<'a> {
+        Stager {
+            report: StageReport::default(),
+            place_name: "row",
+            position: None,
+            summed_up_until: i64::MIN,
+            file,
+            writer,
+            times,
+            latest: latest.map_or(i64::MAX, Wall::second),
+            progress,
+            keys: HashMap::new(),
+            units: Vec::new(),
+            counts: NoteCounts::default(),
+        }
+    }
+
+    /// Takes one row.
+    pub fn take(&mut self, row: &InputRow) -> Result<(), StageError> {
+        self.count_read()?;
+        let staged = match &row.summary {
+            None => self.take_reading(row)?,
+            Some(summary) => self.take_summary(row, summary)?,
+        };
+        if let Err((reason, cell)) = staged {
+            self.skip(reason, row.place, cell);
+        }
+        Ok(())
+    }
+
+    /// Counts a row that cannot be read as one.
+    pub fn take_broken(&mut self, place: i64, found: &[u8]) -> Result<(), StageError> {
+        self.count_read()?;
+        self.skip(SkipReason::BrokenLine, place, ValueRef::Text(found));
+        Ok(())
+    }
+
+    fn count_read(&mut self) -> Result<(), StageError> {
+        let is_due = self.report.read.is_multiple_of(PROGRESS_ROWS);
+        self.report.read += 1;
+        if !is_due {
+            return Ok(());
+        }
+        let part = self.position.filter(|(_, all)| *all > 0);
+        let progress = StageProgress {
+            rows: self.report.read,
+            part: part.map(|(done, all)| (done as f64 / all as f64).min(1.0)),
+        };
+        match (self.progress)(progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(StageError::Interrupted),
+        }
+    }
+
+    fn skip(&mut self, reason: SkipReason, place: i64, cell: ValueRef) {
+        let name = self.place_name;
+        self.report.skip(reason, || match describe(cell) {
+            Some(found) => format!("{name} {place}: {found}"),
+            None => format!("{name} {place}"),
+        });
+    }
+
+    fn take_reading<'r>(&mut self, row: &InputRow<'r>) -> Taken<'r> {
+        let second = match self.second(row.time) {
+            Ok(second) => second,
+            Err(skipped) => return Ok(Err(skipped)),
+        };
+        if second < self.summed_up_until {
+            self.counts.summed_up += 1;
+            return Ok(Ok(()));
+        }
+        let key = match check_key(row.key) {
+            Ok(key) => key,
+            Err(reason) => return Ok(Err((reason, row.key))),
+        };
+        let meta = self.meta(row);
+        let value = match read_value(row.value, row.text, meta.text.as_deref()) {
+            Ok(value) => value,
+            Err(skipped) => return Ok(Err(skipped)),
+        };
+        let Some(k) = self.key_id(key) else {
+            return Ok(Err((SkipReason::TooManyKeys, row.key)));
+        };
+        self.add_unit(k, row.unit, meta.unit.as_deref());
+        let (number, text) = match value {
+            StagedValue::Number(number) => (Some(number), None),
+            StagedValue::Text(text) => (None, Some(self.bounded(text))),
+        };
+        let meta = meta.rest.compose(text.as_deref(), row.is_untrusted);
+        let written = self.writer.insert_row(k, second, number, meta.as_deref());
+        written.map_err(|error| self.file.failed(&error))?;
+        self.widen_span(second, second);
+        Ok(Ok(()))
+    }
+
+    fn take_summary<'r>(&mut self, row: &InputRow<'r>, summary: &InputSummary<'r>) -> Taken<'r> {
+        let second = match self.second(row.time) {
+            Ok(second) => second,
+            Err(skipped) => return Ok(Err(skipped)),
+        };
+        let key = match check_key(row.key) {
+            Ok(key) => key,
+            Err(reason) => return Ok(Err((reason, row.key))),
+        };
+        let Some(staged) = read_summary(second, row.value, summary) else {
+            return Ok(Err((SkipReason::BadSummary, row.time)));
+        };
+        let Some(k) = self.key_id(key) else {
+            return Ok(Err((SkipReason::TooManyKeys, row.key)));
+        };
+        self.add_unit(k, row.unit, None);
+        let written = self.writer.insert_summary(k, &staged);
+        written.map_err(|error| self.file.failed(&error))?;
+        self.widen_span(second, second);
+        Ok(Ok(()))
+    }
+
+    fn second<'r>(&mut self, time: ValueRef<'r>) -> Result<i64, (SkipReason, ValueRef<'r>)> {
+        match self.times.read(time) {
+            None => Err((SkipReason::BadTime, time)),
+            Some(second) if !SECONDS.contains(&second) => Err((SkipReason::OutsideCalendar, time)),
+            Some(second) if second > self.latest => Err((SkipReason::AheadOfClock, time)),
+            Some(second) => Ok(second),
+        }
+    }
+
+    fn meta(&mut self, row: &InputRow) -> RowMeta {
+        read_meta(row.meta).unwrap_or_else(|| {
+            self.counts.dropped_meta += 1;
+            RowMeta::default()
+        })
+    }
+
+    /// The text, at most as long as the node stores one.
+    fn bounded<'t>(&mut self, text: &'t str) -> std::borrow::Cow<'t, str> {
+        if text.len() <= limits::TEXT_BYTES {
+            return text.into();
+        }
+        self.counts.shortened_texts += 1;
+        shorten(text, limits::TEXT_BYTES).into()
+    }
+
+    /// The key's number; `None` where there are too many keys.
+    fn key_id(&mut self, key: &str) -> Option<i64> {
+        let id = match self.keys.get(key) {
+            Some(id) => *id,
+            None if self.units.len() >= limits::IMPORT_KEYS => return None,
+            None => {
+                self.units.push(KeyUnit::default());
+                self.keys.insert(key.into(), self.units.len());
+                self.units.len()
+            }
+        };
+        i64::try_from(id).ok()
+    }
+
+    /// The unit that the database says its keys have now.
+    pub fn set_unit(&mut self, key: &str, unit: &str) {
+        if let Some(known) = self.keys.get(key).and_then(|id| self.units.get_mut(id - 1)) {
+            known.unit = Some(shorten(unit, limits::UNIT_BYTES).into());
+        }
+    }
+
+    /// The last unit stays.
+    fn add_unit(&mut self, k: i64, unit: ValueRef, of_meta: Option<&str>) {
+        let unit = unit.as_str().ok().or(of_meta).map(str::trim);
+        let index = usize::try_from(k - 1).unwrap_or(usize::MAX);
+        let (Some(unit), Some(known)) = (unit, self.units.get_mut(index)) else {
+            return;
+        };
+        if unit.is_empty() || known.unit.as_deref() == Some(unit) {
+            return;
+        }
+        let unit = shorten(unit, limits::UNIT_BYTES);
+        known.is_mixed |= known.unit.as_deref().is_some_and(|known| known != unit);
+        known.unit = Some(unit.into());
+    }
+
+    fn widen_span(&mut self, first: i64, last: i64) {
+        let (first, last) = (Wall::from_second(first), Wall::from_second(last));
+        let span = self.report.span.get_or_insert((first, last));
+        *span = (span.0.min(first), span.1.max(last));
+    }
+
+    /// Writes the keys and completes the report.
+    pub fn finish(self) -> Result<StageReport, StageError> {
+        let Stager {
+            mut report,
+            file,
+            writer,
+            times,
+            keys,
+            units,
+            counts,
+            ..
+        } = self;
+        let mut names: Vec<&str> = vec![""; keys.len()];
+        for (key, id) in &keys {
+            names[id - 1] = key;
+        }
+        let of_units = units.iter().map(|it| it.unit.as_deref());
+        let staged = writer.finish(names.iter().copied().zip(of_units));
+        report.staged = staged.map_err(|error| file.failed(&error))?;
+        add_notes(&mut report, &times, &counts);
+        let mixed = units.iter().zip(&names).filter(|(it, _)| it.is_mixed);
+        let mixed: Vec<&str> = mixed.map(|(_, name)| *name).collect();
+        report.note(mixed.len() as u64, |_| {
+            format!(
+                "rows of {} have different units; the last one is taken for all",
+                crate::domain::text::truncate_list(&mixed, 3)
+            )
+        });
+        Ok(report)
+    }
+}
+
+/// Whether a row was staged, or why not and because of which cell; errors are the staged file's.
+type Taken<'r> = Result<Result<(), (SkipReason, ValueRef<'r>)>, StageError>;
+
+fn add_notes(report: &mut StageReport, times: &TimeReader, counts: &NoteCounts) {
+    let summaries = report.staged.hours + report.staged.days;
+    let readings = report.read.saturating_sub(counts.summed_up);
+    let skipped: u64 = report.skipped.iter().map(|it| it.count).sum();
+    let staged = report.staged.rows + summaries;
+    let repeated = readings.saturating_sub(skipped).saturating_sub(staged);
+    report.note(repeated, |count| {
+        format!("{count} rows have the key and the second of a later one, which is taken")
+    });
+    report.note(counts.summed_up, |count| {
+        format!("{count} rows are taken as the hours that the database has summed them up to")
+    });
+    report.note(times.ambiguous, |count| {
+        format!("{count} times are twice in the zone, when clocks are set back; the first is taken")
+    });
+    report.note(times.nonexistent, |count| {
+        format!(
+            "{count} times do not exist in the zone, when clocks are set forward; they are read as \
+             an hour later"
+        )
+    });
+    report.note(counts.shortened_texts, |count| {
+        format!("{count} texts are cut to {} bytes", limits::TEXT_BYTES)
+    });
+    report.note(counts.dropped_meta, |count| {
+        format!(
+            "`meta` of {count} rows is no JSON object of at most {} bytes, and left out",
+            limits::IMPORT_META_BYTES
+        )
+    });
+}
+
+fn check_key(cell: ValueRef<'_>) -> Result<&str, SkipReason> {
+    let ValueRef::Text(key) = cell else {
+        return Err(match cell {
+            ValueRef::Null => SkipReason::NoKey,
+            _ => SkipReason::BadKey,
+        });
+    };
+    let key = std::str::from_utf8(key).map_err(|_| SkipReason::NotUtf8)?;
+    if key.is_empty() {
+        Err(SkipReason::NoKey)
+    } else if key.len() > limits::KEY_BYTES || key.chars().any(char::is_control) {
+        Err(SkipReason::BadKey)
+    } else {
+        Ok(key)
+    }
+}
+
+fn read_value<'m, 'r: 'm>(
+    value: ValueRef<'r>,
+    text: ValueRef<'r>,
+    text_of_meta: Option<&'m str>,
+) -> Result<StagedValue<'m>, (SkipReason, ValueRef<'r>)> {
+    let read = match value {
+        ValueRef::Integer(number) => Ok(StagedValue::Number(number as f64)),
+        ValueRef::Real(number) if number.is_finite() => Ok(StagedValue::Number(number)),
+        ValueRef::Real(_) => Err(SkipReason::NotFinite),
+        ValueRef::Blob(_) => Err(SkipReason::WrongType),
+        ValueRef::Text(bytes) if !bytes.trim_ascii().is_empty() => read_text_value(bytes),
+        ValueRef::Null | ValueRef::Text(_) => match text {
+            ValueRef::Text(bytes) => std::str::from_utf8(bytes)
+                .map(StagedValue::Text)
+                .map_err(|_| SkipReason::NotUtf8),
+            _ => text_of_meta
+                .map(StagedValue::Text)
+                .ok_or(SkipReason::NoValue),
+        },
+    };
+    read.map_err(|reason| match reason {
+        SkipReason::NotUtf8 if matches!(value, ValueRef::Null) => (reason, text),
+        _ => (reason, value),
+    })
+}
+
+/// A number or a boolean in words, else a text.
+fn read_text_value(bytes: &[u8]) -> Result<StagedValue<'_>, SkipReason> {
+    let text = std::str::from_utf8(bytes).map_err(|_| SkipReason::NotUtf8)?;
+    if let Some(number) = parse_plain(text) {
+        return Ok(StagedValue::Number(number));
+    }
+    let word = text.trim();
+    if word.eq_ignore_ascii_case("true") {
+        Ok(StagedValue::Number(1.0))
+    } else if word.eq_ignore_ascii_case("false") {
+        Ok(StagedValue::Number(0.0))
+    } else if word.parse::<f64>().is_ok() {
+        Err(SkipReason::NotFinite)
+    } else {
+        Ok(StagedValue::Text(text))
+    }
+}
+
+/// A summary of an hour or a day of UTC that does not contradict itself.
+fn read_summary(start: i64, mean: ValueRef, it: &InputSummary) -> Option<StagedSummary> {
+    let number = |cell: ValueRef| match read_value(cell, ValueRef::Null, None) {
+        Ok(StagedValue::Number(number)) => Some(number),
+        Ok(StagedValue::Text(_)) | Err(_) => None,
+    };
+    let whole = |cell: ValueRef| number(cell).filter(|it| it.fract() == 0.0 && it.abs() < 1e15);
+    let seconds = whole(it.seconds)? as i64;
+    let count = whole(it.count)? as i64;
+    let (min, max, last) = (number(it.min)?, number(it.max)?, number(it.last)?);
+    // Exports round the mean, which may leave the range of equal numbers by its last digit.
+    let mean = number(mean)?;
+    let slack = (min.abs().max(max.abs())) * 1e-11;
+    let is_whole = [HOUR, DAY].contains(&seconds) && start.rem_euclid(seconds) == 0;
+    let is_consistent =
+        min <= max && (min..=max).contains(&last) && (min - slack..=max + slack).contains(&mean);
+    (is_whole && count > 0 && is_consistent).then(|| StagedSummary {
+        seconds,
+        start,
+        count,
+        min,
+        mean: mean.clamp(min, max),
+        max,
+        last,
+    })
+}
+
+/// A cell for people; `None` for nothing.
+fn describe(cell: ValueRef) -> Option<String> {
+    match cell {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) if number.is_finite() => Some(format_number(number)),
+        ValueRef::Real(number) => Some(number.to_string()),
+        ValueRef::Text(text) => Some(format!("\"{}\"", String::from_utf8_lossy(text))),
+        ValueRef::Blob(_) => Some("bytes or a list".to_owned()),
+    }
+}

@@ -1,0 +1,284 @@
+//! CSV and JSON lines.
+
+use super::*;
+
+#[test]
+fn a_file_is_refused_with_what_to_do_about_it() {
+    let case = Case::new();
+    for (name, content, expected) in [
+        ("empty.csv", &b""[..], "it is empty"),
+        (
+            "blank.csv",
+            b" \n\n",
+            "expected an SQLite file, CSV or JSON lines, found blanks",
+        ),
+        (
+            "a.csv.gz",
+            b"\x1f\x8b\x08\0\0",
+            "it is compressed; unpack it first, or as a pipe: `zcat FILE | main-node import -`",
+        ),
+        (
+            "a.xlsx",
+            b"PK\x03\x04",
+            "it is a spreadsheet or a ZIP archive; save the sheet as CSV",
+        ),
+        (
+            "a.xls",
+            b"\xd0\xcf\x11\xe0\xa1",
+            "it is a spreadsheet; save it as CSV",
+        ),
+        (
+            "utf16.csv",
+            b"\xff\xfet\0i\0",
+            "it is UTF-16; save it as UTF-8",
+        ),
+        (
+            "list.json",
+            b" [\n{\"a\": 1}]",
+            "it is a JSON list; make a line of each object with `jq -c '.[]'`",
+        ),
+        (
+            "image",
+            b"\x7fELF\x02\0\0\0",
+            "found a file that begins with \"\\x7fELF\\x02\\x00\\x00\\x00\"",
+        ),
+        (
+            "no-header.csv",
+            b"2025-10-30T20:00:00Z,t,1\n",
+            "found no timestamp and no key and no value in the first line: 2025-10-30T20:00:00Z t 1",
+        ),
+        (
+            "columns.csv",
+            b"time,key,value\n",
+            "found no timestamp in the first line: time key value",
+        ),
+    ] {
+        let input = case.write(name, content);
+        let error = case.error(&input);
+        let begin = format!("/data/{name} cannot be imported: ");
+        assert!(
+            error.starts_with(&begin) && error.contains(expected),
+            "{error}"
+        );
+    }
+    for (path, expected) in [
+        (
+            "",
+            "/data/ cannot be imported: it is a directory; name a file in it",
+        ),
+        (
+            "absent",
+            "/data/absent cannot be imported: no such file or directory",
+        ),
+    ] {
+        assert_eq!(case.error(&case.directory.path(path)), expected);
+    }
+}
+
+#[test]
+fn csv_has_columns_by_name_in_any_order() {
+    let case = Case::new();
+    for csv in [
+        "timestamp,key,value,unit\n2025-10-30T20:00:00Z,t,21.5,°C\n2025-10-30T20:01:00Z,t,-3,°C\n",
+        "\u{feff}Value,Unit,KEY,Timestamp\r\n21.5,°C,t,2025-10-30 20:00:00\r\n-3,°C,t,2025-10-30 20:01:00\r\n",
+        "timestamp\tkey\tvalue\tunit\n1761854400\tt\t21.5\t°C\n1761854460\tt\t-3\t°C\n",
+        "timestamp;key;value;unit\n30.10.2025 20:00;t;21,5;°C\n30.10.2025 20:01;t;-3;°C\n",
+        "timestamp;key;value;unit\n30.10.2025 20:00;t;21.5;°C\n30.10.2025 20:01;t;-3,0;°C\n",
+        "\"timestamp\",\"key\",\"value\",\"unit\"\n\"2025-10-30T20:00\",\"t\",\"21.5\",\"°C\"\n\n\"2025-10-30T20:01\",\"t\",\"-3\",\"°C\"",
+        "id,timestamp,key,value,unit\n7,2025-10-30T20:00:00Z,t,21.5,°C\n8,2025-10-30T20:01:00Z,t,-3\n",
+    ] {
+        let input = case.write("a.csv", csv);
+        let (report, staged) = case.staged(&input);
+        assert_eq!(
+            staged,
+            [
+                "1 t [°C]",
+                "2025-10-30T20:00:00Z t = 21.5",
+                "2025-10-30T20:01:00Z t = -3.0"
+            ],
+            "{csv}"
+        );
+        assert_eq!((report.skipped, report.notes), (vec![], vec![]), "{csv}");
+    }
+}
+
+#[test]
+fn lines_that_are_wrong_are_counted_and_the_first_is_named() {
+    let case = Case {
+        latest: Some(Wall::from_second(1_761_854_400)),
+        ..Case::new()
+    };
+    let long = "x".repeat(129);
+    let csv = format!(
+        "timestamp,key,value,room\n\
+         2025-10-30T20:00:00Z,t,1,kitchen\n\
+         2025-10-30T20:00:00Z,t\n\
+         2025-10-30T20:00:00Z,t,1,2,3\n\
+         never,t,1,\n\
+         yesterday,t,1,\n\
+         1969-12-31T23:59:59Z,t,1,\n\
+         2025-10-30T20:00:01Z,t,1,\n\
+         2025-10-30T20:00:00Z,,1,\n\
+         2025-10-30T20:00:00Z,{long},1,\n\
+         2025-10-30T20:00:00Z,t,,\n\
+         2025-10-30T20:00:00Z,t,NaN,\n\
+         2025-10-30T20:00:00Z,t,1e999,\n"
+    );
+    let input = case.write("a.csv", csv);
+    let (report, staged) = case.staged(&input);
+    assert_eq!(staged, ["1 t []", "2025-10-30T20:00:00Z t = 1.0"]);
+    assert_eq!(
+        report.to_string(),
+        format!(
+            "12 rows read from CSV\n\
+             1 reading of 1 key, from 2025-10-30T20:00:00Z to 2025-10-30T20:00:00Z\n\
+             left out: 2 rows with fields too many or too few, or that are no JSON (line 3: \"2025-10-30T20:00:00Zt\")\n\
+             left out: 2 rows whose time cannot be read (line 5: \"never\")\n\
+             left out: 1 row before 1970 or after 9999 (line 7: \"1969-12-31T23:59:59Z\")\n\
+             left out: 1 row ahead of this machine's clock (line 8: \"2025-10-30T20:00:01Z\")\n\
+             left out: 1 row without a key (line 9)\n\
+             left out: 1 row whose key has control characters or more than 128 bytes (line 10: \"{}…)\n\
+             left out: 1 row without a value (line 11)\n\
+             left out: 2 rows whose value is infinite or NaN (line 12: \"NaN\")\n\
+             note: columns that are not read: room\n",
+            &long[..38]
+        )
+    );
+}
+
+#[test]
+fn a_quote_that_is_not_closed_is_an_error_not_a_field_of_the_whole_file() {
+    let case = Case::new();
+    let mut csv = "timestamp,key,value\n2025-10-30,t,1\n2025-10-30,\"t,1\n".to_owned();
+    while csv.len() as u64 <= 2 * limits::IMPORT_LINE_BYTES {
+        csv += "2025-10-30,t,1\n";
+    }
+    let error = case.error(&case.write("a.csv", csv));
+    assert!(
+        error.contains("line 3: it has more than 1000000 bytes") && error.contains("closing quote"),
+        "{error}"
+    );
+    let error = case.error(&case.write("a.jsonl", format!("{{\"a\":\"{}", "x".repeat(1_500_000))));
+    assert!(error.contains("line 1: it has more than"), "{error}");
+}
+
+#[test]
+fn texts_are_readings_too_and_lose_the_apostrophe_of_an_export() {
+    let case = Case::new();
+    let csv = "timestamp,key,value,unit,text,clock,meta\n\
+               2025-10-30,a,,,clear sky,,\n\
+               2025-10-30,b,cloudy,,,,\n\
+               2025-10-30,c,,,'=1+1,untrusted,\n\
+               2025-10-30,d,,,'quoted',,\n\
+               2025-10-30,'@e,true,,,,\n\
+               2025-10-30,f,False,'-x,,untrusted,\"{\"\"stated\"\":true}\"\n\
+               2025-10-30,g,,,5,,\n";
+    let (report, staged) = case.staged(&case.write("a.csv", csv));
+    assert_eq!(
+        staged,
+        [
+            "1 a []",
+            "2 b []",
+            "3 c []",
+            "4 d []",
+            "5 @e []",
+            "6 f [-x]",
+            "7 g []",
+            "2025-10-30T00:00:00Z a = NULL {\"text\":\"clear sky\"}",
+            "2025-10-30T00:00:00Z b = NULL {\"text\":\"cloudy\"}",
+            "2025-10-30T00:00:00Z c = NULL {\"clock\":\"untrusted\",\"text\":\"=1+1\"}",
+            "2025-10-30T00:00:00Z d = NULL {\"text\":\"'quoted'\"}",
+            "2025-10-30T00:00:00Z @e = 1.0",
+            "2025-10-30T00:00:00Z f = 0.0 {\"clock\":\"untrusted\",\"stated\":true}",
+            "2025-10-30T00:00:00Z g = NULL {\"text\":\"5\"}",
+        ]
+    );
+    assert_eq!(report.skipped, []);
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_counted() {
+    let case = Case::new();
+    let csv = b"timestamp,key,value,text\n2025-10-30,k\xfcche,1,\n2025-10-30,t,,k\xfchl\n2025-10-30,t,k\xfchl,\n";
+    let (report, _) = case.staged(&case.write("a.csv", csv));
+    assert_eq!(reasons(&report), [(SkipReason::NotUtf8, 3)]);
+    assert_eq!(report.skipped[0].example, "line 2: \"k\u{fffd}che\"");
+}
+
+#[test]
+fn json_lines_are_those_of_an_export() {
+    let case = Case::new();
+    let lines = r#"{"timestamp":"2025-10-30T20:00:00Z","key":"t","value":21.5,"unit":"°C"}
+
+{"timestamp":1761854401,"key":"t","value":22,"other":[1]}
+{"timestamp":1761854402000,"key":"open","value":true}
+{"timestamp":"2025-10-30T20:00:03Z","key":"sky","value":null,"text":"clear","clock":"untrusted"}
+{"timestamp":"2025-10-30T20:00:04Z","key":"sky","text":"","meta":{"stated":true}}
+{"timestamp":"2025-10-30T20:00:05Z","key":"t","value":{"a":1}}
+{"timestamp":"2025-10-30T20:00:05Z","key":["t"],"value":1}
+{"timestamp":"2025-10-30T20:00:05Z","key":"t","value":1e999}
+{"timestamp":"2025-10-30T20:00:05Z","value":1}
+{"timestamp":null,"key":"t","value":1}
+{"timestamp":"2025-10-30T20:00:05Z","key":"t","value":1
+"#;
+    let (report, staged) = case.staged(&case.write("a.jsonl", lines));
+    assert_eq!(
+        staged,
+        [
+            "1 t [°C]",
+            "2 open []",
+            "3 sky []",
+            "2025-10-30T20:00:00Z t = 21.5",
+            "2025-10-30T20:00:01Z t = 22.0",
+            "2025-10-30T20:00:02Z open = 1.0",
+            "2025-10-30T20:00:03Z sky = NULL {\"clock\":\"untrusted\",\"text\":\"clear\"}",
+            "2025-10-30T20:00:04Z sky = NULL {\"stated\":true,\"text\":\"\"}",
+        ]
+    );
+    assert_eq!(
+        reasons(&report),
+        [
+            (SkipReason::WrongType, 1),
+            (SkipReason::BadKey, 1),
+            (SkipReason::NotFinite, 1),
+            (SkipReason::NoKey, 1),
+            (SkipReason::BadTime, 1),
+            (SkipReason::BrokenLine, 1),
+        ]
+    );
+    assert!(
+        report.skipped[5]
+            .example
+            .starts_with("line 12: \"{\"timestamp\"")
+    );
+}
+
+#[test]
+fn summaries_are_whole_hours_and_days_of_utc() {
+    let case = Case::new();
+    let csv = "timestamp,key,value,seconds,count,min,max,last\n\
+               2025-10-30T20:00:00Z,t,1.5,3600,2,1,2,2\n\
+               2025-10-30T00:00:00Z,t,0.3,86400,3,0.3,0.3,0.3\n\
+               2025-10-30T00:00:00Z,u,0.30000000000001,86400,3,0.3,0.3,0.3\n\
+               2025-10-30T20:30:00Z,t,1.5,3600,2,1,2,2\n\
+               2025-10-30T00:00:00+01:00,t,1.5,86400,2,1,2,2\n\
+               2025-10-30T20:00:00Z,t,1.5,300,2,1,2,2\n\
+               2025-10-30T20:00:00Z,t,1.5,3600,0,1,2,2\n\
+               2025-10-30T20:00:00Z,t,1.5,3600,2,2,1,2\n\
+               2025-10-30T20:00:00Z,t,3,3600,2,1,2,2\n\
+               2025-10-30T20:00:00Z,t,1.5,3600,2,1,2,\n\
+               2025-10-30T20:00:00Z,t,,3600,2,1,2,2\n";
+    let (report, staged) = case.staged(&case.write("a.csv", csv));
+    assert_eq!(
+        staged,
+        [
+            "1 t []",
+            "2 u []",
+            "3600 s from 2025-10-30T20:00:00Z t: 2 of 1.0 to 2.0, mean 1.5, last 2.0",
+            "86400 s from 2025-10-30T00:00:00Z t: 3 of 0.3 to 0.3, mean 0.3, last 0.3",
+            "86400 s from 2025-10-30T00:00:00Z u: 3 of 0.3 to 0.3, mean 0.3, last 0.3",
+        ]
+    );
+    assert_eq!(reasons(&report), [(SkipReason::BadSummary, 8)]);
+    assert_eq!((report.staged.hours, report.staged.days), (1, 2));
+}
