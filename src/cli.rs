@@ -317,8 +317,8 @@ fn from_args(arguments: &[&str]) -> Result<CommandLine, EarlyExit> {
     CommandLine::from_args(&["main-node"], arguments)
 }
 
-/// Replaces `-h` by `--help`, `--option=value` by two arguments, and the minus of a number, which is
-/// no option, by a typographic one.
+/// Replaces `-h` by `--help`, `--option=value` by two arguments, `-` by the file that it stands for,
+/// and the minus of a number, which is no option, by a typographic one.
 fn as_argh_reads(arguments: &[String]) -> Vec<String> {
     let end = arguments.iter().position(|it| it == "--");
     let (options, others) = arguments.split_at(end.unwrap_or(arguments.len()));
@@ -334,6 +334,7 @@ fn as_argh_reads(arguments: &[String]) -> Vec<String> {
                 read.extend([option.to_owned(), value.to_owned()]);
             }
             _ if argument == "-h" => read.push("--help".to_owned()),
+            _ if argument == "-" => read.push("/dev/stdin".to_owned()),
             _ => read.push(argument.clone()),
         }
     }

@@ -74,11 +74,7 @@ impl fmt::Display for StageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StageError::Input { path, detail } => {
-                let name = match path.to_str() {
-                    Some("-") => "standard input".into(),
-                    _ => path.to_string_lossy(),
-                };
-                write!(f, "{name} cannot be imported: {detail}")
+                write!(f, "{} cannot be imported: {detail}", path.display())
             }
             StageError::Target { path, detail } => {
                 write!(
@@ -94,7 +90,7 @@ impl fmt::Display for StageError {
 
 impl std::error::Error for StageError {}
 
-/// Reads `input` (`-` is standard input) and stages it for the database.
+/// Reads `input` and stages it for the database.
 pub fn stage(
     input: &Path,
     options: &StageOptions,

@@ -51,6 +51,9 @@ _main-node() {
             export)
                 cmd="main-node_export"
                 ;;
+            import)
+                cmd="main-node_import"
+                ;;
             healthcheck)
                 cmd="main-node_healthcheck"
                 ;;
@@ -63,7 +66,7 @@ _main-node() {
     case "${cmd}" in
         main-node)
             opts="--help --version --config --listen --database"
-            cmds="serve init demo once pick check operations test-alert rehearse licenses backup export healthcheck restore"
+            cmds="serve init demo once pick check operations test-alert rehearse licenses backup export import healthcheck restore"
             case "${prev}" in
                 --config)
                     COMPREPLY=()
@@ -270,6 +273,31 @@ _main-node() {
                     return 0
                     ;;
                 --format)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --database)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_import)
+            opts="--help --zone --table --replace --dry-run --config --database"
+            case "${prev}" in
+                --zone)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --table)
                     COMPREPLY=()
                     return 0
                     ;;

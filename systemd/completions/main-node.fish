@@ -3,7 +3,7 @@ function __fish_main-node_using_command
     set -e cmd[1]
     set -l target_cmd $argv
 
-    set -l known_value_flags 'after' 'config' 'database' 'format' 'from' 'key' 'listen' 'name' 'to' 
+    set -l known_value_flags 'after' 'config' 'database' 'format' 'from' 'key' 'listen' 'name' 'table' 'to' 'zone' 
 
     set -l i 1
     set -l cleaned_cmd
@@ -58,6 +58,7 @@ complete -c main-node -n '__fish_main-node_using_command' -f -a 'rehearse' -d 's
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'licenses' -d 'print the licences of all compiled-in code'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'backup' -d 'copy the database while the service runs, and verify the copy'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'export' -d 'print stored records as CSV or JSON lines'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'import' -d 'import readings of another program: an SQLite file, CSV, or the output of export'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'healthcheck' -d 'check that the running node is healthy; exit status 0 if so, else 1'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'restore' -d 'replace the database by a copy of one; restarts the service'
 complete -c main-node -n '__fish_main-node_using_command serve' -f -l help -d 'display usage information'
@@ -101,6 +102,13 @@ complete -c main-node -n '__fish_main-node_using_command export' -f -l plain -d 
 complete -c main-node -n '__fish_main-node_using_command export' -f -l format -r -d 'output format: csv (default) or jsonl'
 complete -c main-node -n '__fish_main-node_using_command export' -f -l config -r -d 'configuration file'
 complete -c main-node -n '__fish_main-node_using_command export' -f -l database -r -d 'database file'
+complete -c main-node -n '__fish_main-node_using_command import' -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command import' -l zone -r -d 'time zone of times without an offset, such as Europe/Berlin (default: UTC)'
+complete -c main-node -n '__fish_main-node_using_command import' -l table -r -d 'table of an SQLite file (default: records)'
+complete -c main-node -n '__fish_main-node_using_command import' -l replace -d 'replace readings that are stored with another value; without it the stored ones stay'
+complete -c main-node -n '__fish_main-node_using_command import' -l dry-run -d 'read and check the file, print what would be imported, store nothing'
+complete -c main-node -n '__fish_main-node_using_command import' -l config -r -d 'configuration file'
+complete -c main-node -n '__fish_main-node_using_command import' -l database -r -d 'database file'
 complete -c main-node -n '__fish_main-node_using_command healthcheck' -f -l help -d 'display usage information'
 complete -c main-node -n '__fish_main-node_using_command healthcheck' -f -l config -r -d 'configuration file of the running node'
 complete -c main-node -n '__fish_main-node_using_command healthcheck' -f -l listen -r -d 'address or port that it listens on'

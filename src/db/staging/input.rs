@@ -75,24 +75,18 @@ impl Read for MeteredReader {
     }
 }
 
-/// Opens the input; `-` is standard input. The error is a text to follow a colon.
+/// Opens the input. The error is a text to follow a colon.
 pub fn open(path: &Path) -> Result<Input, String> {
-    let is_stdin = path == Path::new("-");
-    let (mut inner, bytes): (Box<dyn Read>, Option<u64>) = if is_stdin {
-        (Box::new(io::stdin()), None)
-    } else {
-        let file = File::open(path).map_err(|error| reason(&error))?;
-        let metadata = file.metadata().map_err(|error| reason(&error))?;
-        if metadata.is_dir() {
-            return Err("it is a directory; name a file in it".to_owned());
-        }
-        let bytes = metadata.is_file().then_some(metadata.len());
-        (Box::new(file), bytes)
-    };
+    let mut file = File::open(path).map_err(|error| reason(&error))?;
+    let metadata = file.metadata().map_err(|error| reason(&error))?;
+    if metadata.is_dir() {
+        return Err("it is a directory; name a file in it".to_owned());
+    }
+    let bytes = metadata.is_file().then_some(metadata.len());
     let mut head = Vec::new();
-    let read = inner.by_ref().take(HEAD_BYTES).read_to_end(&mut head);
+    let read = file.by_ref().take(HEAD_BYTES).read_to_end(&mut head);
     read.map_err(|error| reason(&error))?;
-    classify(head, inner, bytes)
+    classify(head, Box::new(file), bytes)
 }
 
 /// By its first bytes.
