@@ -636,8 +636,13 @@ pub const EVENT_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 pub const TRACKED_DISPLAYS: usize = 64;
 /// Incidents on the alerts page.
 pub const INCIDENTS_SHOWN: usize = 100;
-/// Points of one `/history` answer.
+/// Points of one `/history` answer for each key.
 pub const HISTORY_POINTS: usize = 2_000;
+/// Keys of one `/history` answer: the lines of a chart that can still be told apart.
+pub const HISTORY_KEYS: usize = 16;
+/// Points of all its keys together, some 150 bytes each in JSON: 1.2 MB, of which four workers may
+/// make one at once.
+pub const HISTORY_TOTAL_POINTS: usize = 8_000;
 
 /// Periods of one query: the days of a year and its weeks, or 33 years of months.
 pub const PERIODS: usize = 400;
@@ -724,8 +729,9 @@ pub const STALE_SOCKET_DIRECTORIES: usize = 64;
 pub const SOCKET_PATH_BYTES: usize = 107;
 /// Bytes that gzip must save before it is used: its own two header fields cost 47.
 pub const MIN_GZIP_SAVING_BYTES: usize = 64;
-/// Segments of a request's path and parameters of its query; no route has more than 4.
-pub const TARGET_PARTS: usize = 16;
+/// Segments of a request's path and parameters of its query: `/history` takes [`HISTORY_KEYS`] and four
+/// others, no other route has more than 6.
+pub const TARGET_PARTS: usize = 24;
 /// What a display that has nothing yet is told to wait before it asks again.
 pub const RETRY_WITHOUT_DATA: Duration = Duration::from_secs(5);
 /// Characters kept of what a display says about itself and of what it asked.

@@ -27,9 +27,10 @@ pub fn export(overrides: &Overrides, arguments: ExportArguments) -> u8 {
 fn try_export(overrides: &Overrides, arguments: ExportArguments) -> Result<(), u8> {
     let format = format(&arguments).map_err(usage_error)?;
     // Read before the command gives up root: it may be needed for the files of the service.
-    let zone = match needs_zone(&arguments) {
-        true => timezone(overrides)?,
-        false => TimeZone::UTC,
+    let zone = if needs_zone(&arguments) {
+        timezone(overrides)?
+    } else {
+        TimeZone::UTC
     };
     let query = query(arguments, SystemClock::new().now().wall, &zone).map_err(usage_error)?;
     let database = local_settings(overrides)?.database;

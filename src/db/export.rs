@@ -18,7 +18,6 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension};
 
-pub use self::line::is_escaped_formula;
 use self::line::{ExportLine, RowContent};
 use super::database::last_id;
 use super::history::HistoryError;

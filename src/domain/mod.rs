@@ -15,6 +15,7 @@ mod clock_filter;
 pub mod clock_trust;
 pub mod clock_wait;
 pub mod counter;
+pub mod csv_field;
 pub mod day_range;
 pub mod derived;
 pub mod derived_key;

@@ -35,10 +35,8 @@ impl Wall {
     /// Seconds (10 digits) or milliseconds (13 digits) since the epoch, as scripts and dashboards
     /// write times: 2001 to 2286.
     pub fn from_epoch_text(text: &str) -> Option<Wall> {
-        let number: i64 = match text.bytes().all(|byte| byte.is_ascii_digit()) {
-            true => text.parse().ok()?,
-            false => return None,
-        };
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number: i64 = is_number.then(|| text.parse().ok())??;
         match text.len() {
             10 => Some(Wall::from_second(number)),
             13 => Some(Wall(number)),

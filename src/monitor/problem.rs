@@ -216,6 +216,13 @@ pub fn unknown_key_problem(key: &str, snapshot: &Snapshot, plan: &Plan) -> Probl
     problem
 }
 
+/// 404 for several keys at once: names them all.
+pub fn unknown_keys_problem(keys: &[&str]) -> ProblemDetails {
+    let names: Vec<String> = keys.iter().map(|key| format!("{key:?}")).collect();
+    let detail = format!("There are no records {}.", names.join(", "));
+    ProblemDetails::new(404, detail)
+}
+
 /// 404 for a name of a few, such as a source: names the similar ones, or all.
 pub fn unknown_name_problem<'a>(
     kind: &str,

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Budget {
     rows: u64,
-    reserve: u64,
+    coarse: u64,
+    reserve: Cell<u64>,
     spent: Cell<u64>,
     time: Duration,
     deadline: Instant,
@@ -40,7 +41,8 @@ impl Budget {
     pub fn new(rows: u64, time: Duration) -> Budget {
         Budget {
             rows,
-            reserve: 0,
+            coarse: 0,
+            reserve: Cell::new(0),
             spent: Cell::new(0),
             time,
             deadline: Instant::now() + time,
@@ -60,8 +62,20 @@ impl Budget {
     }
 
     /// Reserves rows for coarse reads: see [`Budget::rows_for_detail`].
-    pub fn with_reserve(self, reserve: u64) -> Budget {
-        Budget { reserve, ..self }
+    pub fn with_reserve(self, coarse: u64) -> Budget {
+        Budget {
+            coarse,
+            reserve: Cell::new(coarse),
+            ..self
+        }
+    }
+
+    /// Reserves an equal share of what is left for each of `others` that are read after the next,
+    /// so that the detail of the first does not cost that of the last.
+    pub fn share_with(&self, others: u64) {
+        let left = self.rows - self.spent.get();
+        let share = left / others.saturating_add(1);
+        self.reserve.set((left - share).saturating_add(self.coarse));
     }
 
     /// Counts rows (0 checks only the time) before they are read.
@@ -81,7 +95,7 @@ impl Budget {
 
     /// Rows that may still be read where there is a coarser way to answer.
     pub fn rows_for_detail(&self) -> u64 {
-        (self.rows - self.spent.get()).saturating_sub(self.reserve)
+        (self.rows - self.spent.get()).saturating_sub(self.reserve.get())
     }
 
     /// The limit that this request exceeded, if it did.
@@ -109,6 +123,14 @@ mod tests {
         assert_eq!(budget.rows_for_detail(), 2);
         assert_eq!(budget.spend(5), Ok(()));
         assert_eq!(budget.rows_for_detail(), 0);
+        let budget = Budget::new(100, LONG).with_reserve(8);
+        budget.share_with(3);
+        assert_eq!(budget.rows_for_detail(), 17);
+        assert_eq!(budget.spend(10), Ok(()));
+        budget.share_with(2);
+        assert_eq!(budget.rows_for_detail(), 22, "what the first left");
+        budget.share_with(0);
+        assert_eq!(budget.rows_for_detail(), 82);
         let late = Budget::new(10, Duration::ZERO);
         assert_eq!(late.spend(0), Err(Exceeded::Time(Duration::ZERO)));
     }

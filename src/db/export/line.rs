@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::{ExportFormat, ExportKey};
 use crate::db::rollup::Aggregate;
 use crate::db::row_codec::{decode_is_untrusted, decode_value};
+use crate::domain::csv_field::{csv_quote, csv_text};
 use crate::domain::reading::Value;
 use crate::domain::text::format_number;
 
@@ -123,45 +124,6 @@ fn csv_fields(line: &ExportLine, text: fn(&str) -> String) -> Vec<String> {
         if content.untrusted { "untrusted" } else { "" }.to_owned(),
     ];
     head.into_iter().chain(sum.unwrap_or_default()).collect()
-}
-
-/// A text field. A spreadsheet runs a cell that begins with one of these signs as a formula,
-/// and keys and texts come from servers: an apostrophe in front makes it text (CSV injection).
-/// What begins with apostrophes before such a sign gets one too, so that taking one away
-/// always gives the original. A text that is a number is harmless and stays one.
-pub(super) fn csv_text(text: &str) -> String {
-    let is_number = || {
-        let digits = text.bytes().all(|byte| b"0123456789+-.eE".contains(&byte));
-        digits && text.parse::<f64>().is_ok()
-    };
-    if begins_as_formula(text) && !is_number() {
-        csv_quote(&format!("'{text}"))
-    } else {
-        csv_quote(text)
-    }
-}
-
-/// Whether an export put an apostrophe before this text.
-pub fn is_escaped_formula(text: &str) -> bool {
-    text.starts_with('\'') && begins_as_formula(text)
-}
-
-/// Whether a spreadsheet runs it, apostrophes before it left aside.
-fn begins_as_formula(text: &str) -> bool {
-    let begin = text.trim_start_matches('\'');
-    begin.starts_with(['\t', '\r', '\n'])
-        || begin.trim_start().starts_with([
-            '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
-        ])
-}
-
-/// A field as RFC 4180 wants it.
-fn csv_quote(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
 }
 
 fn write_json(out: &mut impl Write, line: &ExportLine) -> io::Result<()> {

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use super::StageError;
 use super::input::{Lines, sample};
 use super::stager::{InputRow, InputSummary, Stager};
-use crate::db::export::is_escaped_formula;
+use crate::domain::csv_field::is_escaped_formula;
 use crate::domain::normalise::parse_quantity;
 use crate::domain::plan::Decimal;
 

@@ -87,9 +87,9 @@ impl Handler for App {
         }
         let target = RequestTarget::read(&request.target);
         let response = match target.map(|target| target.below(&request.base)) {
-            Ok(target) => match target.row.serve {
-                Serve::Database(limits) => self.handle_with_database(request, &target, limits),
-                _ => {
+            Ok(target) => match target.row_limits() {
+                Some(limits) => self.handle_with_database(request, &target, limits),
+                None => {
                     let current = self.context.published.current();
                     self.handle(request, &target, &current, &Budget::without_rows())
                 }

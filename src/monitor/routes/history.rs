@@ -3,10 +3,12 @@
 //! Pure; any thread. Reading the database is the context's closure.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::table::RequestTarget;
+use super::table::{HISTORY_KEY, RequestTarget};
+use crate::domain::csv_field::csv_text;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::text::{format_number, parse_duration};
 use crate::domain::time::Wall;
@@ -23,30 +25,36 @@ pub enum HistoryFormat {
 /// Points where a client names no number: a chart on a small screen.
 const POINTS: usize = 500;
 
+/// What a request asks for: the history of one key or of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryRequest {
+    /// One at least, each once.
+    pub queries: Vec<HistoryQuery>,
+    pub from: Wall,
+    pub to: Wall,
+    pub format: HistoryFormat,
+}
+
 /// Parses the query; the problem names what is wrong and the right form.
-pub fn parse_query(
-    target: &RequestTarget,
-    now: Wall,
-) -> Result<(HistoryQuery, HistoryFormat), ProblemDetails> {
-    let (query, format) = parse(target, now).map_err(|wrong| ProblemDetails::new(400, wrong))?;
+pub fn parse_request(target: &RequestTarget, now: Wall) -> Result<HistoryRequest, ProblemDetails> {
+    let request = parse(target, now).map_err(|wrong| ProblemDetails::new(400, wrong))?;
     // Each value is fine by itself, so the request is; there is only nothing between them.
-    if query.from >= query.to {
-        let HistoryQuery { from, to, .. } = query;
+    let HistoryRequest { from, to, .. } = request;
+    if from >= to {
         let detail = format!("`from` ({from}) must be before `to` ({to}).");
         return Err(ProblemDetails::new(404, detail));
     }
-    Ok((query, format))
+    Ok(request)
 }
 
-fn parse(target: &RequestTarget, now: Wall) -> Result<(HistoryQuery, HistoryFormat), String> {
-    let key = target.parameter("key").filter(|key| !key.is_empty());
-    let key = key.ok_or("`key` is missing. Example: /history?key=temperature.")?;
+fn parse(target: &RequestTarget, now: Wall) -> Result<HistoryRequest, String> {
+    let keys = parse_keys(target)?;
     let instant = |name: &str, otherwise: Wall| {
         match target.parameter(name) {
         None => Ok(otherwise),
         Some(text) => parse_instant(text, now).ok_or_else(|| {
             format!(
-                "`{name}` is {text:?}; expected a time such as 2025-10-30T20:00:00Z or a span from now on such as -24h or %2B24h."
+                "`{name}` is {text:?}; expected a time such as 2025-10-30T20:00:00Z, a span from now on such as -24h or %2B24h, or seconds or milliseconds since 1970."
             )
         }),
     }
@@ -64,24 +72,54 @@ fn parse(target: &RequestTarget, now: Wall) -> Result<(HistoryQuery, HistoryForm
                 format!("`points` is {text:?}; expected a whole number from 1 to {most}.")
             })?,
     };
+    let most = limits::HISTORY_TOTAL_POINTS / keys.len();
+    if points > most {
+        let count = keys.len();
+        return Err(format!(
+            "`points` is {points} for each of {count} keys; expected at most {most} for so many."
+        ));
+    }
     let format = match target.parameter("format") {
         None | Some("json") => HistoryFormat::Json,
         Some("csv") => HistoryFormat::Csv,
         Some(other) => return Err(format!("`format` is {other:?}; expected json or csv.")),
     };
-    let key = key.into();
-    Ok((
-        HistoryQuery {
-            key,
-            from,
-            to,
-            points,
-        },
+    let query = |key: &str| HistoryQuery {
+        key: key.into(),
+        from,
+        to,
+        points,
+    };
+    Ok(HistoryRequest {
+        queries: keys.into_iter().map(query).collect(),
+        from,
+        to,
         format,
-    ))
+    })
 }
 
-/// RFC 3339, or a span before now with a minus sign, after now with a plus sign.
+fn parse_keys(target: &RequestTarget) -> Result<Vec<&str>, String> {
+    let mut keys: Vec<&str> = Vec::new();
+    for key in target.values(HISTORY_KEY).filter(|key| !key.is_empty()) {
+        if keys.contains(&key) {
+            return Err(format!("`key` is {key:?} twice; give each key once."));
+        }
+        keys.push(key);
+    }
+    match keys.len() {
+        0 => Err("`key` is missing. Example: /history?key=temperature.".to_owned()),
+        1..=limits::HISTORY_KEYS => Ok(keys),
+        count => {
+            let most = limits::HISTORY_KEYS;
+            Err(format!(
+                "`key` is given {count} times; expected at most {most} keys."
+            ))
+        }
+    }
+}
+
+/// RFC 3339, a span before now with a minus sign, after now with a plus sign, or seconds or
+/// milliseconds since 1970.
 fn parse_instant(text: &str, now: Wall) -> Option<Wall> {
     if let Some(span) = text.strip_prefix('-') {
         return parse_duration(span).map(|span| now.before(span));
@@ -89,6 +127,9 @@ fn parse_instant(text: &str, now: Wall) -> Option<Wall> {
     // An unescaped `+` arrives as a blank.
     if let Some(span) = text.strip_prefix(['+', ' ']) {
         return parse_duration(span).map(|span| now.after(span));
+    }
+    if let Some(instant) = Wall::from_epoch_text(text) {
+        return Some(instant);
     }
     // An unescaped `+` of an offset arrives as a blank.
     let text = text.replace(' ', "+");
@@ -100,12 +141,42 @@ fn parse_instant(text: &str, now: Wall) -> Option<Wall> {
     Some(Wall(instant.as_millisecond()))
 }
 
+/// What was observed of a key, then what is ahead.
+#[derive(Debug)]
+pub struct KeyHistory {
+    pub key: Arc<str>,
+    pub unit: Option<String>,
+    pub buckets: Vec<Bucket>,
+    pub forecast: Vec<Bucket>,
+}
+
+impl KeyHistory {
+    /// The buckets of both, each with whether it is a forecast.
+    fn marked(&self) -> impl Iterator<Item = (&Bucket, bool)> {
+        let observed = self.buckets.iter().map(|bucket| (bucket, false));
+        observed.chain(self.forecast.iter().map(|bucket| (bucket, true)))
+    }
+
+    fn bucket_bodies(&self) -> Vec<BucketBody> {
+        self.marked()
+            .filter_map(|(bucket, forecast)| BucketBody::of(bucket, forecast))
+            .collect()
+    }
+}
+
 #[derive(Serialize)]
 struct HistoryBody<'a> {
     key: &'a str,
     unit: Option<&'a str>,
     from: String,
     to: String,
+    buckets: Vec<BucketBody>,
+}
+
+#[derive(Serialize)]
+struct SeriesBody<'a> {
+    key: &'a str,
+    unit: Option<&'a str>,
     buckets: Vec<BucketBody>,
 }
 
@@ -123,16 +194,9 @@ struct BucketBody {
     forecast: bool,
 }
 
-/// What was observed, then what is ahead.
-pub fn json(
-    query: &HistoryQuery,
-    unit: Option<&str>,
-    buckets: &[Bucket],
-    forecast: &[Bucket],
-) -> Vec<u8> {
-    let bucket = |(bucket, forecast): (&Bucket, bool)| {
-        // What JSON cannot represent is never stored; a bucket that contains it anyway
-        // is left out.
+impl BucketBody {
+    /// What JSON cannot represent is never stored; a bucket that contains it anyway is left out.
+    fn of(bucket: &Bucket, forecast: bool) -> Option<BucketBody> {
         let number = |number: f64| format_number(number).parse().ok();
         yield_cpu();
         Some(BucketBody {
@@ -145,37 +209,63 @@ pub fn json(
             last: number(bucket.last)?,
             forecast,
         })
-    };
-    let history = HistoryBody {
-        key: &query.key,
-        unit,
-        from: query.from.to_string(),
-        to: query.to.to_string(),
-        buckets: marked(buckets, forecast).filter_map(bucket).collect(),
-    };
-    serde_json::to_vec(&history).unwrap_or_default()
+    }
 }
 
-/// The buckets of both, each with whether it is a forecast.
-fn marked<'a>(
-    buckets: &'a [Bucket],
-    forecast: &'a [Bucket],
-) -> impl Iterator<Item = (&'a Bucket, bool)> {
-    let observed = buckets.iter().map(|bucket| (bucket, false));
-    observed.chain(forecast.iter().map(|bucket| (bucket, true)))
+/// One key is the object itself; several are a list.
+pub fn json(request: &HistoryRequest, histories: &[KeyHistory]) -> Vec<u8> {
+    let (from, to) = (request.from.to_string(), request.to.to_string());
+    if let [one] = histories {
+        let body = HistoryBody {
+            key: &one.key,
+            unit: one.unit.as_deref(),
+            from,
+            to,
+            buckets: one.bucket_bodies(),
+        };
+        return serde_json::to_vec(&body).unwrap_or_default();
+    }
+    let mut body = format!("{{\"from\":\"{from}\",\"to\":\"{to}\",\"series\":[").into_bytes();
+    for (index, history) in histories.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        // One at a time: buckets take more room than their text.
+        let series = SeriesBody {
+            key: &history.key,
+            unit: history.unit.as_deref(),
+            buckets: history.bucket_bodies(),
+        };
+        body.extend(serde_json::to_vec(&series).unwrap_or_default());
+    }
+    body.extend(b"]}");
+    body
 }
 
-/// RFC 4180, a header line first; the column `forecast` is there if something is one. Every cell is a time or a number: text from a server, which
-/// a spreadsheet could take for a formula, has no column here.
-pub fn csv(buckets: &[Bucket], forecast: &[Bucket]) -> Vec<u8> {
-    let has_forecast = !forecast.is_empty();
-    let mut text = String::from("from,duration_s,count,min,mean,max,last");
+/// RFC 4180, a header line first; the column `forecast` is there if something is one, and `key` in
+/// front if there are several. The other cells are times and numbers, which no spreadsheet takes for
+/// a formula. Of several keys the lines are in the order of time: Grafana makes series of those alone.
+pub fn csv(histories: &[KeyHistory]) -> Vec<u8> {
+    let has_forecast = histories.iter().any(|history| !history.forecast.is_empty());
+    let has_keys = histories.len() > 1;
+    let mut text = String::from(if has_keys { "key," } else { "" });
+    text.push_str("from,duration_s,count,min,mean,max,last");
     text.push_str(if has_forecast {
         ",forecast\r\n"
     } else {
         "\r\n"
     });
-    for (bucket, forecast) in marked(buckets, forecast) {
+    let of_key = |history| KeyHistory::marked(history).map(move |marked| (history, marked));
+    let mut lines: Vec<(&KeyHistory, (&Bucket, bool))> =
+        histories.iter().flat_map(of_key).collect();
+    if has_keys {
+        lines.sort_by_key(|(_, (bucket, _))| bucket.from);
+    }
+    for (history, (bucket, forecast)) in lines {
+        if has_keys {
+            text.push_str(&csv_text(&history.key));
+            text.push(',');
+        }
         let [min, mean, max, last] =
             [bucket.min, bucket.mean, bucket.max, bucket.last].map(format_number);
         let (from, seconds, count) = (bucket.from, bucket.seconds, bucket.count);

@@ -5,6 +5,7 @@
 use maud::Markup;
 
 use super::app::App;
+use super::history::{HistoryFormat, KeyHistory};
 use super::published::{JSON, Publication};
 use super::representation::quality_values;
 use super::response::{NO_CACHE, html_response, ok_response};
@@ -15,7 +16,7 @@ use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::time::{Moment, Wall};
 use crate::monitor::context::HistoryFailure;
 use crate::monitor::http::handler::{Request, Response};
-use crate::monitor::problem::{ProblemDetails, history_unavailable};
+use crate::monitor::problem::{ProblemDetails, history_unavailable, unknown_keys_problem};
 use crate::monitor::status_text::{self, NodeStatus, StateFacts};
 use crate::monitor::web::layout::Page;
 use crate::monitor::web::{self, PageContext};
@@ -107,12 +108,47 @@ impl App {
         budget: &Budget,
     ) -> Result<Response, ProblemDetails> {
         let now = self.context.clock.now();
-        let (query, format) = history::parse_query(target, now.wall)?;
-        let read = (self.context.history)(&query, budget);
+        let request = history::parse_request(target, now.wall)?;
+        let current = self.context.published.current();
+        let (mut histories, mut unknown): (Vec<KeyHistory>, Vec<&str>) = Default::default();
+        for (query, others) in request
+            .queries
+            .iter()
+            .zip((0..request.queries.len() as u64).rev())
+        {
+            budget.share_with(others);
+            match self.key_history(query, now.wall, &current, budget)? {
+                Some(history) => histories.push(history),
+                None => unknown.push(&query.key),
+            }
+        }
+        match *unknown {
+            [] => {}
+            [key] => return Err(self.unknown_key_problem(&current, key)),
+            ref keys => return Err(unknown_keys_problem(keys)),
+        }
+        Ok(match request.format {
+            HistoryFormat::Json => ok_response(JSON, NO_CACHE, history::json(&request, &histories)),
+            HistoryFormat::Csv => ok_response(
+                "text/csv; charset=utf-8; header=present",
+                NO_CACHE,
+                history::csv(&histories),
+            ),
+        })
+    }
+
+    /// The history of one key; `None` where there is no such record.
+    fn key_history(
+        &self,
+        query: &HistoryQuery,
+        now: Wall,
+        current: &Publication,
+        budget: &Budget,
+    ) -> Result<Option<KeyHistory>, ProblemDetails> {
+        let read = (self.context.history)(query, budget);
         if let Err(failure) = &read {
             log::debug!("history of {:?} is not read: {failure}", query.key);
         }
-        let current = self.context.published.current();
         let record = current.record(&query.key);
         let buckets = match read {
             // A key that is forgotten has its history; one without a row may be young.
@@ -122,26 +158,16 @@ impl App {
             {
                 Vec::new()
             }
-            Err(HistoryFailure::NothingStored) => {
-                return Err(self.unknown_key_problem(&current, &query.key));
-            }
+            Err(HistoryFailure::NothingStored) => return Ok(None),
             Err(HistoryFailure::Unavailable(_)) => return Err(history_unavailable()),
             Err(HistoryFailure::Exceeded(limit)) => return Err(span_too_long(&limit)),
         };
-        let forecast = self.forecast(&query, now.wall, budget)?;
-        let unit = record.and_then(|record| record.unit.as_deref());
-        Ok(match format {
-            history::HistoryFormat::Json => ok_response(
-                JSON,
-                NO_CACHE,
-                history::json(&query, unit, &buckets, &forecast),
-            ),
-            history::HistoryFormat::Csv => ok_response(
-                "text/csv; charset=utf-8; header=present",
-                NO_CACHE,
-                history::csv(&buckets, &forecast),
-            ),
-        })
+        Ok(Some(KeyHistory {
+            key: query.key.clone(),
+            unit: record.and_then(|record| record.unit.as_deref().map(str::to_owned)),
+            buckets,
+            forecast: self.forecast(query, now, budget)?,
+        }))
     }
 
     /// What is stored of a query ahead of `now`.

@@ -89,6 +89,11 @@ const HISTORY: Serve = Serve::Database(RowLimits {
     rows: limits::HISTORY_ROWS,
     coarse: limits::HISTORY_COARSE_ROWS,
 });
+/// Of several keys of `/history`: as many rows as a page with their charts.
+const HISTORY_OF_KEYS: RowLimits = RowLimits {
+    rows: limits::PAGE_ROWS,
+    coarse: limits::HISTORY_COARSE_ROWS,
+};
 const PAGE: Serve = Serve::Database(RowLimits {
     rows: limits::PAGE_ROWS,
     coarse: limits::PAGE_COARSE_ROWS,
@@ -104,7 +109,7 @@ pub static TABLE: [RouteRow; 26] = {
         row(Route::Status,      "/status",            "status",       Worker,      Password, &[]),
         row(Route::Healthz,     "/healthz",           "healthz",      Immediate,   Public,   &[]),
         row(Route::Metrics,     "/metrics",           "metrics",      Worker,      Password, &[]),
-        row(Route::History,     "/history",           "history",      HISTORY,     Password, &["key", "from", "to", "points", "format"]),
+        row(Route::History,     "/history",           "history",      HISTORY,     Password, &[HISTORY_KEY, "from", "to", "points", "format"]),
         row(Route::Events,      "/events",            "events",       EventStream, Token,    &["token", LAST_EVENT_ID]),
         row(Route::Home,        "/",                  "home",         Worker,      Password, &[]),
         row(Route::Home,        "/web/",              "home",         Worker,      Password, &[]),
@@ -127,6 +132,9 @@ pub static TABLE: [RouteRow; 26] = {
         row(Route::Manifest,    MANIFEST_PATH,        "asset",        Worker,      Password, &[]),
     ]
 };
+
+/// The parameter that `/history` takes several times.
+pub const HISTORY_KEY: &str = "key";
 
 /// The web app manifest.
 pub const MANIFEST_PATH: &str = "/manifest.webmanifest";
@@ -208,7 +216,8 @@ impl RequestTarget {
                 name: name.into_owned(),
                 known: row.parameters,
             })?;
-            if parameters.iter().any(|parameter| parameter.name == *name) {
+            let may_repeat = row.route == Route::History && *name == HISTORY_KEY;
+            if !may_repeat && parameters.iter().any(|given| given.name == *name) {
                 return Err(TargetError::GivenTwice(name));
             }
             parameters.push(QueryParameter {
@@ -239,6 +248,28 @@ impl RequestTarget {
     pub fn parameter(&self, name: &str) -> Option<&str> {
         let found = self.parameters.iter().find(|given| given.name == name);
         found.map(|parameter| parameter.value.as_str())
+    }
+
+    /// All values of a query parameter that may be given several times, decoded.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        let found = self
+            .parameters
+            .iter()
+            .filter(move |given| given.name == name);
+        found.map(|parameter| parameter.value.as_str())
+    }
+
+    /// What a request for it may read; `None` where it reads nothing of the database.
+    pub fn row_limits(&self) -> Option<RowLimits> {
+        match self.row.serve {
+            Serve::Database(_)
+                if self.row.route == Route::History && self.values(HISTORY_KEY).count() > 1 =>
+            {
+                Some(HISTORY_OF_KEYS)
+            }
+            Serve::Database(limits) => Some(limits),
+            _ => None,
+        }
     }
 
     /// How many members [`RequestTarget::list`] has at most.

@@ -217,6 +217,8 @@ fn responses_match_the_contract() {
             ("/history?key=power", "/history"),
             ("/history?key=power&format=csv", "/history"),
             ("/history?key=power&from=x", "/history"),
+            ("/history?key=power&key=temperature", "/history"),
+            ("/history?key=power&key=temperature&format=csv", "/history"),
             ("/healthz", "/healthz"),
             ("/metrics", "/metrics"),
             ("/openapi.json", "/openapi.json"),

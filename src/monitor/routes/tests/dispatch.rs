@@ -621,6 +621,15 @@ fn requests_over_the_work_limit_are_cut_off_and_counted() {
         );
     }
     assert_eq!(cut_off(&monitor, "history").as_deref(), Some("2"));
+    // Several keys may cost as much as a page.
+    for (keys, status) in [
+        ("key=power&", 200),
+        ("key=power&key=sky&key=humidity&", 503),
+    ] {
+        let target = format!("/history?{keys}key=temperature");
+        assert_eq!(get(&monitor, &target).status, status, "{target}");
+    }
+    assert_eq!(cut_off(&monitor, "history").as_deref(), Some("3"));
     // A page may cost more, and shows what it can of what costs more still.
     assert!(body(&get(&monitor, "/web")).contains("class=\"spark\""));
     assert_eq!(cut_off(&monitor, "web").as_deref(), Some("0"));

@@ -22,7 +22,11 @@ fn instants_are_parsed_in_both_formats() {
         ("2025-10-30", None),
         ("2025-10-30T20:00:00", None),
         ("2025-10-30T20:00:00Zjunk", None),
-        ("1761854400", None),
+        ("1761854400", Some(NOW_MS)),
+        ("1761854400250", Some(NOW_MS + 250)),
+        ("176185440", None),
+        ("17618544000", None),
+        ("1761854400.25", None),
         ("", None),
         ("yesterday", None),
     ] {
@@ -47,7 +51,7 @@ fn a_wrong_query_gets_an_error_that_names_the_right_form() {
         (
             "?key=temperature&from=noon",
             400,
-            "`from` is \"noon\"; expected a time such as 2025-10-30T20:00:00Z or a span from now on such as -24h or %2B24h.",
+            "`from` is \"noon\"; expected a time such as 2025-10-30T20:00:00Z, a span from now on such as -24h or %2B24h, or seconds or milliseconds since 1970.",
         ),
         (
             "?key=temperature&from=-1h&to=-2h",
@@ -68,6 +72,26 @@ fn a_wrong_query_gets_an_error_that_names_the_right_form() {
             "?key=temperature&format=xml",
             400,
             "`format` is \"xml\"; expected json or csv.",
+        ),
+        (
+            "?key=temperature&key=power&key=temperature",
+            400,
+            "`key` is \"temperature\" twice; give each key once.",
+        ),
+        (
+            "?key=a&key=b&key=c&key=d&key=e&points=2000",
+            400,
+            "`points` is 2000 for each of 5 keys; expected at most 1600 for so many.",
+        ),
+        (
+            "?key=attic&key=temperature&key=cellar",
+            404,
+            "There are no records \"attic\", \"cellar\".",
+        ),
+        (
+            "?key=temperature&key=temperatur",
+            404,
+            "There is no record \"temperatur\". Did you mean \"temperature\"?",
         ),
         (
             "?key=temperatur&from=-1m",
@@ -117,6 +141,82 @@ fn history_is_written_as_json_and_csv() {
             .is_some_and(|line| line.starts_with("2025-10-30T19:30:00Z,1800,2,"))
     );
     assert_eq!((lines.next(), lines.next()), (Some(""), None));
+}
+
+#[test]
+fn several_keys_are_a_list_of_what_each_has_alone() {
+    let fixture = testing::healthy();
+    let monitor = fixture.app();
+    let render = |target: &str| {
+        let response = monitor.render(&request(target, &[]));
+        assert_eq!(response.status, 200, "{target}");
+        body(&response).to_owned()
+    };
+    let span = "from=1761849000000&to=1761854400&points=10";
+    let alone = ["temperature", "voltage"].map(|key| {
+        let body = render(&format!("/history?key={key}&{span}"));
+        let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(body["from"], "2025-10-30T18:30:00Z");
+        assert_eq!(body["to"], "2025-10-30T20:00:00Z");
+        body
+    });
+    let both = render(&format!("/history?key=temperature&key=voltage&{span}"));
+    let both: serde_json::Value = serde_json::from_str(&both).expect("JSON");
+    let series = |of: &serde_json::Value| serde_json::json!({"key": of["key"], "unit": of["unit"], "buckets": of["buckets"]});
+    assert_eq!(
+        both,
+        serde_json::json!({
+            "from": "2025-10-30T18:30:00Z",
+            "to": "2025-10-30T20:00:00Z",
+            "series": [series(&alone[0]), series(&alone[1])],
+        })
+    );
+    let csv = render(&format!(
+        "/history?key=power&key=temperature&{span}&format=csv"
+    ));
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines[0], "key,from,duration_s,count,min,mean,max,last");
+    let heads: Vec<&str> = lines[1..]
+        .iter()
+        .filter_map(|line| line.split(":00Z").next())
+        .collect();
+    assert_eq!(
+        heads,
+        [
+            "power,2025-10-30T18:30",
+            "temperature,2025-10-30T18:30",
+            "power,2025-10-30T19:00",
+            "temperature,2025-10-30T19:00",
+            "power,2025-10-30T19:30",
+            "temperature,2025-10-30T19:30",
+        ]
+    );
+    // As many keys as there may be, each with the default of points.
+    let keys = |count: usize| -> String {
+        let keys = (0..count).map(|number| format!("key=key.{number}&"));
+        keys.collect()
+    };
+    for (count, status) in [(limits::HISTORY_KEYS, 404), (limits::HISTORY_KEYS + 1, 400)] {
+        let target = format!(
+            "/history?{}from=-1h&to=-1m&points=500&format=csv",
+            keys(count)
+        );
+        let response = monitor.render(&request(&target, &[]));
+        assert_eq!(response.status, status, "{}", body(&response));
+    }
+}
+
+#[test]
+fn a_key_that_a_spreadsheet_could_run_is_a_text_in_csv() {
+    let mut fixture = testing::healthy();
+    fixture.stored.push("=1+1");
+    let monitor = fixture.app();
+    let response = monitor.render(&request(
+        "/history?key=%3D1%2B1&key=temperature&from=-30m&format=csv",
+        &[],
+    ));
+    let line = body(&response).lines().nth(1);
+    assert!(line.is_some_and(|line| line.starts_with("'=1+1,2025-10-30T19:30:00Z,")));
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn every_target_names_a_route_or_an_error() {
         })
     };
     type Expected<'a> = Result<(Route, &'a str), TargetError>;
-    let rows: [(&str, Expected); 51] = [
+    let rows: [(&str, Expected); 53] = [
         ("/", Ok((Route::Home, ""))),
         ("/?", Ok((Route::Home, ""))),
         ("/web/", Ok((Route::Home, ""))),
@@ -68,6 +68,8 @@ fn every_target_names_a_route_or_an_error() {
         ("/snapshot?keys=%zz", Err(BadEscape)),
         ("/status?verbose=1", unknown("verbose", &[])),
         ("/snapshot?keys=a&keys=b", Err(GivenTwice("keys"))),
+        ("/history?key=a&key=b", Ok((Route::History, ""))),
+        ("/history?key=a&to=-1h&to=-1h", Err(GivenTwice("to"))),
     ];
     for (target, expected) in rows {
         let read = RequestTarget::read(target);
