@@ -314,6 +314,7 @@ fn start_store(
             bytes: config.database_max,
         },
         backups_named_after: config.backups_named_after(),
+        is_temporary: config.is_demo,
         channels: notifiers::outbox_channels(config),
         on_outbox_changed: Arc::new(move || notifiers.wake()),
         forwards: outputs::forward_names(config),

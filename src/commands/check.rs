@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use self::machine::{
     client_certificates, clock, database, disk_space, listen_address, root_certificates, routes,
-    secret_files, time_zone,
+    secret_files, time_zone, volatile_storage,
 };
 use super::{
     FAILED, installed_service, once, page_addresses, print_out, print_problems, suggest_sudo,
@@ -89,6 +89,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         secret_files(&config),
         root_certificates(),
     ]);
+    findings.extend(volatile_storage(&config));
     findings.extend(backups::database_in_unit(&config, &service));
     findings.extend(backups::findings(&config, &service));
     findings.extend(client_certificates(&config));

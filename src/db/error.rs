@@ -14,7 +14,8 @@ use rusqlite::ErrorCode;
 use super::schema;
 use crate::sys::os_error::reason;
 use crate::sys::private_file::parent_directory;
-use crate::sys::{disk, privileges};
+use crate::sys::service_access::drop_in;
+use crate::sys::{disk, privileges, systemd};
 
 /// Why there is no database, by what is to be done: refuse to start, salvage, or wait.
 #[derive(Debug)]
@@ -114,7 +115,7 @@ impl OpenError {
 
     pub fn from_io(path: &Path, error: &std::io::Error) -> OpenError {
         let detail = match error.kind() {
-            ErrorKind::ReadOnlyFilesystem => READ_ONLY.to_owned(),
+            ErrorKind::ReadOnlyFilesystem => read_only(path, systemd::is_supervised()),
             ErrorKind::PermissionDenied => permission_denied(path, &reason(error)),
             _ => reason(error),
         };
@@ -211,6 +212,20 @@ fn not_writable(path: &Path, metadata: &Metadata, user: u32) -> String {
         "permission denied: user {user} may not write to {path}, which belongs to user {owner} \
          (mode {mode:o}); {change}, in a container on the directory or volume of the host"
     )
+}
+
+/// Why a file is read-only: the unit of the service allows the state directory alone.
+fn read_only(path: &Path, is_service: bool) -> String {
+    let directory = parent_directory(path);
+    let is_own = std::env::var_os("STATE_DIRECTORY").is_some_and(|own| directory.starts_with(own));
+    if is_service && !is_own {
+        return format!(
+            "{READ_ONLY}, or the unit of the service does not allow {}: {}",
+            directory.display(),
+            drop_in(directory)
+        );
+    }
+    READ_ONLY.to_owned()
 }
 
 pub const READ_ONLY: &str = "read-only file system or file; the SD card may be worn out";
@@ -376,6 +391,14 @@ mod tests {
                 "{message}"
             );
         }
+    }
+
+    #[test]
+    fn a_service_is_told_what_its_unit_must_allow() {
+        let path = Path::new("/srv/data/main-node.db");
+        assert_eq!(read_only(path, false), READ_ONLY);
+        let found = read_only(path, true);
+        assert!(found.contains("`ReadWritePaths=-/srv`"), "{found}");
     }
 
     #[test]

@@ -15,8 +15,8 @@
 //!   [`row_feed`] for outputs that forward rows;
 //! - import: [`staging`] reads another file into one that the writer can take;
 //! - copies and repair: [`backup`], [`restore`] and [`replace`]; [`file_change`] and [`detached`]
-//!   for files that were replaced while open; [`salvage`] for damage. [`retry_request`] is how a
-//!   command asks the service to send refused alerts again.
+//!   for files that were replaced while open; [`salvage`] for damage. [`volatile`] tells
+//!   storage that keeps nothing. [`retry_request`] is how a command asks the service to send refused alerts again.
 
 pub mod backup;
 #[cfg(test)]
@@ -65,3 +65,4 @@ pub mod store;
 #[path = "tests/support.rs"]
 pub mod test_support;
 pub mod tiers;
+pub mod volatile;

@@ -49,6 +49,8 @@ pub struct StoreSettings {
     pub retention: RetentionPolicy,
     /// Path that automatic backups are named after: the database's, or one in another directory.
     pub backups_named_after: PathBuf,
+    /// Whether the database is deleted at the end, and may be lost.
+    pub is_temporary: bool,
     /// The kernel's name for this boot.
     pub boot: String,
     /// The alert channels.
@@ -69,6 +71,7 @@ impl StoreSettings {
             commit_every: limits::COMMIT_EVERY,
             rows_waiting: limits::WRITE_BUFFER_ROWS,
             retention: RetentionPolicy::default(),
+            is_temporary: false,
             boot,
             channels: Vec::new(),
             on_outbox_changed: Arc::new(|| ()),

@@ -235,6 +235,8 @@ pub struct Storage {
     /// Bytes this process wrote to storage since start, by the kernel's account.
     pub written_bytes: u64,
     pub extent: HistoryExtent,
+    /// Why the database is lost at a restart, and what to do, where it lies in memory or in a container.
+    pub volatile: Option<String>,
     /// Automatic backups, where they are configured.
     pub backup: Option<BackupState>,
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
+use rustix::fs::{Access, AtFlags, CWD, accessat, statfs, statvfs};
 
 /// Bytes that this user may still write to the file system of `path`.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
@@ -15,6 +15,12 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
 pub fn total_bytes(path: &Path) -> io::Result<u64> {
     let stat = statvfs(path)?;
     Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+}
+
+/// The kernel's number of the type of the file system of `path` (statfs(2)).
+pub fn file_system_type(path: &Path) -> io::Result<u32> {
+    // The numbers have 32 bits; the field's width depends on the machine.
+    Ok(statfs(path)?.f_type as u32)
 }
 
 /// Whether this process may write to the file, or into the directory. By what it may do now:

@@ -10,6 +10,7 @@ use crate::db::file;
 use crate::domain::text::human_duration;
 use crate::sys::os_error::reason;
 use crate::sys::privileges;
+use crate::sys::service_access::{drop_in, is_hidden};
 
 pub fn findings(config: &Config, service: &InstalledService) -> Vec<Finding> {
     let Some(every) = config.backup_every else {
@@ -31,7 +32,7 @@ pub fn findings(config: &Config, service: &InstalledService) -> Vec<Finding> {
             "the directory of backups {shown} cannot be used: {why}"
         ))]
     };
-    if service.hides_homes && directory::is_hidden(&path) {
+    if service.hides_homes && is_hidden(&path) {
         return problem(directory::HIDDEN.to_owned());
     }
     // As the service will: root may write everywhere.
@@ -43,7 +44,7 @@ pub fn findings(config: &Config, service: &InstalledService) -> Vec<Finding> {
     if !service.may_write(&path) {
         return problem(format!(
             "the unit of the service makes it read-only: {}",
-            directory::drop_in(&path)
+            drop_in(&path)
         ));
     }
     let mut findings = vec![Fine(format!(
@@ -63,7 +64,7 @@ pub fn findings(config: &Config, service: &InstalledService) -> Vec<Finding> {
 /// Whether the unit lets the service write to the directory of the database.
 pub fn database_in_unit(config: &Config, service: &InstalledService) -> Option<Finding> {
     let path = file::parent_directory(&config.database);
-    if service.hides_homes && directory::is_hidden(&path) {
+    if service.hides_homes && is_hidden(&path) {
         return Some(Note(format!(
             "the service cannot see the database in {}: `ProtectHome=` of its unit hides the home \
              directories; name another place with `database = …`",
@@ -74,7 +75,7 @@ pub fn database_in_unit(config: &Config, service: &InstalledService) -> Option<F
         Note(format!(
             "the service cannot write to {}, where the database is: {}",
             path.display(),
-            directory::drop_in(&path)
+            drop_in(&path)
         ))
     })
 }

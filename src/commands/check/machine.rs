@@ -14,7 +14,7 @@ use crate::commands::unreadable_database;
 use crate::config::Config;
 use crate::db::error::OpenError;
 use crate::db::file::{self, FileKind};
-use crate::db::schema;
+use crate::db::{schema, volatile};
 use crate::domain::time::ClockTrust;
 use crate::limits;
 use crate::monitor::http::listener::bind;
@@ -100,6 +100,11 @@ pub fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
 fn directory_is_writable(file: &Path) -> bool {
     let directory = file.parent().filter(|it| !it.as_os_str().is_empty());
     disk::is_writable(directory.unwrap_or(Path::new(".")))
+}
+
+/// Whether the file system of the database keeps it.
+pub fn volatile_storage(config: &Config) -> Option<Finding> {
+    volatile::warning(&config.database).map(Note)
 }
 
 pub fn disk_space(config: &Config) -> Finding {

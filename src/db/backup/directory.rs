@@ -3,15 +3,13 @@
 //! Any thread. Creates and changes nothing.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::db::{error, file};
 use crate::sys::disk;
 use crate::sys::os_error::reason;
+use crate::sys::service_access::{drop_in, is_hidden};
 use crate::sys::{privileges, systemd};
-
-/// Directories that `ProtectHome=` of a unit hides.
-const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
 
 /// What is wrong with a directory that [`is_hidden`].
 pub const HIDDEN: &str = "the service sees nothing of the home directories (`ProtectHome=` of its \
@@ -59,33 +57,6 @@ fn advice(directory: &Path, error: &std::io::Error, is_service: bool) -> String 
             privileges::user_id()
         ),
         _ => reason(error),
-    }
-}
-
-/// Whether a unit with `ProtectHome=yes` hides the directory.
-pub fn is_hidden(directory: &Path) -> bool {
-    HOMES.iter().any(|home| directory.starts_with(home))
-}
-
-/// What to add to the unit of the service, so that it may write to `directory`.
-pub fn drop_in(directory: &Path) -> String {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    format!(
-        "run `sudo systemctl edit main-node`, add the lines `[Service]` and `ReadWritePaths=-{}`, \
-         then `sudo systemctl restart main-node`",
-        writable_parent(directory, &mounts).display()
-    )
-}
-
-/// What the unit must make writable: of a mount point the directory above it, so that a disk that is
-/// mounted later is seen too.
-fn writable_parent(directory: &Path, mountinfo: &str) -> PathBuf {
-    let mount_point = file::mount_point_of(directory, mountinfo);
-    let mount_point = mount_point.filter(|it| it != Path::new("/"));
-    let chosen = mount_point.as_deref().unwrap_or(directory);
-    match chosen.parent() {
-        Some(parent) if parent != Path::new("/") && parent != Path::new("") => parent.to_owned(),
-        _ => chosen.to_owned(),
     }
 }
 
@@ -184,22 +155,5 @@ mod tests {
             assert!(cannot_sync(kind(code)), "{code}");
         }
         assert!(!cannot_sync(kind(libc::EIO)));
-    }
-
-    #[test]
-    fn the_unit_is_opened_where_a_later_mount_is_seen() {
-        let root = "22 1 179:2 / / rw - ext4 /dev/root rw\n";
-        let stick = "40 22 8:1 / /mnt/usb rw - vfat /dev/sda1 rw\n";
-        let both = format!("{root}{stick}");
-        for (directory, mounts, expected) in [
-            ("/mnt/usb", both.as_str(), "/mnt"),
-            ("/mnt/usb/node", &both, "/mnt"),
-            ("/mnt/usb", root, "/mnt"),
-            ("/backup", root, "/backup"),
-            ("/media/pi/STICK", root, "/media/pi"),
-        ] {
-            let found = writable_parent(Path::new(directory), mounts);
-            assert_eq!(found, Path::new(expected), "{directory}");
-        }
     }
 }

@@ -140,6 +140,8 @@ struct BackupRun<'a> {
     dates: Vec<Wall>,
     /// When a copy was last begun. Whatever the wall clock says, there is one in `every` at most.
     tried_at: Option<Mono>,
+    /// Whether the directory was on another file system than the database.
+    has_own_disk: bool,
     /// Why the directory cannot be used; asked again at each check.
     absent: Option<String>,
     /// Why the last copy failed.
@@ -152,6 +154,7 @@ impl BackupRun<'_> {
             schedule,
             dates: Vec::new(),
             tried_at: None,
+            has_own_disk: false,
             absent: None,
             failure: None,
         };
@@ -169,8 +172,12 @@ impl BackupRun<'_> {
     /// Whether the directory can be used; reads what is there when it appears.
     fn look(&mut self) -> bool {
         let path = self.schedule.directory();
+        let is_shared = self.schedule.shares_disk_with_database();
         let problem = directory::problem(&path);
-        match problem {
+        // An empty mount point is a directory like any other.
+        let unmounted = (self.has_own_disk && is_shared)
+            .then(|| "its disk is not mounted any more: mount it again".to_owned());
+        match problem.or(unmounted) {
             Some(detail) => {
                 let text = BackupError::Directory { path, detail }.to_string();
                 if self.absent.as_ref() != Some(&text) {
@@ -182,6 +189,7 @@ impl BackupRun<'_> {
                 if self.absent.take().is_some() {
                     log::info!("the directory of backups {} can be used", path.display());
                 }
+                self.has_own_disk = !is_shared;
                 self.read_dates();
             }
         }

@@ -99,6 +99,7 @@ impl Writer {
             // The first turn reopens it, and quarantines it if it is damaged.
             Err(error) => writer.report_failure(&error.to_string()),
         }
+        writer.report_volatile();
         writer
     }
 

@@ -192,6 +192,7 @@ struct StorageStatus<'a> {
     rows_lost: u64,
     database_bytes: u64,
     written_bytes: u64,
+    volatile: Option<String>,
     backup: Option<BackupStatus<'a>>,
 }
 
@@ -363,6 +364,7 @@ fn storage_status(storage: &Storage) -> StorageStatus<'_> {
         rows_lost: storage.rows_lost,
         database_bytes: storage.database_bytes,
         written_bytes: storage.written_bytes,
+        volatile: storage.volatile.as_deref().map(sanitize),
         backup: storage.backup.as_ref().map(|backup| BackupStatus {
             directory: &backup.directory,
             last: backup.last.map(|wall| wall.to_string()),

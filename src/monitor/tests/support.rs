@@ -298,6 +298,11 @@ impl NodeFixture {
         self
     }
 
+    pub fn volatile_storage(mut self, why: &str) -> NodeFixture {
+        self.storage.volatile = Some(why.to_owned());
+        self
+    }
+
     pub fn backup_failing(mut self, error: &str) -> NodeFixture {
         if let Some(backup) = &mut self.storage.backup {
             (backup.next, backup.error) = (None, Some(error.to_owned()));

@@ -136,6 +136,7 @@ impl Writer {
                 self.replaced = None;
             }
             *shared.database.lock() = Some(database);
+            self.report_volatile();
             self.unsaved_forecasts = self.forecasts.keys().cloned().collect();
         }
         let mut open = shared.database.lock();

@@ -4,7 +4,7 @@
 
 use super::Writer;
 use crate::db::database::{CommitCounts, Database};
-use crate::db::file;
+use crate::db::{file, volatile};
 
 impl Writer {
     /// Reports an error: once in the log, and in every status until it is over.
@@ -22,6 +22,22 @@ impl Writer {
         if self.shared.report.lock().trouble.take().is_some() {
             log::info!("storage works again");
         }
+    }
+
+    /// Tells whether the file system keeps the database: at start, and when it is opened again.
+    pub(super) fn report_volatile(&self) {
+        let settings = &self.shared.settings;
+        if settings.is_temporary {
+            return;
+        }
+        let warning = volatile::warning(&settings.location.path);
+        let mut report = self.shared.report.lock();
+        if let Some(warning) = &warning
+            && report.volatile != Some(warning.clone())
+        {
+            log::warn!("{warning}");
+        }
+        report.volatile = warning;
     }
 
     pub(super) fn report_commit(&self, committed: CommitCounts) {

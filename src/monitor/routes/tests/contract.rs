@@ -195,6 +195,7 @@ fn responses_match_the_contract() {
             .failing("weather", Cause::RateLimited, 1_380)
             .deriving("house", "power / voltage")
             .stale(&["temperature", "humidity", "sky", "power"])
+            .volatile_storage("the database is in memory")
             .backup_failing("the directory /mnt/usb does not exist")
             .storage_trouble("the disk is full"),
         testing::just_started(),

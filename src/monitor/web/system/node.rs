@@ -48,6 +48,9 @@ pub fn storage(view: &PageContext) -> Markup {
         dl {
             dt { "State" }
             dd { @match &storage.trouble { Some(trouble) => (sanitize(trouble)), None => "OK" } }
+            @if let Some(volatile) = &storage.volatile {
+                dt { "Not kept" } dd { (sanitize(volatile)) }
+            }
             dt { "Database" } dd { (format_bytes(storage.database_bytes)) }
             @let reach = storage.extent;
             @for (tier, since, rows) in [

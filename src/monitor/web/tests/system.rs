@@ -24,6 +24,22 @@ fn shows_sources_displays_storage_and_the_node() {
 }
 
 #[test]
+fn storage_that_is_not_kept_and_backups_that_fail_are_told() {
+    let page = page_of(
+        testing::healthy()
+            .volatile_storage("the database is in memory")
+            .backup_failing("the stick is absent"),
+    );
+    for text in [
+        "<dt>Not kept</dt><dd>the database is in memory</dd>",
+        "in /mnt/usb: the newest is of 2025-10-30 19:00:00 +01<br>the stick is absent",
+        "Backups are not made",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+}
+
+#[test]
 fn outputs_are_listed_with_their_state() {
     let healthy = page_of(testing::healthy());
     assert!(!healthy.contains("Outputs"), "{healthy}");
