@@ -497,6 +497,8 @@ pub const PREPARED_STATEMENTS: usize = 64;
 pub const HISTORY_ROWS: u64 = 100_000;
 /// Of them, those that only coarse tiers may have: 1,000 hours walked through twice.
 pub const HISTORY_COARSE_ROWS: u64 = 10_000;
+/// Of them, for one hour of a key: looked up twice, with the search for the next.
+pub const HISTORY_COARSE_ROWS_PER_HOUR: u64 = 4;
 /// Rows that one page with its charts reads, and those of them that only coarse tiers may
 /// have, so that 120 sparklines have their hours when there are many raw rows.
 pub const PAGE_ROWS: u64 = 400_000;

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Budget {
     rows: u64,
-    coarse: u64,
     reserve: Cell<u64>,
     spent: Cell<u64>,
     time: Duration,
@@ -41,7 +40,6 @@ impl Budget {
     pub fn new(rows: u64, time: Duration) -> Budget {
         Budget {
             rows,
-            coarse: 0,
             reserve: Cell::new(0),
             spent: Cell::new(0),
             time,
@@ -63,19 +61,16 @@ impl Budget {
 
     /// Reserves rows for coarse reads: see [`Budget::rows_for_detail`].
     pub fn with_reserve(self, coarse: u64) -> Budget {
-        Budget {
-            coarse,
-            reserve: Cell::new(coarse),
-            ..self
-        }
+        self.reserve.set(coarse);
+        self
     }
 
-    /// Reserves an equal share of what is left for each of `others` that are read after the next,
-    /// so that the detail of the first does not cost that of the last.
-    pub fn share_with(&self, others: u64) {
+    /// Reserves rows for coarse reads, and an equal share of what is left for each of `others` that
+    /// are read after the next: the detail of the first does not cost that of the last.
+    pub fn share_with(&self, others: u64, coarse: u64) {
         let left = self.rows - self.spent.get();
         let share = left / others.saturating_add(1);
-        self.reserve.set((left - share).saturating_add(self.coarse));
+        self.reserve.set((left - share).saturating_add(coarse));
     }
 
     /// Counts rows (0 checks only the time) before they are read.
@@ -123,13 +118,13 @@ mod tests {
         assert_eq!(budget.rows_for_detail(), 2);
         assert_eq!(budget.spend(5), Ok(()));
         assert_eq!(budget.rows_for_detail(), 0);
-        let budget = Budget::new(100, LONG).with_reserve(8);
-        budget.share_with(3);
+        let budget = Budget::new(100, LONG);
+        budget.share_with(3, 8);
         assert_eq!(budget.rows_for_detail(), 17);
         assert_eq!(budget.spend(10), Ok(()));
-        budget.share_with(2);
+        budget.share_with(2, 8);
         assert_eq!(budget.rows_for_detail(), 22, "what the first left");
-        budget.share_with(0);
+        budget.share_with(0, 8);
         assert_eq!(budget.rows_for_detail(), 82);
         let late = Budget::new(10, Duration::ZERO);
         assert_eq!(late.spend(0), Err(Exceeded::Time(Duration::ZERO)));

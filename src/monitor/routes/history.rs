@@ -35,6 +35,19 @@ pub struct HistoryRequest {
     pub format: HistoryFormat,
 }
 
+impl HistoryRequest {
+    /// Rows that coarse tiers and forecasts of one key cost at most: of short spans few, so that most
+    /// is left for detail.
+    pub fn coarse_rows(&self) -> u64 {
+        let hours = self.to.since(self.from).as_secs() / 3_600 + 2;
+        let forecasts = limits::SERIES_ELEMENTS as u64;
+        hours
+            .saturating_mul(limits::HISTORY_COARSE_ROWS_PER_HOUR)
+            .saturating_add(forecasts)
+            .min(limits::HISTORY_COARSE_ROWS)
+    }
+}
+
 /// Parses the query; the problem names what is wrong and the right form.
 pub fn parse_request(target: &RequestTarget, now: Wall) -> Result<HistoryRequest, ProblemDetails> {
     let request = parse(target, now).map_err(|wrong| ProblemDetails::new(400, wrong))?;

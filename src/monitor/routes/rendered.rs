@@ -111,12 +111,12 @@ impl App {
         let request = history::parse_request(target, now.wall)?;
         let current = self.context.published.current();
         let (mut histories, mut unknown): (Vec<KeyHistory>, Vec<&str>) = Default::default();
-        for (query, others) in request
-            .queries
-            .iter()
-            .zip((0..request.queries.len() as u64).rev())
-        {
-            budget.share_with(others);
+        let mut others = request.queries.len() as u64;
+        for query in &request.queries {
+            others -= 1;
+            if request.queries.len() > 1 {
+                budget.share_with(others, request.coarse_rows());
+            }
             match self.key_history(query, now.wall, &current, budget)? {
                 Some(history) => histories.push(history),
                 None => unknown.push(&query.key),

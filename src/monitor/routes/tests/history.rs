@@ -2,6 +2,7 @@ use super::*;
 use crate::monitor::http::handler::Handler as _;
 use crate::monitor::http::handler::Response;
 use crate::monitor::support::{self as testing, NOW_MS, body, header, request};
+use crate::sys::budget::Budget;
 
 #[test]
 fn instants_are_parsed_in_both_formats() {
@@ -203,6 +204,27 @@ fn several_keys_are_a_list_of_what_each_has_alone() {
         );
         let response = monitor.render(&request(&target, &[]));
         assert_eq!(response.status, status, "{}", body(&response));
+    }
+}
+
+#[test]
+fn each_of_several_keys_may_read_as_much_detail() {
+    // As many as there may be, over a day and over years.
+    for (hours, least) in [(24, 22_000), (100_000, 15_000)] {
+        let keys: Vec<String> = (0..limits::HISTORY_KEYS)
+            .map(|n| format!("key=k{n}"))
+            .collect();
+        let target = format!("/history?{}&from=-{hours}h", keys.join("&"));
+        let target = RequestTarget::read(&target).expect("a fine target");
+        let request = parse_request(&target, Wall(NOW_MS)).expect("a fine request");
+        let limits = target.row_limits().expect("it reads the database");
+        let budget = Budget::new(limits.rows, std::time::Duration::from_secs(3_600));
+        for others in (0..request.queries.len() as u64).rev() {
+            budget.share_with(others, request.coarse_rows());
+            assert!(budget.rows_for_detail() >= least, "{others}");
+            let all = budget.rows_for_detail() + request.coarse_rows();
+            assert_eq!(budget.spend(all), Ok(()), "{others}");
+        }
     }
 }
 
