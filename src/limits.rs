@@ -537,6 +537,9 @@ pub const IMPORT_META_BYTES: usize = 4_000;
 /// The longest line of a text that an import reads, and record of several lines: past it a quote
 /// is not closed.
 pub const IMPORT_LINE_BYTES: u64 = 1_000_000;
+/// Rows of an SQLite file that an import reads under one lock: a tenth of a second on a PC, some
+/// seconds on a Pi Zero, which is less than programs wait for a lock.
+pub const IMPORT_ROWS_AT_ONCE: usize = 50_000;
 /// The longest cell of an SQLite file that an import reads.
 pub const IMPORT_CELL_BYTES: i32 = 16_000_000;
 /// Tables, or their columns, that a message names.

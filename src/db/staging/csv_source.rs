@@ -101,6 +101,8 @@ struct Columns {
     /// Fields that a record has at least.
     least: usize,
     has_decimal_comma: bool,
+    /// Whether blanks around fields are no part of them, as in `timestamp, key, value`.
+    has_blanks: bool,
     note: Option<String>,
 }
 
@@ -138,6 +140,7 @@ impl Columns {
             count: names.len(),
             least: required.map_or(0, |last| last + 1),
             has_decimal_comma: delimiter == b';',
+            has_blanks: header.iter().any(|name| name != name.trim_ascii()),
             note: (!unknown.is_empty()).then(|| super::ignored_columns(&unknown)),
         })
     }
@@ -161,8 +164,9 @@ impl Columns {
             last,
             meta,
         ] = self.at.map(|at| match at.and_then(|at| record.get(at)) {
-            None | Some(b"") => ValueRef::Null,
-            Some(field) => ValueRef::Text(field),
+            Some(field) if self.has_blanks => field_cell(field.trim_ascii()),
+            Some(field) => field_cell(field),
+            None => ValueRef::Null,
         });
         let number = |cell| self.number(cell);
         let summary = (seconds != ValueRef::Null).then(|| InputSummary {
@@ -195,6 +199,14 @@ impl Columns {
             Some(read) if read.unit.is_empty() => ValueRef::Real(read.number),
             _ => cell,
         }
+    }
+}
+
+/// CSV does not tell an empty text from nothing.
+fn field_cell(field: &[u8]) -> ValueRef<'_> {
+    match field {
+        b"" => ValueRef::Null,
+        field => ValueRef::Text(field),
     }
 }
 

@@ -84,30 +84,37 @@ impl SkipReason {
 
 impl StageReport {
     /// Counts a row that is left out.
-    pub fn skip(&mut self, reason: SkipReason, example: impl FnOnce() -> String) {
+    pub fn skip(&mut self, reason: SkipReason, found: impl FnOnce() -> String) {
         match self.skipped.iter_mut().find(|it| it.reason == reason) {
             Some(skipped) => skipped.count += 1,
             None => self.skipped.push(Skipped {
                 reason,
                 count: 1,
-                example: escape_controls(&ellipsis(&example(), limits::SAMPLE_CHARS)),
+                example: self::example(&found()),
             }),
         }
     }
 
-    /// A note, if it is about any row.
-    pub fn note(&mut self, count: u64, text: impl FnOnce(u64) -> String) {
-        if count > 0 {
-            self.notes.push(text(count));
+    /// A note on rows, if there are any.
+    pub fn note(&mut self, rows: u64, text: &str) {
+        if rows > 0 {
+            self.notes.push(format!("{} {text}", noun(rows, "row")));
         }
     }
+}
+
+/// Something of the input, on one line and short.
+pub fn example(found: &str) -> String {
+    escape_controls(&ellipsis(found, limits::SAMPLE_CHARS))
+}
+
+fn noun(count: u64, what: &str) -> String {
+    count_noun(usize::try_from(count).unwrap_or(usize::MAX), what)
 }
 
 /// For people: a line for each thing.
 impl fmt::Display for StageReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let noun =
-            |count: u64, what: &str| count_noun(usize::try_from(count).unwrap_or(usize::MAX), what);
         writeln!(f, "{} read from {}", noun(self.read, "row"), self.kind)?;
         let staged = &self.staged;
         let mut parts = Vec::new();

@@ -9,7 +9,7 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, params_from_iter};
 
 use super::StageError;
 use super::main_node_source;
@@ -32,7 +32,7 @@ pub fn read(
     let (connection, is_immutable) = open(path, head).map_err(in_sqlite)?;
     let id = connection.pragma_query_value(None, "application_id", |row| row.get(0));
     let id: i32 = id.map_err(in_sqlite)?;
-    let is_main_node = id == schema::APPLICATION_ID;
+    let is_main_node = id == schema::APPLICATION_ID && table.eq_ignore_ascii_case("records");
     if is_main_node {
         main_node_source::check_version(&connection, path)
             .map_err(in_sqlite)?
@@ -47,16 +47,16 @@ pub fn read(
         false => format!("the table {} of an SQLite file", table.name),
     };
     stager.report.notes.extend(table.note());
-    let main_node = match is_main_node {
-        true => Some(main_node_source::Tail::read(&connection).map_err(in_sqlite)?),
-        false => None,
-    };
-    if let Some(tail) = &main_node {
+    if is_main_node {
+        // One view of rows and summaries, whatever is summed up meanwhile; its writer is not kept
+        // from writing.
+        connection.execute_batch("BEGIN").map_err(in_sqlite)?;
+        let tail = main_node_source::Tail::read(&connection).map_err(in_sqlite)?;
         stager.summed_up_until = tail.rows_from();
-    }
-    read_rows(path, &connection, &table, stager, failed)?;
-    if let Some(tail) = main_node {
+        read_rows(path, &connection, &table, stager, failed)?;
         tail.stage(&connection, stager, &in_sqlite)?;
+    } else {
+        read_rows(path, &connection, &table, stager, failed)?;
     }
     if is_immutable && file::file_stamp(path) != before {
         return Err(failed(
@@ -68,6 +68,7 @@ pub fn read(
     Ok(())
 }
 
+/// In parts, so that the program that owns the file can write between them.
 fn read_rows(
     path: &Path,
     connection: &Connection,
@@ -77,13 +78,9 @@ fn read_rows(
 ) -> Result<(), StageError> {
     let in_sqlite = |error: rusqlite::Error| failed(describe(path, &error));
     let (first, last) = table.row_span(connection).map_err(in_sqlite)?;
-    let rows = last
-        .saturating_sub(first)
-        .saturating_add(1)
-        .max(0)
-        .unsigned_abs();
+    let all = last.saturating_sub(first).saturating_add(1).max(0);
     // By rowid: of several rows with the same key and second the last inserted is the last one.
-    let sql = format!(
+    let select = format!(
         "SELECT {}, {}, {}, {}, {} FROM {} NOT INDEXED",
         table.row_id.unwrap_or("NULL"),
         table.timestamp,
@@ -92,28 +89,48 @@ fn read_rows(
         table.meta.as_deref().unwrap_or("NULL"),
         quoted(&table.name)
     );
+    let most = limits::IMPORT_ROWS_AT_ONCE;
+    let sql = match table.row_id {
+        Some(id) => format!("{select} WHERE {id} >= ?1 ORDER BY {id} LIMIT {most}"),
+        None => select,
+    };
     let mut statement = connection.prepare(&sql).map_err(in_sqlite)?;
-    let mut found = statement.query([]).map_err(in_sqlite)?;
     let mut place = 0;
+    let mut begin = i64::MIN;
     loop {
-        let row = match found.next() {
-            Ok(Some(row)) => row,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                let read = stager.report.read;
-                return Err(failed(format!(
-                    "{}; {read} rows were read, the last one is row {place}",
-                    describe(path, &error)
-                )));
-            }
-        };
-        let cell = |at: usize| row.get_ref(at).map_err(in_sqlite);
-        place = match cell(0)? {
-            ValueRef::Integer(id) => id,
-            _ => place + 1,
-        };
-        stager.position = Some((place.saturating_sub(first).max(0).unsigned_abs(), rows));
-        stager.take(&InputRow::of(place, cell(1)?, cell(2)?, cell(3)?, cell(4)?))?;
+        let parameters = params_from_iter(table.row_id.map(|_| begin));
+        let mut found = statement.query(parameters).map_err(in_sqlite)?;
+        let mut count = 0;
+        loop {
+            let row = match found.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => break,
+                Err(error) => {
+                    return Err(failed(format!(
+                        "{}; {} rows were read, the last one is row {place}",
+                        describe(path, &error),
+                        stager.report.read
+                    )));
+                }
+            };
+            count += 1;
+            let cell = |at: usize| row.get_ref(at).map_err(in_sqlite);
+            place = match cell(0)? {
+                ValueRef::Integer(id) => id,
+                _ => place + 1,
+            };
+            let done = place.saturating_sub(first).max(0);
+            stager.position = Some((done.unsigned_abs(), all.unsigned_abs()));
+            stager.take(&InputRow::of(place, cell(1)?, cell(2)?, cell(3)?, cell(4)?))?;
+        }
+        if table.row_id.is_none() || count < most {
+            return Ok(());
+        }
+        // Where ids are not in order, the file is damaged.
+        match place.checked_add(1) {
+            Some(next) if next > begin => begin = next,
+            _ => return Ok(()),
+        }
     }
 }
 

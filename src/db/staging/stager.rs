@@ -9,13 +9,13 @@ use std::ops::ControlFlow;
 use rusqlite::types::ValueRef;
 
 use super::StageError;
-use super::report::{SkipReason, StageReport};
+use super::report::{self, SkipReason, StageReport};
 use super::row_meta::{RowMeta, read_meta};
 use super::staged_file::{RowWriter, StagedSummary, UnfinishedFile};
 use super::time_text::TimeReader;
 use crate::db::periods::{DAY, HOUR};
 use crate::domain::normalise::parse_plain;
-use crate::domain::text::{format_number, shorten};
+use crate::domain::text::{format_number, shorten, truncate_list};
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -115,6 +115,8 @@ struct NoteCounts {
     dropped_meta: u64,
     shortened_texts: u64,
     summed_up: u64,
+    /// Values that are texts, and the first of them.
+    texts: Option<(u64, String)>,
 }
 
 /// A value as `records` has it: a number, or a text that goes into `meta`.
@@ -218,6 +220,9 @@ impl<'a> Stager<'a> {
             StagedValue::Number(number) => (Some(number), None),
             StagedValue::Text(text) => (None, Some(self.bounded(text))),
         };
+        if text.is_some() && matches!(row.value, ValueRef::Text(value) if !value.is_empty()) {
+            self.count_text(row);
+        }
         let meta = meta.rest.compose(text.as_deref(), row.is_untrusted);
         let written = self.writer.insert_row(k, second, number, meta.as_deref());
         written.map_err(|error| self.file.failed(&error))?;
@@ -261,6 +266,18 @@ impl<'a> Stager<'a> {
             self.counts.dropped_meta += 1;
             RowMeta::default()
         })
+    }
+
+    /// Counts a text where a number was to be expected: `21,5 °C` becomes one too.
+    fn count_text(&mut self, row: &InputRow) {
+        match &mut self.counts.texts {
+            Some((count, _)) => *count += 1,
+            None => {
+                let found = describe(row.value).unwrap_or_default();
+                let example = format!("{} {}: {found}", self.place_name, row.place);
+                self.counts.texts = Some((1, report::example(&example)));
+            }
+        }
     }
 
     /// The text, at most as long as the node stores one.
@@ -336,12 +353,12 @@ impl<'a> Stager<'a> {
         add_notes(&mut report, &times, &counts);
         let mixed = units.iter().zip(&names).filter(|(it, _)| it.is_mixed);
         let mixed: Vec<&str> = mixed.map(|(_, name)| *name).collect();
-        report.note(mixed.len() as u64, |_| {
-            format!(
+        if !mixed.is_empty() {
+            report.notes.push(format!(
                 "rows of {} have different units; the last one is taken for all",
-                crate::domain::text::truncate_list(&mixed, 3)
-            )
-        });
+                truncate_list(&mixed, limits::IMPORT_NAMES_SHOWN)
+            ));
+        }
         Ok(report)
     }
 }
@@ -350,35 +367,38 @@ impl<'a> Stager<'a> {
 type Taken<'r> = Result<Result<(), (SkipReason, ValueRef<'r>)>, StageError>;
 
 fn add_notes(report: &mut StageReport, times: &TimeReader, counts: &NoteCounts) {
-    let summaries = report.staged.hours + report.staged.days;
-    let readings = report.read.saturating_sub(counts.summed_up);
     let skipped: u64 = report.skipped.iter().map(|it| it.count).sum();
-    let staged = report.staged.rows + summaries;
-    let repeated = readings.saturating_sub(skipped).saturating_sub(staged);
-    report.note(repeated, |count| {
-        format!("{count} rows have the key and the second of a later one, which is taken")
-    });
-    report.note(counts.summed_up, |count| {
-        format!("{count} rows are taken as the hours that the database has summed them up to")
-    });
-    report.note(times.ambiguous, |count| {
-        format!("{count} times are twice in the zone, when clocks are set back; the first is taken")
-    });
-    report.note(times.nonexistent, |count| {
-        format!(
-            "{count} times do not exist in the zone, when clocks are set forward; they are read as \
-             an hour later"
-        )
-    });
-    report.note(counts.shortened_texts, |count| {
-        format!("{count} texts are cut to {} bytes", limits::TEXT_BYTES)
-    });
-    report.note(counts.dropped_meta, |count| {
-        format!(
-            "`meta` of {count} rows is no JSON object of at most {} bytes, and left out",
-            limits::IMPORT_META_BYTES
-        )
-    });
+    let staged = report.staged.rows + report.staged.hours + report.staged.days;
+    let repeated = report
+        .read
+        .saturating_sub(counts.summed_up + skipped + staged);
+    report.note(
+        repeated,
+        "with the key and the second of a later one, which is taken",
+    );
+    report.note(
+        counts.summed_up,
+        "that the database has summed up; the hours and days are taken",
+    );
+    report.note(
+        times.ambiguous,
+        "whose time is twice in the zone, when clocks are set back: the first is taken",
+    );
+    report.note(
+        times.nonexistent,
+        "whose time does not exist in the zone, when clocks are set forward: read as an hour later",
+    );
+    if let Some((count, example)) = &counts.texts {
+        let text = format!("whose value is a text and no number ({example})");
+        report.note(*count, &text);
+    }
+    let text = format!("whose text is cut to {} bytes", limits::TEXT_BYTES);
+    report.note(counts.shortened_texts, &text);
+    let text = format!(
+        "whose `meta` is no JSON object of at most {} bytes, and left out",
+        limits::IMPORT_META_BYTES
+    );
+    report.note(counts.dropped_meta, &text);
 }
 
 fn check_key(cell: ValueRef<'_>) -> Result<&str, SkipReason> {

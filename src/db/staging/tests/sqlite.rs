@@ -43,8 +43,9 @@ fn the_shared_table_is_staged_as_sqlalchemy_writes_it() {
          left out: 1 row whose value is infinite or NaN (row 8: inf)\n\
          left out: 1 row whose value is neither a number nor a text (row 9: bytes or a list)\n\
          left out: 1 row whose time cannot be read (row 10: \"\")\n\
-         note: 1 rows have the key and the second of a later one, which is taken\n\
-         note: `meta` of 1 rows is no JSON object of at most 4000 bytes, and left out\n"
+         note: 1 row with the key and the second of a later one, which is taken\n\
+         note: 1 row whose value is a text and no number (row 5: \"open\")\n\
+         note: 1 row whose `meta` is no JSON object of at most 4000 bytes, and left out\n"
     );
     assert_eq!(
         case.directory.names(),
@@ -177,6 +178,39 @@ fn rows_in_a_log_are_read_and_a_file_that_nobody_uses_gets_none() {
     let (report, _) = case.staged(&path);
     assert_eq!(report.staged.rows, 1);
     assert_eq!(case.directory.names(), ["main-node.db.import", "other.db"]);
+}
+
+#[test]
+fn a_table_that_is_read_in_parts_loses_no_row() {
+    let most = limits::IMPORT_ROWS_AT_ONCE;
+    for (rows, table) in [
+        (
+            most,
+            "records (id INTEGER PRIMARY KEY, timestamp, key, value)",
+        ),
+        (
+            most + 1,
+            "records (id INTEGER PRIMARY KEY, timestamp, key, value)",
+        ),
+        (
+            most + 1,
+            "records (id INTEGER PRIMARY KEY, timestamp, key, value) WITHOUT ROWID",
+        ),
+    ] {
+        let case = Case::new();
+        let input = case.sqlite(&format!(
+            "CREATE TABLE {table};
+             WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {rows} - 1)
+             INSERT INTO records SELECT 3 * i - 1000, 1761854400 + i, 't', i FROM n"
+        ));
+        let staged = case.stage(&input).expect("it is staged");
+        let report = staged.report;
+        assert_eq!(
+            (report.read, report.staged.rows),
+            (rows as u64, rows as u64),
+            "{table}"
+        );
+    }
 }
 
 #[test]

@@ -85,6 +85,7 @@ fn csv_has_columns_by_name_in_any_order() {
         "timestamp;key;value;unit\n30.10.2025 20:00;t;21,5;°C\n30.10.2025 20:01;t;-3;°C\n",
         "timestamp;key;value;unit\n30.10.2025 20:00;t;21.5;°C\n30.10.2025 20:01;t;-3,0;°C\n",
         "\"timestamp\",\"key\",\"value\",\"unit\"\n\"2025-10-30T20:00\",\"t\",\"21.5\",\"°C\"\n\n\"2025-10-30T20:01\",\"t\",\"-3\",\"°C\"",
+        "timestamp, key, value, unit\n2025-10-30 20:00, t, 21.5, °C\n2025-10-30 20:01 , t , -3 , °C\n",
         "id,timestamp,key,value,unit\n7,2025-10-30T20:00:00Z,t,21.5,°C\n8,2025-10-30T20:01:00Z,t,-3\n",
     ] {
         let input = case.write("a.csv", csv);
@@ -194,6 +195,10 @@ fn texts_are_readings_too_and_lose_the_apostrophe_of_an_export() {
         ]
     );
     assert_eq!(report.skipped, []);
+    assert_eq!(
+        report.notes,
+        ["1 row whose value is a text and no number (line 3: \"cloudy\")"]
+    );
 }
 
 #[test]
