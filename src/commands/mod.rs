@@ -33,15 +33,12 @@ use crate::config::environment::Environment;
 use crate::config::service::InstalledService;
 use crate::config::{self, ApiFileUse, Config, LocalSettings, Overrides, Problem};
 use crate::sys::os_error::reason;
-use crate::sys::{build_id, privileges};
+use crate::sys::{build_id, privileges, service_access};
 
 /// Exit status: the command failed or found a problem.
 const FAILED: u8 = 1;
 /// Exit status: usage or configuration error.
 const USAGE_ERROR: u8 = 2;
-
-/// Directories that the unit of the service hides from it (`ProtectHome=`, `PrivateTmp=`).
-const HIDDEN_FROM_SERVICE: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 
 pub fn run(arguments: CommandLine) -> u8 {
     if arguments.version {
@@ -162,10 +159,7 @@ fn installed_service(overrides: &Overrides) -> InstalledService {
 
 /// Whether the installed service does not see a file.
 fn is_hidden_from_service(file: &Path) -> bool {
-    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    HIDDEN_FROM_SERVICE
-        .iter()
-        .any(|directory| file.starts_with(directory))
+    service_access::is_hidden(&file.canonicalize().unwrap_or_else(|_| file.to_owned()))
 }
 
 /// Prints a hint if this user may not read the service's secrets.

@@ -35,8 +35,11 @@ pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
     ));
     let is_of_service =
         overrides.database.is_none() && installed_service(overrides) != InstalledService::default();
-    if !is_of_service || !privileges::is_root() {
+    if !is_of_service {
         return print_out(&"If main-node is running, restart it.\n");
+    }
+    if !privileges::is_root() {
+        return print_out(&"If the service is running: sudo systemctl restart main-node\n");
     }
     if !systemd_unit::is_active() {
         return print_out(&"main-node is not running: systemctl start main-node\n");

@@ -9,6 +9,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::env_file;
+use crate::sys::service_access::is_hidden;
 
 const UNIT: &str = "main-node.service";
 
@@ -144,6 +145,12 @@ impl InstalledService {
     pub fn may_write(&self, directory: &Path) -> bool {
         let writable = self.writable.as_deref();
         writable.is_none_or(|all| all.iter().any(|it| directory.starts_with(it)))
+    }
+
+    /// Whether its unit hides this directory from it.
+    pub fn hides(&self, directory: &Path) -> bool {
+        let is_opened = self.writable.is_some() && self.may_write(directory);
+        self.hides_homes && is_hidden(directory) && !is_opened
     }
 
     /// Directories that `ProtectSystem=strict` leaves writable.

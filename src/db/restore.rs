@@ -17,11 +17,14 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::backup::{self, Backup};
+use super::database::last_id;
 use super::error::{self, OpenError};
 use super::file::{FileKind, file_id, parent_directory, probe, sibling, sync_directory};
 use super::open::DatabaseLocation;
+use super::tiers::write_meta;
 use super::{connection, quota, replace, schema};
 use crate::domain::time::Wall;
+use crate::limits;
 use crate::sys::os_error::reason;
 
 /// The staged copy, complete: the database's name and this.
@@ -230,7 +233,23 @@ fn copy_alerts_and_quotas(database: &Path, staged: &Path) -> Result<(), OpenErro
     }
     let is_quota = |row: &[Value]| matches!(row, [Value::Text(name), ..] if quota::is_name(name));
     copy_rows(&source, &transaction, "node", &is_quota).map_err(sqlite)?;
+    keep_ids_unused(&source, &transaction).map_err(sqlite)?;
     transaction.commit().map_err(sqlite)
+}
+
+/// Has no id given again that the database has used: whoever reads rows by id (`export --after`) would
+/// miss the new ones. Cursors of outputs stay those of the copy, since ids are; what they forward
+/// again has the same times and values.
+fn keep_ids_unused(source: &Connection, target: &Connection) -> rusqlite::Result<()> {
+    let last = match last_id(source) {
+        Ok(last) if limits::VALID_IDS.contains(&last) => last,
+        // A damaged database, or one of an early version.
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    if last > last_id(target)? {
+        write_meta(target, "last_id", last)?;
+    }
+    Ok(())
 }
 
 /// Copies the rows of a table for which `is_wanted`, by the columns that both have. A damaged row

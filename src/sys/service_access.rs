@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::mounts;
 
-/// Directories that `ProtectHome=` of a unit hides.
-const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
+/// Directories that the unit of the service hides from it (`ProtectHome=`, `PrivateTmp=`).
+const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 
-/// Whether a unit with `ProtectHome=yes` hides the directory.
-pub fn is_hidden(directory: &Path) -> bool {
-    HOMES.iter().any(|home| directory.starts_with(home))
+/// Whether the unit hides a file or directory.
+pub fn is_hidden(path: &Path) -> bool {
+    HIDDEN.iter().any(|directory| path.starts_with(directory))
 }
 
 /// What to add to the unit of the service, so that it may write to `directory`.

@@ -10,7 +10,7 @@ use crate::db::file;
 use crate::domain::text::human_duration;
 use crate::sys::os_error::reason;
 use crate::sys::privileges;
-use crate::sys::service_access::{drop_in, is_hidden};
+use crate::sys::service_access::drop_in;
 
 pub fn findings(config: &Config, service: &InstalledService) -> Vec<Finding> {
     let Some(every) = config.backup_every else {
@@ -32,7 +32,7 @@ pub fn findings(config: &Config, service: &InstalledService) -> Vec<Finding> {
             "the directory of backups {shown} cannot be used: {why}"
         ))]
     };
-    if service.hides_homes && is_hidden(&path) {
+    if service.hides(&path) {
         return problem(directory::HIDDEN.to_owned());
     }
     // As the service will: root may write everywhere.
@@ -64,10 +64,10 @@ pub fn findings(config: &Config, service: &InstalledService) -> Vec<Finding> {
 /// Whether the unit lets the service write to the directory of the database.
 pub fn database_in_unit(config: &Config, service: &InstalledService) -> Option<Finding> {
     let path = file::parent_directory(&config.database);
-    if service.hides_homes && is_hidden(&path) {
+    if service.hides(&path) {
         return Some(Note(format!(
-            "the service cannot see the database in {}: `ProtectHome=` of its unit hides the home \
-             directories; name another place with `database = …`",
+            "the service cannot see the database in {}: its unit hides that directory \
+             (`ProtectHome=`, `PrivateTmp=`); name another place with `database = …`",
             path.display()
         )));
     }
@@ -128,7 +128,7 @@ mod tests {
                 day,
                 Some(Path::new("/home/pi")),
                 &strict,
-                &["problem: the directory of backups /home/pi cannot be used: the service sees"],
+                &["problem: the directory of backups /home/pi cannot be used: its unit hides it"],
             ),
         ];
         for (every, to, service, expected) in cases {

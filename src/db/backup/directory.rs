@@ -12,8 +12,8 @@ use crate::sys::service_access::{drop_in, is_hidden};
 use crate::sys::{privileges, systemd};
 
 /// What is wrong with a directory that [`is_hidden`].
-pub const HIDDEN: &str = "the service sees nothing of the home directories (`ProtectHome=` of its \
-                          unit): name another directory with `backup_to`";
+pub const HIDDEN: &str = "its unit hides it from the service (`ProtectHome=`, `PrivateTmp=`): name \
+                          another directory with `backup_to`";
 
 /// Why no backup can be written into `directory`, and what to do; none if one can.
 pub fn problem(directory: &Path) -> Option<String> {
@@ -22,9 +22,6 @@ pub fn problem(directory: &Path) -> Option<String> {
 
 /// The same; `is_service`: whether this process has what a unit leaves it.
 fn problem_within(directory: &Path, is_service: bool) -> Option<String> {
-    if is_service && is_hidden(directory) {
-        return Some(HIDDEN.to_owned());
-    }
     let error = match directory.metadata() {
         Ok(metadata) if !metadata.is_dir() => {
             return Some("it is not a directory: name one with `backup_to`".to_owned());
@@ -40,6 +37,9 @@ fn problem_within(directory: &Path, is_service: bool) -> Option<String> {
 
 fn advice(directory: &Path, error: &std::io::Error, is_service: bool) -> String {
     match error.kind() {
+        ErrorKind::NotFound | ErrorKind::PermissionDenied if is_service && is_hidden(directory) => {
+            HIDDEN.to_owned()
+        }
         ErrorKind::NotFound => file::missing_disk(&directory.join("backup")).unwrap_or_else(|| {
             "it does not exist: plug in its disk or mount it, or create the directory".to_owned()
         }),
@@ -107,9 +107,9 @@ mod tests {
                 Some("is a link to /no/such/disk, which does not exist"),
             ),
             (
-                "/home/pi/backups".into(),
+                "/home/no-such-user/backups".into(),
                 true,
-                Some("`ProtectHome=` of its unit"),
+                Some("its unit hides it from the service"),
             ),
         ] {
             let found = problem_within(&path, is_service);

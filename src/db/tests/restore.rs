@@ -4,6 +4,9 @@ use crate::db::file::is_wal_mode;
 use crate::db::test_support::{Directory, T0, database, entries, location, row};
 use crate::db::tiers::{read_meta, write_meta};
 
+#[path = "restore_kill.rs"]
+mod kill;
+
 const NOW: Wall = Wall(T0 * 1000);
 
 /// A database with readings of `key` alone.
@@ -42,10 +45,9 @@ fn outbox(path: &Path) -> Vec<String> {
     texts(path, "SELECT event FROM outbox ORDER BY id")
 }
 
-/// A database with an alert that waits and a quota that is spent, and a copy of an earlier one
-/// staged beside it, which knows an alert that was told since. As after a kill, most of it is
-/// in the log.
-fn restorable(directory: &Directory) -> PathBuf {
+/// A database with an alert that waits and a quota that is spent, and a copy of an earlier one,
+/// which knows an alert that was told since. As after a kill, most of it is in the log.
+fn restorable_from(directory: &Directory) -> (PathBuf, PathBuf) {
     let (path, earlier) = (directory.path("db"), directory.path("earlier"));
     let old = holding(&earlier, "restored");
     waits(old.connection(), 1, "told since");
@@ -57,6 +59,12 @@ fn restorable(directory: &Directory) -> PathBuf {
     for part in ["", "-wal"] {
         std::fs::copy(sibling(&living, part), sibling(&path, part)).expect("it can be copied");
     }
+    (path, earlier)
+}
+
+/// The same, with the copy staged.
+fn restorable(directory: &Directory) -> PathBuf {
+    let (path, earlier) = restorable_from(directory);
     stage(&earlier, &location(&path)).expect("a good copy is staged");
     path
 }
@@ -382,4 +390,32 @@ fn what_is_staged_is_closed_to_others() {
     assert_eq!(staged.mode() & 0o777, 0o600);
     let owner = directory.path("").metadata().expect("it is there");
     assert_eq!(staged.uid(), owner.uid());
+}
+
+/// Whoever reads rows by id must not miss those that are stored after a restore.
+#[test]
+fn no_id_is_given_again() {
+    let directory = Directory::new();
+    let (path, copy) = (directory.path("db"), directory.path("copy"));
+    drop(holding(&copy, "restored"));
+    let mut present = holding(&path, "present");
+    let more = (3..10).map(|at| row("present", T0 + at, 1.0));
+    present
+        .commit(&entries(more), i64::MIN)
+        .expect("it can be written");
+    let used = present.last_id();
+    drop(present);
+    stage(&copy, &location(&path)).expect("it is staged");
+    apply_staged(&path, NOW).expect("it is taken");
+    let mut restored = database(&path);
+    restored
+        .commit(&entries([row("restored", T0 + 20, 1.0)]), i64::MIN)
+        .expect("it can be written");
+    assert!(
+        restored.last_id() > used,
+        "{} and {used}",
+        restored.last_id()
+    );
+    let rows = texts(&path, "SELECT count(*) || '' FROM records");
+    assert_eq!(rows, ["4"]);
 }
