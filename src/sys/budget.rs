@@ -65,12 +65,13 @@ impl Budget {
         self
     }
 
-    /// Reserves rows for coarse reads, and an equal share of what is left for each of `others` that
-    /// are read after the next: the detail of the first does not cost that of the last.
-    pub fn share_with(&self, others: u64, coarse: u64) {
+    /// Limits detail from here on to one of so many equal parts of the whole, of which `coarse` rows are
+    /// reserved for coarse reads: what is read in turn has equal detail.
+    pub fn limit_to_part(&self, parts: u64, coarse: u64) {
         let left = self.rows - self.spent.get();
-        let share = left / others.saturating_add(1);
-        self.reserve.set((left - share).saturating_add(coarse));
+        let part = self.rows / parts.max(1);
+        self.reserve
+            .set(left.saturating_sub(part).saturating_add(coarse));
     }
 
     /// Counts rows (0 checks only the time) before they are read.
@@ -119,13 +120,11 @@ mod tests {
         assert_eq!(budget.spend(5), Ok(()));
         assert_eq!(budget.rows_for_detail(), 0);
         let budget = Budget::new(100, LONG);
-        budget.share_with(3, 8);
-        assert_eq!(budget.rows_for_detail(), 17);
-        assert_eq!(budget.spend(10), Ok(()));
-        budget.share_with(2, 8);
-        assert_eq!(budget.rows_for_detail(), 22, "what the first left");
-        budget.share_with(0, 8);
-        assert_eq!(budget.rows_for_detail(), 82);
+        for spent in [10, 25, 1, 0] {
+            budget.limit_to_part(4, 8);
+            assert_eq!(budget.rows_for_detail(), 17);
+            assert_eq!(budget.spend(spent), Ok(()));
+        }
         let late = Budget::new(10, Duration::ZERO);
         assert_eq!(late.spend(0), Err(Exceeded::Time(Duration::ZERO)));
     }

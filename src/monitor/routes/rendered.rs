@@ -111,11 +111,10 @@ impl App {
         let request = history::parse_request(target, now.wall)?;
         let current = self.context.published.current();
         let (mut histories, mut unknown): (Vec<KeyHistory>, Vec<&str>) = Default::default();
-        let mut others = request.queries.len() as u64;
+        let count = request.queries.len();
         for query in &request.queries {
-            others -= 1;
-            if request.queries.len() > 1 {
-                budget.share_with(others, request.coarse_rows());
+            if count > 1 {
+                budget.limit_to_part(count as u64, request.coarse_rows());
             }
             match self.key_history(query, now.wall, &current, budget)? {
                 Some(history) => histories.push(history),
