@@ -151,14 +151,14 @@ fn parse_instant(text: &str, now: Wall) -> Option<Wall> {
 
 /// What was observed of a key, then what is ahead.
 #[derive(Debug)]
-pub struct KeyHistory {
+pub struct HistorySeries {
     pub key: Arc<str>,
     pub unit: Option<String>,
     pub buckets: Vec<Bucket>,
     pub forecast: Vec<Bucket>,
 }
 
-impl KeyHistory {
+impl HistorySeries {
     /// The buckets of both, each with whether it is a forecast.
     fn marked(&self) -> impl Iterator<Item = (&Bucket, bool)> {
         let observed = self.buckets.iter().map(|bucket| (bucket, false));
@@ -221,7 +221,7 @@ impl BucketBody {
 }
 
 /// One key is the object itself; several are a list.
-pub fn json(request: &HistoryRequest, histories: &[KeyHistory]) -> Vec<u8> {
+pub fn json(request: &HistoryRequest, histories: &[HistorySeries]) -> Vec<u8> {
     let (from, to) = (request.from.to_string(), request.to.to_string());
     if let [one] = histories {
         let body = HistoryBody {
@@ -253,7 +253,7 @@ pub fn json(request: &HistoryRequest, histories: &[KeyHistory]) -> Vec<u8> {
 /// RFC 4180, a header line first; the column `forecast` is there if something is one, and `key` in
 /// front if there are several. The other cells are times and numbers, which no spreadsheet takes for
 /// a formula. Of several keys the lines are in the order of time: Grafana makes series of those alone.
-pub fn csv(histories: &[KeyHistory]) -> Vec<u8> {
+pub fn csv(histories: &[HistorySeries]) -> Vec<u8> {
     let has_forecast = histories.iter().any(|history| !history.forecast.is_empty());
     let has_keys = histories.len() > 1;
     let mut text = String::from(if has_keys { "key," } else { "" });
@@ -263,8 +263,8 @@ pub fn csv(histories: &[KeyHistory]) -> Vec<u8> {
     } else {
         "\r\n"
     });
-    let of_key = |history| KeyHistory::marked(history).map(move |marked| (history, marked));
-    let mut lines: Vec<(&KeyHistory, (&Bucket, bool))> =
+    let of_key = |history| HistorySeries::marked(history).map(move |marked| (history, marked));
+    let mut lines: Vec<(&HistorySeries, (&Bucket, bool))> =
         histories.iter().flat_map(of_key).collect();
     if has_keys {
         lines.sort_by_key(|(_, (bucket, _))| bucket.from);

@@ -5,7 +5,7 @@
 use maud::Markup;
 
 use super::app::App;
-use super::history::{HistoryFormat, KeyHistory};
+use super::history::{HistoryFormat, HistorySeries};
 use super::published::{JSON, Publication};
 use super::representation::quality_values;
 use super::response::{NO_CACHE, html_response, ok_response};
@@ -110,7 +110,7 @@ impl App {
         let now = self.context.clock.now();
         let request = history::parse_request(target, now.wall)?;
         let current = self.context.published.current();
-        let (mut histories, mut unknown): (Vec<KeyHistory>, Vec<&str>) = Default::default();
+        let (mut histories, mut unknown): (Vec<HistorySeries>, Vec<&str>) = Default::default();
         let count = request.queries.len();
         for query in &request.queries {
             if count > 1 {
@@ -143,7 +143,7 @@ impl App {
         now: Wall,
         current: &Publication,
         budget: &Budget,
-    ) -> Result<Option<KeyHistory>, ProblemDetails> {
+    ) -> Result<Option<HistorySeries>, ProblemDetails> {
         let read = (self.context.history)(query, budget);
         if let Err(failure) = &read {
             log::debug!("history of {:?} is not read: {failure}", query.key);
@@ -161,7 +161,7 @@ impl App {
             Err(HistoryFailure::Unavailable(_)) => return Err(history_unavailable()),
             Err(HistoryFailure::Exceeded(limit)) => return Err(span_too_long(&limit)),
         };
-        Ok(Some(KeyHistory {
+        Ok(Some(HistorySeries {
             key: query.key.clone(),
             unit: record.and_then(|record| record.unit.as_deref().map(str::to_owned)),
             buckets,
