@@ -136,9 +136,9 @@ fn write(
     stager.finish()
 }
 
-/// Roughly: what is staged takes about half of the input, and then the database grows as much.
+/// Roughly: without the indexes and times in words of the input, what is staged takes a half of it.
 fn check_free_space(input: &Path, database: &Path) -> Result<(), StageError> {
-    let needed = input.metadata().map_or(0, |metadata| metadata.len());
+    let needed = input.metadata().map_or(0, |metadata| metadata.len() / 2);
     let directory = parent_directory(database);
     // What cannot be known is found out while it is written.
     let Ok(free) = disk::free_bytes(&directory) else {

@@ -11,10 +11,10 @@ use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 
-use super::StageError;
-use super::main_node_source;
+use super::input::sample;
 use super::sqlite_table::{Table, quoted};
 use super::stager::{InputRow, Stager};
+use super::{StageError, main_node_source};
 use crate::db::file::{self, sibling};
 use crate::db::{connection, error, schema};
 use crate::limits;
@@ -42,9 +42,10 @@ pub fn read(
         .map_err(in_sqlite)?
         .map_err(failed)?;
     stager.place_name = "row";
-    stager.report.kind = match is_main_node {
-        true => "another main-node's database".to_owned(),
-        false => format!("the table {} of an SQLite file", table.name),
+    stager.report.kind = if is_main_node {
+        "another main-node's database".to_owned()
+    } else {
+        format!("the table {} of an SQLite file", sample(&table.name))
     };
     stager.report.notes.extend(table.note());
     if is_main_node {
@@ -143,9 +144,10 @@ fn open(path: &Path, head: &[u8]) -> rusqlite::Result<(Connection, bool)> {
         && ["-wal", "-shm"]
             .iter()
             .all(|suffix| !sibling(&real, suffix).exists());
-    let connection = match is_unused {
-        true => connection::open_immutable(path)?,
-        false => connection::open_read_only(path)?,
+    let connection = if is_unused {
+        connection::open_immutable(path)?
+    } else {
+        connection::open_read_only(path)?
     };
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, limits::IMPORT_CELL_BYTES)?;

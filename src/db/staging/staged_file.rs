@@ -12,8 +12,9 @@ use rusqlite::{Connection, OpenFlags, Statement, params};
 use rustix::fs::FlockOperation;
 
 use super::StageError;
+use crate::db::error::{self, OpenError};
 use crate::db::file::{file_id, sibling};
-use crate::db::{error, replace, restore};
+use crate::db::{replace, restore};
 use crate::limits;
 use crate::sys::os_error::reason;
 
@@ -88,7 +89,7 @@ impl UnfinishedFile {
             .truncate(false)
             .mode(0o600)
             .open(&path)
-            .map_err(|error| failed(reason(&error)))?;
+            .map_err(|error| failed(OpenError::from_io(&path, &error).detail()))?;
         let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
         let is_at_path = file
             .metadata()
