@@ -25,6 +25,7 @@ use crate::api::auth::token_file::TokenFile;
 use crate::api::client::APIS;
 use crate::api::http_exchange::HttpExchange;
 use crate::config::environment::Environment;
+use crate::config::service::InstalledService;
 use crate::config::{self, Config, ConfiguredCredential, Overrides, Remark, Severity};
 use crate::domain::placeholder::PlaceholderTime;
 use crate::domain::plan::{Plan, Selection, SourcePlan};
@@ -81,17 +82,13 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         config.to_toml()
     ));
     let mut findings = remarks(&config, online);
+    findings.extend(storage(&config, &service));
     findings.extend([
-        database(&config, service.state_directory.as_deref()),
-        disk_space(&config),
         clock(),
         time_zone(&config),
         secret_files(&config),
         root_certificates(),
     ]);
-    findings.extend(volatile_storage(&config));
-    findings.extend(backups::database_in_unit(&config, &service));
-    findings.extend(backups::findings(&config, &service));
     findings.extend(client_certificates(&config));
     findings.extend(token_file(&config));
     findings.extend(api_files::findings(&config, &service));
@@ -136,6 +133,18 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         0 => 0,
         _ => FAILED,
     }
+}
+
+/// The database, its disk, and its backups.
+fn storage(config: &Config, service: &InstalledService) -> Vec<Finding> {
+    let mut findings = vec![
+        database(config, service.state_directory.as_deref()),
+        disk_space(config),
+    ];
+    findings.extend(volatile_storage(config));
+    findings.extend(backups::database_in_unit(config, service));
+    findings.extend(backups::findings(config, service));
+    findings
 }
 
 /// The state of the file of tokens, if a source needs it.

@@ -99,7 +99,7 @@ fn upper_layer(directory: &Path, mountinfo: &str) -> Option<PathBuf> {
     let mount_point = mounts::mount_point_of(directory, mountinfo)?;
     let is_it = |line: &&str| line.split_whitespace().nth(4).map(Path::new) == Some(&mount_point);
     // The newest mount hides those below it.
-    let options = mountinfo.lines().filter(is_it).next_back()?;
+    let options = mountinfo.lines().rfind(is_it)?;
     let options = options.split_whitespace().next_back()?;
     let upper = options
         .split(',')

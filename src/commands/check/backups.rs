@@ -97,7 +97,7 @@ mod tests {
         let free = InstalledService::default();
         let day = Some(Duration::from_secs(86_400));
         let absent = directory.join("none");
-        let cases: [(Option<Duration>, Option<&Path>, &InstalledService, &[&str]); 7] = [
+        let cases: [(_, Option<&Path>, _, &[&str]); 7] = [
             (None, None, &free, &[]),
             (day, None, &free, &[]),
             (

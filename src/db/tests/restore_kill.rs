@@ -85,10 +85,10 @@ fn restore_killed_before(directory: &Directory, step: usize) -> (usize, ExitStat
     let pid = child.id() as libc::pid_t;
     let mut seen = 0;
     let mut is_entry = false;
-    loop {
+    let status = loop {
         let (stopped, status) = wait();
         if stopped == pid && (libc::WIFEXITED(status) || libc::WIFSIGNALED(status)) {
-            return (seen, ExitStatus::from_raw(status));
+            break status;
         }
         if !libc::WIFSTOPPED(status) {
             continue;
@@ -113,7 +113,10 @@ fn restore_killed_before(directory: &Directory, step: usize) -> (usize, ExitStat
             );
         }
         ptrace(libc::PTRACE_SYSCALL as c_int, stopped, signal);
-    }
+    };
+    // Nothing is left to wait for.
+    let _ = child.wait();
+    (seen, ExitStatus::from_raw(status))
 }
 
 /// The child's exit code where it cannot be traced.
