@@ -109,7 +109,7 @@ impl fmt::Display for ExportError {
             } => write!(
                 f,
                 "--after {after}: expected an id of this database, whose newest row has {newest}. \
-                 {path} was restored or replaced since that id was noted: begin again with --after 0"
+                 {path} is not the database that the id was noted of: begin again with --after 0"
             ),
             ExportError::Source { path, detail } => {
                 write!(f, "the database {path} cannot be read: {detail}")
