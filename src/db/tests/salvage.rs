@@ -83,7 +83,11 @@ fn begun(path: &Path) -> (Database, Salvage) {
 }
 
 fn salvaged(path: &Path) -> (Database, Salvage) {
-    let (mut database, mut salvage) = begun(path);
+    let (database, salvage) = begun(path);
+    run_to_the_end(database, salvage)
+}
+
+fn run_to_the_end(mut database: Database, mut salvage: Salvage) -> (Database, Salvage) {
     for _ in 0..10_000 {
         if salvage.step(&mut database).expect("a step can be taken") == Progress::Done {
             return (database, salvage);
@@ -252,13 +256,16 @@ fn the_newest_valid_backup_supplies_unreadable_rows() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let rows = filled(&path);
-    let schedule = BackupSchedule {
-        database: path.clone(),
-        named_after: path.clone(),
-        every: std::time::Duration::ZERO,
-        keep: 3,
-    };
-    for second in [0, 60] {
+    std::fs::create_dir(directory.path("stick")).expect("a directory can be made");
+    let stick = directory.path("stick/node.a.db");
+    // The older one is in the directory of backups, the newer one beside the database.
+    for (second, named_after) in [(0, &stick), (60, &path)] {
+        let schedule = BackupSchedule {
+            database: path.clone(),
+            named_after: named_after.clone(),
+            every: std::time::Duration::ZERO,
+            keep: 3,
+        };
         let made = schedule.rotate(Wall::from_second(T0 + second));
         made.expect("a backup is made");
     }
@@ -269,8 +276,9 @@ fn the_newest_valid_backup_supplies_unreadable_rows() {
         .expect("it is committed");
     damage(&path, &leaves(&path, "records")[3..30]);
     // The newest backup is damaged too.
-    damage(&list_backups(&path)[1], &[4, 5, 6]);
-    let (database, _) = salvaged(&path);
+    damage(&list_backups(&path)[0], &[4, 5, 6]);
+    let (database, salvage) = begun(&path);
+    let (database, _) = run_to_the_end(database, salvage.with_backups(&stick));
     assert_eq!(count(&database, ROWS), rows + 1);
     assert_eq!(count(&database, SUMMED), rows + 1);
 }
