@@ -140,7 +140,7 @@ fn open(path: &Path, head: &[u8]) -> rusqlite::Result<(Connection, bool)> {
     let real = file::without_links(path);
     // A file of this mode that nobody uses has neither; opened in the usual way, it would get both,
     // and they would stay.
-    let is_unused = file::is_wal_mode(head)
+    let is_unused = has_log(head)
         && ["-wal", "-shm"]
             .iter()
             .all(|suffix| !sibling(&real, suffix).exists());
@@ -156,6 +156,12 @@ fn open(path: &Path, head: &[u8]) -> rusqlite::Result<(Connection, bool)> {
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "cache_size", -i64::from(limits::PAGE_CACHE_KIB))?;
     Ok((connection, is_unused))
+}
+
+/// Whether SQLite reads a file that begins so with a write-ahead log; one that is damaged may have it
+/// for reading alone.
+fn has_log(head: &[u8]) -> bool {
+    head.get(19) == Some(&2)
 }
 
 /// An error of SQLite while the input was read, with what to do.

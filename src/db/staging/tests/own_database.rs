@@ -12,7 +12,7 @@ use crate::db::test_support::{T0, database, entries, row, row_of};
 use crate::domain::reading::Value;
 
 /// Four days: one that is kept as a day, one as hours, and rows with all that a row can say.
-fn filled(path: &Path) {
+pub fn filled(path: &Path) {
     let mut database = database(path);
     let begin = T0.div_euclid(DAY) * DAY;
     let rows = (0..8).map(|half| row("t", begin + half * DAY / 2, 0.5 * half as f64));

@@ -11,8 +11,11 @@ fn seeds() -> Vec<Vec<u8>> {
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
          INSERT INTO records SELECT i, '2025-10-30 20:00:00', 't' || i, i, '{\"unit\": \"W\"}' FROM n",
     );
+    let own = case.directory.path("own.db");
+    own_database::filled(&own);
     vec![
         std::fs::read(path).expect("it can be read"),
+        std::fs::read(own).expect("it can be read"),
         b"timestamp,key,value,unit,text,clock,seconds,count,min,max,last,meta\n\
           2025-10-30T20:00:00Z,t,1,W,,,,,,,,\n\
           2025-10-30T20:00:00Z,\"t\",,W,\"a\",,,,,,,\"{\"\"a\"\":1}\"\n\
