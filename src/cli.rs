@@ -46,6 +46,8 @@ pub enum Command {
     Backup(BackupArguments),
     Export(ExportArguments),
     Import(ImportArguments),
+    Rename(RenameArguments),
+    Forget(ForgetArguments),
     Healthcheck(HealthcheckArguments),
     Restore(RestoreArguments),
 }
@@ -256,13 +258,65 @@ pub struct ImportArguments {
     #[argh(option, default = "String::from(\"records\")", arg_name = "NAME")]
     /// table of an SQLite file (default: records)
     pub table: String,
-    #[expect(dead_code, reason = "the command takes it once imports are applied")]
     #[argh(switch)]
     /// replace readings that are stored with another value; without it the stored ones stay
     pub replace: bool,
     #[argh(switch)]
     /// read and check the file, print what would be imported, store nothing
     pub dry_run: bool,
+    #[argh(option, arg_name = "FILE")]
+    /// configuration file
+    pub config: Option<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// database file
+    pub database: Option<String>,
+}
+
+/// rename a key in everything that is stored; prints the command that undoes it
+#[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "rename")]
+pub struct RenameArguments {
+    #[argh(positional, arg_name = "OLD")]
+    /// key that has the readings
+    pub old: String,
+    #[argh(positional, arg_name = "NEW")]
+    /// key that gets them
+    pub new: String,
+    #[argh(option, arg_name = "TIME")]
+    /// only readings from then on: 2025-10-30T20:00:00Z, 2025-10-30 or -24h
+    pub from: Option<String>,
+    #[argh(option, arg_name = "TIME")]
+    /// only readings before then; a date is included
+    pub to: Option<String>,
+    #[argh(switch)]
+    /// also where NEW has readings of its own at the same times
+    pub merge: bool,
+    #[argh(option, arg_name = "FILE")]
+    /// configuration file
+    pub config: Option<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// database file
+    pub database: Option<String>,
+}
+
+/// delete readings, after they are saved as CSV that import takes back
+#[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "forget")]
+pub struct ForgetArguments {
+    #[argh(positional, arg_name = "KEY")]
+    /// keys whose readings are deleted
+    pub key: Vec<String>,
+    #[argh(option, arg_name = "TIME")]
+    /// only readings from then on: 2025-10-30T20:00:00Z, 2025-10-30 or -24h
+    pub from: Option<String>,
+    #[argh(option, arg_name = "TIME")]
+    /// only readings before then; a date is included
+    pub to: Option<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// file for what is deleted (default: the database's name and .forgotten-DATE.csv)
+    pub save: Option<String>,
     #[argh(option, arg_name = "FILE")]
     /// configuration file
     pub config: Option<String>,

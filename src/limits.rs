@@ -476,6 +476,13 @@ pub const DATABASE_BYTES: u64 = 2_000_000_000;
 /// Ids that one step of retention looks at: about 100 pages, 10 ms on a PC, so that nobody
 /// waits long for the connection.
 pub const RETENTION_STEP_IDS: i64 = 5_000;
+/// Rows that an import, a rename or a forget deals with in one transaction.
+pub const MAINTENANCE_STEP_ROWS: u64 = 10_000;
+/// Hours of all keys that a rename or a forget looks through at once.
+pub const MAINTENANCE_STEP_HOURS: i64 = 240;
+/// How often a command asks for the state of what a service does for it before it looks whether the
+/// service still runs.
+pub const SERVICE_LOCK_POLLS: u32 = 20;
 /// Steps of retention between two looks at the queue.
 pub const RETENTION_STEPS: usize = 8;
 /// Pages that one step of retention returns to the file system.

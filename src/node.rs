@@ -80,10 +80,12 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts everything behind sockets that are bound already.
+    /// Starts everything behind sockets that are bound already. `on_readings_changed` is called, on the
+    /// store's thread, when a command has changed what is stored and the node should start anew.
     pub fn start(
         config: &Config,
         listeners: Vec<TcpListener>,
+        on_readings_changed: Arc<dyn Fn() + Send + Sync>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Node, StartError> {
         check_thread_limit(config)?;
@@ -95,7 +97,7 @@ impl Node {
         let notifiers_stop = StopSource::new();
         let stored_rows = StopSource::new();
         let wakes = (notifiers_stop.token(), stored_rows.token());
-        let store = start_store(config, storage, wakes, clock)?;
+        let store = start_store(config, storage, wakes, on_readings_changed, clock)?;
         let heartbeats = Heartbeats::starting(clock.now().mono);
         let snapshot = Arc::new(last_run.ledger.snapshot(clock.now()));
         let mut outputs = start_outputs(config, &store, stored_rows, &snapshot, clock)?;
@@ -304,6 +306,7 @@ fn start_store(
     config: &Config,
     storage: OpenedStorage,
     (notifiers, stored_rows): (StopToken, StopToken),
+    on_readings_changed: Arc<dyn Fn() + Send + Sync>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<Store>, StartError> {
     let settings = StoreSettings {
@@ -319,6 +322,7 @@ fn start_store(
         on_outbox_changed: Arc::new(move || notifiers.wake()),
         forwards: outputs::forward_names(config),
         on_rows_stored: Arc::new(move || stored_rows.wake()),
+        on_readings_changed,
         ..StoreSettings::new(storage.location, storage.boot)
     };
     let store = store::start(settings, storage.database, clock.clone());

@@ -2,18 +2,13 @@
 
 use std::io::{BufWriter, ErrorKind};
 
-use jiff::Timestamp;
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{FAILED, USAGE_ERROR, installed_service, local_settings, print_problems};
-use super::{suggest_sudo, switch_to_owner};
+use super::time_option::{self, Bound};
+use super::{FAILED, USAGE_ERROR, local_settings, switch_to_owner};
 use crate::cli::ExportArguments;
-use crate::config::environment::Environment;
-use crate::config::{self, Overrides};
+use crate::config::Overrides;
 use crate::db::export::{self, ExportContent, ExportError, ExportFormat, ExportQuery};
-use crate::domain::derived::CalendarPeriod;
-use crate::domain::text::parse_duration;
 use crate::domain::time::Wall;
 use crate::sys::clock::{Clock, SystemClock};
 
@@ -28,7 +23,7 @@ fn try_export(overrides: &Overrides, arguments: ExportArguments) -> Result<(), u
     let format = format(&arguments).map_err(usage_error)?;
     // Read before the command gives up root: it may be needed for the files of the service.
     let zone = if needs_zone(&arguments) {
-        timezone(overrides)?
+        time_option::timezone(overrides)?
     } else {
         TimeZone::UTC
     };
@@ -71,19 +66,8 @@ fn format(arguments: &ExportArguments) -> Result<ExportFormat, String> {
 
 /// Whether the time zone matters: for days, and for dates.
 fn needs_zone(arguments: &ExportArguments) -> bool {
-    let is_date = |time: &Option<String>| time.as_deref().is_some_and(|it| date(it).is_some());
+    let is_date = |time: &Option<String>| time_option::is_date(time.as_deref());
     arguments.days || is_date(&arguments.from) || is_date(&arguments.to)
-}
-
-/// The time zone of the configuration.
-fn timezone(overrides: &Overrides) -> Result<TimeZone, u8> {
-    let service = installed_service(overrides);
-    let environment = Environment::of_process().with_service(service.clone());
-    config::timezone(overrides, environment).map_err(|problems| {
-        print_problems(&problems);
-        suggest_sudo(&service);
-        USAGE_ERROR
-    })
 }
 
 fn query(arguments: ExportArguments, now: Wall, zone: &TimeZone) -> Result<ExportQuery, String> {
@@ -98,15 +82,7 @@ fn query(arguments: ExportArguments, now: Wall, zone: &TimeZone) -> Result<Expor
         }
     };
     let time = |option: &str, text: Option<String>, bound: Bound| {
-        match text {
-        None => Ok(None),
-        Some(text) => read_time(&text, now, zone, bound).map(Some).ok_or_else(|| {
-            format!(
-                "{option}: expected a time such as 2025-10-30T20:00:00Z, a date such as 2025-10-30, -24h, or \
-                 seconds or milliseconds since 1970, found {text:?}"
-            )
-        }),
-    }
+        time_option::read_option(option, text.as_deref(), now, zone, bound)
     };
     Ok(ExportQuery {
         keys: arguments.key,
@@ -114,40 +90,6 @@ fn query(arguments: ExportArguments, now: Wall, zone: &TimeZone) -> Result<Expor
         to: time("--to", arguments.to, Bound::End)?,
         content,
     })
-}
-
-/// Which end of a date is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bound {
-    Begin,
-    End,
-}
-
-fn date(text: &str) -> Option<Date> {
-    let is_date = text.len() == 10 && text.contains('-');
-    is_date.then(|| text.parse().ok())?
-}
-
-/// RFC 3339; a duration before now (`-24h`); a date, whose begin or end in the time zone counts;
-/// seconds or milliseconds since 1970.
-fn read_time(text: &str, now: Wall, zone: &TimeZone, bound: Bound) -> Option<Wall> {
-    if let Some(span) = text.strip_prefix('-') {
-        return parse_duration(span).map(|span| now.before(span));
-    }
-    if let Some(date) = date(text) {
-        // Midnight may be skipped or twice; noon never is.
-        let noon = zone.to_timestamp(date.at(12, 0, 0, 0)).ok()?;
-        let (begin, end) = CalendarPeriod::Day.bounds(noon.as_second(), zone);
-        return Some(Wall::from_second(match bound {
-            Bound::Begin => begin,
-            Bound::End => end,
-        }));
-    }
-    if let Some(instant) = Wall::from_epoch_text(text) {
-        return Some(instant);
-    }
-    let instant: Timestamp = text.parse().ok()?;
-    Some(Wall(instant.as_millisecond()))
 }
 
 #[cfg(test)]
@@ -167,42 +109,6 @@ mod tests {
             format: "csv".to_owned(),
             config: None,
             database: None,
-        }
-    }
-
-    #[test]
-    fn times_are_read_in_every_form() {
-        let berlin = TimeZone::get("Europe/Berlin").expect("it is known");
-        for (text, begin, end) in [
-            ("2025-10-30T20:00:00Z", Some("2025-10-30T20:00:00Z"), None),
-            (
-                "2025-10-30T21:00:00+01:00",
-                Some("2025-10-30T20:00:00Z"),
-                None,
-            ),
-            ("-24h", Some("2025-10-29T20:00:00Z"), None),
-            ("1761854400", Some("2025-10-30T20:00:00Z"), None),
-            ("1761854400000", Some("2025-10-30T20:00:00Z"), None),
-            (
-                "2025-10-30",
-                Some("2025-10-29T23:00:00Z"),
-                Some("2025-10-30T23:00:00Z"),
-            ),
-            // It has 25 hours.
-            (
-                "2025-10-26",
-                Some("2025-10-25T22:00:00Z"),
-                Some("2025-10-26T23:00:00Z"),
-            ),
-            ("176185440", None, None),
-            ("2025-10-30T20:00:00", None, None),
-            ("2025-13-01", None, None),
-            ("yesterday", None, None),
-            ("", None, None),
-        ] {
-            let read = |bound| read_time(text, NOW, &berlin, bound).map(|it| it.to_string());
-            assert_eq!(read(Bound::Begin).as_deref(), begin, "{text:?}");
-            assert_eq!(read(Bound::End).as_deref(), end.or(begin), "{text:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use crate::config::{self, Overrides};
 use crate::limits;
 use crate::sys::os_error::reason;
 
-pub fn healthcheck(overrides: &Overrides) -> u8 {
+pub fn run(overrides: &Overrides) -> u8 {
     let environment = Environment::of_process().with_service(installed_service(overrides));
     let settings = match config::local_settings(overrides, environment) {
         Ok(settings) => settings,

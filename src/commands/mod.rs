@@ -7,21 +7,26 @@ mod demo;
 mod explanation;
 mod export;
 mod fetch_results;
+mod forget;
 mod healthcheck;
 mod import;
 mod init;
 mod licenses;
 mod list_proposal;
+mod maintainer;
 mod once;
 mod operations;
 mod page_addresses;
 mod pick;
+mod progress_line;
 mod rehearse;
 mod reload;
+mod rename;
 mod restore;
 mod serve;
 mod test_alert;
 mod text_table;
+mod time_option;
 
 use std::fmt::Display;
 use std::io::ErrorKind;
@@ -86,10 +91,10 @@ pub fn run(arguments: CommandLine) -> u8 {
             init::init(file, &it)
         }
         Command::Licenses(_) => print_out(&licenses::Notices),
-        Command::Backup(it) => {
-            let file = PathBuf::from(it.file);
-            backup::backup(&overrides(it.config, None, it.database), &file)
-        }
+        Command::Backup(it) => backup::backup(
+            &overrides(it.config, None, it.database),
+            Path::new(&it.file),
+        ),
         Command::Export(it) => {
             let overrides = overrides(it.config.clone(), None, it.database.clone());
             export::export(&overrides, it)
@@ -98,13 +103,19 @@ pub fn run(arguments: CommandLine) -> u8 {
             let overrides = overrides(it.config.clone(), None, it.database.clone());
             import::import(&overrides, &it)
         }
-        Command::Restore(it) => {
-            let file = PathBuf::from(it.file);
-            restore::restore(&overrides(it.config, None, it.database), &file)
+        Command::Rename(it) => {
+            let overrides = overrides(it.config.clone(), None, it.database.clone());
+            rename::rename(&overrides, &it)
         }
-        Command::Healthcheck(it) => {
-            healthcheck::healthcheck(&overrides(it.config, it.listen, None))
+        Command::Forget(it) => {
+            let overrides = overrides(it.config.clone(), None, it.database.clone());
+            forget::forget(&overrides, &it)
         }
+        Command::Restore(it) => restore::restore(
+            &overrides(it.config, None, it.database),
+            Path::new(&it.file),
+        ),
+        Command::Healthcheck(it) => healthcheck::run(&overrides(it.config, it.listen, None)),
     }
 }
 

@@ -66,16 +66,17 @@ fn run(overrides: &Overrides, config: &Config, clock: &Arc<dyn Clock>) -> u8 {
     };
     drop(inherited);
     // For the next run, since those of the node end with it.
-    let passed_on: io::Result<Vec<TcpListener>> = if can_reload {
-        listeners.iter().map(TcpListener::try_clone).collect()
-    } else {
-        Ok(Vec::new())
-    };
+    let passed_on: io::Result<Vec<TcpListener>> =
+        listeners.iter().map(TcpListener::try_clone).collect();
     let passed_on = passed_on.unwrap_or_else(|error| {
         log::warn!("a reload will refuse connections: {}", reason(&error));
         Vec::new()
     });
-    let node = match start_with(config, listeners, clock) {
+    let reread = match signals.reload_trigger() {
+        Ok(trigger) => Arc::new(trigger),
+        Err(error) => return cannot_start_anew(error),
+    };
+    let node = match start_with(config, listeners, reread, clock) {
         Ok(node) => node,
         Err(status) => return status,
     };
@@ -139,24 +140,29 @@ pub(super) fn start(
         NotListening::Failed => USAGE_ERROR,
         NotListening::Signalled(_) => 0,
     })?;
-    start_with(config, listeners, clock)
+    start_with(config, listeners, Arc::new(|| ()), clock)
 }
 
+/// The node, which calls `on_readings_changed` when a command has changed what is stored.
 fn start_with(
     config: &Config,
     listeners: Vec<TcpListener>,
+    on_readings_changed: Arc<dyn Fn() + Send + Sync>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Node, u8> {
-    let node = Node::start(config, listeners, clock).map_err(|error| match error {
-        StartError::Misconfigured(message) => {
-            eprintln!("{message}");
-            USAGE_ERROR
-        }
-        StartError::OutOfResources(message) => {
-            log::error!("{message}");
-            FAILED
-        }
-    })?;
+    let node =
+        Node::start(config, listeners, on_readings_changed, clock).map_err(
+            |error| match error {
+                StartError::Misconfigured(message) => {
+                    eprintln!("{message}");
+                    USAGE_ERROR
+                }
+                StartError::OutOfResources(message) => {
+                    log::error!("{message}");
+                    FAILED
+                }
+            },
+        )?;
     log::info!("{}", page_addresses::describe(config, node.addresses()));
     systemd::ready();
     Ok(node)

@@ -180,6 +180,15 @@ pub fn timezone(overrides: &Overrides, environment: Environment) -> Result<TimeZ
     Ok(top_level_options(overrides, environment, &["timezone"])?.timezone)
 }
 
+/// The options `keep_raw` and `keep_hourly` alone.
+pub fn retention(
+    overrides: &Overrides,
+    environment: Environment,
+) -> Result<(Duration, Duration), Vec<Problem>> {
+    let config = top_level_options(overrides, environment, &["keep_raw", "keep_hourly"])?;
+    Ok((config.keep_raw, config.keep_hourly))
+}
+
 /// Defaults with these options at the top level; problems in others do not matter.
 fn top_level_options(
     overrides: &Overrides,

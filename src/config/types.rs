@@ -256,7 +256,7 @@ pub struct Overrides {
     pub database: Option<PathBuf>,
 }
 
-/// Database and listen addresses, for `backup`, `export`, `restore` and `healthcheck`. Sources,
+/// Database and listen addresses, for `backup`, `export`, `import`, `restore` and the like. Sources,
 /// alerts and secrets are not read, so that problems in them do not matter.
 #[derive(Debug, Clone)]
 pub struct LocalSettings {

@@ -14,7 +14,8 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::error::OpenError;
 use super::schema;
 use crate::domain::time::Wall;
-use crate::sys::mounts;
+use crate::limits;
+use crate::sys::{disk, mounts};
 
 /// What is at a path, by its first bytes.
 #[derive(Debug, PartialEq)]
@@ -185,6 +186,19 @@ pub fn parent_directory(path: &Path) -> PathBuf {
     match path.parent() {
         Some(directory) if directory != Path::new("") => directory.to_owned(),
         _ => PathBuf::from("."),
+    }
+}
+
+/// Whether the disk of a file has room for more than what new readings need.
+pub fn has_room(path: &Path) -> bool {
+    let directory = parent_directory(path);
+    match (disk::free_bytes(&directory), disk::total_bytes(&directory)) {
+        (Ok(free), Ok(total)) => {
+            let part = total / limits::SALVAGE_FREE_PART;
+            free >= part.min(limits::SALVAGE_FREE_BYTES)
+        }
+        // Whoever writes next finds out.
+        _ => true,
     }
 }
 

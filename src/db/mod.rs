@@ -16,7 +16,9 @@
 //! - import: [`staging`] reads another file into one that the writer can take;
 //! - copies and repair: [`backup`], [`restore`] and [`replace`]; [`file_change`] and [`detached`]
 //!   for files that were replaced while open; [`salvage`] for damage. [`volatile`] tells
-//!   storage that keeps nothing. [`retry_request`] is how a command asks the service to send refused alerts again.
+//!   storage that keeps nothing. [`retry_request`] is how a command asks the service to send refused
+//!   alerts again;
+//! - changes that a command asks for: [`maintenance`] (import, rename, forget), [`service_lock`].
 
 pub mod backup;
 #[cfg(test)]
@@ -40,6 +42,7 @@ mod id_ranges;
 mod kill;
 pub mod last_run;
 pub mod last_values;
+pub mod maintenance;
 pub mod meters;
 pub mod open;
 pub mod open_files;
@@ -59,6 +62,7 @@ pub mod row_codec;
 pub mod row_feed;
 pub mod salvage;
 pub mod schema;
+pub mod service_lock;
 pub mod staging;
 pub mod store;
 #[cfg(test)]

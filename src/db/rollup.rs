@@ -75,6 +75,12 @@ pub struct HourRollup {
 }
 
 impl HourRollup {
+    /// Whether there are rows: elements that were old when they came, and what was imported from
+    /// summaries, have none.
+    pub fn has_rows(&self) -> bool {
+        self.first_id != old_elements::NO_ROW
+    }
+
     /// How many ids its rows lie among.
     pub fn id_count(&self) -> i64 {
         self.last_id.saturating_sub(self.first_id).saturating_add(1)
@@ -149,8 +155,10 @@ impl RollupUpdate {
             let mut whole = added.hour;
             let present = read_hour(connection, *hour, *k)?;
             if let Some(present) = &present {
-                whole.first_id = whole.first_id.min(present.first_id);
-                whole.last_id = whole.last_id.max(present.last_id);
+                if present.has_rows() {
+                    whole.first_id = whole.first_id.min(present.first_id);
+                    whole.last_id = whole.last_id.max(present.last_id);
+                }
                 whole.aggregate = present.aggregate;
                 if let Some(summary) = &added.hour.aggregate {
                     add(&mut whole.aggregate, summary);
@@ -223,7 +231,7 @@ pub fn read_aggregate(row: &rusqlite::Row) -> rusqlite::Result<Option<Aggregate>
     }))
 }
 
-fn write_hour(
+pub fn write_hour(
     connection: &Connection,
     hour: i64,
     k: i64,

@@ -34,7 +34,6 @@ use super::tiers::{Tiers, write_meta};
 use super::{connection, file, replace, schema};
 use crate::domain::time::Wall;
 use crate::limits;
-use crate::sys::disk;
 
 /// Opens the database at `location`. A damaged one is quarantined and replaced by a new one;
 /// [`Salvage::resume`] recovers the rest of its data.
@@ -266,16 +265,7 @@ impl Salvage {
 
     /// Whether there is free disk space for more, beside what new readings need.
     pub fn has_room(&self) -> bool {
-        let directory = file::parent_directory(self.damaged_file());
-        let (free, total) = (disk::free_bytes(&directory), disk::total_bytes(&directory));
-        match (free, total) {
-            (Ok(free), Ok(total)) => {
-                let part = total / limits::SALVAGE_FREE_PART;
-                free >= part.min(limits::SALVAGE_FREE_BYTES)
-            }
-            // Whoever writes next finds out.
-            _ => true,
-        }
+        file::has_room(self.damaged_file())
     }
 
     /// Opens the next source and copies its small tables; false when there is none.

@@ -29,8 +29,8 @@ use crate::limits;
 use crate::sys::disk;
 use input::Input;
 pub use report::StageReport;
-use staged_file::{RowWriter, UnfinishedFile, staged_path};
-pub use stager::StageProgress;
+pub use staged_file::staged_path;
+use staged_file::{RowWriter, UnfinishedFile};
 use stager::{OnProgress, Stager};
 use time_text::TimeReader;
 
@@ -52,10 +52,6 @@ pub struct StageOptions<'a> {
 #[derive(Debug)]
 pub struct Staged {
     pub report: StageReport,
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the command takes it once imports are applied")
-    )]
     pub file: UnfinishedFile,
 }
 

@@ -61,6 +61,9 @@ pub struct StoreSettings {
     pub forwards: Vec<ForwardName>,
     /// Called on the store thread when there may be something new to forward.
     pub on_rows_stored: Arc<dyn Fn() + Send + Sync>,
+    /// Called on the store thread when a command has changed what is stored: what was read of it before
+    /// is out of date.
+    pub on_readings_changed: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl StoreSettings {
@@ -77,6 +80,7 @@ impl StoreSettings {
             on_outbox_changed: Arc::new(|| ()),
             forwards: Vec::new(),
             on_rows_stored: Arc::new(|| ()),
+            on_readings_changed: Arc::new(|| ()),
         }
     }
 }

@@ -239,6 +239,8 @@ pub struct Storage {
     pub volatile: Option<String>,
     /// Automatic backups, where they are configured.
     pub backup: Option<BackupState>,
+    /// What a command has asked to be changed, now or last.
+    pub maintenance: Option<MaintenanceStatus>,
 }
 
 /// How automatic backups are doing.
@@ -251,6 +253,23 @@ pub struct BackupState {
     /// When the next is due; `None` while the directory cannot be used.
     pub next: Option<Wall>,
     /// Why the last one failed, and what to do.
+    pub error: Option<String>,
+}
+
+/// An import, a rename or a forget: under way, or the last one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaintenanceStatus {
+    /// import, rename or forget.
+    pub task: String,
+    /// The file, or the keys.
+    pub subject: String,
+    /// Rows that are dealt with, of how many; 0 of 0 where nobody knows.
+    pub done: u64,
+    pub total: u64,
+    pub is_finished: bool,
+    /// What it has done, in a sentence.
+    pub result: String,
+    /// Why it ended before its end.
     pub error: Option<String>,
 }
 

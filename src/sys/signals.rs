@@ -2,7 +2,7 @@
 //! asks for a reload under a supervisor, else for a clean stop. No other signal that can be handled ends
 //! the process by its default.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,6 +29,7 @@ pub struct Signals {
     stop: Arc<AtomicUsize>,
     /// Whether a reload is asked for.
     reload: Arc<AtomicBool>,
+    waker: UnixStream,
 }
 
 /// The signals that ask for something.
@@ -90,6 +91,17 @@ impl Signals {
             woken,
             stop,
             reload,
+            waker,
+        })
+    }
+
+    /// Asks for a reload from within the process, as often as it is called; from any thread.
+    pub fn reload_trigger(&self) -> io::Result<impl Fn() + Send + Sync + 'static> {
+        let (reload, waker) = (self.reload.clone(), self.waker.try_clone()?);
+        Ok(move || {
+            reload.store(true, Ordering::Release);
+            // A pipe that is full wakes by what is in it.
+            let _ = (&waker).write(&[0]);
         })
     }
 

@@ -54,6 +54,12 @@ _main-node() {
             import)
                 cmd="main-node_import"
                 ;;
+            rename)
+                cmd="main-node_rename"
+                ;;
+            forget)
+                cmd="main-node_forget"
+                ;;
             healthcheck)
                 cmd="main-node_healthcheck"
                 ;;
@@ -66,7 +72,7 @@ _main-node() {
     case "${cmd}" in
         main-node)
             opts="--help --version --config --listen --database"
-            cmds="serve init demo once pick check operations test-alert rehearse licenses backup export import healthcheck restore"
+            cmds="serve init demo once pick check operations test-alert rehearse licenses backup export import rename forget healthcheck restore"
             case "${prev}" in
                 --config)
                     COMPREPLY=()
@@ -298,6 +304,60 @@ _main-node() {
                     return 0
                     ;;
                 --table)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --database)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_rename)
+            opts="--help --from --to --merge --config --database"
+            case "${prev}" in
+                --from)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --database)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_forget)
+            opts="--help --from --to --save --config --database"
+            case "${prev}" in
+                --from)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --save)
                     COMPREPLY=()
                     return 0
                     ;;

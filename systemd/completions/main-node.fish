@@ -3,7 +3,7 @@ function __fish_main-node_using_command
     set -e cmd[1]
     set -l target_cmd $argv
 
-    set -l known_value_flags 'after' 'config' 'database' 'format' 'from' 'key' 'listen' 'name' 'table' 'to' 'zone' 
+    set -l known_value_flags 'after' 'config' 'database' 'format' 'from' 'key' 'listen' 'name' 'save' 'table' 'to' 'zone' 
 
     set -l i 1
     set -l cleaned_cmd
@@ -59,6 +59,8 @@ complete -c main-node -n '__fish_main-node_using_command' -f -a 'licenses' -d 'p
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'backup' -d 'copy the database while the service runs, and verify the copy'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'export' -d 'print stored records as CSV or JSON lines'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'import' -d 'import readings of another program: an SQLite file, CSV, or the output of export'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'rename' -d 'rename a key in everything that is stored; prints the command that undoes it'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'forget' -d 'delete readings, after they are saved as CSV that import takes back'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'healthcheck' -d 'check that the running node is healthy; exit status 0 if so, else 1'
 complete -c main-node -n '__fish_main-node_using_command' -f -a 'restore' -d 'replace the database by a copy of one; restarts the service'
 complete -c main-node -n '__fish_main-node_using_command serve' -f -l help -d 'display usage information'
@@ -109,6 +111,18 @@ complete -c main-node -n '__fish_main-node_using_command import' -l replace -d '
 complete -c main-node -n '__fish_main-node_using_command import' -l dry-run -d 'read and check the file, print what would be imported, store nothing'
 complete -c main-node -n '__fish_main-node_using_command import' -l config -r -d 'configuration file'
 complete -c main-node -n '__fish_main-node_using_command import' -l database -r -d 'database file'
+complete -c main-node -n '__fish_main-node_using_command rename' -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command rename' -l from -r -d 'only readings from then on: 2025-10-30T20:00:00Z, 2025-10-30 or -24h'
+complete -c main-node -n '__fish_main-node_using_command rename' -l to -r -d 'only readings before then; a date is included'
+complete -c main-node -n '__fish_main-node_using_command rename' -l merge -d 'also where NEW has readings of its own at the same times'
+complete -c main-node -n '__fish_main-node_using_command rename' -l config -r -d 'configuration file'
+complete -c main-node -n '__fish_main-node_using_command rename' -l database -r -d 'database file'
+complete -c main-node -n '__fish_main-node_using_command forget' -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command forget' -l from -r -d 'only readings from then on: 2025-10-30T20:00:00Z, 2025-10-30 or -24h'
+complete -c main-node -n '__fish_main-node_using_command forget' -l to -r -d 'only readings before then; a date is included'
+complete -c main-node -n '__fish_main-node_using_command forget' -l save -r -d 'file for what is deleted (default: the database\'s name and .forgotten-DATE.csv)'
+complete -c main-node -n '__fish_main-node_using_command forget' -l config -r -d 'configuration file'
+complete -c main-node -n '__fish_main-node_using_command forget' -l database -r -d 'database file'
 complete -c main-node -n '__fish_main-node_using_command healthcheck' -f -l help -d 'display usage information'
 complete -c main-node -n '__fish_main-node_using_command healthcheck' -f -l config -r -d 'configuration file of the running node'
 complete -c main-node -n '__fish_main-node_using_command healthcheck' -f -l listen -r -d 'address or port that it listens on'

@@ -19,7 +19,7 @@ pub struct OldElements {
 }
 
 /// In place of the ids of rows, of which there are none.
-const NO_ROW: i64 = 0;
+pub const NO_ROW: i64 = 0;
 
 impl OldElements {
     pub fn add(&mut self, k: i64, second: i64, number: Option<f64>) {

@@ -131,10 +131,6 @@ impl UnfinishedFile {
         Ok(connection)
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the command takes it once imports are applied")
-    )]
     /// Gives it the owner of the database and its name, `DATABASE.import`, in the place of an
     /// earlier one.
     pub fn publish(mut self, database: &Path) -> Result<PathBuf, StageError> {

@@ -4,6 +4,7 @@
 //! turn, never the thread.
 
 mod commit;
+mod maintenance;
 mod rebuild;
 mod recovery;
 mod removed_channels;
@@ -20,7 +21,10 @@ use crate::db::database::Database;
 use crate::db::derived_windows::rebuild::RebuildScan;
 use crate::db::detached::DetachedDatabase;
 use crate::db::error::OpenError;
+use crate::db::maintenance::Maintenance;
+use crate::db::maintenance::state::MaintenanceState;
 use crate::db::salvage::Salvage;
+use crate::db::service_lock::ServiceLock;
 use crate::domain::back_off::BackOff;
 use crate::domain::ledger::Forecast;
 use crate::domain::time::{Moment, Mono};
@@ -49,6 +53,12 @@ pub(super) struct Writer {
     salvage: Option<Salvage>,
     /// A window of a derived key that is being rebuilt.
     rebuild: Option<RebuildScan>,
+    /// What a command has asked for.
+    maintenance: Option<Maintenance>,
+    /// Whether the windows of this run know nothing of what a command has changed.
+    has_stale_windows: bool,
+    /// That this service uses the database.
+    lock: Option<ServiceLock>,
     /// A database whose files were replaced while open; nothing is opened until its data is kept.
     detached: Option<DetachedDatabase>,
     /// A database that was replaced, whose alerts the one in its place still lacks.
@@ -82,15 +92,19 @@ impl Writer {
             removed_channels_from: None,
             salvage: None,
             rebuild: None,
+            maintenance: None,
+            has_stale_windows: false,
+            lock: None,
             detached: None,
             replaced: None,
             salvage_at: Mono(0),
             damaged_at: None,
             checked_at: None,
         };
-        match opened {
+        match opened.and_then(|database| writer.lock().map(|()| database)) {
             Ok(mut database) => {
                 writer.resume_salvage(&mut database);
+                writer.report_maintenance(MaintenanceState::read(database.connection()));
                 writer.report_size(&database);
                 // A read error is retried at the next commit.
                 let _ = writer.shared.load_cursors(&database, Mono(0));
@@ -152,7 +166,7 @@ impl Writer {
             return self.retry_at;
         }
         drop(queue);
-        let has_more = self.has_more_to_delete || self.has_rebuild();
+        let has_more = self.has_more_to_delete || self.has_rebuild() || self.maintenance.is_some();
         let queue = self.shared.queue.lock();
         let mut idle = match has_more {
             _ if self.detached.is_some() => return now.mono.after(FILES_SETTLE),
@@ -197,6 +211,9 @@ impl Writer {
                     if self.failures == 0 {
                         self.continue_rebuild(now);
                     }
+                    if self.failures == 0 {
+                        self.continue_maintenance(now);
+                    }
                 }
             }
         }
@@ -223,6 +240,7 @@ impl Writer {
     /// error is reported, and retried later.
     fn handle_write_error(&mut self, now: Moment, error: &rusqlite::Error) -> bool {
         *self.shared.database.lock() = None;
+        self.maintenance = None;
         let mut error = OpenError::from_sqlite(&self.shared.settings.location.path, error);
         if let OpenError::Corrupt { detail, .. } = &mut error
             && self.quarantine(detail, now)
@@ -247,6 +265,7 @@ impl Writer {
     fn recover_from_panic(&mut self, now: Moment) {
         // The cache may be half updated.
         *self.shared.database.lock() = None;
+        self.maintenance = None;
         let mut queue = self.shared.queue.lock();
         queue.lost += queue.in_flight as u64;
         queue.in_flight = 0;

@@ -194,6 +194,7 @@ struct StorageStatus<'a> {
     written_bytes: u64,
     volatile: Option<String>,
     backup: Option<BackupStatus<'a>>,
+    maintenance: Option<MaintenanceBody<'a>>,
 }
 
 #[derive(Serialize)]
@@ -201,6 +202,18 @@ struct BackupStatus<'a> {
     directory: &'a str,
     last: Option<String>,
     next: Option<String>,
+    error: Option<String>,
+}
+
+/// An import, a rename or a forget: under way, or the last one.
+#[derive(Serialize)]
+struct MaintenanceBody<'a> {
+    task: &'a str,
+    subject: String,
+    done: u64,
+    total: u64,
+    finished: bool,
+    result: &'a str,
     error: Option<String>,
 }
 
@@ -370,6 +383,15 @@ fn storage_status(storage: &Storage) -> StorageStatus<'_> {
             last: backup.last.map(|wall| wall.to_string()),
             next: backup.next.map(|wall| wall.to_string()),
             error: backup.error.as_deref().map(sanitize),
+        }),
+        maintenance: storage.maintenance.as_ref().map(|it| MaintenanceBody {
+            task: &it.task,
+            subject: sanitize(&it.subject),
+            done: it.done,
+            total: it.total,
+            finished: it.is_finished,
+            result: &it.result,
+            error: it.error.as_deref().map(sanitize),
         }),
     }
 }

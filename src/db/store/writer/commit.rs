@@ -20,7 +20,10 @@ impl Writer {
         let changed = std::mem::take(&mut self.shared.queue.lock().forecasts);
         self.unsaved_forecasts.extend(changed.keys().cloned());
         self.forecasts.extend(changed);
-        let windows = std::mem::take(&mut self.shared.queue.lock().windows);
+        let mut windows = std::mem::take(&mut self.shared.queue.lock().windows);
+        if self.has_stale_windows {
+            windows.clear();
+        }
         let mut result = self.write_batch(&ready, &windows, now);
         if let Err(OpenError::Corrupt { detail, .. }) = &mut result
             && self.quarantine(detail, now)
@@ -126,6 +129,9 @@ impl Writer {
         let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&location.path, &error);
         let is_closing = shared.queue.lock().is_closing;
         if shared.database.lock().is_none() {
+            self.lock()?;
+            // Another database may be in its place.
+            self.maintenance = None;
             // Without the lock: those who ask for alerts must not wait for another's.
             let mut database = open::open(location, &shared.settings.boot)?;
             if self.salvage.is_none() {

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::domain::health::BackupState;
-use crate::domain::text::{format_bytes, human_duration};
+use crate::domain::health::{BackupState, MaintenanceStatus};
+use crate::domain::text::{capitalised, format_bytes, human_duration};
 use crate::domain::time::ClockTrust;
 use crate::monitor::format::{format_local, sanitize};
 use crate::monitor::web::PageContext;
@@ -70,6 +70,10 @@ pub fn storage(view: &PageContext) -> Markup {
             dt { "Written since start" } dd { (format_bytes(storage.written_bytes)) }
             dt { "Records stored since start" } dd { (storage.rows_stored) }
             dt { "Waiting to be stored" } dd { (storage.rows_waiting) }
+            @if let Some(task) = &storage.maintenance {
+                dt { (capitalised(&task.task)) }
+                dd { (maintenance(task)) }
+            }
             @if storage.rows_lost > 0 {
                 dt { "Dropped, because too many were waiting" } dd { (storage.rows_lost) }
             }
@@ -90,6 +94,20 @@ fn backups(view: &PageContext, backup: &BackupState) -> Markup {
             @if let Some(next) = backup.next { ", the next is due " (local(next)) }
             @if let Some(error) = &backup.error { br; (sanitize(error)) }
         }
+    }
+}
+
+/// How far an import, a rename or a forget has come, or what the last one did.
+fn maintenance(task: &MaintenanceStatus) -> String {
+    let subject = sanitize(&task.subject);
+    let result = &task.result;
+    match &task.error {
+        Some(error) => format!("{subject}: {}; {result}", sanitize(error)),
+        None if task.is_finished => format!("{subject}: {result}"),
+        None if task.total > 0 => {
+            format!("{subject}: {} of {}; {result}", task.done, task.total)
+        }
+        None => format!("{subject}: under way; {result}"),
     }
 }
 

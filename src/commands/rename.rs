@@ -1,0 +1,111 @@
+//! `main-node rename`: gives the readings of a key to another.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::maintainer::Maintainer;
+use super::time_option::{self, TimeRange};
+use super::{FAILED, USAGE_ERROR, print_out};
+use crate::cli::RenameArguments;
+use crate::config::Overrides;
+use crate::db::maintenance::extent;
+use crate::db::maintenance::request::MaintenanceTask;
+use crate::db::{connection, error};
+use crate::domain::time::Wall;
+use crate::limits;
+use crate::sys::build_id::shell_quoted;
+
+pub fn rename(overrides: &Overrides, arguments: &RenameArguments) -> u8 {
+    match try_rename(overrides, arguments) {
+        Ok(status) | Err(status) => status,
+    }
+}
+
+fn try_rename(overrides: &Overrides, arguments: &RenameArguments) -> Result<u8, u8> {
+    let RenameArguments { old, new, .. } = arguments;
+    let is_key = (1..=limits::KEY_BYTES).contains(&new.len()) && !new.chars().any(char::is_control);
+    if !is_key || old == new {
+        let most = limits::KEY_BYTES;
+        eprintln!(
+            "NEW: expected another key of 1 to {most} bytes without control characters, found {new:?}"
+        );
+        return Err(USAGE_ERROR);
+    }
+    let times = time_option::read_range(overrides, &arguments.from, &arguments.to)?;
+    let maintainer = Maintainer::new(overrides)?;
+    let (moved, is_mixed) = find_readings(maintainer.database(), arguments, times)?;
+    let claim = maintainer.claim()?;
+    let task = MaintenanceTask::Rename {
+        old: old.clone(),
+        new: new.clone(),
+        from: times.from,
+        to: times.to,
+    };
+    let state = maintainer.run(claim, task)?;
+    let mut text = format!("{old} is {new} now: {}.\n", state.counts.describe());
+    if !is_mixed {
+        // Exact, since the new key goes on.
+        text += &format!(
+            "To undo it: main-node rename {} {} --from {} --to {}\n",
+            shell_quoted(new),
+            shell_quoted(old),
+            Wall::from_second(moved.start),
+            Wall::from_second(moved.end)
+        );
+    }
+    text += &format!(
+        "Rename it in the configuration as well: a source that still names {old} goes on storing it.\n"
+    );
+    Ok(print_out(&text))
+}
+
+/// From when until when there are readings to rename, and whether the new key has others among them; on
+/// errors prints them and returns the exit status.
+fn find_readings(
+    database: &Path,
+    arguments: &RenameArguments,
+    times: TimeRange,
+) -> Result<(Range<i64>, bool), u8> {
+    let RenameArguments { old, new, .. } = arguments;
+    let file = database.display();
+    let failed = |detail: String| {
+        eprintln!("the database {file} cannot be read: {detail}");
+        FAILED
+    };
+    let connection = connection::open_for_command(database).map_err(failed)?;
+    let read = |key: &str| {
+        let read = extent::read(&connection, key);
+        read.map_err(|error| failed(error::describe(&error)))
+    };
+    let Some(present) = read(old)? else {
+        eprintln!("{file} has no reading of {old}; nothing was renamed");
+        return Err(FAILED);
+    };
+    let from = times.from.unwrap_or(i64::MIN);
+    let to = times.to.unwrap_or(i64::MAX);
+    let moved = present.start.max(from)..present.end.min(to);
+    if moved.is_empty() {
+        eprintln!(
+            "{old} has readings from {} to {}, none within these times; nothing was renamed",
+            Wall::from_second(present.start),
+            Wall::from_second(present.end)
+        );
+        return Err(FAILED);
+    }
+    let is_mixed = read(new)?.is_some_and(|other| overlaps(&other, &moved));
+    if is_mixed && !arguments.merge {
+        eprintln!(
+            "{new} has readings of its own among those of {old} (from {} to {}), and once they are together \
+             no command takes them apart. Make a backup first, `main-node backup FILE`, and say --merge; or name \
+             the times with --from and --to",
+            Wall::from_second(moved.start),
+            Wall::from_second(moved.end)
+        );
+        return Err(FAILED);
+    }
+    Ok((moved, is_mixed))
+}
+
+fn overlaps(one: &Range<i64>, other: &Range<i64>) -> bool {
+    one.start < other.end && other.start < one.end
+}

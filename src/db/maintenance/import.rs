@@ -1,0 +1,471 @@
+//! Import: takes in the rows of a staged file, some thousand in each step.
+//!
+//! On the thread that owns the database. The staged file is in the order of days, keys and seconds
+//! ([`crate::db::staging`]), so that an hour of a key, and a day of which no hours are kept, is dealt
+//! with as a whole within one transaction: what is stored already is known, and a second run changes
+//! nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+
+use super::edit::{Edit, StoredKey, StoredRow};
+use super::latest;
+use super::state::{MaintenanceState, Position};
+use crate::db::connection;
+use crate::db::error;
+use crate::db::periods::{DAY, HOUR};
+use crate::db::progress::Progress;
+use crate::db::rollup::{Aggregate, add};
+use crate::domain::reading::Value;
+use crate::limits;
+
+/// The source of keys that nothing but an import has stored.
+const IMPORT_SOURCE: &str = "import";
+
+/// A step that was not taken to its end.
+pub(super) enum StepError {
+    /// The staged file cannot be read: a sentence for people.
+    Staged(String),
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for StepError {
+    fn from(error: rusqlite::Error) -> StepError {
+        StepError::Database(error)
+    }
+}
+
+/// A staged file that is open.
+pub(super) struct StagedRows {
+    connection: Connection,
+    /// The keys of the database by those of the file.
+    keys: HashMap<i64, StoredKey>,
+}
+
+fn staged(error: rusqlite::Error) -> StepError {
+    StepError::Staged(format!(
+        "the staged rows cannot be read: {}; import the file again",
+        error::describe(&error)
+    ))
+}
+
+/// What an import does, beside its rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ImportRules {
+    /// The hour from which on rows are kept.
+    pub oldest_hour: i64,
+    /// Whether an imported value replaces another that is stored.
+    pub replace: bool,
+}
+
+/// Numbers of days of which no hours are kept, by day and key.
+type DayTotals = BTreeMap<(i64, i64), Option<Aggregate>>;
+
+impl StagedRows {
+    pub fn open(path: &Path) -> Result<StagedRows, String> {
+        let opened = connection::open_immutable(path);
+        let connection = opened.map_err(|error| match staged(error) {
+            StepError::Staged(reason) => reason,
+            StepError::Database(error) => error::describe(&error),
+        })?;
+        Ok(StagedRows {
+            connection,
+            keys: HashMap::new(),
+        })
+    }
+
+    /// Takes the next step from where the last one ended.
+    pub fn step(
+        &mut self,
+        edit: &mut Edit<'_>,
+        state: &mut MaintenanceState,
+        rules: ImportRules,
+    ) -> Result<Progress, StepError> {
+        // Days first: where they lie before all hours they say from when on hours are kept.
+        let position = match state.position {
+            Position::Begin => Position::Summaries {
+                seconds: DAY,
+                start: i64::MIN,
+                k: 0,
+            },
+            position => position,
+        };
+        match position {
+            Position::Summaries { seconds, start, k } => {
+                self.summaries(edit, state, (seconds, start, k))?;
+            }
+            Position::Rows { day, k, second } => {
+                return self.rows(edit, state, rules, (day, k, second));
+            }
+            _ => return Ok(Progress::Done),
+        }
+        Ok(Progress::More)
+    }
+
+    fn summaries(
+        &mut self,
+        edit: &mut Edit<'_>,
+        state: &mut MaintenanceState,
+        (seconds, start, k): (i64, i64, i64),
+    ) -> Result<(), StepError> {
+        let StagedRows { connection, keys } = self;
+        let mut statement = connection
+            .prepare_cached(
+                "SELECT start, k, count, min, mean, max, last FROM summaries \
+                 WHERE seconds = ?1 AND (start, k) > (?2, ?3) ORDER BY start, k",
+            )
+            .map_err(staged)?;
+        let mut rows = statement.query([seconds, start, k]).map_err(staged)?;
+        let mut days = DayTotals::new();
+        let mut place = (start, k);
+        let mut count = 0;
+        while let Some(row) = rows.next().map_err(staged)? {
+            let (start, k, summary) = read_summary(row).map_err(staged)?;
+            let day = start.div_euclid(DAY);
+            let is_next_day = days.keys().next().is_some_and(|(held, _)| *held != day);
+            if is_next_day {
+                store_days(edit, state, std::mem::take(&mut days))?;
+            }
+            if count >= limits::MAINTENANCE_STEP_ROWS && days.is_empty() {
+                state.position = Position::Summaries {
+                    seconds,
+                    start: place.0,
+                    k: place.1,
+                };
+                return Ok(());
+            }
+            count += 1;
+            state.done += 1;
+            place = (start, k);
+            let key = target_key(connection, keys, edit, k)?;
+            if seconds == DAY {
+                store_day(edit, state, (day, key.k), &summary)?;
+            } else if day.saturating_mul(DAY / HOUR) < edit.tiers.hourly_from {
+                let total = days.entry((day, key.k)).or_default();
+                add(
+                    total,
+                    &Aggregate {
+                        last_at: start,
+                        ..summary
+                    },
+                );
+            } else {
+                store_hour(edit, state, (start.div_euclid(HOUR), key.k), summary)?;
+            }
+        }
+        store_days(edit, state, days)?;
+        // Hours come last, so that those of which both are there have their rows.
+        state.position = if seconds == DAY {
+            Position::Rows {
+                day: i64::MIN,
+                k: 0,
+                second: 0,
+            }
+        } else {
+            Position::End
+        };
+        Ok(())
+    }
+
+    fn rows(
+        &mut self,
+        edit: &mut Edit<'_>,
+        state: &mut MaintenanceState,
+        rules: ImportRules,
+        after: (i64, i64, i64),
+    ) -> Result<Progress, StepError> {
+        let StagedRows { connection, keys } = self;
+        let mut statement = connection
+            .prepare_cached(
+                "SELECT day, k, second, value, meta FROM rows \
+                 WHERE (day, k, second) > (?1, ?2, ?3) ORDER BY day, k, second",
+            )
+            .map_err(staged)?;
+        let mut rows = statement
+            .query(params![after.0, after.1, after.2])
+            .map_err(staged)?;
+        let mut days = DayTotals::new();
+        let mut group: Option<HourGroup> = None;
+        let mut count = 0;
+        loop {
+            let next = rows.next().map_err(staged)?;
+            let next = next.map(read_row).transpose().map_err(staged)?;
+            let is_same = match (&group, &next) {
+                (Some(group), Some(next)) => group.is_of(next),
+                _ => false,
+            };
+            if !is_same && let Some(ended) = group.take() {
+                count += ended.rows.len() as u64;
+                state.done += ended.rows.len() as u64;
+                let place = ended.place();
+                let key = target_key(connection, keys, edit, ended.k)?;
+                store_group(edit, state, rules, &key, ended, &mut days)?;
+                let is_day_over = next
+                    .as_ref()
+                    .is_none_or(|next| (next.day, next.k) != (place.0, place.1));
+                if is_day_over {
+                    store_days(edit, state, std::mem::take(&mut days))?;
+                }
+                if next.is_some() && count >= limits::MAINTENANCE_STEP_ROWS && days.is_empty() {
+                    let (day, k, second) = place;
+                    state.position = Position::Rows { day, k, second };
+                    return Ok(Progress::More);
+                }
+            }
+            let Some(next) = next else {
+                state.position = Position::Summaries {
+                    seconds: HOUR,
+                    start: i64::MIN,
+                    k: 0,
+                };
+                return Ok(Progress::More);
+            };
+            group
+                .get_or_insert_with(|| HourGroup::of(&next))
+                .rows
+                .push(next.row);
+        }
+    }
+}
+
+/// Rows of one hour of a key.
+struct HourGroup {
+    day: i64,
+    k: i64,
+    hour: i64,
+    rows: Vec<StoredRow>,
+}
+
+struct StagedRow {
+    day: i64,
+    k: i64,
+    row: StoredRow,
+}
+
+impl HourGroup {
+    fn of(row: &StagedRow) -> HourGroup {
+        HourGroup {
+            day: row.day,
+            k: row.k,
+            hour: row.row.second.div_euclid(HOUR),
+            rows: Vec::new(),
+        }
+    }
+
+    fn is_of(&self, row: &StagedRow) -> bool {
+        (self.k, self.hour) == (row.k, row.row.second.div_euclid(HOUR))
+    }
+
+    /// Day, key and second of its last row.
+    fn place(&self) -> (i64, i64, i64) {
+        let second = self.rows.last().map_or(self.hour * HOUR, |row| row.second);
+        (self.day, self.k, second)
+    }
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<StagedRow> {
+    Ok(StagedRow {
+        day: row.get(0)?,
+        k: row.get(1)?,
+        row: StoredRow {
+            id: 0,
+            second: row.get(2)?,
+            value: row.get(3)?,
+            meta: row.get(4)?,
+        },
+    })
+}
+
+fn read_summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, i64, Aggregate)> {
+    let count: i64 = row.get(2)?;
+    let summary = Aggregate {
+        count: count.unsigned_abs(),
+        min: row.get(3)?,
+        mean: row.get(4)?,
+        max: row.get(5)?,
+        last: row.get(6)?,
+        // Nobody knows when in the hour the last was.
+        last_at: HOUR - 1,
+    };
+    Ok((row.get(0)?, row.get(1)?, summary))
+}
+
+/// The key of the database that a key of the file is; it is added where there is none.
+fn target_key(
+    connection: &Connection,
+    keys: &mut HashMap<i64, StoredKey>,
+    edit: &Edit<'_>,
+    k: i64,
+) -> Result<StoredKey, StepError> {
+    if let Some(key) = keys.get(&k) {
+        return Ok(key.clone());
+    }
+    let (name, unit): (String, Option<String>) = connection
+        .prepare_cached("SELECT key, unit FROM keys WHERE k = ?1")
+        .and_then(|mut find| find.query_row([k], |row| Ok((row.get(0)?, row.get(1)?))))
+        .map_err(staged)?;
+    let key = match edit.find_key(&name)? {
+        Some(key) => key,
+        None => {
+            let sql = "INSERT INTO keys (key, unit, source) VALUES (?1, ?2, ?3)";
+            edit.transaction
+                .execute(sql, params![name, unit, IMPORT_SOURCE])?;
+            StoredKey {
+                k: edit.transaction.last_insert_rowid(),
+                key: name,
+            }
+        }
+    };
+    keys.insert(k, key.clone());
+    Ok(key)
+}
+
+/// Stores an hour of a key: as rows, as an hour, or as a part of a day, by what is kept of its time.
+fn store_group(
+    edit: &mut Edit<'_>,
+    state: &mut MaintenanceState,
+    rules: ImportRules,
+    key: &StoredKey,
+    group: HourGroup,
+    days: &mut DayTotals,
+) -> rusqlite::Result<()> {
+    let hour = group.hour;
+    let oldest = rules.oldest_hour.max(edit.tiers.raw_from);
+    if hour >= oldest.max(edit.tiers.hourly_from) {
+        return store_rows(edit, state, rules, key, hour, group.rows);
+    }
+    let mut total = None;
+    let is_day = group.day.saturating_mul(DAY / HOUR) < edit.tiers.hourly_from;
+    for row in &group.rows {
+        if let Some(value) = row.value {
+            let at = if is_day {
+                row.second
+            } else {
+                row.second.rem_euclid(HOUR)
+            };
+            add(&mut total, &Aggregate::of(value, at));
+        }
+    }
+    // Of texts nothing is left once their rows are not kept.
+    let Some(total) = total else {
+        return Ok(());
+    };
+    if is_day {
+        add(days.entry((group.day, key.k)).or_default(), &total);
+        Ok(())
+    } else {
+        store_hour(edit, state, (hour, key.k), total)
+    }
+}
+
+fn store_rows(
+    edit: &mut Edit<'_>,
+    state: &mut MaintenanceState,
+    rules: ImportRules,
+    key: &StoredKey,
+    hour: i64,
+    rows: Vec<StoredRow>,
+) -> rusqlite::Result<()> {
+    let found = edit.hour(hour, key.k)?;
+    if let Some(found) = &found
+        && !found.has_rows()
+    {
+        state.counts.known += rows.len() as u64;
+        return Ok(());
+    }
+    let stored = match &found {
+        Some(found) => edit.rows(key, hour, found)?,
+        None => Vec::new(),
+    };
+    let mut values: HashMap<i64, Value> = HashMap::new();
+    for row in &stored {
+        values.extend(row.reading().map(|value| (row.second, value)));
+    }
+    let before = (state.counts.stored, state.counts.replaced);
+    let mut added = Vec::new();
+    for row in rows {
+        match values.get(&row.second) {
+            None => state.counts.stored += 1,
+            Some(value) if row.reading().as_ref() == Some(value) => {
+                state.counts.same += 1;
+                continue;
+            }
+            Some(_) if rules.replace => state.counts.replaced += 1,
+            Some(_) => {
+                state.counts.differing += 1;
+                continue;
+            }
+        }
+        added.push(row);
+    }
+    if before == (state.counts.stored, state.counts.replaced) {
+        return Ok(());
+    }
+    if let Some(found) = &found {
+        edit.delete_rows(key, hour, found)?;
+    }
+    let all = stored.into_iter().chain(added).collect();
+    let written = edit.write_rows(key, hour, all)?;
+    match written.last() {
+        Some(newest) => latest::offer(edit, key.k, newest),
+        None => Ok(()),
+    }
+}
+
+fn store_hour(
+    edit: &mut Edit<'_>,
+    state: &mut MaintenanceState,
+    (hour, k): (i64, i64),
+    summary: Aggregate,
+) -> rusqlite::Result<()> {
+    if edit.hour(hour, k)?.is_some() {
+        state.counts.known += 1;
+        return Ok(());
+    }
+    state.counts.hours += 1;
+    edit.write_summary(hour, k, summary)
+}
+
+fn store_days(
+    edit: &mut Edit<'_>,
+    state: &mut MaintenanceState,
+    days: DayTotals,
+) -> rusqlite::Result<()> {
+    for (place, total) in days {
+        if let Some(total) = total {
+            store_day(edit, state, place, &total)?;
+        }
+    }
+    Ok(())
+}
+
+fn store_day(
+    edit: &mut Edit<'_>,
+    state: &mut MaintenanceState,
+    (day, k): (i64, i64),
+    total: &Aggregate,
+) -> rusqlite::Result<()> {
+    let end = day.saturating_add(1).saturating_mul(DAY / HOUR);
+    if edit.tiers.hourly_from < end {
+        let first: Option<i64> = edit
+            .transaction
+            .prepare_cached("SELECT min(hour) FROM hourly")?
+            .query_row([], |row| row.get(0))?;
+        if first.is_some_and(|first| first < end) {
+            state.counts.unplaced += 1;
+            return Ok(());
+        }
+        // There are no hours before; from here on none come.
+        edit.tiers.hourly_from = end;
+        edit.tiers.raw_from = edit.tiers.raw_from.max(end);
+        edit.tiers.rows_from = edit.tiers.rows_from.max(end);
+    }
+    if edit.add_day(day, k, total)? {
+        state.counts.days += 1;
+    } else {
+        state.counts.known += 1;
+    }
+    Ok(())
+}

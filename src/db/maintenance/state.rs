@@ -1,0 +1,190 @@
+//! State of a maintenance task: how far it has come and what it has done, kept in the table `node` and
+//! written in the transaction of each step.
+
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+use super::request::MaintenanceRequest;
+use crate::db::error;
+use crate::db::tiers::{read_meta, write_meta};
+use crate::domain::health::MaintenanceStatus;
+
+/// The entry of `node`.
+const STATE_ENTRY: &str = "maintenance";
+
+/// Of the task that runs, or that ran last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MaintenanceState {
+    /// The request's.
+    pub id: String,
+    /// import, rename or forget.
+    pub task: String,
+    /// The file, or the keys.
+    pub subject: String,
+    /// Rows and summaries that are dealt with, of how many; 0 of 0 where nobody knows.
+    pub done: u64,
+    pub total: u64,
+    pub is_finished: bool,
+    /// Why it ended before its end.
+    pub error: Option<String>,
+    pub(super) position: Position,
+    pub counts: MaintenanceCounts,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Position {
+    Begin,
+    /// Summaries of an import of this many seconds, after a start and key.
+    Summaries {
+        seconds: i64,
+        start: i64,
+        k: i64,
+    },
+    /// Rows of an import, after a day, key and second.
+    Rows {
+        day: i64,
+        k: i64,
+        second: i64,
+    },
+    /// Hours of the key of this number in the request, from one on.
+    Hours {
+        key: usize,
+        hour: i64,
+    },
+    /// What is left of a key when its hours are done.
+    Rest {
+        key: usize,
+    },
+    End,
+}
+
+/// What a task has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MaintenanceCounts {
+    /// Rows added.
+    pub stored: u64,
+    /// Readings that were stored with the same value.
+    pub same: u64,
+    /// Readings that were stored with another value, which stays.
+    pub differing: u64,
+    /// Readings that were stored with another value, which is replaced.
+    pub replaced: u64,
+    /// Hours and days that were added without their rows.
+    pub hours: u64,
+    pub days: u64,
+    /// Readings and summaries of hours and days that are known already.
+    pub known: u64,
+    /// Days in whose time the database has hours.
+    pub unplaced: u64,
+    /// Rows given to another key.
+    pub renamed: u64,
+    /// Rows deleted.
+    pub deleted: u64,
+    /// Hours and days without rows, given to another key or deleted.
+    pub summaries: u64,
+    /// Hours and days without rows that are only in part within the range, and stay.
+    pub partial: u64,
+}
+
+impl MaintenanceCounts {
+    /// Whether anything that is stored was changed.
+    pub fn has_changes(&self) -> bool {
+        let unchanged = MaintenanceCounts {
+            same: self.same,
+            differing: self.differing,
+            known: self.known,
+            unplaced: self.unplaced,
+            partial: self.partial,
+            ..MaintenanceCounts::default()
+        };
+        *self != unchanged
+    }
+
+    /// What was done, in a sentence without its full stop.
+    pub fn describe(&self) -> String {
+        let parts = [
+            (self.stored, "stored"),
+            (self.replaced, "in place of another value"),
+            (self.hours, "hours without their readings"),
+            (self.days, "days without their hours"),
+            (self.renamed, "readings renamed"),
+            (self.deleted, "readings deleted"),
+            (self.summaries, "hours and days without readings, too"),
+            (self.same, "stored already"),
+            (
+                self.differing,
+                "left out, since another value is stored (--replace takes them)",
+            ),
+            (
+                self.known,
+                "left out, of hours and days of which a summary is stored",
+            ),
+            (
+                self.unplaced,
+                "days left out, since hours are stored from before them on",
+            ),
+            (
+                self.partial,
+                "hours and days stay, since they are only in part within the times and have no readings",
+            ),
+        ];
+        let said: Vec<String> = parts
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        if said.is_empty() {
+            "nothing to do".to_owned()
+        } else {
+            said.join(", ")
+        }
+    }
+}
+
+impl MaintenanceState {
+    pub(super) fn new(request: &MaintenanceRequest) -> MaintenanceState {
+        let total = match request.task {
+            super::request::MaintenanceTask::Import { total, .. } => total,
+            _ => 0,
+        };
+        MaintenanceState {
+            id: request.id.clone(),
+            task: request.task.name().to_owned(),
+            subject: request.task.subject(),
+            done: 0,
+            total,
+            is_finished: false,
+            error: None,
+            position: Position::Begin,
+            counts: MaintenanceCounts::default(),
+        }
+    }
+
+    /// For people and displays.
+    pub fn into_status(self) -> MaintenanceStatus {
+        MaintenanceStatus {
+            result: self.counts.describe(),
+            task: self.task,
+            subject: self.subject,
+            done: self.done,
+            total: self.total,
+            is_finished: self.is_finished,
+            error: self.error,
+        }
+    }
+
+    /// As it is stored; `None` where there is none that can be read.
+    pub fn read(connection: &Connection) -> rusqlite::Result<Option<MaintenanceState>> {
+        let text: Option<String> = error::readable(read_meta(connection, STATE_ENTRY))?.flatten();
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let text = serde_json::to_string(self)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        write_meta(connection, STATE_ENTRY, text)
+    }
+}
