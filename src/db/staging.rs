@@ -6,6 +6,7 @@
 
 mod csv_source;
 mod input;
+mod input_row;
 mod json_lines_source;
 mod main_node_source;
 mod report;

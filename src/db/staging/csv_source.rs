@@ -5,7 +5,8 @@ use rusqlite::types::ValueRef;
 
 use super::StageError;
 use super::input::{Lines, sample};
-use super::stager::{InputRow, InputSummary, Stager};
+use super::input_row::{InputRow, InputSummary};
+use super::stager::Stager;
 use crate::domain::csv_field::is_escaped_formula;
 use crate::domain::normalise::parse_quantity;
 use crate::domain::plan::Decimal;

@@ -8,7 +8,8 @@ use serde_json::Value as Json;
 
 use super::StageError;
 use super::input::Lines;
-use super::stager::{InputRow, InputSummary, Stager};
+use super::input_row::{InputRow, InputSummary};
+use super::stager::Stager;
 use crate::sys::os_error::reason;
 
 /// What is not there is null; other members are ignored.

@@ -7,7 +7,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
 use super::StageError;
-use super::stager::{InputRow, InputSummary, Stager};
+use super::input_row::{InputRow, InputSummary};
+use super::stager::Stager;
 use crate::db::error::{OpenError, readable};
 use crate::db::periods::{DAY, HOUR};
 use crate::db::schema;

@@ -12,8 +12,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 
 use super::input::sample;
+use super::input_row::InputRow;
 use super::sqlite_table::{Table, quoted};
-use super::stager::{InputRow, Stager};
+use super::stager::Stager;
 use super::{StageError, main_node_source};
 use crate::db::file::{self, sibling};
 use crate::db::{connection, error, schema};
