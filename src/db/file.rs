@@ -4,9 +4,9 @@
 //! opened through SQLite: the kernel drops a process's locks on a file with the first
 //! descriptor that is closed, and a file without locks is anybody's to take the log from.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, ffi};
@@ -207,6 +207,23 @@ pub fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Gives a complete file the owner of the database and mode 0600, and then its name: that of the
+/// database with `suffix` appended.
+pub fn publish_beside(unfinished: &Path, database: &Path, suffix: &str) -> std::io::Result<()> {
+    let owned = database
+        .metadata()
+        .or_else(|_| parent_directory(database).metadata())?;
+    let file = File::open(unfinished)?;
+    let made = file.metadata()?;
+    if (made.uid(), made.gid()) != (owned.uid(), owned.gid()) {
+        std::os::unix::fs::fchown(&file, Some(owned.uid()), Some(owned.gid()))?;
+    }
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.sync_all()?;
+    std::fs::rename(unfinished, sibling(database, suffix))?;
+    sync_directory(database)
 }
 
 /// Device and inode of a file, so that a replacement is noticed.

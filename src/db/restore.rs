@@ -8,9 +8,7 @@
 //! step can be repeated, so that a crash between any two costs nothing.
 
 use std::collections::BTreeSet;
-use std::fs::{File, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
@@ -19,7 +17,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use super::backup::{self, Backup};
 use super::database::last_id;
 use super::error::{self, OpenError};
-use super::file::{FileKind, file_id, parent_directory, probe, sibling, sync_directory};
+use super::file::{self, FileKind, file_id, probe, sibling};
+use super::maintenance::request;
+use super::maintenance::state::MaintenanceState;
 use super::open::DatabaseLocation;
 use super::tiers::write_meta;
 use super::{connection, quota, replace, schema};
@@ -86,7 +86,7 @@ pub fn stage(file: &Path, location: &DatabaseLocation) -> Result<Backup, String>
     let finished = migrate_copy(&unfinished)
         .map_err(|error| rejected(error::describe(&error)))
         .and_then(|()| {
-            finish_staging(&unfinished, database, STAGED_SUFFIX)
+            file::publish_beside(&unfinished, database, STAGED_SUFFIX)
                 .map_err(|error| write_failed(&unfinished, &error))
         });
     if finished.is_err() {
@@ -130,7 +130,9 @@ fn remove_unfinished(unfinished: &Path) -> std::io::Result<()> {
 /// Migrates the copy to this program's version; the original is not changed.
 fn migrate_copy(path: &Path) -> rusqlite::Result<()> {
     let mut connection = open(path)?;
-    schema::migrate(&mut connection, schema::STEPS)
+    schema::migrate(&mut connection, schema::STEPS)?;
+    // What the database was asked for when the copy was made is not asked of the copy.
+    MaintenanceState::delete(&connection)
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
@@ -138,27 +140,6 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection::configure(&connection)?;
     Ok(connection)
-}
-
-/// Gives a complete file the owner of the database and mode 0600, and then its name: that of the
-/// database with `suffix` appended.
-pub(super) fn finish_staging(
-    unfinished: &Path,
-    database: &Path,
-    suffix: &str,
-) -> std::io::Result<()> {
-    let owned = database
-        .metadata()
-        .or_else(|_| parent_directory(database).metadata())?;
-    let file = File::open(unfinished)?;
-    let made = file.metadata()?;
-    if (made.uid(), made.gid()) != (owned.uid(), owned.gid()) {
-        std::os::unix::fs::fchown(&file, Some(owned.uid()), Some(owned.gid()))?;
-    }
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    file.sync_all()?;
-    std::fs::rename(unfinished, sibling(database, suffix))?;
-    sync_directory(database)
 }
 
 /// Puts a staged copy in the place of the database, if there is one. Returns where the
@@ -174,6 +155,8 @@ pub fn apply_staged(database: &Path, now: Wall) -> Result<Option<PathBuf>, OpenE
     }
     copy_alerts_and_quotas(database, &staged)?;
     set_wal_mode(&staged).map_err(|error| OpenError::from_sqlite(&staged, &error))?;
+    // It was asked of the database that is replaced.
+    request::remove(database).map_err(io)?;
     let suffix = replace::free_suffix(database, REPLACED, now);
     replace::schedule(database, &staged, &suffix).map_err(io)?;
     replace::complete(database).map_err(io)?;

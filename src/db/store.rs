@@ -354,5 +354,8 @@ impl StoreShared {
 }
 
 #[cfg(test)]
+#[path = "store/tests/maintenance.rs"]
+mod maintenance_tests;
+#[cfg(test)]
 #[path = "tests/store.rs"]
 mod tests;

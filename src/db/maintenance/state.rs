@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::request::MaintenanceRequest;
 use crate::db::error;
-use crate::db::tiers::{read_meta, write_meta};
+use crate::db::tiers::{delete_meta, read_meta, write_meta};
 use crate::domain::health::MaintenanceStatus;
 
 /// The entry of `node`.
@@ -180,6 +180,11 @@ impl MaintenanceState {
     pub fn read(connection: &Connection) -> rusqlite::Result<Option<MaintenanceState>> {
         let text: Option<String> = error::readable(read_meta(connection, STATE_ENTRY))?.flatten();
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Forgets the task.
+    pub fn delete(connection: &Connection) -> rusqlite::Result<()> {
+        delete_meta(connection, STATE_ENTRY)
     }
 
     pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {

@@ -13,8 +13,8 @@ use rustix::fs::FlockOperation;
 
 use super::StageError;
 use crate::db::error::{self, OpenError};
-use crate::db::file::{file_id, sibling};
-use crate::db::{replace, restore};
+use crate::db::file::{self, file_id, sibling};
+use crate::db::replace;
 use crate::limits;
 use crate::sys::os_error::reason;
 
@@ -135,11 +135,9 @@ impl UnfinishedFile {
     /// earlier one.
     pub fn publish(mut self, database: &Path) -> Result<PathBuf, StageError> {
         let database = &replace::resolve_links(database);
-        restore::finish_staging(&self.path, database, SUFFIX).map_err(|error| {
-            StageError::Target {
-                path: self.path.clone(),
-                detail: reason(&error),
-            }
+        file::publish_beside(&self.path, database, SUFFIX).map_err(|error| StageError::Target {
+            path: self.path.clone(),
+            detail: reason(&error),
         })?;
         self.is_published = true;
         Ok(sibling(database, SUFFIX))

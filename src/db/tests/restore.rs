@@ -1,3 +1,6 @@
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
 use super::*;
 use crate::db::database::Database;
 use crate::db::file::is_wal_mode;
@@ -418,4 +421,55 @@ fn no_id_is_given_again() {
     );
     let rows = texts(&path, "SELECT count(*) || '' FROM records");
     assert_eq!(rows, ["4"]);
+}
+
+#[test]
+fn what_the_replaced_database_was_asked_for_is_not_asked_of_the_copy() {
+    use crate::db::maintenance::Maintenance;
+    use crate::db::maintenance::request::{MaintenanceRequest, MaintenanceTask, claim};
+
+    let directory = Directory::new();
+    let path = directory.path("main-node.db");
+    let mut asked = holding(&path, "t");
+    let leave = |id: &str| {
+        let task = MaintenanceTask::Forget {
+            keys: vec!["t".to_owned()],
+            from: None,
+            to: None,
+            through_id: i64::MAX,
+        };
+        let id = id.to_owned();
+        let left = claim(&path)
+            .expect("it is free")
+            .submit(&MaintenanceRequest { id, task });
+        left.expect("it can be left");
+    };
+    // The copy is made in the middle of a task.
+    leave("1");
+    let mut task = Maintenance::resume(&asked)
+        .expect("it can be read")
+        .expect("it is there");
+    task.step(&mut asked, i64::MIN)
+        .expect("a step can be taken");
+    let copy = directory.path("copy.db");
+    backup::copy(asked.connection(), &copy).expect("it can be copied");
+    while task
+        .step(&mut asked, i64::MIN)
+        .expect("a step can be taken")
+        == crate::db::progress::Progress::More
+    {}
+    leave("2");
+    drop(asked);
+    stage(&copy, &location(&path)).expect("it can be staged");
+    apply_staged(&path, NOW)
+        .expect("it can be applied")
+        .expect("it was staged");
+    let restored = database(&path);
+    assert!(
+        Maintenance::resume(&restored)
+            .expect("it can be looked for")
+            .is_none()
+    );
+    let state = MaintenanceState::read(restored.connection()).expect("it can be read");
+    assert_eq!(state, None);
 }
