@@ -49,7 +49,7 @@ PYPI = {
     "schemathesis": ["schemathesis==4.32.5"],
     "graphql": ["strawberry-graphql[asgi]==0.341.2", "uvicorn==0.54.0"],
     "flask": ["flask-login==0.6.3", "flask==3.1.3"],
-    "fastapi": ["fastapi==0.165.0", "uvicorn==0.54.0"],
+    "fastapi": ["fastapi==0.165.0", "sqlalchemy==2.1.9", "uvicorn==0.54.0"],
 }
 
 # Programs of crates.io, built once.
