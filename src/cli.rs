@@ -227,7 +227,7 @@ pub struct ExportArguments {
     #[argh(switch)]
     /// a line for each key and local day
     pub days: bool,
-    #[argh(option, arg_name = "ID")]
+    #[argh(option, arg_name = "ID", from_str_fn(row_id))]
     /// only rows with a higher id, in the order of their arrival, with the id as the last column
     pub after: Option<i64>,
     #[argh(switch)]
@@ -242,6 +242,12 @@ pub struct ExportArguments {
     #[argh(option, arg_name = "FILE")]
     /// database file
     pub database: Option<String>,
+}
+
+/// An id of a row. The end of a line of CSV, CR, may be left by what took it from there.
+fn row_id(text: &str) -> Result<i64, String> {
+    let id = text.trim().parse();
+    id.map_err(|_| format!("expected the id of a row such as 81234, found {text:?}"))
 }
 
 /// import readings of another program: an SQLite file, CSV, or the output of export

@@ -5,10 +5,11 @@ use std::io::BufWriter;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::maintainer::Maintainer;
+use super::maintainer::{Maintainer, unknown_keys};
 use super::{FAILED, USAGE_ERROR, print_out, time_option};
 use crate::cli::ForgetArguments;
 use crate::config::Overrides;
+use crate::db::connection;
 use crate::db::export::{self, ExportContent, ExportError, ExportFormat, ExportQuery, Exported};
 use crate::db::file::{sibling, sync_directory};
 use crate::db::maintenance::request::MaintenanceTask;
@@ -65,6 +66,15 @@ fn try_forget(overrides: &Overrides, arguments: &ForgetArguments) -> Result<u8, 
         through_id: saved.through_id,
     };
     let state = maintainer.run(claim, task)?;
+    if !state.counts.has_changes() {
+        // Our own, of what is still there.
+        let _ = std::fs::remove_file(&file);
+        eprintln!(
+            "Nothing was deleted: {}. Give whole hours or days, in UTC",
+            state.counts.describe()
+        );
+        return Err(FAILED);
+    }
     let file = file.display();
     Ok(print_out(&format_args!(
         "Forgotten: {}.\n{} lines were saved before. To undo it: main-node import {file}\n",
@@ -96,9 +106,12 @@ fn save(database: &Path, query: &ExportQuery, path: &Path) -> Result<Exported, S
     let saved = export::export(database, query, ExportFormat::CompleteCsv, &mut out);
     drop(out);
     let saved = saved.map_err(|error| match error {
-        ExportError::UnknownKeys { unknown, path } => {
-            format!("{path} has no reading of {}", unknown.join(", "))
-        }
+        ExportError::UnknownKeys { unknown, .. } => match connection::open_for_command(database) {
+            Ok(connection) => {
+                unknown_keys(database, &connection, &unknown.iter().collect::<Vec<_>>())
+            }
+            Err(reason) => reason,
+        },
         error => error.to_string(),
     });
     let saved = saved.and_then(|saved| {

@@ -72,7 +72,8 @@ fn run(maintainer: &Maintainer, arguments: &ImportArguments, zone: TimeZone) -> 
     };
     let state = maintainer.run(claim, task)?;
     Ok(print_out(&format_args!(
-        "Imported: {}.\n",
+        "Imported into {}: {}.\n",
+        maintainer.database().display(),
         state.counts.describe()
     )))
 }
@@ -87,7 +88,7 @@ fn stage(
     let latest: Option<Wall> = now.trust.is_trusted().then_some(now.wall);
     if latest.is_none() {
         eprintln!(
-            "the clock of this machine is not synchronised: readings ahead of it are not left out"
+            "the clock of this machine is not synchronised: readings with a later time are imported, too"
         );
     }
     let options = StageOptions {

@@ -4,6 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use openapi::operation::nearest;
+use rusqlite::Connection;
+
 use super::progress_line::ProgressLine;
 use super::serve::register_signals;
 use super::{
@@ -14,6 +17,7 @@ use crate::config::environment::Environment;
 use crate::config::{self, Overrides};
 use crate::db::connection;
 use crate::db::maintenance::Maintenance;
+use crate::db::maintenance::extent;
 use crate::db::maintenance::request::{
     self, ClaimError, MaintenanceRequest, MaintenanceTask, RequestClaim,
 };
@@ -26,6 +30,7 @@ use crate::db::service_lock::{self, ServiceLock};
 use crate::limits;
 use crate::sys::clock::{Clock, SystemClock, boot_id};
 use crate::sys::os_error::reason;
+use crate::sys::privileges;
 use crate::sys::signals::Signals;
 
 /// A command that changes what is stored, run as the owner of the database.
@@ -52,6 +57,7 @@ impl Maintainer {
         })?;
         let settings = local_settings(overrides)?;
         switch_to_owner(&settings.database);
+        privileges::keep_new_files_private();
         Ok(Maintainer {
             location: DatabaseLocation {
                 path: settings.database,
@@ -223,6 +229,23 @@ fn describe(state: &MaintenanceState) -> String {
     }
     let percent = state.done.saturating_mul(100) / state.total;
     format!("storing: {} of {} ({percent} %)", state.done, state.total)
+}
+
+/// That there is no reading of keys, with the nearest that has some.
+pub fn unknown_keys(database: &Path, connection: &Connection, keys: &[&String]) -> String {
+    let known = extent::keys(connection).unwrap_or_default();
+    let named: Vec<String> = keys
+        .iter()
+        .map(|key| match nearest(key, known.iter().map(String::as_str)) {
+            Some(near) => format!("{key} (there is {near})"),
+            None => key.to_string(),
+        })
+        .collect();
+    format!(
+        "{} has no reading of {}",
+        database.display(),
+        named.join(", ")
+    )
 }
 
 fn failed(message: &dyn std::fmt::Display) -> u8 {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::maintainer::Maintainer;
+use super::maintainer::{Maintainer, unknown_keys};
 use super::time_option::{self, TimeRange};
 use super::{FAILED, USAGE_ERROR, print_out};
 use crate::cli::RenameArguments;
@@ -78,7 +78,10 @@ fn find_readings(
         read.map_err(|error| failed(error::describe(&error)))
     };
     let Some(present) = read(old)? else {
-        eprintln!("{file} has no reading of {old}; nothing was renamed");
+        eprintln!(
+            "{}; nothing was renamed",
+            unknown_keys(database, &connection, &[old])
+        );
         return Err(FAILED);
     };
     let from = times.from.unwrap_or(i64::MIN);
@@ -92,7 +95,8 @@ fn find_readings(
         );
         return Err(FAILED);
     }
-    let is_mixed = read(new)?.is_some_and(|other| overlaps(&other, &moved));
+    let is_mixed = extent::has_readings(&connection, new, &moved)
+        .map_err(|error| failed(error::describe(&error)))?;
     if is_mixed && !arguments.merge {
         eprintln!(
             "{new} has readings of its own among those of {old} (from {} to {}), and once they are together \
@@ -104,8 +108,4 @@ fn find_readings(
         return Err(FAILED);
     }
     Ok((moved, is_mixed))
-}
-
-fn overlaps(one: &Range<i64>, other: &Range<i64>) -> bool {
-    one.start < other.end && other.start < one.end
 }

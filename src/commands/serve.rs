@@ -98,7 +98,7 @@ fn run(overrides: &Overrides, config: &Config, clock: &Arc<dyn Clock>) -> u8 {
 
 /// Commits everything, and starts the program anew, which reads the new configuration.
 fn reload(node: Node, new_run: Reexec, signals: &Signals) -> u8 {
-    log::info!("reloading: the new configuration is valid");
+    log::info!("starting anew: the configuration is valid");
     systemd::reloading();
     node.stop(limits::RELOAD_RESPONSE_TIMEOUT);
     replace_process(new_run, signals)

@@ -7,6 +7,9 @@ use std::ops::Range;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::db::periods::{DAY, HOUR, second_of};
+use crate::db::rollup::old_elements::NO_ROW;
+use crate::db::tiers::Tiers;
+use crate::domain::time::Wall;
 
 /// The first second of a key's readings, and the one after the last; `None` where there are none. Of
 /// hours and days without rows their begin and their end.
@@ -56,3 +59,65 @@ pub fn read(connection: &Connection, key: &str) -> rusqlite::Result<Option<Range
     let end = end.or(last_day.map(|day| day.saturating_add(1).saturating_mul(DAY)));
     Ok(first.zip(end).map(|(first, end)| first..end))
 }
+
+/// Whether a key has a reading within times: seconds since 1970. Of an hour or a day without rows that
+/// is in part within them nobody knows; it counts.
+pub fn has_readings(
+    connection: &Connection,
+    key: &str,
+    times: &Range<i64>,
+) -> rusqlite::Result<bool> {
+    let mut hours = connection.prepare(
+        "SELECT hour, first_id, last_id FROM hourly JOIN keys USING (k) \
+         WHERE key = ?1 AND hour >= ?2 AND hour <= ?3",
+    )?;
+    let last = times.end.saturating_sub(1);
+    let (first_hour, last_hour) = (times.start.div_euclid(HOUR), last.div_euclid(HOUR));
+    let mut hours = hours.query(params![key, first_hour, last_hour])?;
+    while let Some(row) = hours.next()? {
+        let (hour, first, end): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let begin = hour.saturating_mul(HOUR);
+        let is_whole = times.start <= begin && begin.saturating_add(HOUR) <= times.end;
+        if is_whole || first == NO_ROW {
+            return Ok(true);
+        }
+        let is_within: bool = connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM records WHERE id BETWEEN ?1 AND ?2 AND key = ?3 \
+             AND timestamp >= ?4 AND timestamp < ?5)",
+            params![
+                first,
+                end,
+                key,
+                Wall::from_second(times.start.max(begin)).to_string(),
+                Wall::from_second(times.end.min(begin.saturating_add(HOUR))).to_string()
+            ],
+            |row| row.get(0),
+        )?;
+        if is_within {
+            return Ok(true);
+        }
+    }
+    // Days that have no hours.
+    let hourly_from = Tiers::read(connection)?.hourly_from;
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM daily JOIN keys USING (k) \
+         WHERE key = ?1 AND day >= ?2 AND day <= ?3 AND day * 24 < ?4)",
+        params![
+            key,
+            times.start.div_euclid(DAY),
+            last.div_euclid(DAY),
+            hourly_from
+        ],
+        |row| row.get(0),
+    )
+}
+
+/// The keys of which there are readings.
+pub fn keys(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut keys = connection.prepare("SELECT key FROM keys ORDER BY key")?;
+    keys.query_map([], |row| row.get(0))?.collect()
+}
+
+#[cfg(test)]
+#[path = "tests/extent.rs"]
+mod tests;

@@ -339,16 +339,17 @@ fn store_group(
     let mut total = None;
     let is_day = group.day.saturating_mul(DAY / HOUR) < edit.tiers.hourly_from;
     for row in &group.rows {
-        if let Some(value) = row.value {
-            let at = if is_day {
-                row.second
-            } else {
-                row.second.rem_euclid(HOUR)
-            };
-            add(&mut total, &Aggregate::of(value, at));
-        }
+        let Some(value) = row.value else {
+            state.counts.texts += 1;
+            continue;
+        };
+        let at = if is_day {
+            row.second
+        } else {
+            row.second.rem_euclid(HOUR)
+        };
+        add(&mut total, &Aggregate::of(value, at));
     }
-    // Of texts nothing is left once their rows are not kept.
     let Some(total) = total else {
         return Ok(());
     };

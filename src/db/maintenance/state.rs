@@ -8,6 +8,7 @@ use super::request::MaintenanceRequest;
 use crate::db::error;
 use crate::db::tiers::{delete_meta, read_meta, write_meta};
 use crate::domain::health::MaintenanceStatus;
+use crate::domain::text::count_noun;
 
 /// The entry of `node`.
 const STATE_ENTRY: &str = "maintenance";
@@ -77,6 +78,8 @@ pub struct MaintenanceCounts {
     pub days: u64,
     /// Readings and summaries of hours and days that are known already.
     pub known: u64,
+    /// Texts older than rows are kept, of which no hour or day can be made.
+    pub texts: u64,
     /// Days in whose time the database has hours.
     pub unplaced: u64,
     /// Rows given to another key.
@@ -96,6 +99,7 @@ impl MaintenanceCounts {
             same: self.same,
             differing: self.differing,
             known: self.known,
+            texts: self.texts,
             unplaced: self.unplaced,
             partial: self.partial,
             ..MaintenanceCounts::default()
@@ -106,35 +110,50 @@ impl MaintenanceCounts {
     /// What was done, in a sentence without its full stop.
     pub fn describe(&self) -> String {
         let parts = [
-            (self.stored, "stored"),
-            (self.replaced, "in place of another value"),
-            (self.hours, "hours without their readings"),
-            (self.days, "days without their hours"),
-            (self.renamed, "readings renamed"),
-            (self.deleted, "readings deleted"),
-            (self.summaries, "hours and days without readings, too"),
-            (self.same, "stored already"),
+            (self.stored, "reading", "stored"),
+            (self.replaced, "reading", "stored in place of another value"),
+            (self.hours, "hourly value", "stored"),
+            (self.days, "daily value", "stored"),
+            (self.renamed, "reading", "renamed"),
+            (self.deleted, "reading", "deleted"),
+            (
+                self.summaries,
+                "hourly or daily value",
+                "without readings as well",
+            ),
+            (self.same, "reading", "stored already"),
+            (
+                self.known,
+                "reading",
+                "stored already in hourly or daily values",
+            ),
             (
                 self.differing,
+                "reading",
                 "left out, since another value is stored (--replace takes them)",
             ),
             (
-                self.known,
-                "left out, of hours and days of which a summary is stored",
+                self.texts,
+                "text",
+                "left out, older than readings are kept (keep_raw)",
             ),
             (
                 self.unplaced,
-                "days left out, since hours are stored from before them on",
+                "daily value",
+                "left out, since hourly values are stored from before them on",
             ),
             (
                 self.partial,
-                "hours and days stay, since they are only in part within the times and have no readings",
+                "hourly or daily value",
+                "only in part within the times, which stays",
             ),
         ];
+        let noun =
+            |count: u64, noun: &str| count_noun(usize::try_from(count).unwrap_or(usize::MAX), noun);
         let said: Vec<String> = parts
             .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, what, done)| format!("{} {done}", noun(count, what)))
             .collect();
         if said.is_empty() {
             "nothing to do".to_owned()
