@@ -185,11 +185,12 @@ def shows_its_years(node, readings, now):
 
 
 def extremes_of_the_page(node, key):
-    page = get(node.address, f"/web/key/{key}?span=all", seconds=20)
-    text = re.sub(r"<[^>]*>", "", page.text)
-    number = r"\s+([−\d\s.]+)"
-    found = re.search(f"Lowest{number}.*?highest{number}", text)
-    expect(page.status == 200 and found, f"the page of {key} says how low and high it was", page.status)
+    def read():
+        page = get(node.address, f"/web/key/{key}?span=all", seconds=20)
+        number = r"\s+([−\d\s.]+)"
+        return re.search(f"Lowest{number}.*?highest{number}", re.sub(r"<[^>]*>", "", page.text))
+
+    found = wait_until(read, 20, f"the page of {key} says how low and high it was")
     return tuple(float(re.sub(r"\s", "", shown).replace("−", "-")) for shown in found.groups())
 
 
