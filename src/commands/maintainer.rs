@@ -238,7 +238,7 @@ pub fn unknown_keys(database: &Path, connection: &Connection, keys: &[&String]) 
         .iter()
         .map(|key| match nearest(key, known.iter().map(String::as_str)) {
             Some(near) => format!("{key} (there is {near})"),
-            None => key.to_string(),
+            None => (*key).clone(),
         })
         .collect();
     format!(
