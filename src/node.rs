@@ -292,6 +292,8 @@ fn open_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<OpenedStorage
 fn apply_staged_backup(database: &Path, clock: &Arc<dyn Clock>) {
     match restore::apply_staged(database, clock.now().wall) {
         Ok(None) => {}
+        // On a new machine there was none.
+        Ok(Some(before)) if !before.exists() => log::warn!("restored the backup"),
         Ok(Some(before)) => log::warn!(
             "restored the backup; the database before it is kept as {}",
             before.display()

@@ -210,9 +210,13 @@ impl Database {
             .zip(high)
             .map_or(0, |(low, high)| high.saturating_sub(low).saturating_add(1));
         // What was imported has new ids and may be older.
-        let plausible = limits::EARLIEST_PLAUSIBLE_WALL_S.div_euclid(HOUR);
-        let from = self.state.tiers.rows_from.max(plausible);
-        let hour = delete::oldest_hour(&self.connection, from, i64::MAX)?;
+        let hour = match low {
+            Some(low) => {
+                let from = self.state.tiers.rows_from;
+                delete::oldest_plausible_hour(&self.connection, from, low)?
+            }
+            None => None,
+        };
         let first = first.and_then(|text| second_of(&text));
         let rows = match (first, hour.map(|hour| hour.saturating_mul(HOUR))) {
             (Some(first), Some(hour)) if hour < first.div_euclid(HOUR) * HOUR => Some(hour),

@@ -12,7 +12,6 @@ use crate::db::periods::{DAY, HOUR};
 use crate::db::tiers::Tiers;
 use crate::domain::retention_clock::RetentionClock;
 use crate::domain::time::{Moment, Wall};
-use crate::limits;
 
 /// Advances the retention clock and returns its time; `None` before the first trusted time. Tier
 /// bounds that a wrong clock has set in the future are reset.
@@ -50,30 +49,14 @@ fn no_deletion_before(
     kept: &RetentionPolicy,
 ) -> rusqlite::Result<Option<Wall>> {
     let tiers = database.tiers();
-    // Hours with the time of a clock that was never set are ignored.
-    let oldest = |from: i64, first_id: i64| -> rusqlite::Result<Option<i64>> {
-        database
-            .connection()
-            .prepare_cached(
-                "SELECT min(hour) FROM hourly WHERE hour >= ?1 AND last_id >= ?2 \
-                 AND (hour >= ?3 OR NOT EXISTS (SELECT 1 FROM records \
-                 WHERE id = first_id AND meta LIKE '%\"untrusted\"%'))",
-            )?
-            .query_row(
-                [
-                    from,
-                    first_id,
-                    limits::EARLIEST_PLAUSIBLE_WALL_S.div_euclid(HOUR),
-                ],
-                |row| row.get(0),
-            )
-    };
     let first_id: Option<i64> = database
         .connection()
         .prepare_cached("SELECT min(id) FROM records")?
         .query_row([], |row| row.get(0))?;
-    let rows = oldest(tiers.rows_from, first_id.unwrap_or(i64::MAX))?;
-    let hours = oldest(tiers.hourly_from, i64::MIN)?;
+    let connection = database.connection();
+    let rows =
+        delete::oldest_plausible_hour(connection, tiers.rows_from, first_id.unwrap_or(i64::MAX))?;
+    let hours = delete::oldest_plausible_hour(connection, tiers.hourly_from, i64::MIN)?;
     let until = |hour: i64, kept| Wall::from_second(hour.saturating_mul(HOUR)).after(kept);
     let until = [
         rows.map(|hour| until(hour, kept.raw)),

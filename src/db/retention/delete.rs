@@ -86,6 +86,29 @@ pub fn oldest_hour(
         .query_row([from, until], |row| row.get(0))
 }
 
+/// The oldest hour from one on that has an id from `first_id` on, or any id. Hours with the time of a
+/// clock that was never set are ignored.
+pub fn oldest_plausible_hour(
+    connection: &Connection,
+    from: i64,
+    first_id: i64,
+) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached(
+            "SELECT min(hour) FROM hourly WHERE hour >= ?1 AND last_id >= ?2 \
+             AND (hour >= ?3 OR NOT EXISTS (SELECT 1 FROM records \
+             WHERE id = first_id AND meta LIKE '%\"untrusted\"%'))",
+        )?
+        .query_row(
+            [
+                from,
+                first_id,
+                limits::EARLIEST_PLAUSIBLE_WALL_S.div_euclid(HOUR),
+            ],
+            |row| row.get(0),
+        )
+}
+
 /// Drops about as many rows as are to come.
 pub fn delete_with_commit(
     transaction: &Transaction,

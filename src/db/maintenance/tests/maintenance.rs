@@ -470,6 +470,17 @@ fn rows_of_one_hour_are_among_close_ids() {
 }
 
 #[test]
+fn the_status_tells_rows_since_the_oldest_that_was_imported() {
+    let mut scene = Scene::new();
+    scene.store(&[("power", T0, 1.0)]);
+    let rows = |scene: &Scene| scene.database().reach().expect("it can be read").rows;
+    assert_eq!(rows(&scene), Some(Wall::from_second(T0)));
+    let year_before = (T0 - 365 * DAY).div_euclid(HOUR) * HOUR;
+    scene.import(&[("power", year_before + 5, 2.0)], &[]);
+    assert_eq!(rows(&scene), Some(Wall::from_second(year_before)));
+}
+
+#[test]
 fn what_is_older_than_rows_are_kept_becomes_hours_and_then_days() {
     let mut scene = Scene::new();
     roll_up(&mut scene.database(), T0);
