@@ -59,7 +59,7 @@ fn try_rename(overrides: &Overrides, arguments: &RenameArguments) -> Result<u8, 
     Ok(print_out(&text))
 }
 
-/// From when until when there are readings to rename, and whether the new key has others among them; on
+/// From when until when there are readings that a rename back finds again, and whether the new key has others among them; on
 /// errors prints them and returns the exit status.
 fn find_readings(
     database: &Path,
@@ -86,7 +86,7 @@ fn find_readings(
     };
     let from = times.from.unwrap_or(i64::MIN);
     let to = times.to.unwrap_or(i64::MAX);
-    let moved = present.start.max(from)..present.end.min(to);
+    let mut moved = present.start.max(from)..present.end.min(to);
     if moved.is_empty() {
         eprintln!(
             "{old} has readings from {} to {}, none within these times; nothing was renamed",
@@ -95,8 +95,18 @@ fn find_readings(
         );
         return Err(FAILED);
     }
-    let is_mixed = extent::has_readings(&connection, new, &moved)
-        .map_err(|error| failed(error::describe(&error)))?;
+    let has_others = |times: &Range<i64>| {
+        extent::has_readings(&connection, new, times)
+            .map_err(|error| failed(error::describe(&error)))
+    };
+    let mut is_mixed = has_others(&moved)?;
+    // A reload takes less than a second: the last reading of the old name and the first of the new one may
+    // be of the same.
+    let before_last = moved.start..moved.end - 1;
+    if is_mixed && !before_last.is_empty() && !has_others(&before_last)? {
+        moved = before_last;
+        is_mixed = false;
+    }
     if is_mixed && !arguments.merge {
         eprintln!(
             "{new} has readings of its own among those of {old} (from {} to {}), and once they are together \
