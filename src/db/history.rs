@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use self::ahead::forecast;
 pub(super) use self::periods::periods;
@@ -116,6 +116,16 @@ impl HistoryReader {
             // Others may have had the connection for long.
             budget.spend(0)?;
             history(connection, query, &self.zone, budget)
+        })
+    }
+
+    /// The unit of a key when its newest row was stored.
+    pub fn unit(&self, key: &str) -> Result<Option<String>, HistoryError> {
+        self.with_connection(|connection| {
+            let mut unit = connection.prepare_cached("SELECT unit FROM keys WHERE key = ?1")?;
+            let unit: Option<Option<String>> =
+                unit.query_row([key], |row| row.get(0)).optional()?;
+            Ok(unit.flatten())
         })
     }
 

@@ -32,6 +32,8 @@ pub struct Context {
     pub storage: Box<dyn Fn() -> Storage + Send + Sync>,
     /// Reads the database; called by workers alone.
     pub history: Box<ReadHistory>,
+    /// Reads the unit that a key had when its newest row was stored; called by workers alone.
+    pub stored_unit: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
     /// Reads what is stored ahead of a time; called by workers alone.
     pub forecast: Box<ReadForecast>,
     /// Reads statistics of days, months, …; called by workers alone.

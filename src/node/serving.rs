@@ -125,6 +125,7 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
     let reader = HistoryReader::new(&config.database).in_zone(config.timezone.clone());
     let reader = Arc::new(reader);
     let (forecasts, periods, states) = (reader.clone(), reader.clone(), reader.clone());
+    let units = reader.clone();
     let (store, incidents) = (store.clone(), store.clone());
     let (heartbeats, heartbeats_clock) = (heartbeats.clone(), clock.clone());
     Context {
@@ -135,6 +136,8 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
         history: Box::new(move |query, budget| {
             reader.history(query, budget).map_err(history_failure)
         }),
+        // Without it the history is shown all the same.
+        stored_unit: Box::new(move |key| units.unit(key).ok().flatten()),
         forecast: Box::new(move |query, now, budget| {
             let buckets = forecasts.forecast(query, now, budget);
             buckets.map_err(history_failure)

@@ -163,7 +163,10 @@ impl App {
         };
         Ok(Some(HistorySeries {
             key: query.key.clone(),
-            unit: record.and_then(|record| record.unit.as_deref().map(str::to_owned)),
+            unit: match record {
+                Some(record) => record.unit.as_deref().map(str::to_owned),
+                None => (self.context.stored_unit)(&query.key),
+            },
             buckets,
             forecast: self.forecast(query, now, budget)?,
         }))

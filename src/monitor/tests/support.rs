@@ -357,6 +357,7 @@ impl NodeFixture {
                 buckets.retain(|bucket| bucket.from >= query.from && bucket.from < query.to);
                 Ok(buckets)
             }),
+            stored_unit: Box::new(|key| (key == "attic").then(|| "lx".to_owned())),
             forecast: Box::new(move |query: &HistoryQuery, now, _: &Budget| {
                 let span = query.from.max(now)..query.to;
                 let ahead = forecast.iter().filter(|it| span.contains(&it.from));

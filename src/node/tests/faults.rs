@@ -67,6 +67,7 @@ impl TestNode {
             history: Box::new(|_, _| Ok(Vec::new())),
             forecast: Box::new(|_, _, _| Ok(Vec::new())),
             periods: Box::new(|_, _| Ok(Vec::new())),
+            stored_unit: Box::new(|_| None),
             states: Box::new(|_, _| Ok(StateHistory::default())),
             http_stats: Arc::default(),
             channels: Box::new(Vec::new),

@@ -280,6 +280,8 @@ fn an_unknown_key_is_404_and_new_or_forgotten_keys_have_their_history() {
             continue;
         }
         assert_eq!(lines(&table), rows + 1, "{key}");
+        let has_stored_unit = body(&json).contains(r#""unit":"lx""#);
+        assert_eq!(has_stored_unit, key == "attic", "{}", body(&json));
         let has_chart = body(&page).contains("<figure class=\"chart\"");
         assert_eq!(has_chart, rows > 0, "{key}");
         let is_young = body(&page).contains("No history yet.");
