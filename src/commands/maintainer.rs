@@ -16,12 +16,12 @@ use super::{
 use crate::config::environment::Environment;
 use crate::config::{self, Overrides};
 use crate::db::connection;
-use crate::db::maintenance::Maintenance;
 use crate::db::maintenance::extent;
 use crate::db::maintenance::request::{
     self, ClaimError, MaintenanceRequest, MaintenanceTask, RequestClaim,
 };
 use crate::db::maintenance::state::MaintenanceState;
+use crate::db::maintenance::{Maintenance, StepTimes};
 use crate::db::open::{self, DatabaseLocation};
 use crate::db::progress::Progress;
 use crate::db::retention::clock::advance_clock;
@@ -156,10 +156,8 @@ impl Maintainer {
         let mut line = ProgressLine::new();
         loop {
             let time = advance_clock(&mut database, &self.retention, self.clock.now());
-            let oldest = time
-                .map_err(sqlite)?
-                .map_or(i64::MIN, |time| self.retention.oldest_hour(time));
-            let progress = maintenance.step(&mut database, oldest).map_err(sqlite)?;
+            let times = StepTimes::new(&self.retention, time.map_err(sqlite)?);
+            let progress = maintenance.step(&mut database, times).map_err(sqlite)?;
             if progress == Progress::Done {
                 break;
             }

@@ -125,6 +125,17 @@ impl<'a> Edit<'a> {
         Ok(())
     }
 
+    /// Deletes these rows, not their rollup.
+    pub fn delete_ids(&self, rows: &[StoredRow]) -> rusqlite::Result<()> {
+        let mut delete = self
+            .transaction
+            .prepare_cached("DELETE FROM records WHERE id = ?1")?;
+        for row in rows {
+            delete.execute([row.id])?;
+        }
+        Ok(())
+    }
+
     /// Gives the rows of a key's hour to another key, which has none in it; not the rollup.
     pub fn rename_rows(
         &self,
@@ -236,14 +247,22 @@ impl<'a> Edit<'a> {
         write_hour(self.transaction, hour, k, &rollup)
     }
 
-    /// Adds a summary to the rollup of a key's hour, whose rows stay as they are.
-    pub fn add_to_hour(&mut self, hour: i64, k: i64, summary: &Aggregate) -> rusqlite::Result<()> {
+    /// Adds what was another key's hour to a key's hour; neither's rows are counted again.
+    pub fn add_to_hour(&mut self, hour: i64, k: i64, other: &HourRollup) -> rusqlite::Result<()> {
         self.touch(hour, k);
-        if let Some(mut rollup) = self.hour(hour, k)? {
+        let Some(mut rollup) = self.hour(hour, k)? else {
+            return Ok(());
+        };
+        if let Some(summary) = &other.aggregate {
             add(&mut rollup.aggregate, summary);
-            write_hour(self.transaction, hour, k, &rollup)?;
         }
-        Ok(())
+        if other.has_rows() && rollup.has_rows() {
+            rollup.first_id = rollup.first_id.min(other.first_id);
+            rollup.last_id = rollup.last_id.max(other.last_id);
+        } else if other.has_rows() {
+            (rollup.first_id, rollup.last_id) = (other.first_id, other.last_id);
+        }
+        write_hour(self.transaction, hour, k, &rollup)
     }
 
     pub fn day(&self, day: i64, k: i64) -> rusqlite::Result<Option<Aggregate>> {

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
+use super::StepTimes;
 use super::edit::{Edit, StoredKey, StoredRow};
 use super::latest;
 use super::state::{MaintenanceState, Position};
@@ -54,8 +55,7 @@ fn staged(error: rusqlite::Error) -> StepError {
 /// What an import does, beside its rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ImportRules {
-    /// The hour from which on rows are kept.
-    pub oldest_hour: i64,
+    pub times: StepTimes,
     /// Whether an imported value replaces another that is stored.
     pub replace: bool,
 }
@@ -94,7 +94,7 @@ impl StagedRows {
         };
         match position {
             Position::Summaries { seconds, start, k } => {
-                self.summaries(edit, state, (seconds, start, k))?;
+                self.summaries(edit, state, rules, (seconds, start, k))?;
             }
             Position::Rows { day, k, second } => {
                 return self.rows(edit, state, rules, (day, k, second));
@@ -108,6 +108,7 @@ impl StagedRows {
         &mut self,
         edit: &mut Edit<'_>,
         state: &mut MaintenanceState,
+        rules: ImportRules,
         (seconds, start, k): (i64, i64, i64),
     ) -> Result<(), StepError> {
         let StagedRows { connection, keys } = self;
@@ -126,7 +127,7 @@ impl StagedRows {
             let day = start.div_euclid(DAY);
             let is_next_day = days.keys().next().is_some_and(|(held, _)| *held != day);
             if is_next_day {
-                store_days(edit, state, std::mem::take(&mut days))?;
+                store_days(edit, state, rules, std::mem::take(&mut days))?;
             }
             if count >= limits::MAINTENANCE_STEP_ROWS && days.is_empty() {
                 state.position = Position::Summaries {
@@ -141,7 +142,7 @@ impl StagedRows {
             place = (start, k);
             let key = target_key(connection, keys, edit, k)?;
             if seconds == DAY {
-                store_day(edit, state, (day, key.k), &summary)?;
+                store_day(edit, state, rules, (day, key.k), &summary)?;
             } else if day.saturating_mul(DAY / HOUR) < edit.tiers.hourly_from {
                 let total = days.entry((day, key.k)).or_default();
                 add(
@@ -155,7 +156,7 @@ impl StagedRows {
                 store_hour(edit, state, (start.div_euclid(HOUR), key.k), summary)?;
             }
         }
-        store_days(edit, state, days)?;
+        store_days(edit, state, rules, days)?;
         // Hours come last, so that those of which both are there have their rows.
         state.position = if seconds == DAY {
             Position::Rows {
@@ -206,7 +207,7 @@ impl StagedRows {
                     .as_ref()
                     .is_none_or(|next| (next.day, next.k) != (place.0, place.1));
                 if is_day_over {
-                    store_days(edit, state, std::mem::take(&mut days))?;
+                    store_days(edit, state, rules, std::mem::take(&mut days))?;
                 }
                 if next.is_some() && count >= limits::MAINTENANCE_STEP_ROWS && days.is_empty() {
                     let (day, k, second) = place;
@@ -332,7 +333,7 @@ fn store_group(
     days: &mut DayTotals,
 ) -> rusqlite::Result<()> {
     let hour = group.hour;
-    let oldest = rules.oldest_hour.max(edit.tiers.raw_from);
+    let oldest = rules.times.oldest_hour.max(edit.tiers.raw_from);
     if hour >= oldest.max(edit.tiers.hourly_from) {
         return store_rows(edit, state, rules, key, hour, group.rows);
     }
@@ -432,11 +433,12 @@ fn store_hour(
 fn store_days(
     edit: &mut Edit<'_>,
     state: &mut MaintenanceState,
+    rules: ImportRules,
     days: DayTotals,
 ) -> rusqlite::Result<()> {
     for (place, total) in days {
         if let Some(total) = total {
-            store_day(edit, state, place, &total)?;
+            store_day(edit, state, rules, place, &total)?;
         }
     }
     Ok(())
@@ -445,6 +447,7 @@ fn store_days(
 fn store_day(
     edit: &mut Edit<'_>,
     state: &mut MaintenanceState,
+    rules: ImportRules,
     (day, k): (i64, i64),
     total: &Aggregate,
 ) -> rusqlite::Result<()> {
@@ -454,7 +457,8 @@ fn store_day(
             .transaction
             .prepare_cached("SELECT min(hour) FROM hourly")?
             .query_row([], |row| row.get(0))?;
-        if first.is_some_and(|first| first < end) {
+        // Rows of a day that is not over are still to come.
+        if day >= rules.times.today || first.is_some_and(|first| first < end) {
             state.counts.unplaced += 1;
             return Ok(());
         }

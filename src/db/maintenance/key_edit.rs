@@ -171,19 +171,21 @@ impl KeyEdit<'_> {
             KeyAction::Rename(_) => i64::MAX,
             KeyAction::Forget(through_id) => through_id,
         };
+        if hour < edit.tiers.raw_from || rows.is_empty() {
+            if !is_whole {
+                state.counts.partial += 1;
+                return Ok(());
+            }
+            state.counts.summaries += 1;
+            return expired_hour(edit, keys, (hour, found), (rows, through_id));
+        }
         let is_taken =
             |row: &StoredRow| (self.from..self.to).contains(&row.second) && row.id <= through_id;
         let (taken, left): (Vec<StoredRow>, Vec<StoredRow>) = rows.into_iter().partition(is_taken);
         if taken.is_empty() {
             return Ok(());
         }
-        let mut delete = edit
-            .transaction
-            .prepare_cached("DELETE FROM records WHERE id = ?1")?;
-        for row in &taken {
-            delete.execute([row.id])?;
-        }
-        drop(delete);
+        edit.delete_ids(&taken)?;
         edit.write_rollup(keys.key.k, hour, &left)?;
         let Some(new) = &keys.new else {
             state.counts.deleted += taken.len() as u64;
@@ -198,7 +200,7 @@ impl KeyEdit<'_> {
                 all.extend(edit.rows(new, hour, other)?);
                 edit.delete_rows(new, hour, other)?;
             } else {
-                summary = other.aggregate;
+                summary = Some(*other);
             }
         }
         // Of one second the row that came last holds.
@@ -222,10 +224,7 @@ impl KeyEdit<'_> {
             return edit.move_hour(hour, keys.key.k, new.k);
         }
         edit.delete_hour(hour, keys.key.k)?;
-        match &found.aggregate {
-            Some(summary) => edit.add_to_hour(hour, new.k, summary),
-            None => Ok(()),
-        }
+        edit.add_to_hour(hour, new.k, found)
     }
 
     /// Days of which no hours are kept.
@@ -302,4 +301,24 @@ impl KeyEdit<'_> {
             .execute("DELETE FROM keys WHERE k = ?1", [k])?;
         Ok(())
     }
+}
+
+/// Edits a whole hour whose rows are being deleted, or are: its rollup knows of more than the rows that
+/// are left.
+fn expired_hour(
+    edit: &mut Edit<'_>,
+    keys: &EditedKeys,
+    (hour, found): (i64, &HourRollup),
+    (rows, through_id): (Vec<StoredRow>, i64),
+) -> rusqlite::Result<()> {
+    if let Some(new) = &keys.new {
+        edit.rename_rows((&keys.key, new), hour, found)?;
+        edit.delete_hour(hour, keys.key.k)?;
+        return edit.add_to_hour(hour, new.k, found);
+    }
+    let (deleted, left): (Vec<StoredRow>, Vec<StoredRow>) =
+        rows.into_iter().partition(|row| row.id <= through_id);
+    edit.delete_ids(&deleted)?;
+    // Of a clock that is not set rows may still come into an hour before all.
+    edit.write_rollup(keys.key.k, hour, &left)
 }

@@ -22,8 +22,30 @@ use self::request::{MaintenanceRequest, MaintenanceTask};
 use self::state::{MaintenanceState, Position};
 use super::database::Database;
 use super::file;
+use super::periods::DAY;
 use super::progress::Progress;
+use super::retention::policy::RetentionPolicy;
 use super::staging::staged_path;
+use crate::domain::time::Wall;
+
+/// The times that a step goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepTimes {
+    /// The hour from which on rows are kept.
+    pub oldest_hour: i64,
+    /// The day that is not over yet.
+    pub today: i64,
+}
+
+impl StepTimes {
+    /// At `now`; `None` while no clock is trusted: then no hour is too old, and no day is over.
+    pub fn new(kept: &RetentionPolicy, now: Option<Wall>) -> StepTimes {
+        StepTimes {
+            oldest_hour: now.map_or(i64::MIN, |now| kept.oldest_hour(now)),
+            today: now.map_or(i64::MIN, |now| now.second().div_euclid(DAY)),
+        }
+    }
+}
 
 /// A task under way.
 pub struct Maintenance {
@@ -71,12 +93,11 @@ impl Maintenance {
         &self.state
     }
 
-    /// Takes a step; rows of hours from `oldest_hour` on are kept. After an error of the database it
-    /// must be resumed anew.
+    /// Takes a step. After an error of the database it must be resumed anew.
     pub fn step(
         &mut self,
         database: &mut Database,
-        oldest_hour: i64,
+        times: StepTimes,
     ) -> rusqlite::Result<Progress> {
         let path = database.path().to_owned();
         if let Err(reason) = self.prepare(&path) {
@@ -89,7 +110,7 @@ impl Maintenance {
             // Windows that were saved know nothing of the change; they are built again.
             transaction.execute("DELETE FROM derived_windows", [])?;
             let mut edit = Edit::new(transaction, tiers, next_id);
-            let step = take_step(&mut edit, request, staged.as_mut(), &mut state, oldest_hour);
+            let step = take_step(&mut edit, request, staged.as_mut(), &mut state, times);
             let step = match step {
                 Err(StepError::Database(error)) => return Err(error),
                 Err(StepError::Staged(reason)) => Err(reason),
@@ -163,14 +184,14 @@ fn take_step(
     request: &MaintenanceRequest,
     staged: Option<&mut StagedRows>,
     state: &mut MaintenanceState,
-    oldest_hour: i64,
+    times: StepTimes,
 ) -> Result<Progress, StepError> {
     let bounds =
         |from: &Option<i64>, to: &Option<i64>| (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
     let (keys, (from, to), action) = match &request.task {
         MaintenanceTask::Import { replace, .. } => {
             let rules = ImportRules {
-                oldest_hour,
+                times,
                 replace: *replace,
             };
             return match staged {

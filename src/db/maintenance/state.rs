@@ -140,7 +140,7 @@ impl MaintenanceCounts {
             (
                 self.unplaced,
                 "daily value",
-                "left out, since hourly values are stored from before them on",
+                "left out, since the day is not over, or hourly values are stored from before it on",
             ),
             (
                 self.partial,

@@ -155,8 +155,7 @@ pub fn delete_oldest_hour(
     }
     if tiers.raw_from <= hour && hour < running {
         // What was imported has new ids and may be older.
-        let from = limits::EARLIEST_PLAUSIBLE_WALL_S.div_euclid(HOUR);
-        let oldest = oldest_hour(transaction, tiers.rows_from.max(from), hour)?;
+        let oldest = oldest_hour(transaction, tiers.rows_from, hour)?;
         tiers.raw_from = oldest.unwrap_or(hour) + 1;
         return Ok(Progress::More);
     }

@@ -12,8 +12,12 @@ use crate::db::retention::policy::{RetentionPolicy, RetentionTimes, step as rete
 use crate::db::rollup::{Aggregate, read_aggregate};
 use crate::db::row_codec::decode_value;
 use crate::db::test_support::{Directory, T0, database, entries, row, row_of};
+use crate::db::tiers::Tiers;
 use crate::domain::reading::Value;
 use crate::domain::time::Wall;
+
+#[path = "model.rs"]
+mod model;
 
 /// A reading of an import: key, second since 1970, number.
 type Reading<'a> = (&'a str, i64, f64);
@@ -65,6 +69,8 @@ struct Scene {
     tasks: u32,
     /// The hour from which on rows are kept.
     oldest_hour: i64,
+    /// Whether the database is opened anew for each step.
+    restarts: bool,
 }
 
 impl Scene {
@@ -73,6 +79,7 @@ impl Scene {
             directory: Directory::new(),
             tasks: 0,
             oldest_hour: i64::MIN,
+            restarts: false,
         }
     }
 
@@ -104,6 +111,13 @@ impl Scene {
             .expect("it can be left");
     }
 
+    fn times(&self) -> StepTimes {
+        StepTimes {
+            oldest_hour: self.oldest_hour,
+            today: T0.div_euclid(DAY),
+        }
+    }
+
     /// Takes all steps with one database.
     fn run(&self) -> MaintenanceState {
         let mut database = self.database();
@@ -111,10 +125,18 @@ impl Scene {
             .expect("the request can be read")
             .expect("there is a request");
         while maintenance
-            .step(&mut database, self.oldest_hour)
+            .step(&mut database, self.times())
             .expect("a step can be taken")
             == Progress::More
-        {}
+        {
+            if self.restarts {
+                drop(database);
+                database = self.database();
+                maintenance = Maintenance::resume(&database)
+                    .expect("the request can be read")
+                    .expect("the request has not ended");
+            }
+        }
         assert_eq!(
             self.directory
                 .names()
@@ -275,6 +297,8 @@ fn assert_consistent(connection: &Connection) {
         ids.entry(place).or_default().push(id);
     }
     let mut days: BTreeMap<(i64, String), u64> = BTreeMap::new();
+    let bounds = Tiers::read(connection).expect("they can be read");
+    let raw_from = bounds.raw_from;
     let mut stored = connection
         .prepare(
             "SELECT count, min, mean, max, last, last_s, hour, key, first_id, last_id \
@@ -288,7 +312,11 @@ fn assert_consistent(connection: &Connection) {
         let (first, last): (i64, i64) = (row.get(8).expect("an id"), row.get(9).expect("an id"));
         let day = place.0.div_euclid(24);
         *days.entry((day, place.1.clone())).or_default() += aggregate.map_or(0, |it| it.count);
-        let Some(seconds) = hours.remove(&place) else {
+        let seconds = hours.remove(&place);
+        if place.0 < raw_from {
+            continue;
+        }
+        let Some(seconds) = seconds else {
             assert_eq!(first, 0, "{place:?} has no rows");
             continue;
         };
@@ -311,13 +339,7 @@ fn assert_consistent(connection: &Connection) {
         assert_eq!(simple(aggregate), simple(expected), "{place:?}");
     }
     assert!(hours.is_empty(), "these rows have no hour: {hours:?}");
-    let until: Option<i64> = connection
-        .query_row(
-            "SELECT max(value) FROM node WHERE name = 'daily_until'",
-            [],
-            |row| row.get(0),
-        )
-        .expect("it can be read");
+    let until = bounds.daily_until;
     let mut daily = connection
         .prepare("SELECT day, key, count FROM daily JOIN keys USING (k)")
         .expect("days can be read");
@@ -334,8 +356,8 @@ fn assert_consistent(connection: &Connection) {
     let wrong: i64 = connection
         .query_row(
             "SELECT count(*) FROM (SELECT hour, k, sum(count) AS parts FROM fives GROUP BY hour, k) \
-             LEFT JOIN hourly USING (hour, k) WHERE parts IS NOT count",
-            [],
+             LEFT JOIN hourly USING (hour, k) WHERE parts IS NOT count AND hour >= ?1",
+            [raw_from],
             |row| row.get(0),
         )
         .expect("five minutes can be read");
@@ -772,7 +794,7 @@ fn an_interrupted_task_comes_to_the_same_end() {
                 break;
             };
             maintenance
-                .step(&mut database, i64::MIN)
+                .step(&mut database, scene.times())
                 .expect("a step can be taken");
             assert_consistent(database.connection());
             steps += 1;
@@ -850,4 +872,74 @@ fn an_hour_of_rows_that_are_far_apart_is_deleted_without_a_walk_through_all() {
     assert!(steps < 5, "{steps} steps");
     let left = readings(database.connection());
     assert!(left.iter().all(|it| it.0 == "other"));
+}
+
+/// Rows of the oldest hours are gone or being deleted; what is left of those are their sums.
+#[test]
+fn hours_that_have_lost_their_rows_are_renamed_and_forgotten() {
+    for steps in [0, 1, 100] {
+        let scene_of = || {
+            let scene = Scene::new();
+            scene.store(&[minutes("a", 20, 1.0), minutes("b", 10, 5.0)].concat());
+            let mut database = scene.database();
+            roll_up(&mut database, T0 + 2 * DAY);
+            database
+                .change(|_, tiers| {
+                    tiers.raw_from = (T0 - 5 * HOUR).div_euclid(HOUR);
+                    Ok(())
+                })
+                .expect("bounds can be moved");
+            for _ in 0..steps {
+                let until = database.tiers().raw_from;
+                let step = database.change(|transaction, tiers| {
+                    crate::db::retention::delete::delete_rows(transaction, tiers, until, 50)
+                });
+                step.expect("a step can be taken");
+            }
+            drop(database);
+            scene
+        };
+        let hours = |scene: &Scene, key: &str| -> (i64, i64) {
+            let sql = "SELECT count(*), coalesce(sum(count), 0) FROM hourly JOIN keys USING (k) WHERE key = ?1";
+            let database = scene.database();
+            let found = database
+                .connection()
+                .query_row(sql, [key], |row| Ok((row.get(0)?, row.get(1)?)));
+            found.expect("hours can be read")
+        };
+        let mut scene = scene_of();
+        scene.rename("a", "new", None, None);
+        assert_eq!(
+            (hours(&scene, "a"), hours(&scene, "new")),
+            ((0, 0), (20, 1_200))
+        );
+        let mut scene = scene_of();
+        scene.rename("a", "b", None, None);
+        assert_eq!(
+            (hours(&scene, "a"), hours(&scene, "b")),
+            ((0, 0), (20, 1_800 - 300))
+        );
+        let mut scene = scene_of();
+        scene.forget("a", None, None);
+        assert_eq!(
+            (hours(&scene, "a"), hours(&scene, "b")),
+            ((0, 0), (10, 600))
+        );
+        // In the middle of an hour: it stays, and the next go.
+        let mut scene = scene_of();
+        let from = T0 - 15 * HOUR - 60;
+        let counts = scene.forget("a", Some(from), None);
+        assert_eq!(counts.partial, 1);
+        assert_eq!(hours(&scene, "a"), (5, 300));
+    }
+}
+
+#[test]
+fn a_day_that_is_not_over_keeps_no_reading_from_being_stored() {
+    let mut scene = Scene::new();
+    let today = T0.div_euclid(DAY) * DAY;
+    let counts = scene.import(&[], &[(DAY, today - DAY, "a", 1.0), (DAY, today, "a", 2.0)]);
+    assert_eq!((counts.days, counts.unplaced), (1, 1));
+    scene.store(&[("a", T0, 5.0)]);
+    assert_eq!(scene.readings(), [("a".to_owned(), T0, 5.0)]);
 }

@@ -4,8 +4,8 @@
 
 use super::Writer;
 use crate::db::error::{self, OpenError};
-use crate::db::maintenance::Maintenance;
 use crate::db::maintenance::state::MaintenanceState;
+use crate::db::maintenance::{Maintenance, StepTimes};
 use crate::db::progress::Progress;
 use crate::db::retention::clock;
 use crate::db::service_lock;
@@ -51,8 +51,7 @@ impl Writer {
                 return Ok(None);
             };
             let time = clock::advance_clock(database, retention, now)?;
-            let oldest_hour = time.map_or(i64::MIN, |time| retention.oldest_hour(time));
-            let progress = maintenance.step(database, oldest_hour)?;
+            let progress = maintenance.step(database, StepTimes::new(retention, time))?;
             Ok(Some((maintenance, progress)))
         });
         match step {

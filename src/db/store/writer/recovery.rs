@@ -54,6 +54,8 @@ impl Writer {
             let path = database.path().display();
             log::warn!("{path}: its files were moved, removed or overwritten while in use");
             self.detached = Some(DetachedDatabase::new(database, change));
+            // It goes on by what the database says that is opened next.
+            self.maintenance = None;
         }
         self.detached.is_none()
     }
@@ -124,6 +126,7 @@ impl Writer {
         }
         let settings = &self.shared.settings;
         let path = &settings.location.path;
+        self.maintenance = None;
         let mut open = self.shared.database.lock();
         *open = None;
         let quarantined = salvage::quarantine(&settings.location, &settings.boot, now.wall);
