@@ -16,6 +16,7 @@ use super::{
 use crate::config::environment::Environment;
 use crate::config::{self, Overrides};
 use crate::db::connection;
+use crate::db::database::Database;
 use crate::db::maintenance::extent;
 use crate::db::maintenance::request::{
     self, ClaimError, MaintenanceRequest, MaintenanceTask, RequestClaim,
@@ -39,6 +40,12 @@ pub struct Maintainer {
     retention: RetentionPolicy,
     signals: Signals,
     clock: SystemClock,
+}
+
+/// The database, which this command alone writes. It is closed before the lock ends.
+struct OwnDatabase {
+    database: Database,
+    lock: ServiceLock,
 }
 
 /// How often the service is asked how far it has come.
@@ -87,11 +94,11 @@ impl Maintainer {
         let database = self.database();
         match request::claim(database) {
             Err(ClaimError::UnderWay) => {
-                let Some(lock) = self.lock()? else {
+                let Some(own) = self.open()? else {
                     return Err(failed(&ClaimError::UnderWay));
                 };
                 eprintln!("What an earlier command was interrupted in is continued first.");
-                self.run_here(lock)?;
+                self.run_here(own)?;
                 request::claim(database).map_err(|error| failed(&error))
             }
             claimed => claimed.map_err(|error| failed(&error)),
@@ -109,9 +116,25 @@ impl Maintainer {
         })
     }
 
+    /// The database for this command alone, unless a service uses it.
+    fn open(&self) -> Result<Option<OwnDatabase>, u8> {
+        let Some(lock) = self.lock()? else {
+            return Ok(None);
+        };
+        let database = open::open(&self.location, &boot_id()).map_err(|error| failed(&error))?;
+        Ok(Some(OwnDatabase { database, lock }))
+    }
+
     /// Has it done and waits for the end; on errors prints them and returns the exit status.
     pub fn run(&self, claim: RequestClaim, task: MaintenanceTask) -> Result<MaintenanceState, u8> {
-        let lock = self.lock()?;
+        // Where it cannot be opened nothing is left to be done later.
+        let own = match self.open() {
+            Ok(own) => own,
+            Err(status) => {
+                claim.withdraw();
+                return Err(status);
+            }
+        };
         let nanoseconds = jiff::Timestamp::now().as_nanosecond();
         let id = format!("{nanoseconds}-{}", std::process::id());
         let request = MaintenanceRequest {
@@ -124,8 +147,8 @@ impl Maintainer {
                 reason(&error)
             ))
         })?;
-        let state = match lock {
-            Some(lock) => self.run_here(lock)?,
+        let state = match own {
+            Some(own) => self.run_here(own)?,
             None => self.wait_for_service(&id)?,
         };
         match &state.error {
@@ -138,9 +161,8 @@ impl Maintainer {
     }
 
     /// Takes all steps, as the only one who writes.
-    fn run_here(&self, lock: ServiceLock) -> Result<MaintenanceState, u8> {
-        let mut database =
-            open::open(&self.location, &boot_id()).map_err(|error| failed(&error))?;
+    fn run_here(&self, own: OwnDatabase) -> Result<MaintenanceState, u8> {
+        let OwnDatabase { mut database, lock } = own;
         let sqlite = |error: rusqlite::Error| {
             let error = crate::db::error::describe(&error);
             failed(&format_args!(
@@ -196,11 +218,11 @@ impl Maintainer {
             polls = polls.wrapping_add(1);
             // The service may have ended.
             if polls.is_multiple_of(limits::SERVICE_LOCK_POLLS)
-                && let Some(lock) = self.lock()?
+                && let Some(own) = self.open()?
                 && request::read(self.database()).is_some()
             {
                 line.clear();
-                return self.run_here(lock);
+                return self.run_here(own);
             }
             std::thread::sleep(POLL_INTERVAL);
             if self.is_stop_requested() {

@@ -33,8 +33,15 @@ fn try_rename(overrides: &Overrides, arguments: &RenameArguments) -> Result<u8, 
     }
     let times = time_option::read_range(overrides, &arguments.from, &arguments.to)?;
     let maintainer = Maintainer::new(overrides)?;
-    let (moved, is_mixed) = find_readings(maintainer.database(), arguments, times)?;
+    // First, since it ends what an earlier command was interrupted in.
     let claim = maintainer.claim()?;
+    let (moved, is_mixed) = match find_readings(maintainer.database(), arguments, times) {
+        Ok(found) => found,
+        Err(status) => {
+            claim.withdraw();
+            return Err(status);
+        }
+    };
     let task = MaintenanceTask::Rename {
         old: old.clone(),
         new: new.clone(),

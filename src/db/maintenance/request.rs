@@ -23,6 +23,7 @@ const PREPARED: &str = ".request.new";
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MaintenanceRequest {
     /// Tells it from those before.
     pub id: String,
@@ -32,7 +33,7 @@ pub struct MaintenanceRequest {
 /// A change of what is stored. Times are seconds since 1970, `from` inclusive and `to` exclusive;
 /// `None` is without a bound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum MaintenanceTask {
     /// Takes in the staged file.
     Import {

@@ -50,16 +50,21 @@ fn what_an_interrupted_command_left_is_removed_by_the_next() {
 fn a_request_of_another_version_is_named() {
     let directory = Directory::new();
     let database = directory.path("main-node.db");
-    std::fs::write(
-        directory.path("main-node.db.request"),
-        r#"{"id":"1","task":{"merge":{}}}"#,
-    )
-    .expect("it can be written");
-    let reason = read(&database)
-        .expect("there is one")
-        .expect_err("it is not known");
-    assert!(
-        reason.contains("is not understood") && reason.contains("merge"),
-        "{reason}"
-    );
+    for (request, named) in [
+        (r#"{"id":"1","task":{"merge":{}}}"#, "merge"),
+        // A condition that is not known must not be passed over.
+        (
+            r#"{"id":"1","task":{"rename":{"old":"a","new":"b","from":null,"to":null,"unless":1}}}"#,
+            "unless",
+        ),
+    ] {
+        std::fs::write(directory.path("main-node.db.request"), request).expect("it can be written");
+        let reason = read(&database)
+            .expect("there is one")
+            .expect_err("it is not known");
+        assert!(
+            reason.contains("is not understood") && reason.contains(named),
+            "{reason}"
+        );
+    }
 }
