@@ -141,15 +141,17 @@ impl Maintenance {
         if !matches!(self.request.task, MaintenanceTask::Import { .. }) {
             return Ok(());
         }
-        if !file::has_room(database) {
+        let staged = staged_path(database);
+        // It was removed where the disk was full.
+        if !file::has_room(database) || !staged.exists() {
             return Err(
-                "the disk is almost full: what is imported so far stays. Make room and import the file \
+                "the disk was almost full: what is imported so far stays. Make room and import the file \
                  again: what is stored already is passed over"
                     .to_owned(),
             );
         }
         if self.staged.is_none() {
-            self.staged = Some(StagedRows::open(&staged_path(database))?);
+            self.staged = Some(StagedRows::open(&staged)?);
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::db::file::{remove_if_exists, sibling, sync_directory};
+use crate::db::file::{self, remove_if_exists, sibling, sync_directory};
 use crate::db::replace::resolve_links;
 use crate::db::staging::staged_path;
 use crate::sys::os_error::reason;
@@ -183,6 +183,19 @@ pub fn read(database: &Path) -> Option<Result<MaintenanceRequest, String>> {
     };
     let request = serde_json::from_slice(&text);
     Some(request.map_err(|error| format!("{} is not understood: {error}", path.display())))
+}
+
+/// Removes the staged file of a request where the disk is almost full, so that readings can be stored;
+/// the import then ends with a reason.
+pub fn make_room(database: &Path) {
+    let database = &resolve_links(database);
+    if file::has_room(database) || !sibling(database, REQUEST).exists() {
+        return;
+    }
+    let staged = staged_path(database);
+    if let Err(error) = remove_if_exists(&staged) {
+        log::error!("{} cannot be removed: {}", staged.display(), reason(&error));
+    }
 }
 
 /// Removes a request that has ended, with its staged file.

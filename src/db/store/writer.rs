@@ -21,8 +21,8 @@ use crate::db::database::Database;
 use crate::db::derived_windows::rebuild::RebuildScan;
 use crate::db::detached::DetachedDatabase;
 use crate::db::error::OpenError;
-use crate::db::maintenance::Maintenance;
 use crate::db::maintenance::state::MaintenanceState;
+use crate::db::maintenance::{Maintenance, request};
 use crate::db::salvage::Salvage;
 use crate::db::service_lock::ServiceLock;
 use crate::domain::back_off::BackOff;
@@ -259,6 +259,9 @@ impl Writer {
         let pause = back_off.pause(self.failures.into());
         self.failures = self.failures.saturating_add(1);
         self.retry_at = now.mono.after(pause);
+        // It is open only here; what is left of the task is resumed.
+        self.maintenance = None;
+        request::make_room(&self.shared.settings.location.path);
         self.report_failure(&error.summary());
     }
 

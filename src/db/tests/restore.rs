@@ -425,8 +425,11 @@ fn no_id_is_given_again() {
 
 #[test]
 fn what_the_replaced_database_was_asked_for_is_not_asked_of_the_copy() {
-    use crate::db::maintenance::Maintenance;
     use crate::db::maintenance::request::{MaintenanceRequest, MaintenanceTask, claim};
+    use crate::db::maintenance::{Maintenance, StepTimes};
+    use crate::db::retention::policy::RetentionPolicy;
+
+    let kept = RetentionPolicy::default();
 
     let directory = Directory::new();
     let path = directory.path("main-node.db");
@@ -449,12 +452,12 @@ fn what_the_replaced_database_was_asked_for_is_not_asked_of_the_copy() {
     let mut task = Maintenance::resume(&asked)
         .expect("it can be read")
         .expect("it is there");
-    task.step(&mut asked, i64::MIN)
+    task.step(&mut asked, StepTimes::new(&kept, None))
         .expect("a step can be taken");
     let copy = directory.path("copy.db");
     backup::copy(asked.connection(), &copy).expect("it can be copied");
     while task
-        .step(&mut asked, i64::MIN)
+        .step(&mut asked, StepTimes::new(&kept, None))
         .expect("a step can be taken")
         == crate::db::progress::Progress::More
     {}

@@ -834,6 +834,10 @@ fn a_staged_file_that_cannot_be_read_ends_the_import_with_a_reason() {
             Some((&[], &[])),
         );
     }
+    // As where the disk was full.
+    std::fs::remove_file(&staged).expect("it is there");
+    let error = scene.run().error.unwrap_or_default();
+    assert!(error.contains("the disk was almost full"), "{error}");
     assert_eq!(scene.readings().len(), 1);
 }
 
