@@ -21,24 +21,23 @@ UNITS = {"temperature": "°C", "pressure": "hPa"}
 
 
 class Node:
-    """A node with a trusted clock, which commits each second. Its days are those of UTC."""
+    """A node with a trusted clock, which commits each second."""
 
-    def __init__(self, directory, *tables):
+    def __init__(self, directory, *tables, head='timezone = "UTC"'):
+        """`head`: further options of the node."""
         self.directory, self.address = directory, f"127.0.0.1:{free_port()}"
         self.database, self.file = directory / "node.db", directory / "node.toml"
-        self.starts = 0
+        self.head, self.starts, self.prefix = head, 0, []
         self.configure(*tables)
 
-    def configure(self, *tables, head=""):
-        self.file.write_text(
-            f'name = "node"\nlisten = "{self.address}"\ndatabase = "{self.database}"\ntimezone = "UTC"\ncommit_every = "1s"\n'
-            + head + "\n".join(tables)
-        )
+    def configure(self, *tables):
+        """Holds from the next start on."""
+        head = f'name = "node"\nlisten = "{self.address}"\ndatabase = "{self.database}"\ncommit_every = "1s"\n{self.head}\n'
+        self.file.write_text(head + "\n".join(tables))
 
     def start(self):
         self.starts += 1
-        command = [str(main_node()), "serve", "--config", str(self.file)]
-        self.process = Process(with_trusted_clock(command), self.directory / f"node.{self.starts}.log", cwd=self.directory)
+        self.process = Process(self.command("serve"), self.directory / f"node.{self.starts}.log", cwd=self.directory)
         wait_until(self.storage, 20, lambda: f"the node starts: {self.process.output()}")
 
     def stop(self):
@@ -47,7 +46,7 @@ class Node:
         expect(code == 0 and "panicked" not in output, "the node stops without a panic", output)
 
     def command(self, *words):
-        return with_trusted_clock([str(main_node()), *map(str, words), "--config", str(self.file)])
+        return with_trusted_clock([*self.prefix, str(main_node()), *map(str, words), "--config", str(self.file)])
 
     def begin(self, log, *words):
         """A command that runs beside the story."""
