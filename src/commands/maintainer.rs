@@ -17,12 +17,13 @@ use crate::config::environment::Environment;
 use crate::config::{self, Overrides};
 use crate::db::connection;
 use crate::db::database::Database;
+use crate::db::maintenance::Maintenance;
 use crate::db::maintenance::extent;
 use crate::db::maintenance::request::{
     self, ClaimError, MaintenanceRequest, MaintenanceTask, RequestClaim,
 };
 use crate::db::maintenance::state::MaintenanceState;
-use crate::db::maintenance::{Maintenance, StepTimes};
+use crate::db::maintenance::step_times::StepTimes;
 use crate::db::open::{self, DatabaseLocation};
 use crate::db::progress::Progress;
 use crate::db::retention::clock::advance_clock;

@@ -10,10 +10,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use super::StepTimes;
 use super::edit::{Edit, StoredKey, StoredRow};
 use super::latest;
 use super::state::{MaintenanceState, Position};
+use super::step_times::StepTimes;
 use crate::db::connection;
 use crate::db::error;
 use crate::db::periods::{DAY, HOUR};

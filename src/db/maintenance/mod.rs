@@ -12,6 +12,7 @@ mod key_edit;
 mod latest;
 pub mod request;
 pub mod state;
+pub mod step_times;
 
 use std::path::Path;
 
@@ -20,32 +21,11 @@ use self::import::{ImportRules, StagedRows, StepError};
 use self::key_edit::{KeyAction, KeyEdit};
 use self::request::{MaintenanceRequest, MaintenanceTask};
 use self::state::{MaintenanceState, Position};
+use self::step_times::StepTimes;
 use super::database::Database;
 use super::file;
-use super::periods::DAY;
 use super::progress::Progress;
-use super::retention::policy::RetentionPolicy;
 use super::staging::staged_path;
-use crate::domain::time::Wall;
-
-/// The times that a step goes by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StepTimes {
-    /// The hour from which on rows are kept.
-    pub oldest_hour: i64,
-    /// The day that is not over yet.
-    pub today: i64,
-}
-
-impl StepTimes {
-    /// At `now`; `None` while no clock is trusted: then no hour is too old, and no day is over.
-    pub fn new(kept: &RetentionPolicy, now: Option<Wall>) -> StepTimes {
-        StepTimes {
-            oldest_hour: now.map_or(i64::MIN, |now| kept.oldest_hour(now)),
-            today: now.map_or(i64::MIN, |now| now.second().div_euclid(DAY)),
-        }
-    }
-}
 
 /// A task under way.
 pub struct Maintenance {

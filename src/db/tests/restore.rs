@@ -425,8 +425,9 @@ fn no_id_is_given_again() {
 
 #[test]
 fn what_the_replaced_database_was_asked_for_is_not_asked_of_the_copy() {
+    use crate::db::maintenance::Maintenance;
     use crate::db::maintenance::request::{MaintenanceRequest, MaintenanceTask, claim};
-    use crate::db::maintenance::{Maintenance, StepTimes};
+    use crate::db::maintenance::step_times::StepTimes;
     use crate::db::retention::policy::RetentionPolicy;
 
     let kept = RetentionPolicy::default();

@@ -4,8 +4,9 @@
 
 use super::Writer;
 use crate::db::error::{self, OpenError};
+use crate::db::maintenance::Maintenance;
 use crate::db::maintenance::state::MaintenanceState;
-use crate::db::maintenance::{Maintenance, StepTimes};
+use crate::db::maintenance::step_times::StepTimes;
 use crate::db::progress::Progress;
 use crate::db::retention::clock;
 use crate::db::service_lock;
