@@ -9,6 +9,7 @@ mod backups;
 mod local_names;
 mod machine;
 mod meters;
+mod stored_keys;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -100,6 +101,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     );
     findings.push(routes(&config));
     findings.extend(meters::findings(&config));
+    findings.extend(stored_keys::findings(&config));
     findings.extend(records_memory(&config));
     findings.extend(dated_requests(&config));
     findings.extend(dated_paths(&config));

@@ -254,10 +254,10 @@ fn describe(state: &MaintenanceState) -> String {
 
 /// That there is no reading of keys, with the nearest that has some.
 pub fn unknown_keys(database: &Path, connection: &Connection, keys: &[&String]) -> String {
-    let known = extent::keys(connection).unwrap_or_default();
+    let known = extent::sourced_keys(connection).unwrap_or_default();
     let named: Vec<String> = keys
         .iter()
-        .map(|key| match nearest(key, known.iter().map(String::as_str)) {
+        .map(|key| match nearest(key, known.iter().map(|it| &*it.key)) {
             Some(near) => format!("{key} (there is {near})"),
             None => (*key).clone(),
         })

@@ -33,7 +33,7 @@ pub struct Context {
     /// Reads the database; called by workers alone.
     pub history: Box<ReadHistory>,
     /// Reads the unit that a key had when its newest row was stored; called by workers alone.
-    pub stored_unit: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub stored_unit: Box<ReadUnit>,
     /// Reads what is stored ahead of a time; called by workers alone.
     pub forecast: Box<ReadForecast>,
     /// Reads statistics of days, months, …; called by workers alone.
@@ -60,6 +60,8 @@ pub struct Context {
 
 pub type ReadHistory =
     dyn Fn(&HistoryQuery, &Budget) -> Result<Vec<Bucket>, HistoryFailure> + Send + Sync;
+
+pub type ReadUnit = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// The buckets of a query that are ahead of a time.
 pub type ReadForecast =

@@ -112,10 +112,23 @@ pub fn has_readings(
     )
 }
 
-/// The keys of which there are readings.
-pub fn keys(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut keys = connection.prepare("SELECT key FROM keys ORDER BY key")?;
-    keys.query_map([], |row| row.get(0))?.collect()
+/// A key, and the source that gave its newest row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourcedKey {
+    pub key: String,
+    pub source: String,
+}
+
+/// The keys of which there are readings, with their sources.
+pub fn sourced_keys(connection: &Connection) -> rusqlite::Result<Vec<SourcedKey>> {
+    let mut keys = connection.prepare("SELECT key, source FROM keys ORDER BY key")?;
+    let keys = keys.query_map([], |row| {
+        Ok(SourcedKey {
+            key: row.get(0)?,
+            source: row.get(1)?,
+        })
+    })?;
+    keys.collect()
 }
 
 #[cfg(test)]

@@ -34,5 +34,7 @@ fn readings_are_looked_for_within_times_to_the_second() {
     let read = |key: &str| read(connection, key).expect("it can be read");
     assert_eq!(read("a"), Some(T0 + 10..T0 + 7_211));
     assert_eq!(read("c"), None);
-    assert_eq!(keys(connection), Ok(vec!["a".to_owned(), "b".to_owned()]));
+    let keys = sourced_keys(connection).expect("they can be read");
+    let keys: Vec<(&str, &str)> = keys.iter().map(|it| (&*it.key, &*it.source)).collect();
+    assert_eq!(keys, [("a", "weather"), ("b", "weather")]);
 }
