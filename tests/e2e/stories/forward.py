@@ -8,12 +8,14 @@ import sqlite3
 import time
 
 from fakes.servers import HttpServer
-from harness import Process, expect, free_port, get, main_node, story, wait_until, with_trusted_clock, work_dir
+from harness import Process, expect, free_port, get, main_node, run, story, wait_until, with_trusted_clock, work_dir
 from services.influxdb import PASSWORD, USER, InfluxDb
 from services.victoria_metrics import VictoriaMetrics
 
 KEYS = 20
 WRONG = "not the influx secret"
+# Rows of an import: of each key one a minute.
+IMPORTED = 20_000
 # Rows of an outage: of 20 keys each 10 s, 42 hours.
 BACKLOG = 300_000
 # What a backlog may add to the peak of memory, in kB.
@@ -222,3 +224,35 @@ def backlog(directory, server):
     expect(peak - before < BACKLOG_KB, f"a backlog adds less than {BACKLOG_KB} kB", (before, peak))
     compare_samples(server, "backlog", node, node.settle())
     node.process.kill()
+
+
+@story(seconds=150)
+def forward_during_import():
+    """Rows of an hour into which others are imported get new ids: those that wait to be sent and those that are sent."""
+    directory = work_dir("forward-during-import")
+    with VictoriaMetrics(directory, deduplicates=True) as server:
+        node = Node(directory, "import", f'url = "{server.write_url}"\nmeasurement = "house"\nkeys = ["n.*"]')
+        node.start()
+        wait_until(sent(node, 3 * node.keys), 20, lambda: f"rows are sent: {node.status()}")
+        server.stop()
+        wait_until(lambda: is_down(node) and node.status()["waiting"] > 2 * node.keys, 30, lambda: f"rows wait: {node.status()}")
+        import_beside_live_rows(node, "while it is down", 7)
+        server.start()
+        wait_until(lambda: node.status()["state"] == "up", 60, lambda: f"it is back: {node.status()}")
+        import_beside_live_rows(node, "while rows are sent", 37)
+        compare_samples(server, "house", node, node.settle())
+
+
+def import_beside_live_rows(node, when, offset):
+    """Imports readings of the node's keys until a minute ago; `offset` tells their seconds from those of another import."""
+    now = int(time.time()) // 60 * 60 + offset
+    file = node.directory / f"{offset}.csv"
+    seconds = range(now - IMPORTED // node.keys * 60, now - 60, 60)
+    file.write_text("timestamp,key,value\n" + "".join(f"{second},n.{at},{at / 16}\n" for second in seconds for at in range(node.keys)))
+    before = node.rows()
+    command = [str(main_node()), "import", str(file), "--config", str(node.directory / f"{node.name}.toml")]
+    code, out, err = run(with_trusted_clock(command), 60)
+    expect(code == 0, f"rows are imported {when}", (code, out, err))
+    after = node.rows()
+    lost = [identity for identity, values in before.items() if not set(values) <= set(after.get(identity, []))]
+    expect(not lost and len(after) > len(before) + IMPORTED * 0.9, "no row is lost", (len(before), len(after), lost[:3]))
