@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::db::periods::{DAY, HOUR, second_of_hour};
 use crate::db::rollup::five_minute::{self, FiveMinuteRollup};
-use crate::db::rollup::old_elements::NO_ROW;
+use crate::db::rollup::old_elements::{self, NO_ROW};
 use crate::db::rollup::{Aggregate, HourRollup, add, daily, read_aggregate, read_hour, write_hour};
 use crate::db::row_codec::decode_value;
 use crate::db::tiers::{Tiers, write_meta};
@@ -282,20 +282,7 @@ impl<'a> Edit<'a> {
 
     /// Adds a day of a key that has none; whether it is added.
     pub fn add_day(&self, day: i64, k: i64, aggregate: &Aggregate) -> rusqlite::Result<bool> {
-        let mut insert = self.transaction.prepare_cached(
-            "INSERT OR IGNORE INTO daily (day, k, count, min, mean, max, last) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
-        let added = insert.execute(params![
-            day,
-            k,
-            i64::try_from(aggregate.count).unwrap_or(i64::MAX),
-            aggregate.min,
-            aggregate.mean,
-            aggregate.max,
-            aggregate.last
-        ])?;
-        Ok(added > 0)
+        old_elements::add_day(self.transaction, day, k, aggregate)
     }
 
     /// The key of a name.

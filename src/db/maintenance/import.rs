@@ -5,21 +5,21 @@
 //! with as a whole within one transaction: what is stored already is known, and a second run changes
 //! nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::{Connection, params};
 
 use super::edit::{Edit, StoredKey, StoredRow};
-use super::latest;
+use super::import_tiers::{
+    DayTotals, ImportRules, store_day, store_days, store_hour, store_hour_of_rows,
+};
 use super::state::{MaintenanceState, Position};
-use super::step_times::StepTimes;
 use crate::db::connection;
 use crate::db::error;
 use crate::db::periods::{DAY, HOUR};
 use crate::db::progress::Progress;
 use crate::db::rollup::{Aggregate, add};
-use crate::domain::reading::Value;
 use crate::limits;
 
 /// The source of keys that nothing but an import has stored.
@@ -51,17 +51,6 @@ fn staged(error: rusqlite::Error) -> StepError {
         error::describe(&error)
     ))
 }
-
-/// What an import does, beside its rows.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ImportRules {
-    pub times: StepTimes,
-    /// Whether an imported value replaces another that is stored.
-    pub replace: bool,
-}
-
-/// Numbers of days of which no hours are kept, by day and key.
-type DayTotals = BTreeMap<(i64, i64), Option<Aggregate>>;
 
 impl StagedRows {
     pub fn open(path: &Path) -> Result<StagedRows, String> {
@@ -202,7 +191,14 @@ impl StagedRows {
                 state.done += ended.rows.len() as u64;
                 let place = ended.place();
                 let key = target_key(connection, keys, edit, ended.k)?;
-                store_group(edit, state, rules, &key, ended, &mut days)?;
+                store_hour_of_rows(
+                    edit,
+                    state,
+                    rules,
+                    &key,
+                    (ended.hour, ended.rows),
+                    &mut days,
+                )?;
                 let is_day_over = next
                     .as_ref()
                     .is_none_or(|next| (next.day, next.k) != (place.0, place.1));
@@ -321,156 +317,4 @@ fn target_key(
     };
     keys.insert(k, key.clone());
     Ok(key)
-}
-
-/// Stores an hour of a key: as rows, as an hour, or as a part of a day, by what is kept of its time.
-fn store_group(
-    edit: &mut Edit<'_>,
-    state: &mut MaintenanceState,
-    rules: ImportRules,
-    key: &StoredKey,
-    group: HourGroup,
-    days: &mut DayTotals,
-) -> rusqlite::Result<()> {
-    let hour = group.hour;
-    let oldest = rules.times.oldest_hour.max(edit.tiers.raw_from);
-    if hour >= oldest.max(edit.tiers.hourly_from) {
-        return store_rows(edit, state, rules, key, hour, group.rows);
-    }
-    let mut total = None;
-    let is_day = group.day.saturating_mul(DAY / HOUR) < edit.tiers.hourly_from;
-    for row in &group.rows {
-        let Some(value) = row.value else {
-            state.counts.texts += 1;
-            continue;
-        };
-        let at = if is_day {
-            row.second
-        } else {
-            row.second.rem_euclid(HOUR)
-        };
-        add(&mut total, &Aggregate::of(value, at));
-    }
-    let Some(total) = total else {
-        return Ok(());
-    };
-    if is_day {
-        add(days.entry((group.day, key.k)).or_default(), &total);
-        Ok(())
-    } else {
-        store_hour(edit, state, (hour, key.k), total)
-    }
-}
-
-fn store_rows(
-    edit: &mut Edit<'_>,
-    state: &mut MaintenanceState,
-    rules: ImportRules,
-    key: &StoredKey,
-    hour: i64,
-    rows: Vec<StoredRow>,
-) -> rusqlite::Result<()> {
-    let found = edit.hour(hour, key.k)?;
-    if let Some(found) = &found
-        && !found.has_rows()
-    {
-        state.counts.known += rows.len() as u64;
-        return Ok(());
-    }
-    let stored = match &found {
-        Some(found) => edit.rows(key, hour, found)?,
-        None => Vec::new(),
-    };
-    let mut values: HashMap<i64, Value> = HashMap::new();
-    for row in &stored {
-        values.extend(row.reading().map(|value| (row.second, value)));
-    }
-    let before = (state.counts.stored, state.counts.replaced);
-    let mut added = Vec::new();
-    for row in rows {
-        match values.get(&row.second) {
-            None => state.counts.stored += 1,
-            Some(value) if row.reading().as_ref() == Some(value) => {
-                state.counts.same += 1;
-                continue;
-            }
-            Some(_) if rules.replace => state.counts.replaced += 1,
-            Some(_) => {
-                state.counts.differing += 1;
-                continue;
-            }
-        }
-        added.push(row);
-    }
-    if before == (state.counts.stored, state.counts.replaced) {
-        return Ok(());
-    }
-    if let Some(found) = &found {
-        edit.delete_rows(key, hour, found)?;
-    }
-    let all = stored.into_iter().chain(added).collect();
-    let written = edit.write_rows(key, hour, all)?;
-    match written.last() {
-        Some(newest) => latest::offer(edit, key.k, newest),
-        None => Ok(()),
-    }
-}
-
-fn store_hour(
-    edit: &mut Edit<'_>,
-    state: &mut MaintenanceState,
-    (hour, k): (i64, i64),
-    summary: Aggregate,
-) -> rusqlite::Result<()> {
-    if edit.hour(hour, k)?.is_some() {
-        state.counts.known += 1;
-        return Ok(());
-    }
-    state.counts.hours += 1;
-    edit.write_summary(hour, k, summary)
-}
-
-fn store_days(
-    edit: &mut Edit<'_>,
-    state: &mut MaintenanceState,
-    rules: ImportRules,
-    days: DayTotals,
-) -> rusqlite::Result<()> {
-    for (place, total) in days {
-        if let Some(total) = total {
-            store_day(edit, state, rules, place, &total)?;
-        }
-    }
-    Ok(())
-}
-
-fn store_day(
-    edit: &mut Edit<'_>,
-    state: &mut MaintenanceState,
-    rules: ImportRules,
-    (day, k): (i64, i64),
-    total: &Aggregate,
-) -> rusqlite::Result<()> {
-    let end = day.saturating_add(1).saturating_mul(DAY / HOUR);
-    if edit.tiers.hourly_from < end {
-        let first: Option<i64> = edit
-            .transaction
-            .prepare_cached("SELECT min(hour) FROM hourly")?
-            .query_row([], |row| row.get(0))?;
-        // Rows of a day that is not over are still to come.
-        if day >= rules.times.today || first.is_some_and(|first| first < end) {
-            state.counts.unplaced += 1;
-            return Ok(());
-        }
-        // There are no hours before; from here on none come.
-        edit.tiers.hourly_from = end;
-        edit.tiers.raw_from = edit.tiers.raw_from.max(end);
-        edit.tiers.rows_from = edit.tiers.rows_from.max(end);
-    }
-    if edit.add_day(day, k, total)? {
-        state.counts.days += 1;
-    } else {
-        state.counts.known += 1;
-    }
-    Ok(())
 }

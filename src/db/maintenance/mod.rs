@@ -8,6 +8,7 @@
 mod edit;
 pub mod extent;
 mod import;
+mod import_tiers;
 mod key_edit;
 mod latest;
 pub mod request;
@@ -17,7 +18,8 @@ pub mod step_times;
 use std::path::Path;
 
 use self::edit::Edit;
-use self::import::{ImportRules, StagedRows, StepError};
+use self::import::{StagedRows, StepError};
+use self::import_tiers::ImportRules;
 use self::key_edit::{KeyAction, KeyEdit};
 use self::request::{MaintenanceRequest, MaintenanceTask};
 use self::state::{MaintenanceState, Position};

@@ -66,18 +66,18 @@ impl OldElements {
     }
 }
 
-/// Adds a day of a key that has none.
-fn add_day(
+/// Adds a day of a key that has none; whether it is added.
+pub fn add_day(
     connection: &Connection,
     day: i64,
     k: i64,
     aggregate: &Aggregate,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     let mut insert = connection.prepare_cached(
         "INSERT OR IGNORE INTO daily (day, k, count, min, mean, max, last) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
-    insert.execute(params![
+    let added = insert.execute(params![
         day,
         k,
         i64::try_from(aggregate.count).unwrap_or(i64::MAX),
@@ -86,7 +86,7 @@ fn add_day(
         aggregate.max,
         aggregate.last
     ])?;
-    Ok(())
+    Ok(added > 0)
 }
 
 #[cfg(test)]

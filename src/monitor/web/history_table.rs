@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::PageContext;
@@ -106,7 +108,8 @@ fn mean_cell(line: &ChartLine, from: Wall, to: Wall) -> Markup {
     }
 }
 
-/// When a bucket begins, in the precision that its neighbours have.
+/// When a bucket begins, in the precision that its neighbours have; of several days the first and the
+/// last, of which only one may have the value.
 pub fn time_name(view: &PageContext, at: Wall, buckets: &[Bucket]) -> String {
     let width = buckets.first().map_or(0, |bucket| bucket.seconds);
     let (first, last) = (buckets.first(), buckets.last());
@@ -121,10 +124,24 @@ pub fn time_name(view: &PageContext, at: Wall, buckets: &[Bucket]) -> String {
         begin.strftime("%H:%M"),
     );
     match span.as_secs() {
+        _ if width > LONGEST_DAY_S => {
+            let last = last_day(at, width, &view.settings.timezone);
+            format!("{} – {}", locale.date(day), locale.date(last))
+        }
         _ if width >= 86_400 => locale.date(day),
         0..=172_800 => format!("{} {clock}", locale.weekday(day)),
         _ => format!("{} {clock}", locale.weekday_and_date(day)),
     }
+}
+
+/// On which clocks are set back.
+const LONGEST_DAY_S: u64 = 90_000;
+
+/// The last local day of a bucket of several, whose length in seconds does not tell an hour that clocks
+/// are set by.
+fn last_day(from: Wall, seconds: u64, zone: &TimeZone) -> Date {
+    let in_it = from.after(Duration::from_secs(seconds.saturating_sub(2 * 3_600)));
+    to_zoned(in_it, zone).date()
 }
 
 pub fn low_mean_high(buckets: &[Bucket]) -> Option<(f64, f64, f64)> {
@@ -156,6 +173,27 @@ pub fn downloads(view: &PageContext, keys: &[&str], period: &Period, to: Wall) -
                 "as " a href=(url(key, "csv")) { "CSV" } " or " a href=(url(key, "json")) { "JSON" }
             }
             "."
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_of_days_ends_with_its_last_also_where_clocks_are_set() {
+        let zone = TimeZone::get("Europe/Berlin").expect("it is known");
+        for (from, days, expected) in [
+            ("2025-06-01T22:00:00Z", 7, "2025-06-08"),
+            // Clocks are set forward on 30 March, back on 26 October.
+            ("2025-03-23T23:00:00Z", 7, "2025-03-30"),
+            ("2025-10-19T22:00:00Z", 7, "2025-10-26"),
+            ("2025-01-31T23:00:00Z", 364, "2026-01-30"),
+        ] {
+            let from: jiff::Timestamp = from.parse().expect("a time");
+            let from = Wall::from_second(from.as_second());
+            assert_eq!(last_day(from, days * 86_400, &zone).to_string(), expected);
         }
     }
 }
