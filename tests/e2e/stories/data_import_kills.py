@@ -100,6 +100,14 @@ def beside_a_service(cases, node):
     wait_until(lambda: cases.is_complete("b"), 60, lambda: f"the service goes on without the command: {node.storage()}")
     cases.expect_complete("b", "the command is killed")
 
+    command = node.begin("stopped.log", "import", cases.write("stopped"))
+    cases.wait_for_the_middle("stopped", command)
+    command.signal(signal.SIGTERM)
+    code = command.wait(20)
+    expect(code == 1 and "the service goes on" in command.output(), "a command that is stopped says that the service goes on", command.output())
+    wait_until(lambda: cases.is_complete("stopped"), 60, lambda: f"and it does: {node.storage()}")
+    cases.expect_complete("stopped", "the command is stopped beside a service")
+
     command = node.begin("c.log", "import", cases.write("c"))
     cases.wait_for_the_middle("c", command)
     node.process.kill()
