@@ -150,12 +150,15 @@ pub fn delete_oldest_hour(
     let Some((first, hour)) = edge_row(transaction, "id")? else {
         return Ok(Progress::Done);
     };
-    if hour == running {
+    if hour == running && hour < tiers.raw_from {
         return Ok(Progress::Done);
     }
-    if tiers.raw_from <= hour && hour < running {
+    if tiers.raw_from <= hour && hour <= running {
         // What was imported has new ids and may be older.
         let oldest = oldest_hour(transaction, tiers.rows_from, hour)?;
+        if oldest.is_none() && hour == running {
+            return Ok(Progress::Done);
+        }
         tiers.raw_from = oldest.unwrap_or(hour) + 1;
         return Ok(Progress::More);
     }

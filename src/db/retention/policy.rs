@@ -76,7 +76,8 @@ pub fn step(
     {
         return Ok(Progress::More);
     }
-    step_by_size(database, kept)
+    let running = times.map(|times| times.wall.second().div_euclid(HOUR));
+    step_by_size(database, kept, running)
 }
 
 fn step_by_time(
@@ -117,8 +118,13 @@ fn step_by_time(
     Ok(Progress::Done)
 }
 
-/// Drops the oldest by their ids, which no clock gives, and returns room to the card.
-fn step_by_size(database: &mut Database, kept: &RetentionPolicy) -> rusqlite::Result<Progress> {
+/// Drops the oldest by their ids, which no clock gives, and returns room to the card. The `running` hour
+/// is that of the newest row where no clock is trusted.
+fn step_by_size(
+    database: &mut Database,
+    kept: &RetentionPolicy,
+    running: Option<i64>,
+) -> rusqlite::Result<Progress> {
     let tiers = database.tiers();
     let space = FileSpace::of(database.connection())?;
     let is_too_large = space.used() > kept.bytes;
@@ -128,9 +134,10 @@ fn step_by_size(database: &mut Database, kept: &RetentionPolicy) -> rusqlite::Re
     }
     // A little early, so that commits make room before it must be made at once.
     if space.used() > kept.bytes - kept.bytes / 64 && tiers.rows_from >= tiers.raw_from {
-        // The running hour stays: it is being written.
+        // The running hour stays: it is being written. The newest row may have been imported.
         let newest = delete::edge_row(database.connection(), "id DESC")?;
-        let running = newest.map_or(i64::MIN / DAY, |(_, hour)| hour);
+        let newest = newest.map_or(i64::MIN / DAY, |(_, hour)| hour);
+        let running = running.unwrap_or(newest);
         if database
             .change(|transaction, tiers| delete::delete_oldest_hour(transaction, tiers, running))?
             == Progress::More

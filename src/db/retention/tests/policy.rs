@@ -491,3 +491,34 @@ fn the_size_is_kept_to_without_any_clock() {
     drop(database);
     assert!(crate::db::file::size_on_disk(&path) <= 500_000);
 }
+
+/// They have the highest ids, and are the first to go nevertheless.
+#[test]
+fn rows_that_were_imported_make_room_before_those_that_are_newer() {
+    let directory = Directory::new();
+    let mut database = database(&directory.path("a.db"));
+    let now = 1_767_225_600 + 100 * DAY + 1_800;
+    // Some live rows of the running hour alone, then months of two years ago.
+    let live = (0..100).map(|at| row("t", now - 1_000 + at * 10, at as f64));
+    let old = (0..40_000).map(|at| row("t", now - 700 * DAY + at * 300, at as f64));
+    for rows in [entries(live), entries(old)] {
+        database.commit(&rows, i64::MIN).expect("it is committed");
+    }
+    let kept = RetentionPolicy {
+        raw: days(800),
+        hourly: days(4_000),
+        bytes: 1_000_000,
+    };
+    keep(&mut database, &kept, now);
+    let stored = |condition: &str| count(database.connection(), condition);
+    let running = Wall::from_second(now - 1_000).to_string();
+    let live = stored(&format!("records WHERE timestamp >= '{running}'"));
+    assert_eq!(live, 100, "what is live stays");
+    let all = stored("records");
+    assert!((1_000..40_000).contains(&all), "{all}");
+    let sums: i64 = database
+        .connection()
+        .query_row("SELECT sum(count) FROM daily", [], |row| row.get(0))
+        .expect("days are there");
+    assert_eq!(sums, 40_000, "the sums of those that went stay");
+}
