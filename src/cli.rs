@@ -268,6 +268,9 @@ pub struct ImportArguments {
     /// replace readings that are stored with another value; without it the stored ones stay
     pub replace: bool,
     #[argh(switch)]
+    /// also values of keys whose unit has another name in the file; nothing is converted
+    pub any_unit: bool,
+    #[argh(switch)]
     /// read and check the file, print what would be imported, store nothing
     pub dry_run: bool,
     #[argh(option, arg_name = "FILE")]

@@ -45,7 +45,13 @@ const HIDING_OPTIONS: [HidingOption; 6] = [
         option: "PrivateDevices",
         values: &["yes"],
         hides: &["/dev/"],
-        except: &["/dev/null", "/dev/random", "/dev/urandom", "/dev/shm"],
+        except: &[
+            "/dev/null",
+            "/dev/random",
+            "/dev/urandom",
+            "/dev/shm",
+            "/dev/stdin",
+        ],
     },
     HidingOption {
         option: "ProtectControlGroups",

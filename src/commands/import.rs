@@ -1,5 +1,6 @@
 //! `main-node import`: readings of another program's SQLite file, of CSV or of an export.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -10,10 +11,16 @@ use super::progress_line::ProgressLine;
 use super::{FAILED, USAGE_ERROR, print_out};
 use crate::cli::ImportArguments;
 use crate::config::Overrides;
+use crate::db::maintenance::extent::{self, SourcedKey};
 use crate::db::maintenance::request::MaintenanceTask;
 use crate::db::staging::{self, StageOptions, Staged};
+use crate::db::{connection, error};
+use crate::domain::text::truncate_list;
 use crate::domain::time::Wall;
 use crate::sys::clock::{Clock, SystemClock};
+
+/// Keys with another unit that are named.
+const SHOWN_UNITS: usize = 5;
 
 pub fn import(overrides: &Overrides, arguments: &ImportArguments) -> u8 {
     let zone = match &arguments.zone {
@@ -44,10 +51,21 @@ fn run(maintainer: &Maintainer, arguments: &ImportArguments, zone: TimeZone) -> 
     } else {
         Some(maintainer.claim()?)
     };
-    let staged = stage(maintainer, arguments, zone)?;
-    let status = print_out(&staged.report);
-    let Some(claim) = claim else {
-        return Ok(status);
+    let staged = stage(maintainer, arguments, zone);
+    let staged = staged.and_then(|staged| {
+        let status = print_out(&staged.report);
+        check_units(maintainer.database(), &staged, arguments.any_unit)?;
+        Ok((staged, status))
+    });
+    let (staged, claim) = match (staged, claim) {
+        (Ok((staged, _)), Some(claim)) => (staged, claim),
+        (Ok((_, status)), None) => return Ok(status),
+        (Err(status), claim) => {
+            if let Some(claim) = claim {
+                claim.withdraw();
+            }
+            return Err(status);
+        }
     };
     let counts = staged.report.staged;
     let total = counts.rows + counts.hours + counts.days;
@@ -119,4 +137,70 @@ fn stage(
         eprintln!("{error}");
         FAILED
     })
+}
+
+/// Refuses values whose unit is another than the stored ones' of the key; on errors prints them and
+/// returns the exit status.
+fn check_units(database: &Path, staged: &Staged, any_unit: bool) -> Result<(), u8> {
+    if any_unit || !database.exists() {
+        return Ok(());
+    }
+    let failed = |detail: String| {
+        eprintln!("the units cannot be compared: {detail}");
+        FAILED
+    };
+    let connection = connection::open_for_command(database).map_err(failed)?;
+    let in_sqlite = |error: rusqlite::Error| failed(error::describe(&error));
+    let stored = extent::sourced_keys(&connection).map_err(in_sqlite)?;
+    let units = staged.file.units().map_err(in_sqlite)?;
+    let others = other_units(&stored, &units);
+    if others.is_empty() {
+        return Ok(());
+    }
+    eprintln!(
+        "nothing was imported: {}. Convert the values in the file, or say --any-unit where both names mean \
+         the same unit",
+        truncate_list(&others, SHOWN_UNITS)
+    );
+    Err(FAILED)
+}
+
+/// Keys whose unit in the file is not the stored one, with both.
+fn other_units(stored: &[SourcedKey], in_file: &BTreeMap<String, String>) -> Vec<String> {
+    let other = |stored: &SourcedKey| {
+        let (here, there) = (stored.unit.as_ref()?, in_file.get(&stored.key)?);
+        let text = format!("{} is in {there} in the file, in {here} here", stored.key);
+        (here != there).then_some(text)
+    };
+    stored.iter().filter_map(other).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_in_another_unit_are_named_where_both_are_known() {
+        let stored = |key: &str, unit: Option<&str>| SourcedKey {
+            key: key.to_owned(),
+            source: "meter".to_owned(),
+            unit: unit.map(str::to_owned),
+        };
+        let stored = [
+            stored("power", Some("W")),
+            stored("energy", Some("kWh")),
+            stored("sky", None),
+        ];
+        let in_file = [
+            ("power", "kW"),
+            ("energy", "kWh"),
+            ("sky", "%"),
+            ("new", "K"),
+        ];
+        let in_file = in_file.map(|(key, unit)| (key.to_owned(), unit.to_owned()));
+        assert_eq!(
+            other_units(&stored, &BTreeMap::from(in_file)),
+            ["power is in kW in the file, in W here"]
+        );
+    }
 }

@@ -297,7 +297,7 @@ _main-node() {
             esac
             ;;
         main-node_import)
-            opts="--help --zone --table --replace --dry-run --config --database"
+            opts="--help --zone --table --replace --any-unit --dry-run --config --database"
             case "${prev}" in
                 --zone)
                     COMPREPLY=()

@@ -108,6 +108,7 @@ complete -c main-node -n '__fish_main-node_using_command import' -l help -d 'dis
 complete -c main-node -n '__fish_main-node_using_command import' -l zone -r -d 'time zone of times without an offset, such as Europe/Berlin (default: UTC)'
 complete -c main-node -n '__fish_main-node_using_command import' -l table -r -d 'table of an SQLite file (default: records)'
 complete -c main-node -n '__fish_main-node_using_command import' -l replace -d 'replace readings that are stored with another value; without it the stored ones stay'
+complete -c main-node -n '__fish_main-node_using_command import' -l any-unit -d 'also values of keys whose unit has another name in the file; nothing is converted'
 complete -c main-node -n '__fish_main-node_using_command import' -l dry-run -d 'read and check the file, print what would be imported, store nothing'
 complete -c main-node -n '__fish_main-node_using_command import' -l config -r -d 'configuration file'
 complete -c main-node -n '__fish_main-node_using_command import' -l database -r -d 'database file'

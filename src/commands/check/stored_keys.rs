@@ -105,6 +105,7 @@ mod tests {
             let stored = [SourcedKey {
                 key: key.to_owned(),
                 source: source.to_owned(),
+                unit: None,
             }];
             let found = orphaned_keys(plan, &stored);
             assert_eq!(!found.is_empty(), expected, "{key} of {source}");

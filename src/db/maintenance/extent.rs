@@ -112,20 +112,22 @@ pub fn has_readings(
     )
 }
 
-/// A key, and the source that gave its newest row.
+/// A key, with the source that gave its newest row and its unit then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcedKey {
     pub key: String,
     pub source: String,
+    pub unit: Option<String>,
 }
 
 /// The keys of which there are readings, with their sources.
 pub fn sourced_keys(connection: &Connection) -> rusqlite::Result<Vec<SourcedKey>> {
-    let mut keys = connection.prepare("SELECT key, source FROM keys ORDER BY key")?;
+    let mut keys = connection.prepare("SELECT key, source, unit FROM keys ORDER BY key")?;
     let keys = keys.query_map([], |row| {
         Ok(SourcedKey {
             key: row.get(0)?,
             source: row.get(1)?,
+            unit: row.get(2)?,
         })
     })?;
     keys.collect()

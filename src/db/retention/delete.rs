@@ -9,7 +9,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::db::id_ranges;
-use crate::db::periods::{HOUR, second_of};
+use crate::db::periods::{DAY, HOUR, second_of};
 use crate::db::progress::Progress;
 use crate::db::rollup::five_minute;
 use crate::db::tiers::{PartialDelete, Tiers};
@@ -138,6 +138,17 @@ pub fn edge_row(connection: &Connection, order: &str) -> rusqlite::Result<Option
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     Ok(row.map(|(id, text)| (id, second_of(&text).unwrap_or_default().div_euclid(HOUR))))
+}
+
+/// The hour of the newest row by its time or by its id: one that was imported last may be old, and one
+/// that came last may have the time of a clock that was behind.
+pub fn newest_hour(connection: &Connection) -> rusqlite::Result<i64> {
+    let latest: Option<i64> = connection
+        .prepare_cached("SELECT max(second) FROM latest")?
+        .query_row([], |row| row.get(0))?;
+    let by_time = latest.map(|second| second.div_euclid(HOUR));
+    let by_id = edge_row(connection, "id DESC")?.map(|(_, hour)| hour);
+    Ok(by_time.max(by_id).unwrap_or(i64::MIN / DAY))
 }
 
 /// Expires the hour of the row with the lowest id. A row before the raw tier, or after the

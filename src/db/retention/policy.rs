@@ -135,9 +135,10 @@ fn step_by_size(
     // A little early, so that commits make room before it must be made at once.
     if space.used() > kept.bytes - kept.bytes / 64 && tiers.rows_from >= tiers.raw_from {
         // The running hour stays: it is being written. The newest row may have been imported.
-        let newest = delete::edge_row(database.connection(), "id DESC")?;
-        let newest = newest.map_or(i64::MIN / DAY, |(_, hour)| hour);
-        let running = running.unwrap_or(newest);
+        let running = match running {
+            Some(running) => running,
+            None => delete::newest_hour(database.connection())?,
+        };
         if database
             .change(|transaction, tiers| delete::delete_oldest_hour(transaction, tiers, running))?
             == Progress::More

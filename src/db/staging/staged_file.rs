@@ -4,6 +4,7 @@
 //! Written by one command, which holds a lock on it until it has its name; `DATABASE.import` is
 //! always complete. Without a journal: what is unfinished is thrown away.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use rustix::fs::FlockOperation;
 use super::StageError;
 use crate::db::error::{self, OpenError};
 use crate::db::file::{self, file_id, sibling};
-use crate::db::replace;
+use crate::db::{connection, replace};
 use crate::limits;
 use crate::sys::os_error::reason;
 
@@ -129,6 +130,14 @@ impl UnfinishedFile {
         connection.execute_batch("BEGIN EXCLUSIVE")?;
         connection.execute_batch(SCHEMA)?;
         Ok(connection)
+    }
+
+    /// The units that the input gives, by key.
+    pub fn units(&self) -> rusqlite::Result<BTreeMap<String, String>> {
+        let connection = connection::open_immutable(&self.path)?;
+        let mut units = connection.prepare("SELECT key, unit FROM keys WHERE unit IS NOT NULL")?;
+        let units = units.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        units.collect()
     }
 
     /// Gives it the owner of the database and its name, `DATABASE.import`, in the place of an

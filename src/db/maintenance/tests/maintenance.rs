@@ -947,3 +947,16 @@ fn a_day_that_is_not_over_keeps_no_reading_from_being_stored() {
     scene.store(&[("a", T0, 5.0)]);
     assert_eq!(scene.readings(), [("a".to_owned(), T0, 5.0)]);
 }
+
+#[test]
+fn the_newest_hour_is_that_of_the_newest_row_whatever_came_last() {
+    let mut scene = Scene::new();
+    let newest = |scene: &Scene| {
+        let database = scene.database();
+        crate::db::retention::delete::newest_hour(database.connection()).expect("it can be read")
+    };
+    scene.store(&[("power", T0, 1.0)]);
+    assert_eq!(newest(&scene), T0.div_euclid(HOUR));
+    scene.import(&[("power", T0 - 365 * DAY, 2.0)], &[]);
+    assert_eq!(newest(&scene), T0.div_euclid(HOUR));
+}
