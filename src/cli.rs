@@ -301,6 +301,9 @@ pub struct RenameArguments {
     #[argh(switch)]
     /// also where NEW has readings of its own at the same times
     pub merge: bool,
+    #[argh(switch)]
+    /// also where NEW has a unit of another name; nothing is converted
+    pub any_unit: bool,
     #[argh(option, arg_name = "FILE")]
     /// configuration file
     pub config: Option<String>,

@@ -8,7 +8,7 @@ use super::time_option::{self, TimeRange};
 use super::{FAILED, USAGE_ERROR, print_out};
 use crate::cli::RenameArguments;
 use crate::config::Overrides;
-use crate::db::maintenance::extent;
+use crate::db::maintenance::extent::{self, SourcedKey};
 use crate::db::maintenance::request::MaintenanceTask;
 use crate::db::{connection, error};
 use crate::domain::time::Wall;
@@ -102,6 +102,9 @@ fn find_readings(
         );
         return Err(FAILED);
     }
+    let keys = extent::sourced_keys(&connection);
+    let keys = keys.map_err(|error| failed(error::describe(&error)))?;
+    check_units(arguments, &keys)?;
     let has_others = |times: &Range<i64>| {
         extent::has_readings(&connection, new, times)
             .map_err(|error| failed(error::describe(&error)))
@@ -125,4 +128,21 @@ fn find_readings(
         return Err(FAILED);
     }
     Ok((moved, is_mixed))
+}
+
+/// Refuses keys whose units have different names; on errors prints them and returns the exit status.
+fn check_units(arguments: &RenameArguments, keys: &[SourcedKey]) -> Result<(), u8> {
+    let RenameArguments { old, new, .. } = arguments;
+    let unit = |key: &str| keys.iter().find(|it| it.key == *key)?.unit.as_deref();
+    let (Some(old_unit), Some(new_unit)) = (unit(old), unit(new)) else {
+        return Ok(());
+    };
+    if old_unit == new_unit || arguments.any_unit {
+        return Ok(());
+    }
+    eprintln!(
+        "{old} is in {old_unit}, {new} in {new_unit}: nothing was renamed. Say --any-unit where both names mean \
+         the same unit"
+    );
+    Err(FAILED)
 }

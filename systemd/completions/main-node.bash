@@ -322,7 +322,7 @@ _main-node() {
             esac
             ;;
         main-node_rename)
-            opts="--help --from --to --merge --config --database"
+            opts="--help --from --to --merge --any-unit --config --database"
             case "${prev}" in
                 --from)
                     COMPREPLY=()

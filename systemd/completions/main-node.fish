@@ -116,6 +116,7 @@ complete -c main-node -n '__fish_main-node_using_command rename' -l help -d 'dis
 complete -c main-node -n '__fish_main-node_using_command rename' -l from -r -d 'only readings from then on: 2025-10-30T20:00:00Z, 2025-10-30 or -24h'
 complete -c main-node -n '__fish_main-node_using_command rename' -l to -r -d 'only readings before then; a date is included'
 complete -c main-node -n '__fish_main-node_using_command rename' -l merge -d 'also where NEW has readings of its own at the same times'
+complete -c main-node -n '__fish_main-node_using_command rename' -l any-unit -d 'also where NEW has a unit of another name; nothing is converted'
 complete -c main-node -n '__fish_main-node_using_command rename' -l config -r -d 'configuration file'
 complete -c main-node -n '__fish_main-node_using_command rename' -l database -r -d 'database file'
 complete -c main-node -n '__fish_main-node_using_command forget' -l help -d 'display usage information'

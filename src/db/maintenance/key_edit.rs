@@ -3,6 +3,8 @@
 //! On the thread that owns the database. Each hour is either still the old key's or already the new
 //! one's, so that readers always see all of it, and a step that is repeated finds nothing to do.
 
+use std::collections::BTreeSet;
+
 use rusqlite::params;
 
 use super::edit::{Edit, StoredKey, StoredRow};
@@ -188,7 +190,9 @@ impl KeyEdit<'_> {
         edit.delete_ids(&taken)?;
         edit.write_rollup(keys.key.k, hour, &left)?;
         let Some(new) = &keys.new else {
-            state.counts.deleted += taken.len() as u64;
+            // Of one second one reading holds.
+            let seconds: BTreeSet<i64> = taken.iter().map(|row| row.second).collect();
+            state.counts.deleted += seconds.len() as u64;
             return Ok(());
         };
         state.counts.renamed += taken.len() as u64;
