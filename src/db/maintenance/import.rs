@@ -45,20 +45,18 @@ pub(super) struct StagedRows {
     keys: HashMap<i64, StoredKey>,
 }
 
+fn unreadable(error: &rusqlite::Error) -> String {
+    let detail = error::describe(error);
+    format!("the staged rows cannot be read: {detail}; import the file again")
+}
+
 fn staged(error: rusqlite::Error) -> StepError {
-    StepError::Staged(format!(
-        "the staged rows cannot be read: {}; import the file again",
-        error::describe(&error)
-    ))
+    StepError::Staged(unreadable(&error))
 }
 
 impl StagedRows {
     pub fn open(path: &Path) -> Result<StagedRows, String> {
-        let opened = connection::open_immutable(path);
-        let connection = opened.map_err(|error| match staged(error) {
-            StepError::Staged(reason) => reason,
-            StepError::Database(error) => error::describe(&error),
-        })?;
+        let connection = connection::open_immutable(path).map_err(|error| unreadable(&error))?;
         Ok(StagedRows {
             connection,
             keys: HashMap::new(),
