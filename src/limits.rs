@@ -1,6 +1,7 @@
 //! Limits: every bound and timeout of the node, with its reason. A queue, read, loop or wait
 //! that none of these bounds is a defect.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 // ---- Readings ------------------------------------------------------------------------
@@ -772,6 +773,20 @@ pub const WALL_CELLS: usize = 24;
 /// Cells of a wall page that nobody configured: of the first group, and of single values.
 pub const WALL_DEFAULT_CELLS: usize = 12;
 pub const WALL_FIRST_VALUES: usize = 9;
+/// `[[display]]` tables.
+pub const DISPLAYS: usize = 16;
+/// Width and height of a display's picture, in pixels: from a badge to the largest e-reader.
+pub const PICTURE_SIDE: RangeInclusive<u16> = 64..=2_600;
+/// Pixels of a picture: 2,480 × 1,860 is the largest in use.
+pub const PICTURE_PIXELS: u32 = 5_000_000;
+/// How often a display asks for its picture.
+pub const DISPLAY_INTERVALS: RangeInclusive<Duration> =
+    Duration::from_secs(10)..=Duration::from_secs(24 * 3600);
+pub const DISPLAY_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// Time span of a picture's chart.
+pub const DISPLAY_CHART_SPAN: RangeInclusive<Duration> =
+    Duration::from_secs(3600)..=Duration::from_secs(366 * 24 * 3600);
+pub const DISPLAY_CHART_DEFAULT_SPAN: Duration = Duration::from_secs(24 * 3600);
 /// Rows of the table beside a chart.
 pub const CHART_ROWS: usize = 24;
 /// Buckets of a chart: one for each pixel of a small screen. With less than 289 a day had buckets

@@ -12,6 +12,7 @@ mod auth;
 mod auth_types;
 mod derived;
 mod device;
+mod display;
 mod env_file;
 pub mod environment;
 pub mod example;
@@ -45,6 +46,7 @@ mod trust;
 mod types;
 mod unknown_keys;
 mod variables;
+mod window;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,6 +69,7 @@ pub use self::auth_types::{
     PasswordScheme, TokenCredential,
 };
 use self::derived::{check_derived_names, order_derived, read_derived, set_holds};
+use self::display::read_displays;
 pub use self::env_file::parse as env_file;
 use self::environment::Environment;
 use self::forward::read_forwards;
@@ -347,6 +350,7 @@ fn read_root(
     let (keys, patterns) = read_keys(&mut root, directory);
     draft.config.pages.groups = read_groups(&mut root, directory);
     draft.config.pages.walls = read_walls(&mut root, directory);
+    draft.config.pages.displays = read_displays(&mut root, directory);
     draft.config.pushes = read_pushes(&mut root, directory);
     draft.config.forwards = read_forwards(&mut root, directory);
     let timezone = draft.config.timezone.clone();

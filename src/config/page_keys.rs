@@ -1,15 +1,15 @@
-//! Keys that groups, walls and outputs name: those that nothing gives, and those that another group shows.
+//! Keys that groups, walls, displays and outputs name: those that nothing gives, and those that another group shows.
 
 use super::problem::Severity;
 use super::reader::ConfigReader;
 use super::types::Config;
 use super::unknown_keys::KeyNames;
-use crate::domain::plan::{GroupPlan, KeySelector, PagesPlan};
+use crate::domain::plan::{GroupPlan, KeySelector, PagesPlan, PictureLayout};
 use crate::domain::text::{count_noun, truncate_list};
 use crate::domain::toml_text::quoted;
 use crate::limits;
 
-/// Reports keys of `[[group]]` and `[[wall]]` that show nothing.
+/// Reports keys of `[[group]]`, `[[wall]]` and `[[display]]` that show nothing.
 pub fn warn_page_keys(reader: &ConfigReader<'_>, names: &KeyNames<'_>, pages: &PagesPlan) {
     let (groups, walls) = (&pages.groups, &pages.walls);
     for (at, group) in groups.iter().enumerate() {
@@ -32,6 +32,19 @@ pub fn warn_page_keys(reader: &ConfigReader<'_>, names: &KeyNames<'_>, pages: &P
         if wall.rotate.is_some() && walls.len() == 1 {
             let message = "`rotate` needs another [[wall]] to follow";
             reader.remark_at(Severity::Note, &table, message);
+        }
+    }
+    for display in &pages.displays {
+        let table = format!("[[display]] {}", quoted(&display.name));
+        let chart = display.chart.iter();
+        let chart: Vec<KeySelector> = chart.map(|it| KeySelector::Key(it.key.clone())).collect();
+        let keys = display.keys.iter().chain(&display.footer).chain(&chart);
+        warn_unknown(reader, names, &table, keys);
+        let is_table = display.layout == PictureLayout::Rooms;
+        if is_table && groups.iter().all(|group| group.matrix.is_none()) {
+            let message =
+                "the layout \"rooms\" needs a [[group]] with `matrix`, whose table it shows";
+            reader.remark_at(Severity::Problem, &table, message);
         }
     }
 }

@@ -8,8 +8,8 @@ use super::section::{
     ConfigOption, OptionReader, duration, inline_table, list, plain, print_options, read_options,
     text,
 };
+use super::window::read_window;
 use crate::domain::plan::{GroupPlan, KeySelector, MatrixPlan, WallPlan};
-use crate::domain::time_window::TimeWindow;
 use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_value};
 
 type LabelPairs = Vec<(String, String)>;
@@ -254,17 +254,6 @@ fn print_names(names: &LabelPairs) -> Option<String> {
         format!("{} = {}", bare_or_quoted(part), quoted_value(name))
     };
     inline_table(names.iter().map(pair).collect())
-}
-
-fn read_window(option: &mut OptionReader<'_, '_>) -> Option<TimeWindow> {
-    const WHAT: &str =
-        "hours such as \"22:00-06:00\", or days and hours such as \"Mon-Fri 22:00-06:00\"";
-    let entry = option.entry()?;
-    let window = TimeWindow::parse(&entry.text_as(WHAT)?);
-    if window.is_none() {
-        entry.expected(WHAT);
-    }
-    window
 }
 
 /// Prints groups and walls as TOML.

@@ -4,6 +4,7 @@ use super::alert::print_alert;
 use super::api_files::print_apis;
 use super::auth::print_accounts;
 use super::derived::print_derived;
+use super::display::print_displays;
 use super::forward::print_forwards;
 use super::key::{print_key_patterns, print_keys};
 use super::mail::print_mail;
@@ -31,6 +32,7 @@ impl Config {
         print_key_patterns(&mut out, &self.key_patterns);
         print_derived(&mut out, &self.derived);
         print_pages(&mut out, &self.pages.groups, &self.pages.walls);
+        print_displays(&mut out, &self.pages.displays);
         print_alert(&mut out, self);
         print_forwards(&mut out, &self.forwards);
         if let Some(mail) = &self.notifications.mail {

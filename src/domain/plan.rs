@@ -1,9 +1,11 @@
 //! What the configuration asks for, in the domain's terms: the sources, what is read from
 //! each, and how keys are merged. Made once at start, then only read.
 
+mod display;
 mod element_options;
 mod key;
 mod pages;
+mod panel;
 mod record_selector;
 mod response_format;
 
@@ -14,9 +16,11 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+pub use self::display::{DisplayChart, DisplayPlan, MacAddress, PictureLayout};
 pub use self::element_options::{AggregateFunction, Combination, ElementTime};
 pub use self::key::{Bounds, ChartKind, DisplayUnit, KeyPlan, Merge};
 pub use self::pages::{GroupPlan, KeySelector, MatrixPlan, PagesPlan, WallPlan, is_selected};
+pub use self::panel::{MODELS, Panel, PanelColours, Rotation};
 pub use self::record_selector::{Decimal, RecordSelector, Selection};
 pub use self::response_format::ResponseFormat;
 use super::derived_key::DerivedKeys;

@@ -1,4 +1,6 @@
-//! Time window: hours of some days of the week, by the local clock (`mute`, `dim`).
+//! Time window: hours of some days of the week, by the local clock (`mute`, `dim`, `quiet`).
+
+use std::time::Duration;
 
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
@@ -17,6 +19,7 @@ pub struct TimeWindow {
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const DAY: u16 = 24 * 60;
+const MINUTE_MS: i64 = 60_000;
 
 impl TimeWindow {
     /// Reads `Sat 22:00-23:00`, `Mon-Fri 08:00-09:30`, `Sat,Sun 23:00-01:00`,
@@ -51,6 +54,21 @@ impl TimeWindow {
             return self.days[today] && (self.from..self.until).contains(&minute);
         }
         (self.days[today] && minute >= self.from) || (self.days[yesterday] && minute < self.until)
+    }
+
+    #[cfg_attr(not(test), expect(dead_code))]
+    /// How long it still lasts at `wall`, to the minute, a day at most; none outside of it.
+    pub fn remaining(&self, wall: Wall, zone: &TimeZone) -> Option<Duration> {
+        if !self.contains(wall, zone) {
+            return None;
+        }
+        // Local time may jump, so that minutes are tried and not reckoned.
+        let minute = |at: i64| Wall((wall.0.div_euclid(MINUTE_MS) + at) * MINUTE_MS);
+        let end = (1..i64::from(DAY)).find(|at| !self.contains(minute(*at), zone));
+        let end = minute(end.unwrap_or(i64::from(DAY)));
+        u64::try_from(end.0 - wall.0)
+            .ok()
+            .map(Duration::from_millis)
     }
 
     /// In the syntax of the configuration.
@@ -138,6 +156,27 @@ mod tests {
             ("02:00-02:30", "2025-11-02T02:10", true),
         ] {
             assert_eq!(muted(window, local), expected, "{window} at {local}");
+        }
+    }
+
+    #[test]
+    fn what_remains_of_a_window_follows_local_time() {
+        let zone = TimeZone::get("Europe/Berlin").expect("it is built in");
+        for (window, local, expected) in [
+            ("23:00-06:00", "2025-11-01T22:59", None),
+            ("23:00-06:00", "2025-11-01T23:00", Some(7 * 3600)),
+            ("23:00-06:00", "2025-11-02T05:59:30", Some(30)),
+            // In that night the clocks are set back by an hour, in this one forward.
+            ("23:00-06:00", "2025-10-25T23:00", Some(8 * 3600)),
+            ("23:00-06:00", "2025-03-29T23:00", Some(6 * 3600)),
+            ("00:00-24:00", "2025-11-01T12:00", Some(24 * 3600)),
+        ] {
+            let civil: jiff::civil::DateTime = local.parse().expect("a local time");
+            let wall = civil.to_zoned_datetime(zone.clone()).expect("it exists");
+            let window = TimeWindow::parse(window).expect(window);
+            let wall = Wall(wall.timestamp().as_millisecond());
+            let remaining = window.remaining(wall, &zone).map(|it| it.as_secs());
+            assert_eq!(remaining, expected, "{local}");
         }
     }
 

@@ -303,6 +303,17 @@ fn every_problem_has_a_location_and_a_fix() {
                  [[group]]\nname = \"..\"\nkeys = [\"a\"]\n[[wall]]\nname = \".\"\nkeys = [\"a\"]\n"
             ),
         ),
+        (
+            "displays",
+            &format!(
+                "{METER}[[display]]\nname = \"hall.png\"\nmodel = \"trmnl\"\n[[display]]\nname = \"hall\"\n\
+                 [[display]]\nname = \"a\"\nsize = [32, 480]\ndepth = 3\nrotate = 45\nlayout = \"table\"\nquiet = \"22\"\nevery = \"1s\"\n\
+                 [[display]]\nname = \"b\"\nsize = [2600, 2600]\ncolours = \"bwr\"\ndepth = 1\ndevice = \"AA:BB\"\nchart = {{ span = \"1m\" }}\n\
+                 [[display]]\nname = \"c\"\nsize = [800, 480]\ndevice = \"aabbccddeeff\"\n\
+                 [[display]]\nname = \"C\"\nsize = \"800x480\"\n\
+                 [[display]]\nname = \"d\"\nmodel = \"trmnl-og\"\ndevice = \"AA:BB:CC:DD:EE:FF\"\nicon = \"x\"\n"
+            ),
+        ),
         ("an unknown locale", &format!("locale = \"tlh\"\n{METER}")),
         (
             "patterns of keys",
@@ -904,6 +915,13 @@ fn remarks_on_a_valid_configuration() {
              auth = { token = \"hush\", param = \"key\" }\n\
              [[source]]\nname = \"c\"\nprefix = \"c.\"\nurl = \"http://nas.lan/a@b\"\nauth = { token = \"hush\" }\n"
                 .to_owned(),
+        ),
+        (
+            "keys of a display that no source has, and no table for its layout",
+            format!(
+                "{METER}[source.records]\na = \"/a\"\n[[display]]\nname = \"hall\"\nmodel = \"trmnl-og\"\nlayout = \"rooms\"\nkeys = [\"a\", \"b.*\"]\n\
+                 footer = [\"c\"]\nchart = {{ key = \"d\" }}\n"
+            ),
         ),
         (
             "keys of groups and walls that no source has",

@@ -11,8 +11,8 @@ use roff::{Roff, bold, italic, roman};
 use super::section::{ConfigOption, OptionDoc};
 use super::support::{load_example, problems_of_example};
 use super::{
-    alert, api_files, auth, derived, forward, host_name, key, mail, mqtt, pages, push, source,
-    top_level,
+    alert, api_files, auth, derived, display, forward, host_name, key, mail, mqtt, pages, push,
+    source, top_level,
 };
 use crate::domain::alert::AlertRules;
 use crate::domain::derived::WindowFunction;
@@ -46,8 +46,8 @@ fn sections() -> Vec<DocumentedSection> {
             "Top level",
             "The node itself: network, pages, database. These options stand above the first table.",
             &[
-                "api", "source", "auth", "key", "derived", "group", "wall", "alert", "mail",
-                "mqtt", "push", "forward",
+                "api", "source", "auth", "key", "derived", "group", "wall", "display", "alert",
+                "mail", "mqtt", "push", "forward",
             ],
             docs(&top_level::OPTIONS),
         ),
@@ -104,6 +104,12 @@ fn sections() -> Vec<DocumentedSection> {
             "A page of large figures for a tablet on the wall: `/wall`.",
             &[],
             docs(&pages::WALL_OPTIONS),
+        ),
+        section(
+            "[[display]]",
+            "A picture for a device with electronic paper, at `/display/NAME.png`, `.bmp`, `.raw` and `.json`; `/display/NAME` is a preview. See docs/displays.md. At most 16.",
+            &[],
+            docs(&display::OPTIONS),
         ),
         section(
             "[[forward]]",
@@ -240,6 +246,7 @@ fn companions(heading: &str, name: &str) -> Pairs {
         }
         ("[[group]]", _) => vec![("name", "\"g\""), ("keys", "[\"t\"]")],
         ("[[wall]]", _) => vec![("keys", "[\"t\"]")],
+        ("[[display]]", _) => vec![("name", "\"d\""), ("size", "[400, 300]")],
         ("[[forward]]", "ca_file" | "fingerprint") => vec![("url", "\"https://a.local/write\"")],
         ("[[forward]]", _) => vec![("url", "\"http://a.local/write\"")],
         ("[[alert.value]]", _) => vec![("key", "\"t\""), ("above", "40")],
@@ -502,6 +509,14 @@ fn computed_defaults() -> Vec<(&'static str, &'static str, Pairs, Option<String>
             "\"https://api.open-meteo.com\"",
         ),
         row("[[source]]", "every", &[], "\"5m\""),
+        row(
+            "[[display]]",
+            "size",
+            &[("model", "\"trmnl-og\"")],
+            "[800, 480]",
+        ),
+        row("[[display]]", "depth", &[("model", "\"trmnl-x\"")], "4"),
+        row("[[display]]", "depth", &[], "1"),
         row(
             "[[source]]",
             "every",

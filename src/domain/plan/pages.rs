@@ -1,8 +1,9 @@
-//! What pages show, in which order: title, locale, groups, walls.
+//! What pages and pictures show, in which order: title, locale, groups, walls, displays.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::display::DisplayPlan;
 use crate::domain::key_pattern::KeyPattern;
 use crate::domain::locale::Locale;
 use crate::domain::time_window::TimeWindow;
@@ -15,20 +16,23 @@ pub struct PagesPlan {
     /// In the order of the page.
     pub groups: Vec<GroupPlan>,
     pub walls: Vec<WallPlan>,
+    pub displays: Vec<DisplayPlan>,
 }
 
 impl PagesPlan {
-    /// The keys that groups and walls name without a pattern.
+    /// The keys that groups, walls and displays name without a pattern.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<str>> {
         let of_groups = self.groups.iter().flat_map(|it| &it.keys);
         let of_walls = self
             .walls
             .iter()
             .flat_map(|it| it.keys.iter().chain(&it.text));
-        of_groups.chain(of_walls).filter_map(|it| match it {
+        let named = of_groups.chain(of_walls).filter_map(|it| match it {
             KeySelector::Key(key) => Some(key),
             KeySelector::Pattern(_) => None,
-        })
+        });
+        let displays = self.displays.iter();
+        named.chain(displays.flat_map(DisplayPlan::named_keys))
     }
 }
 
