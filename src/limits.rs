@@ -611,6 +611,8 @@ pub const PROXY_SHARE: usize = 2;
 pub const PATH_PREFIX_BYTES: usize = 200;
 /// Request head: a display sends 200 bytes, a browser 1 kB.
 pub const REQUEST_HEAD_BYTES: usize = 8 * 1024;
+/// Body of a POST, which is read and dropped: the log of a display.
+pub const POST_BODY_BYTES: u64 = 4 * 1024;
 /// Headers of one request.
 pub const REQUEST_HEADERS: usize = 64;
 /// The whole head, from the first byte (or from accepting) to its end.

@@ -4,6 +4,8 @@
 //! client that does not read delays only itself. It knows no path: the handler decides how a
 //! request is served. A panic in here ends this connection alone.
 
+mod post;
+
 use std::net::TcpStream;
 use std::rc::Rc;
 
@@ -16,7 +18,7 @@ use super::connection_table::{ConnectionGuard, ConnectionPhase, ConnectionState,
 use super::event_stream::EventStream;
 use super::guarded_handler;
 use super::handler::{Dispatch, EventStreamStart, Overload, Request, Response};
-use super::parser::{HeadError, RequestBuffer, RequestHead, Version};
+use super::parser::{HeadError, Method, RequestBuffer, RequestHead, Version};
 use super::pool_client::PoolError;
 use super::response_writer::{self, EncodedResponse, ResponseBody, ResponseFraming, SendError};
 use super::server_state::ServerState;
@@ -113,12 +115,15 @@ impl Connection {
         }
     }
 
-    async fn serve_request(&self, mut head: RequestHead, buffer: &RequestBuffer) -> NextStep {
+    async fn serve_request(&self, mut head: RequestHead, buffer: &mut RequestBuffer) -> NextStep {
         let server = &*self.server;
         guarded_handler::prepare(server, &mut head.request);
         let (route, dispatch, _counted) =
             match admit_client(server, self.state().peer, &head.request) {
                 Ok(counted) => {
+                    if let Method::Post(body) = head.method {
+                        return self.serve_post(head, body, buffer).await;
+                    }
                     let (route, dispatch) = guarded_handler::dispatch(server, &head);
                     (route, dispatch, counted)
                 }
@@ -138,7 +143,7 @@ impl Connection {
             request,
             version,
             keep_alive,
-            is_options,
+            method,
             ..
         } = head;
         let reply = match dispatch {
@@ -163,8 +168,8 @@ impl Connection {
         };
         let sent = self.send(&reply, framing).await;
         let bytes = reply.body.bytes().len();
-        let method = match (is_options, request.is_head) {
-            (true, _) => "OPTIONS",
+        let method = match (method, request.is_head) {
+            (Method::Options, _) => "OPTIONS",
             (_, true) => "HEAD",
             _ => "GET",
         };
@@ -322,6 +327,11 @@ impl Connection {
         if let Some(request) = &mut refusal.request {
             guarded_handler::prepare(server, request);
         }
+        self.reject_prepared(&refusal).await
+    }
+
+    async fn reject_prepared(&self, refusal: &HeadError) -> Close {
+        let server = &*self.server;
         let peer = refusal
             .request
             .as_ref()

@@ -5,7 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::handler::{Dispatch, Overload, Request, Response};
-use super::parser::RequestHead;
+use super::parser::{Method, RequestHead};
 use super::response_writer::EncodedResponse;
 use super::server_state::ServerState;
 
@@ -23,7 +23,7 @@ pub fn dispatch(server: &ServerState, head: &RequestHead) -> (&'static str, Disp
     let request = &head.request;
     let known = catch_panic(server, || {
         let route = server.handler.route_name(request);
-        let dispatch = if head.is_options {
+        let dispatch = if head.method == Method::Options {
             Dispatch::Immediate(server.handler.options(request))
         } else {
             server.handler.dispatch(request)
@@ -34,6 +34,15 @@ pub fn dispatch(server: &ServerState, head: &RequestHead) -> (&'static str, Disp
         let response = handler_rejection(server, 500, Some(request));
         ("panic", Dispatch::Immediate(response))
     })
+}
+
+/// The route's name and the response to a POST; `None` where the path takes none.
+pub fn post(server: &ServerState, request: &Request) -> Option<(&'static str, Response)> {
+    let known = catch_panic(server, || {
+        let response = server.handler.post(request)?;
+        Some((server.handler.route_name(request), response))
+    });
+    known.unwrap_or_else(|| Some(("panic", handler_rejection(server, 500, Some(request)))))
 }
 
 pub fn rejection(server: &ServerState, status: u16, request: Option<&Request>) -> EncodedResponse {

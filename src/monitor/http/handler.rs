@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A well-framed GET, HEAD or OPTIONS. The parser has checked syntax, sizes and framing; the
+/// A well-framed GET, HEAD, OPTIONS or POST. The parser has checked syntax, sizes and framing; the
 /// meaning of the target and of the headers is for the handler.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -115,6 +115,13 @@ pub trait Handler: Send + Sync + 'static {
     /// decided here.
     fn options(&self, request: &Request) -> Response;
 
+    /// The response to POST, by its head alone: the server reads the body and drops it, so that no
+    /// handler ever holds one. `None` where the path takes no POST: it gets 405. The access rules
+    /// are decided here. Runs on the server's thread.
+    fn post(&self, _request: &Request) -> Option<Response> {
+        None
+    }
+
     /// The version of what cacheable responses are made from: it changes with that data. Called
     /// for every repeated request, on the server's thread.
     fn generation(&self) -> u64 {
@@ -136,7 +143,7 @@ pub trait Handler: Send + Sync + 'static {
     /// missing.
     fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Response;
 
-    /// The response to what the server itself rejects: 400, 403, 405, 408, 413, 414, 417, 431, 500
+    /// The response to what the server itself rejects: 400, 403, 405, 408, 411, 413, 414, 417, 431, 500
     /// or 505. `request` is there where enough of the head could be parsed. Runs on the server's
     /// thread. The server adds `Allow` where it is missing.
     fn rejection(&self, status: u16, request: Option<&Request>) -> Response;

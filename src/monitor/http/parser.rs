@@ -19,12 +19,29 @@ pub const PRIVATE_PREFIX: &str = "x-pool-";
 pub struct RequestHead {
     pub request: Request,
     pub version: Version,
-    /// The method is OPTIONS.
-    pub is_options: bool,
+    pub method: Method,
     /// Whether the connection stays open after the response.
     pub keep_alive: bool,
     /// Its bytes, to compare the next head with; none where they are too many to store.
     pub raw_bytes: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET or HEAD: [`Request::is_head`].
+    Read,
+    Options,
+    /// Rejected with 405 unless the handler takes it.
+    Post(PostBody),
+}
+
+/// The body behind the head of a POST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostBody {
+    /// Bytes, or the status and the counter of what is wrong with the framing.
+    pub length: Result<usize, (u16, Rejection)>,
+    /// The client waits for a 100 before it sends the body (RFC 9110, 10.1.1).
+    pub expects_continue: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +90,13 @@ impl RequestBuffer {
             self.start = 0;
         }
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Drops at most so many unread bytes, those of a body; how many there were.
+    pub fn discard(&mut self, most: usize) -> usize {
+        let dropped = most.min(self.bytes.len() - self.start);
+        self.consume(dropped);
+        dropped
     }
 
     /// The next request, if all of its head is there.
@@ -203,14 +227,17 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<RequestHead, HeadError> {
         base: String::new(),
         token: None,
     };
-    if let Err((status, rejection)) = check(&mut request, method, target, version, &framing) {
-        return Err(HeadError {
-            status,
-            rejection,
-            is_head: request.is_head,
-            request: Some(Box::new(request)),
-        });
-    }
+    let method = match check(&mut request, method, target, version, &framing) {
+        Ok(method) => method,
+        Err((status, rejection)) => {
+            return Err(HeadError {
+                status,
+                rejection,
+                is_head: request.is_head,
+                request: Some(Box::new(request)),
+            });
+        }
+    };
     let keep_alive = match version {
         Version::Http10 => framing.says_keep_alive && !framing.says_close,
         Version::Http11 => !framing.says_close,
@@ -223,39 +250,38 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<RequestHead, HeadError> {
     Ok(RequestHead {
         request,
         version,
-        is_options: method == "OPTIONS",
+        method,
         keep_alive,
         raw_bytes,
     })
 }
 
 /// Checks method, body, expectation and host of a well-formed head, and sets the request's
-/// target; the status and the counter of what is wrong.
+/// target; the status and the counter of what is wrong. What is wrong with the body of a POST is
+/// left in the method: most paths take none at all.
 fn check(
     request: &mut Request,
     method: &str,
     target: &str,
     version: Version,
     framing: &FramingFields,
-) -> Result<(), (u16, Rejection)> {
-    let is_options = method == "OPTIONS";
+) -> Result<Method, (u16, Rejection)> {
     let split = match target {
-        "*" if is_options => Some((None, "*".to_owned())),
+        "*" if method == "OPTIONS" => Some((None, "*".to_owned())),
         target => split_target(target),
     };
-    if method != "GET" && method != "HEAD" && !is_options {
-        // The response names the methods of the path.
-        request.target = split.map(|(_, origin)| origin).unwrap_or_default();
-        return Err((405, Rejection::MethodNotAllowed));
-    }
-    if framing.coded {
-        return Err((400, Rejection::BodyNotAllowed));
-    }
-    if framing.length.is_some_and(|length| length > 0) {
-        return Err((413, Rejection::BodyNotAllowed));
-    }
-    if framing.unmet_expectation {
-        return Err((417, Rejection::ExpectationFailed));
+    let method = match method {
+        "GET" | "HEAD" => Method::Read,
+        "OPTIONS" => Method::Options,
+        "POST" if split.is_some() => Method::Post(framing.post_body(version)),
+        _ => {
+            // The response names the methods of the path.
+            request.target = split.map(|(_, origin)| origin).unwrap_or_default();
+            return Err((405, Rejection::MethodNotAllowed));
+        }
+    };
+    if !matches!(method, Method::Post(_)) {
+        framing.check_no_body()?;
     }
     if framing.hosts > 1 || (framing.hosts == 0 && version == Version::Http11) {
         return Err((400, Rejection::BadRequest));
@@ -272,10 +298,11 @@ fn check(
         return Err((400, Rejection::BadRequest));
     }
     // RFC 9110 §7.8: in HTTP/1.0 the field is ignored, as other protocols (h2c) are.
-    if framing.asks_for_websocket() && method == "GET" && version == Version::Http11 {
+    let is_get = method == Method::Read && !request.is_head;
+    if framing.asks_for_websocket() && is_get && version == Version::Http11 {
         return Err((426, Rejection::WebSocket));
     }
-    Ok(())
+    Ok(method)
 }
 
 /// Whether the request line ends with another HTTP version, rather than being invalid.
@@ -302,6 +329,7 @@ struct FramingFields {
     says_keep_alive: bool,
     says_upgrade: bool,
     names_websocket: bool,
+    expects_continue: bool,
     unmet_expectation: bool,
 }
 
@@ -330,10 +358,41 @@ impl FramingFields {
                     .value
                     .trim_ascii()
                     .eq_ignore_ascii_case(b"100-continue");
+                framing.expects_continue |= met;
                 framing.unmet_expectation |= !met;
             }
         }
         framing
+    }
+
+    /// Of what has no body: anything but a POST.
+    fn check_no_body(&self) -> Result<(), (u16, Rejection)> {
+        if self.coded {
+            return Err((400, Rejection::BodyNotAllowed));
+        }
+        if self.length.is_some_and(|length| length > 0) {
+            return Err((413, Rejection::BodyNotAllowed));
+        }
+        if self.unmet_expectation {
+            return Err((417, Rejection::ExpectationFailed));
+        }
+        Ok(())
+    }
+
+    /// A POST says how long its body is; one of unknown length (`chunked`) is not read.
+    fn post_body(&self, version: Version) -> PostBody {
+        let length = match self.length {
+            _ if self.unmet_expectation => Err((417, Rejection::ExpectationFailed)),
+            None => Err((411, Rejection::BodyNotAllowed)),
+            Some(length) if length > limits::POST_BODY_BYTES => {
+                Err((413, Rejection::BodyNotAllowed))
+            }
+            Some(length) => Ok(length as usize),
+        };
+        PostBody {
+            length,
+            expects_continue: self.expects_continue && version == Version::Http11,
+        }
     }
 
     /// The opening handshake of RFC 6455, also of an `Upgrade` that lists more protocols.

@@ -20,9 +20,9 @@ use crate::sys::thread::count_panic;
 pub enum Rejection {
     /// Bytes that are not an HTTP/1 head, or a head that contradicts itself.
     BadRequest,
-    /// A request with a body.
+    /// A request with a body, or a POST whose body is too long or of unknown length.
     BodyNotAllowed,
-    /// Neither GET, HEAD nor OPTIONS.
+    /// Neither GET, HEAD nor OPTIONS, nor a POST to a path that takes it.
     MethodNotAllowed,
     /// A head that is too long or has too many fields.
     HeadTooLarge,
@@ -109,7 +109,9 @@ impl Rejection {
     fn explanation(self) -> &'static str {
         match self {
             Rejection::BadRequest => "sent an invalid HTTP request; answered 400",
-            Rejection::BodyNotAllowed => "sent a request body, which is not accepted; answered 413",
+            Rejection::BodyNotAllowed => {
+                "sent a request body that is not accepted; answered 413, 411 or 400"
+            }
             Rejection::MethodNotAllowed => {
                 "used a method other than GET, HEAD and OPTIONS; answered 405"
             }

@@ -238,12 +238,14 @@ fn invalid_heads_are_rejected_with_the_right_status() {
         // Methods.
         (
             405,
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n".into(),
+            "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n".into(),
         ),
         (
             405,
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
+            "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
         ),
+        (405, "POST * HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "POST / HTTP/1.1\r\n\r\n".into()),
         (400, "GET * HTTP/1.1\r\nHost: a\r\n\r\n".into()),
         (400, "OPTIONS a HTTP/1.1\r\nHost: a\r\n\r\n".into()),
         (400, "OPTIONS * HTTP/1.1\r\n\r\n".into()),
@@ -286,20 +288,62 @@ fn connection_headers_and_private_headers_are_removed() {
 
 #[test]
 fn options_takes_a_path_or_an_asterisk_and_other_methods_only_a_path() {
-    for (line, target, is_options) in [
-        ("OPTIONS * HTTP/1.1", "*", true),
-        ("OPTIONS /a?b HTTP/1.1", "/a?b", true),
-        ("OPTIONS http://a/b HTTP/1.1", "/b", true),
-        ("GET /a HTTP/1.1", "/a", false),
+    for (line, target, method) in [
+        ("OPTIONS * HTTP/1.1", "*", Method::Options),
+        ("OPTIONS /a?b HTTP/1.1", "/a?b", Method::Options),
+        ("OPTIONS http://a/b HTTP/1.1", "/b", Method::Options),
+        ("GET /a HTTP/1.1", "/a", Method::Read),
+        ("HEAD /a HTTP/1.1", "/a", Method::Read),
     ] {
         let sent = format!("{line}\r\nHost: a\r\n\r\n");
         let head = take(sent.as_bytes()).expect("good").expect("whole");
         assert_eq!(head.request.target, target);
-        assert_eq!(head.is_options, is_options, "{line}");
+        assert_eq!(head.method, method, "{line}");
     }
-    let refused = take(b"POST /a?b HTTP/1.1\r\nHost: a\r\n\r\n").expect_err("no POST");
+    let refused = take(b"PUT /a?b HTTP/1.1\r\nHost: a\r\n\r\n").expect_err("no POST");
     let request = refused.request.expect("it could be read");
     assert_eq!((refused.status, &*request.target), (405, "/a?b"));
+}
+
+#[test]
+fn a_post_says_how_long_its_body_is() {
+    let largest = limits::POST_BODY_BYTES;
+    let one_more = largest + 1;
+    let broken = |status, rejection| Err((status, rejection));
+    for (fields, length, expects_continue) in [
+        ("Content-Length: 0", Ok(0), false),
+        (&*format!("Content-Length: {largest}"), Ok(4096), false),
+        (
+            &*format!("Content-Length: {one_more}"),
+            broken(413, Rejection::BodyNotAllowed),
+            false,
+        ),
+        (
+            "Content-Length: 1000000000000",
+            broken(413, Rejection::BodyNotAllowed),
+            false,
+        ),
+        ("X: y", broken(411, Rejection::BodyNotAllowed), false),
+        (
+            "Transfer-Encoding: chunked",
+            broken(411, Rejection::BodyNotAllowed),
+            false,
+        ),
+        ("Content-Length: 7\r\nExpect: 100-Continue", Ok(7), true),
+        (
+            "Content-Length: 7\r\nExpect: miracles",
+            broken(417, Rejection::ExpectationFailed),
+            false,
+        ),
+    ] {
+        let sent = format!("POST /log HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n");
+        let head = take(sent.as_bytes()).expect("good").expect("whole");
+        let body = PostBody {
+            length,
+            expects_continue,
+        };
+        assert_eq!(head.method, Method::Post(body), "{fields}");
+    }
 }
 
 #[test]
@@ -486,7 +530,7 @@ fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>, seed: u64) -> (Vec<String
 fn check_clean(head: &RequestHead, seed: u64) {
     let visible = |byte: u8| (0x21..=0x7e).contains(&byte);
     let request = &head.request;
-    let is_of_server = head.is_options && request.target == "*";
+    let is_of_server = head.method == Method::Options && request.target == "*";
     assert!(
         is_of_server || request.target.starts_with('/') && request.target.bytes().all(visible),
         "seed {seed}"

@@ -6,6 +6,7 @@ mod conformance;
 mod connection_cache;
 mod event_stream;
 mod idle_cost;
+mod post;
 mod shutdown;
 mod trusted_proxies;
 mod worker_pool;
@@ -157,6 +158,15 @@ impl Handler for TestHandler {
             .headers
             .push(("X-Asked", request.target.clone().into()));
         response
+    }
+
+    fn post(&self, request: &Request) -> Option<Response> {
+        match request.target.as_str() {
+            "/log" => Some(response(204, "")),
+            "/log-denied" => Some(response(401, "denied")),
+            "/log-panic" => panic!("asked to"),
+            _ => None,
+        }
     }
 
     fn overloaded(&self, limit: Overload, _: Option<&Request>) -> Response {
