@@ -421,7 +421,7 @@ fn node_facts(
         NodeFacts {
             storage: storage.trouble,
             salvage: storage.salvage,
-            displays: app.display_silences(),
+            displays: app.display_facts(),
             channels: channel_facts(&channels),
         }
     })

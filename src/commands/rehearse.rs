@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::alerts::message;
 use crate::config::Config;
-use crate::domain::alert::{AlertFacts, AlertState, NodeFacts, step};
+use crate::domain::alert::{AlertFacts, AlertState, DisplayFacts, NodeFacts, step};
+use crate::domain::battery::Battery;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::Salvaged;
@@ -49,7 +50,8 @@ enum SimulatedFault {
     Storage,
     Database,
     Clock,
-    Display,
+    SilentDisplay,
+    LowBattery,
 }
 
 struct Scenario {
@@ -105,11 +107,14 @@ fn scenarios(config: &Config) -> Vec<Scenario> {
         "the clock is not synchronised".to_owned(),
         SimulatedFault::Clock,
     );
-    if let Some(rule) = config.alert.displays.first() {
-        add(
-            format!("the display {} sends no requests", rule.name),
-            SimulatedFault::Display,
-        );
+    let displays = &config.alert.displays;
+    if let Some(rule) = displays.iter().find(|rule| rule.silent_for.is_some()) {
+        let title = format!("the display {} sends no requests", rule.name);
+        add(title, SimulatedFault::SilentDisplay);
+    }
+    if let Some(rule) = displays.iter().find(|rule| rule.battery_below.is_some()) {
+        let title = format!("the battery of the display {} is low", rule.name);
+        add(title, SimulatedFault::LowBattery);
     }
     cases
 }
@@ -300,11 +305,16 @@ impl<'a> Rehearsal<'a> {
         }
         self.snapshot.records = self.records(fault, is_bad);
         let silence = match (fault, is_bad) {
-            (SimulatedFault::Display, true) => self.now.mono.since(self.began.mono),
+            (SimulatedFault::SilentDisplay, true) => self.now.mono.since(self.began.mono),
             _ => Duration::ZERO,
         };
-        let displays = self.config.alert.displays.iter();
-        self.node.displays = displays.map(|it| (it.name.clone(), silence)).collect();
+        let is_low = is_bad && matches!(fault, SimulatedFault::LowBattery);
+        let displays = self.config.alert.displays.iter().map(|rule| DisplayFacts {
+            name: rule.name.clone(),
+            silence,
+            battery: Battery::of_percent(if is_low { 0.0 } else { 100.0 }),
+        });
+        self.node.displays = displays.collect();
     }
 
     /// Records of the keys in the rules: good, except the faulty one.
@@ -408,7 +418,7 @@ mod tests {
             [[source]]\nname = \"tide\"\nurl = \"http://tide.local/\"\nevery = \"1h\"\n\
             [alert]\n[[alert.value]]\nkey = \"power\"\nabove = 3000\nhysteresis = 100\nfor = \"5m\"\n\
             [[alert.stale]]\nkey = \"tide\"\nfor = \"10m\"\n\
-            [[alert.display]]\nname = \"hall\"\nsilent_for = \"1h\"\n";
+            [[alert.display]]\nname = \"hall\"\nsilent_for = \"1h\"\nbattery_below = \"3.5 V\"\n";
         std::fs::write(&file, text).expect("it can be written");
         let overrides = Overrides {
             file: Some(file),

@@ -6,7 +6,7 @@ use super::alert_types::{Notifications, WebhookForm};
 use super::problem::Severity;
 use super::reader::ConfigReader;
 use super::types::{KeySpans, SourceConfig};
-use crate::domain::alert::AlertRules;
+use crate::domain::alert::{AlertRules, DisplayRule};
 use crate::domain::alert_filter::AlertFilter;
 use crate::domain::plan::KeySelector;
 use crate::domain::toml_text::quoted;
@@ -72,8 +72,7 @@ fn alert_names(
     for alert in rules.key_alerts() {
         names.extend([alert.name.to_string(), alert.key.to_string()]);
     }
-    let displays = rules.displays.iter();
-    names.extend(displays.map(|rule| format!("display:{}", rule.name)));
+    names.extend(rules.displays.iter().flat_map(DisplayRule::alerts));
     // A channel that cannot deliver raises an alert of its name.
     let webhooks = notifications.webhooks.iter();
     names.extend(webhooks.map(|it| it.name.clone()));

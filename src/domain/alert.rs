@@ -9,6 +9,7 @@
 //! is the wording, `instant` the clocks of alerts.
 
 mod conditions;
+mod displays;
 mod instant;
 mod source_conditions;
 mod state;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::displays::{DisplayFacts, DisplayRule};
 pub use self::state::AlertState;
 pub use self::state_machine::step;
 use super::alert_event::AlertEvent;
@@ -167,15 +169,6 @@ impl StaleRule {
     }
 }
 
-/// A display that sends no requests any more.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DisplayRule {
-    /// As the page lists it.
-    pub name: Arc<str>,
-    pub silent_for: Duration,
-    pub level: AlertLevel,
-}
-
 /// The facts of one moment that the rules look at.
 #[derive(Debug, Clone, Copy)]
 pub struct AlertFacts<'a> {
@@ -195,8 +188,8 @@ pub struct NodeFacts {
     pub storage: Option<String>,
     /// A damaged database that was quarantined in this run.
     pub salvage: Option<Salvaged>,
-    /// Each display seen since the start and how long it has been silent.
-    pub displays: Vec<(Arc<str>, Duration)>,
+    /// Each display seen since the start.
+    pub displays: Vec<DisplayFacts>,
     /// Every channel that is configured.
     pub channels: Vec<ChannelFacts>,
 }

@@ -10,6 +10,7 @@ pub mod alert_event;
 pub mod alert_filter;
 pub mod alert_level;
 pub mod back_off;
+pub mod battery;
 mod chart_kind;
 mod clock_filter;
 pub mod clock_trust;

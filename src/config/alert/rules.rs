@@ -11,6 +11,8 @@ use crate::config::section::{
 use crate::config::types::{KeySpans, SourceConfig};
 use crate::domain::alert::{AlertRules, DisplayRule, SourceRule, StaleRule, ValueRule};
 use crate::domain::alert_level::AlertLevel;
+use crate::domain::battery::Battery;
+use crate::domain::text::format_number;
 use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::nearest;
 
@@ -58,7 +60,10 @@ pub struct RuleDraft {
     below: Option<f64>,
     hysteresis: f64,
     hold: Duration,
+    /// A limit of a display is given, valid or not.
+    has_limit: bool,
     silent_for: Option<Duration>,
+    battery_below: Option<Battery>,
     level: AlertLevel,
 }
 
@@ -152,7 +157,7 @@ pub static STALE_OPTIONS: [ConfigOption<RuleDraft, StaleRule>; 3] = [
 ];
 
 /// Options of `[[alert.display]]`.
-pub static DISPLAY_OPTIONS: [ConfigOption<RuleDraft, DisplayRule>; 3] = [
+pub static DISPLAY_OPTIONS: [ConfigOption<RuleDraft, DisplayRule>; 4] = [
     ConfigOption::new(
         "name",
         "text",
@@ -165,11 +170,20 @@ pub static DISPLAY_OPTIONS: [ConfigOption<RuleDraft, DisplayRule>; 3] = [
     ConfigOption::new(
         "silent_for",
         "duration",
-        "required",
+        "one of `silent_for`, `battery_below` is required",
         "\"1h\"",
         "Alert when the display requested nothing for this long.",
-        |draft: &mut RuleDraft, option| draft.silent_for = read_silent_for(option),
-        |rule: &DisplayRule| duration(rule.silent_for),
+        read_silent_for,
+        |rule: &DisplayRule| duration(rule.silent_for?),
+    ),
+    ConfigOption::new(
+        "battery_below",
+        "`\"20%\"` or `\"3.5 V\"`",
+        "none",
+        "\"20%\"",
+        "Alert when the battery of the display is below this. The alert ends when it is 5 points above. Volts are compared in per cent: 3.3 V is 0 %, 4.1 V is 100 %.",
+        read_battery,
+        |rule: &DisplayRule| print_battery(rule.battery_below?),
     ),
     ConfigOption::new(
         "level",
@@ -242,14 +256,37 @@ fn read_required(option: &mut OptionReader<'_, '_>, example: &str) -> Option<Str
     None
 }
 
-fn read_silent_for(option: &mut OptionReader<'_, '_>) -> Option<Duration> {
-    if let Some(entry) = option.entry() {
-        return entry.duration();
+fn read_silent_for(draft: &mut RuleDraft, option: &mut OptionReader<'_, '_>) {
+    let Some(entry) = option.entry() else {
+        return;
+    };
+    draft.has_limit = true;
+    draft.silent_for = entry.duration();
+}
+
+fn read_battery(draft: &mut RuleDraft, option: &mut OptionReader<'_, '_>) {
+    let Some(entry) = option.entry() else {
+        return;
+    };
+    draft.has_limit = true;
+    let Some(found) = entry.text() else {
+        return;
+    };
+    let has_unit = found.trim_end().ends_with(['%', 'V', 'v']);
+    let battery = Battery::parse(&found).filter(|_| has_unit);
+    if battery.is_none() {
+        entry.problem(format!(
+            "battery_below = {found:?}: expected per cent or volts of one cell, such as \"20%\" or \"3.5 V\""
+        ));
     }
-    option
-        .table
-        .problem("[[alert.display]] needs silent_for = \"1h\"");
-    None
+    draft.battery_below = battery;
+}
+
+fn print_battery(battery: Battery) -> Option<String> {
+    text(&match battery.volts {
+        Some(volts) => format!("{} V", format_number(volts)),
+        None => format!("{}%", format_number(battery.percent)),
+    })
 }
 
 fn print_hold(hold: Duration) -> Option<String> {
@@ -306,9 +343,13 @@ fn read_stale(entry: &TableEntry<'_>, directory: &Path) -> Option<StaleRule> {
 
 fn read_display(entry: &TableEntry<'_>, directory: &Path) -> Option<DisplayRule> {
     let draft = read_rule(entry, "[[alert.display]]", &DISPLAY_OPTIONS, directory)?;
+    if !draft.has_limit {
+        entry.problem("[[alert.display]] needs silent_for = \"1h\" or battery_below = \"20%\"");
+    }
     Some(DisplayRule {
         name: draft.name?.into(),
-        silent_for: draft.silent_for?,
+        silent_for: draft.silent_for,
+        battery_below: draft.battery_below,
         level: draft.level,
     })
 }
@@ -317,8 +358,7 @@ fn read_display(entry: &TableEntry<'_>, directory: &Path) -> Option<DisplayRule>
 fn report_duplicates(rules: &AlertRules, reader: &ConfigReader<'_>) {
     let values = rules.values.iter().map(ValueRule::name);
     let stale = rules.stale.iter().map(|rule| format!("stale:{}", rule.key));
-    let displays = rules.displays.iter();
-    let displays = displays.map(|rule| format!("display:{}", rule.name));
+    let displays = rules.displays.iter().flat_map(DisplayRule::alerts);
     let mut names: Vec<String> = values.chain(stale).chain(displays).collect();
     names.sort();
     for pair in names.windows(2) {

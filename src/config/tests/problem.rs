@@ -604,7 +604,11 @@ fn every_problem_has_a_location_and_a_fix() {
             "an alert and a login with a missing variable",
             &format!(
                 "{METER}auth = {{ token = \"${{NO_SUCH}}\" }}\n[[alert.stale]]\nkey = \"${{NO_SUCH}}\"\n\
-                 [[alert.display]]\nname = \"hall\"\nsilent_for = \"1 hour\"\n"
+                 [[alert.display]]\nname = \"hall\"\nsilent_for = \"1 hour\"\n\
+                 [[alert.display]]\nname = \"a\"\n\
+                 [[alert.display]]\nname = \"b\"\nbattery_below = 3.5\n\
+                 [[alert.display]]\nname = \"c\"\nbattery_below = \"12 V\"\n\
+                 [[alert.display]]\nname = \"d\"\nbattery_below = \"20\"\n"
             ),
         ),
         (

@@ -123,7 +123,10 @@ impl RuleEvaluator<'_> {
         all.push(self.storage());
         all.push(self.salvage());
         all.push(self.clock());
-        self.displays(&mut all);
+        for rule in &self.rules.displays {
+            all.extend(self.silent_display(rule));
+            all.extend(self.low_battery(rule));
+        }
         self.delivery(&mut all);
         all
     }
@@ -267,39 +270,6 @@ impl RuleEvaluator<'_> {
             ClockTrust::Unknown => ConditionState::Unknown,
         };
         self.condition(NAME.to_owned(), state, || (text::clock(hold), Vec::new()))
-    }
-
-    fn displays(&self, all: &mut Vec<Condition>) {
-        for rule in &self.rules.displays {
-            let name = format!("display:{}", rule.name);
-            let seen = &self.facts.node.displays;
-            let silence = seen.iter().find(|(display, _)| *display == rule.name);
-            let silence = silence.map(|(_, silence)| *silence);
-            // A display not yet seen by this run counts from its start.
-            let silence = silence.unwrap_or(self.now().since(self.started()));
-            let last_request = self.now().before(silence);
-            let ready_at = last_request.after(rule.silent_for);
-            let state = if ready_at <= self.now() {
-                ConditionState::Bad {
-                    since: last_request,
-                    ready_at: Some(ready_at),
-                }
-            } else if self.is_seen(&rule.name) {
-                GOOD
-            } else {
-                ConditionState::Unknown
-            };
-            all.push(Condition {
-                level: rule.level,
-                changes_at: Some(ready_at).filter(|at| *at > self.now()),
-                ..self.condition(name, state, || (text::display(rule), Vec::new()))
-            });
-        }
-    }
-
-    fn is_seen(&self, display: &str) -> bool {
-        let mut seen = self.facts.node.displays.iter();
-        seen.any(|(name, _)| &**name == display)
     }
 
     fn delivery(&self, all: &mut Vec<Condition>) {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{DeliveryFailure, DisplayRule, StaleRule, ValueRule};
+use super::{DeliveryFailure, StaleRule, ValueRule};
 use crate::domain::alert_event::{AlertText, LabelledText, LastGood};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::health::Salvaged;
@@ -321,24 +321,6 @@ pub fn clock(hold: Duration) -> AlertText {
                 .to_owned(),
         check: strings(&["whether the node reaches a time server: timedatectl status"]),
         short: "clock not synchronised".to_owned(),
-        labelled: None,
-    }
-}
-
-pub fn display(rule: &DisplayRule) -> AlertText {
-    AlertText {
-        about: format!("Display {}", rule.name),
-        problem: "no requests".to_owned(),
-        cause: "may be offline".to_owned(),
-        cause_name: String::new(),
-        detail: format!(
-            "It has sent no request for {}.",
-            human_duration(rule.silent_for)
-        ),
-        displays: "That display shows its last values, or nothing.".to_owned(),
-        node_does: "It waits, and sends a message when the display sends a request.".to_owned(),
-        check: strings(&["whether the display has power and Wi-Fi"]),
-        short: format!("display {} silent", rule.name),
         labelled: None,
     }
 }

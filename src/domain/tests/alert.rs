@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::alert_event::AlertEvent;
 use crate::domain::alert_level::AlertLevel;
+use crate::domain::battery::Battery;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::SourceHealth;
@@ -571,12 +572,46 @@ fn a_value_recovers_beyond_its_hysteresis_and_not_while_stale() {
     );
 }
 
+fn hall(battery: Option<f64>) -> DisplayFacts {
+    DisplayFacts {
+        name: "hall".into(),
+        silence: Duration::from_secs(3),
+        battery: battery.and_then(Battery::of_volts),
+    }
+}
+
+#[test]
+fn a_low_battery_alerts_once_while_it_wavers_at_the_limit() {
+    let mut fixture = Fixture::of(1, 60);
+    fixture.rules.displays = vec![DisplayRule {
+        name: "hall".into(),
+        silent_for: None,
+        battery_below: Battery::parse("25%"),
+        level: AlertLevel::default(),
+    }];
+    let mut run = |battery: Option<f64>| {
+        fixture.node.displays = battery.map(|volts| hall(Some(volts))).into_iter().collect();
+        fixture.run(2 * 60, 60, |it| it.works(0))
+    };
+    assert_eq!(run(None), [""; 0], "not seen yet");
+    assert_eq!(run(Some(3.5)), [""; 0], "25 % is the limit");
+    assert_eq!(run(Some(3.49)), ["trigger battery:hall #1"]);
+    for volts in [3.5, 3.49, 3.53, 3.4] {
+        assert_eq!(run(Some(volts)), [""; 0], "{volts} V");
+    }
+    assert_eq!(run(None), [""; 0], "a restart decides nothing");
+    assert_eq!(run(Some(3.54)), ["recovery battery:hall #1"]);
+    let texts = fixture.state.entries.get("battery:hall");
+    assert!(texts.is_none_or(|entry| !entry.phase.is_open()));
+}
+
 #[test]
 fn storage_clock_display_and_delivery_alerts_trigger_and_recover() {
     let mut fixture = Fixture::of(1, 60);
     fixture.rules.displays = vec![DisplayRule {
         name: "hall".into(),
-        silent_for: Duration::from_secs(HOUR),
+        silent_for: Some(Duration::from_secs(HOUR)),
+        battery_below: None,
         level: AlertLevel::default(),
     }];
     let works = |it: &mut Fixture| it.works(0);
@@ -590,7 +625,7 @@ fn storage_clock_display_and_delivery_alerts_trigger_and_recover() {
     assert_eq!(fixture.run(HOUR, 60, works), ["trigger display:hall #2"]);
     assert_eq!(fixture.run(10 * 60, 60, works), ["trigger clock #3"]);
     fixture.now.trust = ClockTrust::Trusted;
-    fixture.node.displays = vec![("hall".into(), Duration::from_secs(3))];
+    fixture.node.displays = vec![hall(None)];
     assert_eq!(
         fixture.run(2 * 60, 60, works),
         ["recovery clock #3", "recovery display:hall #2"]

@@ -14,6 +14,8 @@ use super::published::{JSON, Publication};
 use super::representation::Representation;
 use super::response::html_response;
 use super::table;
+use crate::domain::alert::DisplayFacts;
+use crate::domain::battery::Battery;
 use crate::monitor::context::Context;
 use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::http::host_check::{AllowedHosts, host_name};
@@ -94,14 +96,15 @@ impl App {
         }
     }
 
-    /// Each display that is remembered, as the page lists it, and how long it has been silent.
-    pub fn display_silences(&self) -> Vec<(Arc<str>, std::time::Duration)> {
+    /// Each display that is remembered, as the page lists it.
+    pub fn display_facts(&self) -> Vec<DisplayFacts> {
         let now = self.context.clock.now();
         let displays = self.displays.list().into_iter();
         displays
-            .map(|it| {
-                let name = it.name.clone().unwrap_or_else(|| it.address.to_string());
-                (name.into(), now.mono.since(it.last.mono))
+            .map(|it| DisplayFacts {
+                silence: now.mono.since(it.last.mono),
+                battery: it.battery.as_deref().and_then(Battery::parse),
+                name: it.name.unwrap_or_else(|| it.address.to_string()).into(),
             })
             .collect()
     }

@@ -499,7 +499,7 @@ fn a_password_protects_everything_but_healthz() {
         &monitor,
         &request("/events", &[known])
     ));
-    let seen = monitor.display_silences();
+    let seen = monitor.display_facts();
     assert_eq!(seen.len(), 1, "who is not let in is no display");
 }
 
