@@ -40,7 +40,7 @@ lint: ## rustfmt, clippy, links in comments, shell scripts, licences
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	for script in $(SHELL_SCRIPTS); do bash -n $$script || exit 1; done
 	if bin=$$(.ci/tools.py venv:shellcheck); then "$$bin/shellcheck" --severity=warning $(SHELL_SCRIPTS); fi
-	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/deb .ci/dist .ci/icons .ci/images .ci/supply-chain tests/e2e/*.py tests/e2e/*/*.py tests/e2e/run tests/machine/*.py tests/machine/stories/*.py tests/machine/run tests/bench/*.py tests/bench/run
+	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/deb .ci/dist .ci/font .ci/icons .ci/images .ci/supply-chain tests/e2e/*.py tests/e2e/*/*.py tests/e2e/run tests/machine/*.py tests/machine/stories/*.py tests/machine/run tests/bench/*.py tests/bench/run
 	.ci/supply-chain
 
 bench: ## benchmarks of speed, memory and size, each next to a baseline of the same run

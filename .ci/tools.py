@@ -49,6 +49,7 @@ PYPI = {
     "schemathesis": ["schemathesis==4.32.5"],
     "graphql": ["strawberry-graphql[asgi]==0.341.2", "uvicorn==0.54.0"],
     "flask": ["flask-login==0.6.3", "flask==3.1.3"],
+    "font": ["fonttools==4.68.0"],
     "fastapi": ["fastapi==0.165.0", "sqlalchemy==2.1.9", "uvicorn==0.54.0"],
 }
 
@@ -75,6 +76,8 @@ UNPACKED = {
         ],
     ),
     "caddy": ("caddy", "usr/bin/caddy", []),
+    "DejaVuSans": ("fonts-dejavu-core", "usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", []),
+    "DejaVuSans-Bold": ("fonts-dejavu-core", "usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf", []),
     "influx": ("influxdb-client", "usr/bin/influx", []),
     "influxd": ("influxdb", "usr/bin/influxd", []),
     "mosquitto": ("mosquitto", "usr/sbin/mosquitto", MOSQUITTO_LIBRARIES),

@@ -36,9 +36,11 @@ fn variable(name: &str) -> String {
 
 /// Licences are not all in UTF-8.
 fn read(file: &Path) -> String {
-    let bytes = fs::read(file);
-    let bytes = bytes.unwrap_or_else(|error| panic!("{} cannot be read: {error}", file.display()));
-    String::from_utf8_lossy(&bytes).into_owned()
+    String::from_utf8_lossy(&read_bytes(file)).into_owned()
+}
+
+fn read_bytes(file: &Path) -> Vec<u8> {
+    fs::read(file).unwrap_or_else(|error| panic!("{} cannot be read: {error}", file.display()))
 }
 
 fn write(file: &Path, bytes: &[u8]) {

@@ -1025,3 +1025,9 @@ pub const DISCOVERY_CHANGE_INTERVAL: Duration = Duration::from_secs(3_600);
 pub const DISCOVERY_LEFTOVER_WAIT: Duration = Duration::from_secs(60);
 /// Nodes and devices announce themselves within this time when Home Assistant starts, not at once.
 pub const DISCOVERY_REPEAT_SPREAD: Duration = Duration::from_secs(5);
+
+// ---- Pictures ------------------------------------------------------------------------
+
+/// Pixels of a picture that are in memory at once, at a byte each: 12 to 320 rows. With the compressor and a
+/// large letter it is 1 MB, on any panel.
+pub const PICTURE_BAND_BYTES: usize = 256 * 1024;

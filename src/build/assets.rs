@@ -1,4 +1,4 @@
-//! Files that are served as they are, in the coding that most clients take: gzip (RFC 1952).
+//! Files that are served as they are, in the coding that most clients take, and the fonts of pictures: gzip (RFC 1952).
 
 use std::path::Path;
 
@@ -23,6 +23,10 @@ const FILES: [(&str, &[&str]); 5] = [
     ("wall.js", &["src/monitor/web/wall.js"]),
 ];
 
+/// Fonts that `.ci/font` makes, each of which becomes `<name>.gz`.
+const FONTS: [&str; 2] = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"];
+const FONT_FOLDER: &str = "src/monitor/picture/font";
+
 /// Each becomes `<name>`, its parts one behind the other, and `<name>.gz`.
 pub fn write(root: &Path, out: &Path) {
     for (name, parts) in FILES {
@@ -35,6 +39,12 @@ pub fn write(root: &Path, out: &Path) {
         };
         crate::write(&out.join(name), text.as_bytes());
         let gzipped = crate::gzip(text.as_bytes());
+        crate::write(&out.join(format!("{name}.gz")), &gzipped);
+    }
+    for name in FONTS {
+        let file = format!("{FONT_FOLDER}/{name}");
+        crate::watch(root, &[&file]);
+        let gzipped = crate::gzip(&crate::read_bytes(&root.join(file)));
         crate::write(&out.join(format!("{name}.gz")), &gzipped);
     }
 }

@@ -18,14 +18,20 @@ use crate::{read, variable};
 const PREFERRED: [&str; 2] = ["Apache-2.0", "MIT"];
 
 /// What is linked and no package of Cargo.lock: name, licence, what it asks to be said.
-const OUTSIDE_CARGO: [(&str, &str, &str); 2] = [
+const OUTSIDE_CARGO: [(&str, &str, &str); 3] = [
     (
         "Rust's standard library",
         "Apache-2.0",
         "Copyright (c) The Rust Project Contributors",
     ),
     ("SQLite", "public domain", "by D. Richard Hipp and others"),
+    (
+        "DejaVu fonts, cut down",
+        "Bitstream Vera",
+        "Copyright (c) 2003 by Bitstream, Inc.",
+    ),
 ];
+const FONT_LICENCE: &str = "src/monitor/picture/font/LICENSE";
 const MUSL: (&str, &str, &str) = (
     "musl libc",
     "MIT",
@@ -40,7 +46,10 @@ struct Package {
 }
 
 pub fn write(root: &Path, out: &Path) {
-    crate::watch(root, &["Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"]);
+    crate::watch(
+        root,
+        &["Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT", FONT_LICENCE],
+    );
     let text = notices(&packages(&metadata(root)), root);
     crate::write(&out.join("notices.txt"), text.as_bytes());
     crate::write(&out.join("notices.txt.gz"), &crate::gzip(text.as_bytes()));
@@ -191,6 +200,7 @@ fn notices(packages: &[Package], root: &Path) -> String {
         section(&mut text, &of.join(", "), &notice);
     }
     let own = |file: &str| normalised(&read(&root.join(file)));
+    section(&mut text, "DejaVu fonts", &own(FONT_LICENCE));
     section(&mut text, "MIT", &own("LICENSE-MIT"));
     section(&mut text, "Apache-2.0", &own("LICENSE-APACHE"));
     text

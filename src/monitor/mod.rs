@@ -9,6 +9,9 @@ pub mod http;
 // Content of responses.
 mod context;
 mod format;
+// Until the routes of displays ask for pictures.
+#[allow(dead_code, unused_imports)]
+mod picture;
 mod problem;
 mod routes;
 mod status_text;

@@ -11,7 +11,6 @@ pub struct Panel {
 }
 
 impl Panel {
-    #[expect(dead_code)]
     /// Width and height of what is drawn, before it is turned.
     pub fn drawn_size(&self) -> (u16, u16) {
         match self.rotation {

@@ -1,0 +1,134 @@
+//! Arranges content on a picture: cells, chart and sentences, in sizes that follow from the panel.
+
+mod cell;
+mod chart;
+mod footer;
+mod grid;
+mod list;
+mod pen;
+mod rooms;
+
+use self::pen::{Pen, Sizes};
+use super::content::{PictureContent, PictureMessage, PictureTime};
+use super::drawing::Drawing;
+use super::font::Fonts;
+use super::panel_colour::PanelColour;
+use super::shape::{Ink, PixelRect};
+use super::text::{TextStyle, Typesetter};
+use crate::domain::plan::{Panel, PictureLayout};
+
+/// Of the height between margin and footer, in hundredths: what a chart below values takes.
+const CHART_PERCENT: i32 = 42;
+/// The least heights of a chart and of a row of values, in heights of a label.
+const LEAST_CHART: i32 = 6;
+const LEAST_VALUES: i32 = 4;
+
+/// The shapes of a picture, upright: the panel's rotation comes when it is encoded.
+pub fn draw(content: &PictureContent, time: &PictureTime, panel: &Panel) -> Drawing {
+    let fonts = Fonts::unpack();
+    let mut shapes = Vec::new();
+    // Again with a note of how many values found no room.
+    let mut left_out = 0;
+    for _ in 0..2 {
+        let typesetter = Typesetter::new(&fonts);
+        let colour = PanelColour::new(panel.colours);
+        let (width, height) = panel.drawn_size();
+        let page = PixelRect::new(0, 0, width.into(), height.into());
+        let mut pen = Pen::new(&typesetter, colour, Sizes::of(&page));
+        let missing = compose(&mut pen, &page, content, time, left_out);
+        shapes = pen.shapes;
+        if missing == left_out {
+            break;
+        }
+        left_out = missing;
+    }
+    Drawing { shapes, fonts }
+}
+
+/// Draws all; how many values found no room.
+fn compose(
+    pen: &mut Pen<'_>,
+    page: &PixelRect,
+    content: &PictureContent,
+    time: &PictureTime,
+    left_out: usize,
+) -> usize {
+    let body = footer::draw(pen, page, content, time, left_out);
+    if let Some(message) = &content.message {
+        draw_message(pen, &body, message);
+        return 0;
+    }
+    let cells = &content.cells;
+    match (content.layout, &content.table) {
+        (PictureLayout::Rooms, Some(table)) => {
+            let least = rooms::least_height(pen, table).max(body.height() / 2);
+            let values = below_values(pen, &body, content, least);
+            rooms::draw(pen, &values, table)
+        }
+        (PictureLayout::Chart, _) if content.chart.is_some() => {
+            let least = (body.height() / 4).max(pen.sizes.label * LEAST_VALUES);
+            let least = if cells.is_empty() { 0 } else { least };
+            let values = below_values(pen, &body, content, least);
+            grid::draw(pen, &values, cells)
+        }
+        (layout, _) => {
+            let least = body.height() * (100 - CHART_PERCENT) / 100;
+            let values = below_values(pen, &body, content, least);
+            match layout {
+                PictureLayout::List => list::draw(pen, &values, cells),
+                PictureLayout::Big => grid::draw_big(pen, &values, cells),
+                _ => grid::draw(pen, &values, cells),
+            }
+        }
+    }
+}
+
+/// Draws the chart below `least` pixels for values, if both have room; what is left for values.
+fn below_values(
+    pen: &mut Pen<'_>,
+    body: &PixelRect,
+    content: &PictureContent,
+    least: i32,
+) -> PixelRect {
+    let label = pen.sizes.label;
+    let has_room = body.height() - least >= LEAST_CHART * label
+        && (least >= LEAST_VALUES * label || content.cells.is_empty());
+    let Some(chart) = content.chart.as_ref().filter(|_| has_room) else {
+        return *body;
+    };
+    let (values, below) = body.split_top(least);
+    if !values.is_empty() {
+        pen.rule_across(&below, below.top);
+    }
+    chart::draw(pen, &below, chart);
+    values
+}
+
+/// A title and a text in the middle.
+fn draw_message(pen: &mut Pen<'_>, body: &PixelRect, message: &PictureMessage) {
+    let inner = body.inset(pen.sizes.margin);
+    let text_style = TextStyle::regular(pen.sizes.label);
+    let mut title_style = TextStyle::bold(pen.sizes.label * 9 / 5);
+    while pen.width(&message.title, title_style) > inner.width()
+        && title_style.capital > text_style.capital
+    {
+        title_style.capital -= 1;
+    }
+    let title = pen.wrap(&message.title, title_style, inner.width(), 2);
+    let title_height = title.len() as i32 * title_style.line_height();
+    let room = (inner.height() - title_height) / text_style.line_height();
+    let text = pen.wrap(
+        &message.text,
+        text_style,
+        inner.width(),
+        room.max(0) as usize,
+    );
+    let height = title_height + text.len() as i32 * text_style.line_height();
+    let middle = (inner.left + inner.right) / 2;
+    let mut baseline = inner.top + (inner.height() - height).max(0) / 2;
+    let lines = title.iter().map(|line| (line, title_style));
+    for (line, style) in lines.chain(text.iter().map(|line| (line, text_style))) {
+        baseline += style.line_height();
+        pen.centred(line, style, Ink::Black, middle, baseline - style.descent());
+    }
+}

@@ -1,0 +1,284 @@
+//! One value: its label, figure and unit, and why it is not as it should be.
+
+use super::pen::Pen;
+use crate::monitor::picture::content::{CellLevel, PictureCell};
+use crate::monitor::picture::shape::{Ink, PixelRect};
+use crate::monitor::picture::text::TextStyle;
+
+/// Lines of a value that is text.
+const WORD_LINES: i32 = 3;
+/// Of the height of figures, in hundredths: a unit, and the space before it.
+const UNIT_PERCENT: i32 = 42;
+const UNIT_SPACE_PERCENT: i32 = 24;
+/// Below so many heights of a label, a cell has a small label; of two lines it may be from so many.
+const LOW: i32 = 7;
+const LOW_FOR_TWO: i32 = 8;
+
+/// The label of a cell, in lines.
+pub struct CellHead {
+    lines: Vec<String>,
+    style: TextStyle,
+}
+
+impl CellHead {
+    /// In the size of labels or smaller, then in two lines, then cut.
+    pub fn new(pen: &Pen<'_>, rect: &PixelRect, text: &str) -> CellHead {
+        let sizes = pen.sizes;
+        let width = inner(pen, rect).width();
+        let small = TextStyle::regular(sizes.small);
+        let usual = if rect.height() < LOW * sizes.label {
+            small
+        } else {
+            TextStyle::regular(sizes.label)
+        };
+        let fits = |style: &TextStyle| pen.width(text, *style) <= width;
+        let style = [usual, small].into_iter().find(fits).unwrap_or(small);
+        let most = if rect.height() < LOW_FOR_TWO * sizes.small {
+            1
+        } else {
+            2
+        };
+        CellHead {
+            lines: pen.wrap(text, style, width, most),
+            style,
+        }
+    }
+
+    /// From the first capitals to the last baseline.
+    pub fn height(&self) -> i32 {
+        let more = (self.lines.len() as i32 - 1).max(0);
+        self.style.capital + more * self.style.line_height()
+    }
+}
+
+/// How a cell is filled.
+pub struct CellPlan {
+    inner: PixelRect,
+    head: CellHead,
+    /// Of the labels of all cells of a row.
+    head_height: i32,
+    /// Height of capitals of the figure.
+    pub figure: i32,
+    /// The value in lines; a number has one.
+    lines: Vec<String>,
+    unit: Option<String>,
+    words: Vec<String>,
+    words_style: TextStyle,
+}
+
+/// Sizes of a cell, the figure at most `largest` high, below labels of `head_height`.
+pub fn plan(
+    pen: &Pen<'_>,
+    rect: &PixelRect,
+    cell: &PictureCell,
+    largest: i32,
+    head_height: i32,
+) -> CellPlan {
+    let sizes = pen.sizes;
+    let inner = inner(pen, rect);
+    let small = TextStyle::regular(sizes.small);
+    let below_head = inner.height() - head_height - gap(sizes.small);
+    let for_words = sizes.small + gap(sizes.small);
+    // In place of the unit where there is no room below.
+    let has_room = below_head - for_words >= sizes.small;
+    let (unit, words) = match (&cell.words, has_room) {
+        (Some(words), false) => (Some(words.clone()), None),
+        (words, _) => (cell.unit.clone(), words.clone()),
+    };
+    let room = below_head - if words.is_some() { for_words } else { 0 };
+    let mut plan = CellPlan {
+        inner,
+        head: CellHead::new(pen, rect, &cell.label),
+        head_height,
+        figure: largest.min(room).max(sizes.small),
+        lines: vec![cell.value.clone()],
+        unit,
+        words: Vec::new(),
+        words_style: small,
+    };
+    let style = figure_style(cell.level, plan.figure);
+    if cell.is_word && pen.width(&cell.value, style) > inner.width() {
+        plan.wrap(pen, cell, room);
+    } else {
+        plan.shrink(pen, cell);
+    }
+    if let Some(words) = words {
+        let most = 1 + (plan.spare(cell.level) - for_words) / small.line_height();
+        plan.words = pen.wrap(&words, small, inner.width(), most.clamp(1, 2) as usize);
+    }
+    plan
+}
+
+/// What is left of a cell within its margins.
+fn inner(pen: &Pen<'_>, rect: &PixelRect) -> PixelRect {
+    let across = pen.sizes.margin;
+    let down = across.min(rect.height() / 9);
+    PixelRect::new(
+        rect.left + across,
+        rect.top + down,
+        rect.right - across,
+        rect.bottom - down,
+    )
+}
+
+impl CellPlan {
+    /// Makes a text smaller until it fits in lines; what is still too long is cut.
+    fn wrap(&mut self, pen: &Pen<'_>, cell: &PictureCell, room: i32) {
+        let least = pen.sizes.label.min(self.figure);
+        for capital in (least..=self.figure).rev() {
+            let style = figure_style(cell.level, capital);
+            let most = ((room - capital) / style.line_height() + 1).clamp(1, WORD_LINES) as usize;
+            let lines = pen.wrap(&cell.value, style, self.inner.width(), most);
+            let is_whole = lines.iter().all(|line| !line.ends_with('…'))
+                && lines.iter().all(|line| cell.value.contains(line.as_str()))
+                && lines.concat().len() + lines.len() > cell.value.len();
+            // A word is not broken for the sake of size.
+            let breaks = lines
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(" ")
+                != cell.value;
+            if (is_whole && !breaks) || capital == least {
+                self.figure = capital;
+                self.lines = lines;
+                return;
+            }
+        }
+    }
+
+    /// Makes figures smaller until they and the unit fit, then leaves the unit out, then cuts.
+    fn shrink(&mut self, pen: &Pen<'_>, cell: &PictureCell) {
+        let largest = self.figure;
+        let width = self.inner.width();
+        let beside = self.unit.take();
+        let other = cell
+            .unit
+            .clone()
+            .filter(|unit| Some(unit) != beside.as_ref());
+        for unit in [beside, other, None] {
+            self.unit = unit;
+            self.figure = largest;
+            while self.width(pen, cell) > width && self.figure > pen.sizes.small {
+                self.figure -= 1;
+            }
+            if self.width(pen, cell) <= width {
+                break;
+            }
+        }
+        let style = figure_style(cell.level, self.figure);
+        self.lines = vec![pen.shorten(&cell.value, style, width)];
+    }
+
+    fn width(&self, pen: &Pen<'_>, cell: &PictureCell) -> i32 {
+        let value = pen.width(&cell.value, figure_style(cell.level, self.figure));
+        let unit = self.unit.as_ref().map_or(0, |unit| {
+            pen.width(unit, unit_style(pen, self.figure)) + unit_space(self.figure)
+        });
+        value + unit
+    }
+
+    /// What labels, value and words leave of the cell's height.
+    pub fn spare(&self, level: CellLevel) -> i32 {
+        let more = self.lines.len() as i32 - 1;
+        let value = self.figure + more * figure_style(level, self.figure).line_height();
+        let style = self.words_style;
+        let words = match self.words.len() as i32 {
+            0 => 0,
+            lines => gap(style.capital) + style.capital + (lines - 1) * style.line_height(),
+        };
+        let used = self.head_height + gap(self.head.style.capital) + value + words;
+        (self.inner.height() - used).max(0)
+    }
+}
+
+/// Draws a cell as planned, `down` pixels below its upper margin, from its left edge or in its middle.
+pub fn draw(
+    pen: &mut Pen<'_>,
+    rect: &PixelRect,
+    cell: &PictureCell,
+    plan: &CellPlan,
+    down: i32,
+    centred: bool,
+) {
+    let ink = background(pen, rect, cell.level);
+    let inner = plan.inner;
+    let left_of = |width: i32| {
+        inner.left
+            + if centred {
+                (inner.width() - width) / 2
+            } else {
+                0
+            }
+    };
+    let put = |pen: &mut Pen<'_>, text: &str, style: TextStyle, baseline: i32| {
+        let left = left_of(pen.width(text, style));
+        pen.text(text, style, ink, left, baseline);
+    };
+    let head = &plan.head;
+    // Labels of one line stand above their value.
+    let mut baseline = inner.top + down + plan.head_height - head.height() + head.style.capital;
+    for line in &head.lines {
+        put(pen, line, head.style, baseline);
+        baseline += head.style.line_height();
+    }
+    baseline = inner.top + down + plan.head_height + gap(head.style.capital) + plan.figure;
+    let style = figure_style(cell.level, plan.figure);
+    if let ([value], Some(unit)) = (plan.lines.as_slice(), &plan.unit) {
+        let end = pen.text(value, style, ink, left_of(plan.width(pen, cell)), baseline);
+        let unit_left = end + unit_space(plan.figure);
+        pen.text(unit, unit_style(pen, plan.figure), ink, unit_left, baseline);
+    } else {
+        for (index, line) in plan.lines.iter().enumerate() {
+            baseline += if index > 0 { style.line_height() } else { 0 };
+            put(pen, line, style, baseline);
+        }
+    }
+    let style = plan.words_style;
+    baseline += gap(style.capital) + style.capital;
+    for line in &plan.words {
+        put(pen, line, style, baseline);
+        baseline += style.line_height();
+    }
+}
+
+/// Whether a cell is inverted.
+pub fn is_filled(level: CellLevel) -> bool {
+    matches!(level, CellLevel::Warn | CellLevel::Bad)
+}
+
+/// Inverts what is not as it should be; the ink of what is drawn on it.
+pub fn background(pen: &mut Pen<'_>, rect: &PixelRect, level: CellLevel) -> Ink {
+    let (fill, ink) = match level {
+        CellLevel::Normal | CellLevel::Stale => return Ink::Black,
+        CellLevel::Warn if pen.colour.has_yellow() => (Ink::Yellow, Ink::Black),
+        CellLevel::Bad if pen.colour.has_red() => (Ink::Red, Ink::White),
+        CellLevel::Warn | CellLevel::Bad => (Ink::Black, Ink::White),
+    };
+    let margin = pen.sizes.margin;
+    pen.area(rect.inset((margin / 3).max(1)), margin / 2, fill);
+    ink
+}
+
+/// A stale value is not bold.
+pub fn figure_style(level: CellLevel, capital: i32) -> TextStyle {
+    match level {
+        CellLevel::Stale => TextStyle::regular(capital),
+        CellLevel::Normal | CellLevel::Warn | CellLevel::Bad => TextStyle::bold(capital),
+    }
+}
+
+/// Of the unit beside figures so high.
+pub fn unit_style(pen: &Pen<'_>, figure: i32) -> TextStyle {
+    let capital = (figure * UNIT_PERCENT / 100).max(pen.sizes.small);
+    TextStyle::regular(capital.min(figure))
+}
+
+pub fn unit_space(figure: i32) -> i32 {
+    (figure * UNIT_SPACE_PERCENT / 100).max(3)
+}
+
+/// Below a baseline, up to the next capitals.
+fn gap(capital: i32) -> i32 {
+    (capital * 4 / 5).max(4)
+}

@@ -1,0 +1,189 @@
+//! The chart of a picture: a line over time with an area below it; values to come are a thinner line without.
+
+use super::pen::Pen;
+use crate::monitor::picture::content::PictureChart;
+use crate::monitor::picture::shape::{Ink, PictureShape, PixelRect};
+use crate::monitor::picture::text::TextStyle;
+
+/// The area below the line: a level of 4 and 8 bits, or dots in every eighth pixel.
+const AREA: Ink = Ink::Grey(221);
+const DOTTED_AREA: Ink = Ink::Grey(224);
+
+pub fn draw(pen: &mut Pen<'_>, rect: &PixelRect, chart: &PictureChart) {
+    let sizes = pen.sizes;
+    let (title_style, tick_style) = (
+        TextStyle::regular(sizes.label),
+        TextStyle::regular(sizes.small),
+    );
+    let inner = rect.inset(sizes.margin);
+    let title = pen.shorten(&chart.title, title_style, inner.width());
+    pen.text(
+        &title,
+        title_style,
+        Ink::Black,
+        inner.left,
+        inner.top + sizes.label,
+    );
+
+    let widest = chart
+        .y_ticks
+        .iter()
+        .map(|(_, text)| pen.width(text, tick_style));
+    let labels = widest.max().map_or(0, |width| width + sizes.margin * 2 / 3);
+    let below = if chart.x_ticks.is_empty() {
+        0
+    } else {
+        sizes.small * 2
+    };
+    let plot = PixelRect::new(
+        inner.left + labels.min(inner.width() / 3),
+        inner.top + sizes.label * 2,
+        inner.right,
+        inner.bottom - below,
+    );
+    if plot.is_empty() {
+        return;
+    }
+    if let Some(note) = &chart.note {
+        let style = TextStyle::regular(sizes.label);
+        let note = pen.shorten(note, style, plot.width());
+        let middle = ((plot.left + plot.right) / 2, (plot.top + plot.bottom) / 2);
+        pen.centred(
+            &note,
+            style,
+            Ink::Black,
+            middle.0,
+            middle.1 + sizes.label / 2,
+        );
+        return;
+    }
+    draw_lines(pen, &plot, chart);
+    draw_y_ticks(pen, &plot, chart, tick_style);
+    draw_x_ticks(pen, &plot, chart, tick_style, inner.bottom);
+}
+
+fn draw_lines(pen: &mut Pen<'_>, plot: &PixelRect, chart: &PictureChart) {
+    let width = (pen.sizes.label as f32 / 5.0).round().max(2.0);
+    let place = |(x, y): (f64, f64)| {
+        (
+            plot.left as f32 + x.clamp(0.0, 1.0) as f32 * plot.width() as f32,
+            plot.bottom as f32 - y.clamp(0.0, 1.0) as f32 * plot.height() as f32,
+        )
+    };
+    let now = chart.forecast_from.unwrap_or(1.0);
+    let mut parts = Vec::new();
+    for run in &chart.lines {
+        let (past, to_come) = split(run, now);
+        parts.push((past.into_iter().map(place).collect::<Vec<_>>(), true));
+        parts.push((to_come.into_iter().map(place).collect(), false));
+    }
+    let area = if pen.colour.has_grey() {
+        AREA
+    } else {
+        DOTTED_AREA
+    };
+    for (points, _) in parts.iter().filter(|(_, is_past)| *is_past) {
+        pen.shapes.push(PictureShape::Under {
+            points: points.clone(),
+            bottom: plot.bottom,
+            ink: area,
+        });
+    }
+    let last = parts
+        .iter()
+        .rev()
+        .find(|(points, is_past)| *is_past && !points.is_empty());
+    let last = last.and_then(|(points, _)| points.last().copied());
+    let rule = pen.sizes.rule;
+    if let Some(now) = chart.forecast_from {
+        let (x, _) = place((now, 0.0));
+        pen.dots(PixelRect::new(
+            x as i32,
+            plot.top,
+            x as i32 + rule,
+            plot.bottom,
+        ));
+    }
+    for (points, is_past) in parts {
+        let width = if is_past {
+            width
+        } else {
+            (width / 2.0).max(1.0)
+        };
+        pen.shapes.push(PictureShape::Line {
+            points,
+            width,
+            ink: Ink::Black,
+        });
+    }
+    pen.area(
+        PixelRect::new(plot.left, plot.bottom, plot.right, plot.bottom + rule),
+        0,
+        Ink::Black,
+    );
+    if let Some((x, y)) = last {
+        let half = width as i32 + 1;
+        let (x, y) = (x as i32, y as i32);
+        let x = x.min(plot.right - half);
+        let dot = PixelRect::new(x - half, y - half, x + half, y + half);
+        pen.area(dot.inset(-rule), half + rule, Ink::White);
+        pen.area(dot, half, Ink::Black);
+    }
+}
+
+/// Points up to and from a place; both have the point there.
+fn split(points: &[(f64, f64)], at: f64) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
+    let before = points.partition_point(|point| point.0 <= at);
+    let (past, to_come) = points.split_at(before);
+    let (mut past, mut to_come) = (past.to_vec(), to_come.to_vec());
+    if let (Some(last), Some(next)) = (past.last().copied(), to_come.first().copied()) {
+        let along = (at - last.0) / (next.0 - last.0);
+        let between = (at, last.1 + along * (next.1 - last.1));
+        past.push(between);
+        to_come.insert(0, between);
+    }
+    (past, to_come)
+}
+
+/// A dotted line for each, its number at the left.
+fn draw_y_ticks(pen: &mut Pen<'_>, plot: &PixelRect, chart: &PictureChart, style: TextStyle) {
+    let rule = pen.sizes.rule;
+    let space = pen.sizes.margin * 2 / 3;
+    let mut free_below = i32::MAX;
+    for (share, text) in &chart.y_ticks {
+        let y = plot.bottom - (share.clamp(0.0, 1.0) * f64::from(plot.height())) as i32;
+        if y + rule < plot.bottom {
+            pen.dots(PixelRect::new(plot.left, y, plot.right, y + rule));
+        }
+        let baseline = y + style.capital / 2;
+        if baseline < free_below && plot.left - pen.width(text, style) - space >= 0 {
+            pen.text_to(text, style, Ink::Black, plot.left - space, baseline);
+            free_below = baseline - style.capital * 3 / 2;
+        }
+    }
+}
+
+/// Numbers below the plot, each in the middle of its place, without touching.
+fn draw_x_ticks(
+    pen: &mut Pen<'_>,
+    plot: &PixelRect,
+    chart: &PictureChart,
+    style: TextStyle,
+    baseline: i32,
+) {
+    let rule = pen.sizes.rule;
+    let mut free_from = i32::MIN;
+    for (share, text) in &chart.x_ticks {
+        let x = plot.left + (share.clamp(0.0, 1.0) * f64::from(plot.width())) as i32;
+        let width = pen.width(text, style);
+        let left = (x - width / 2)
+            .min(plot.right - width)
+            .max(plot.left.min(plot.right - width));
+        if left < free_from {
+            continue;
+        }
+        let tick = PixelRect::new(x, plot.bottom, x + rule, plot.bottom + style.capital / 3);
+        pen.area(tick, 0, Ink::Black);
+        free_from = pen.text(text, style, Ink::Black, left, baseline) + style.capital;
+    }
+}

@@ -1,0 +1,152 @@
+//! Adds shapes to a picture: texts by their edges, rules, areas.
+
+use crate::monitor::picture::panel_colour::PanelColour;
+use crate::monitor::picture::shape::{Ink, PictureShape, PixelRect};
+use crate::monitor::picture::text::{TextStyle, Typesetter};
+
+/// Sizes that follow from the panel's, in pixels.
+#[derive(Clone, Copy)]
+pub struct Sizes {
+    /// Height of capitals of labels.
+    pub label: i32,
+    /// Of what is secondary.
+    pub small: i32,
+    /// From the edge of the picture and of a cell.
+    pub margin: i32,
+    /// Thickness of rules.
+    pub rule: i32,
+}
+
+/// Heights of capitals below which text cannot be read.
+const LEAST_CAPITAL: i32 = 7;
+/// Pixels of a picture's side (square root of its area) for each of a label's capitals.
+const SIDE_OF_LABEL: f32 = 41.0;
+
+impl Sizes {
+    pub fn of(page: &PixelRect) -> Sizes {
+        let side = (page.width() as f32 * page.height() as f32).sqrt();
+        let narrow = page.width().min(page.height()) as f32 / 16.0;
+        let label = (side / SIDE_OF_LABEL).min(narrow.max(8.0)).round() as i32;
+        let label = label.max(LEAST_CAPITAL);
+        Sizes {
+            label,
+            small: (label * 3 / 4).max(LEAST_CAPITAL),
+            margin: (label * 9 / 10).max(4),
+            rule: (label / 14).max(1),
+        }
+    }
+}
+
+pub struct Pen<'a> {
+    typesetter: &'a Typesetter<'a>,
+    pub shapes: Vec<PictureShape>,
+    pub colour: PanelColour,
+    pub sizes: Sizes,
+}
+
+impl<'a> Pen<'a> {
+    pub fn new(typesetter: &'a Typesetter<'a>, colour: PanelColour, sizes: Sizes) -> Pen<'a> {
+        Pen {
+            typesetter,
+            shapes: Vec::new(),
+            colour,
+            sizes,
+        }
+    }
+
+    pub fn width(&self, text: &str, style: TextStyle) -> i32 {
+        self.typesetter.width(text, style)
+    }
+
+    pub fn wrap(&self, text: &str, style: TextStyle, width: i32, lines: usize) -> Vec<String> {
+        self.typesetter.wrap(text, style, width, lines)
+    }
+
+    pub fn shorten(&self, text: &str, style: TextStyle, width: i32) -> String {
+        self.typesetter.shorten(text, style, width)
+    }
+
+    /// Text from `left`; where it ends.
+    pub fn text(
+        &mut self,
+        text: &str,
+        style: TextStyle,
+        ink: Ink,
+        left: i32,
+        baseline: i32,
+    ) -> i32 {
+        let width = self.width(text, style);
+        if !text.trim().is_empty() {
+            self.shapes.push(PictureShape::Text {
+                left,
+                baseline,
+                width,
+                text: text.to_owned(),
+                style,
+                ink,
+            });
+        }
+        left + width
+    }
+
+    /// Text that ends at `right`; where it begins.
+    pub fn text_to(
+        &mut self,
+        text: &str,
+        style: TextStyle,
+        ink: Ink,
+        right: i32,
+        baseline: i32,
+    ) -> i32 {
+        let left = right - self.width(text, style);
+        self.text(text, style, ink, left, baseline);
+        left
+    }
+
+    pub fn centred(&mut self, text: &str, style: TextStyle, ink: Ink, middle: i32, baseline: i32) {
+        let left = middle - self.width(text, style) / 2;
+        self.text(text, style, ink, left, baseline);
+    }
+
+    pub fn area(&mut self, rect: PixelRect, radius: i32, ink: Ink) {
+        if !rect.is_empty() {
+            self.shapes.push(PictureShape::Area { rect, radius, ink });
+        }
+    }
+
+    /// A rule over the width of a rectangle, without its margins.
+    pub fn rule_across(&mut self, within: &PixelRect, y: i32) {
+        let (margin, rule) = (self.sizes.margin, self.sizes.rule);
+        let rect = PixelRect::new(within.left + margin, y, within.right - margin, y + rule);
+        self.area(rect, 0, self.rule_ink());
+    }
+
+    pub fn rule_down(&mut self, within: &PixelRect, x: i32) {
+        let (margin, rule) = (self.sizes.margin, self.sizes.rule);
+        let rect = PixelRect::new(x, within.top + margin, x + rule, within.bottom - margin);
+        self.area(rect, 0, self.rule_ink());
+    }
+
+    /// Dots over the width of a rectangle.
+    pub fn dots_across(&mut self, left: i32, right: i32, y: i32) {
+        let rule = self.sizes.rule;
+        self.dots(PixelRect::new(left, y, right, y + rule));
+    }
+
+    pub fn dots(&mut self, rect: PixelRect) {
+        let step = 4 * self.sizes.rule;
+        let ink = Ink::Black;
+        if !rect.is_empty() {
+            self.shapes.push(PictureShape::Dots { rect, step, ink });
+        }
+    }
+
+    /// Of rules between cells: lighter than text where the panel can, a level of 2, 4 and 8 bits.
+    fn rule_ink(&self) -> Ink {
+        if self.colour.has_grey() {
+            Ink::Grey(170)
+        } else {
+            Ink::Black
+        }
+    }
+}
