@@ -7,6 +7,8 @@
 mod assets;
 #[path = "build/notices.rs"]
 mod notices;
+#[path = "build/time_zones.rs"]
+mod time_zones;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ fn main() {
     watch(&root, &["src/build.rs", "src/build"]);
     notices::write(&root, &out);
     assets::write(&root, &out);
+    time_zones::write(&out);
 }
 
 /// Has cargo run this again when one of these files changes.

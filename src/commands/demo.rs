@@ -5,8 +5,6 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-
 use super::serve;
 use super::{FAILED, USAGE_ERROR, print_problems};
 use crate::api::client::APIS;
@@ -19,6 +17,7 @@ use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::log as logging;
 use crate::sys::os_error::reason;
 use crate::sys::percent::SharedPercent;
+use crate::sys::time_zone;
 
 /// How the names of temporary directories begin.
 const DIRECTORY: &str = "main-node-demo-";
@@ -48,7 +47,7 @@ enum DemoError {
 
 fn run(overrides: &Overrides) -> Result<u8, DemoError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::always_trusted());
-    let house = Arc::new(House::new(TimeZone::system()));
+    let house = Arc::new(House::new(time_zone::of_machine()));
     let simulated = start_server(&house, clock.clone())?;
     let mut signals = match serve::register_signals(false) {
         Ok(signals) => signals,

@@ -18,6 +18,7 @@ use crate::db::{connection, error};
 use crate::domain::text::truncate_list;
 use crate::domain::time::Wall;
 use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::time_zone;
 
 /// Keys with another unit that are named.
 const SHOWN_UNITS: usize = 5;
@@ -25,9 +26,9 @@ const SHOWN_UNITS: usize = 5;
 pub fn import(overrides: &Overrides, arguments: &ImportArguments) -> u8 {
     let zone = match &arguments.zone {
         None => TimeZone::UTC,
-        Some(name) => match TimeZone::get(name) {
-            Ok(zone) => zone,
-            Err(_) => {
+        Some(name) => match time_zone::named(name) {
+            Some(zone) => zone,
+            None => {
                 eprintln!(
                     "--zone: expected the IANA name of a time zone, such as Europe/Berlin, found \
                      {name:?}"

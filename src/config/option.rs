@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use super::problem::Severity;
 use super::reader::{ConfigReader, TableEntry};
 use crate::domain::quota::Quota;
+use crate::sys::time_zone;
 
 /// One text of an option with its location, for messages.
 pub struct OptionText {
@@ -116,8 +117,9 @@ pub fn parse_networks(texts: Vec<OptionText>, reader: &ConfigReader<'_>) -> Vec<
 
 /// The time zone of an IANA name.
 pub fn parse_zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name)
-        .map_err(|_| "expected the IANA name of a time zone, such as \"Europe/Berlin\"".to_owned())
+    time_zone::named(name).ok_or_else(|| {
+        "expected the IANA name of a time zone, such as \"Europe/Berlin\"".to_owned()
+    })
 }
 
 /// Whether a text is allowed as the name of a source or an account.

@@ -17,7 +17,7 @@ use super::section::{ConfigOption, OptionReader, duration, list, path, plain, se
 use super::types::{Config, Overrides};
 use crate::domain::locale::Locale;
 use crate::limits;
-use crate::sys::text_file;
+use crate::sys::{text_file, time_zone};
 
 /// The configuration while it is read, and the flags that override it.
 pub struct TopLevelDraft {
@@ -365,7 +365,7 @@ fn read_timezone(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
 /// The time zone of the variable `TZ`, else the system's. An unknown one becomes UTC, with a note.
 fn zone_of_environment(reader: &ConfigReader<'_>) -> TimeZone {
     let Some((written, location)) = reader.option_variable("TZ") else {
-        return TimeZone::system();
+        return time_zone::of_machine();
     };
     let note = |message: String| reader.remark_at(Severity::Note, &location, message);
     let name = written.strip_prefix(':').unwrap_or(&written);
@@ -373,7 +373,7 @@ fn zone_of_environment(reader: &ConfigReader<'_>) -> TimeZone {
     let known = name
         .rsplit_once("/zoneinfo/")
         .map_or(name, |(_, known)| known);
-    if let Ok(zone) = TimeZone::get(known) {
+    if let Some(zone) = time_zone::named(known) {
         return zone;
     }
     let of_file = || TimeZone::tzif(name, &text_file::read_bytes(Path::new(name)).ok()?).ok();

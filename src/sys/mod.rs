@@ -37,4 +37,5 @@ pub mod systemd;
 pub mod systemd_unit;
 pub mod text_file;
 pub mod thread;
+pub mod time_zone;
 pub mod tls;

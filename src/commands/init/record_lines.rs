@@ -2,7 +2,6 @@
 //!
 //! Pure.
 
-use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
 use crate::commands::list_proposal::json_path_of_field;
@@ -12,6 +11,7 @@ use crate::domain::plan::{Numbers, ResponseFormat, Selection, SourcePlan};
 use crate::domain::toml_text::{bare_or_quoted, quoted, quoted_path};
 use crate::domain::value_path::{ValuePath, escape, locate};
 use crate::limits;
+use crate::sys::time_zone;
 
 /// A response, and how it is read.
 pub struct ResponseSample {
@@ -46,7 +46,7 @@ impl ResponseSample {
     /// The time zone of the place, as a weather service names it.
     pub fn zone(&self) -> Option<&str> {
         let zone = self.tree.get("timezone")?.as_str()?;
-        TimeZone::get(zone).is_ok().then_some(zone)
+        time_zone::named(zone).is_some().then_some(zone)
     }
 
     /// The lines for the numbers outside lists, then for those of lists.
