@@ -205,7 +205,7 @@ fn notices(packages: &[Package], root: &Path) -> String {
         section(&mut text, &of.join(", "), &notice);
     }
     let own = |file: &str| normalised(&read(&root.join(file)));
-    section(&mut text, "DejaVu fonts", &own(FONT_LICENCE));
+    section(&mut text, "DejaVu", &own(FONT_LICENCE));
     section(&mut text, "MIT", &own("LICENSE-MIT"));
     section(&mut text, "Apache-2.0", &own("LICENSE-APACHE"));
     text

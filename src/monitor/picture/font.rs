@@ -3,12 +3,10 @@
 //! Unpacked when a picture is drawn (73 kB, under a millisecond) and dropped with it. Only the tables that
 //! the cut fonts have are read.
 
-use std::io::Read;
-
-use flate2::read::GzDecoder;
 use ttf_parser::{GlyphId, RawFace, Tag, cmap, glyf, head, hhea, hmtx, kern, loca, maxp};
 
 use super::outline::GlyphOutline;
+use crate::sys::assets;
 
 static REGULAR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/DejaVuSans.ttf.gz"));
 static BOLD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/DejaVuSans-Bold.ttf.gz"));
@@ -42,8 +40,8 @@ pub struct Fonts {
 impl Fonts {
     pub fn unpack() -> Fonts {
         Fonts {
-            regular: gunzip(REGULAR),
-            bold: gunzip(BOLD),
+            regular: assets::decompress(REGULAR),
+            bold: assets::decompress(BOLD),
         }
     }
 
@@ -59,17 +57,9 @@ impl Fonts {
     }
 }
 
-/// A face whose file cannot be read draws a box for each character; a test reads the files.
-fn gunzip(packed: &[u8]) -> Vec<u8> {
-    let mut font = Vec::new();
-    if let Err(error) = GzDecoder::new(packed).read_to_end(&mut font) {
-        log::error!("the font of pictures cannot be unpacked: {error}");
-    }
-    font
-}
-
 /// Outlines and widths of one font.
 pub struct FontFace<'a> {
+    /// None would draw a box for each character; a test reads both files.
     tables: Option<FontTables<'a>>,
     weight: FontWeight,
 }

@@ -19,9 +19,8 @@ use crate::domain::plan::{Panel, PictureLayout};
 
 /// Of the height between margin and footer, in hundredths: what a chart below values takes.
 const CHART_PERCENT: i32 = 42;
-/// The least heights of a chart and of a row of values, in heights of a label.
-const LEAST_CHART: i32 = 6;
-const LEAST_VALUES: i32 = 4;
+/// The least height of a chart, in heights of a label.
+const LEAST_CHART: i32 = 7;
 
 /// The shapes of a picture, upright: the panel's rotation comes when it is encoded.
 pub fn draw(content: &PictureContent, time: &PictureTime, panel: &Panel) -> Drawing {
@@ -66,9 +65,18 @@ fn compose(
             rooms::draw(pen, &values, table)
         }
         (PictureLayout::Chart, _) if content.chart.is_some() => {
-            let least = (body.height() / 4).max(pen.sizes.label * LEAST_VALUES);
-            let least = if cells.is_empty() { 0 } else { least };
-            let values = below_values(pen, &body, content, least);
+            let columns = (body.width() / (grid::LEAST_WIDTH * pen.sizes.label)).max(1) as usize;
+            let rows = cells.len().div_ceil(columns) as i32;
+            // A row is a little higher than the least, for words below its values.
+            let least = rows * (grid::LEAST_HEIGHT + 1) * pen.sizes.label;
+            let quarter = if rows == 0 { 0 } else { body.height() / 4 };
+            let most = body.height() - LEAST_CHART * pen.sizes.label;
+            let least = least.min(body.height() / 2).max(quarter).min(most);
+            let has_room = least >= grid::LEAST_HEIGHT * pen.sizes.label;
+            let values = below_values(pen, &body, content, if has_room { least } else { 0 });
+            if values.is_empty() {
+                return cells.len();
+            }
             grid::draw(pen, &values, cells)
         }
         (layout, _) => {
@@ -92,7 +100,7 @@ fn below_values(
 ) -> PixelRect {
     let label = pen.sizes.label;
     let has_room = body.height() - least >= LEAST_CHART * label
-        && (least >= LEAST_VALUES * label || content.cells.is_empty());
+        && (least == 0 || least >= grid::LEAST_HEIGHT * label);
     let Some(chart) = content.chart.as_ref().filter(|_| has_room) else {
         return *body;
     };

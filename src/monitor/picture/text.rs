@@ -96,6 +96,19 @@ impl Typesetter<'_> {
         self.set(text, style, |_, _| {})
     }
 
+    /// How far letters reach above the baseline and below it, in pixels.
+    pub fn extent(&self, text: &str, style: TextStyle) -> (i32, i32) {
+        let face = self.face(style.weight);
+        let (mut above, mut below) = (0, 0);
+        self.set(text, style, |glyph, _| {
+            if let Some((_, top, _, bottom)) = face.outline(glyph, style.scale()).bounds() {
+                above = above.max(-top);
+                below = below.max(bottom);
+            }
+        });
+        (above, below)
+    }
+
     /// One line of at most `width` pixels, cut and ended by an ellipsis if need be.
     pub fn shorten(&self, text: &str, style: TextStyle, width: i32) -> String {
         if self.width(text, style) <= width {

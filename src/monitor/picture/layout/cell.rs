@@ -61,6 +61,9 @@ pub struct CellPlan {
     pub figure: i32,
     /// The value in lines; a number has one.
     lines: Vec<String>,
+    /// How far it reaches above figures, and below the baseline.
+    rise: i32,
+    fall: i32,
     unit: Option<String>,
     words: Vec<String>,
     words_style: TextStyle,
@@ -92,16 +95,20 @@ pub fn plan(
         head_height,
         figure: largest.min(room).max(sizes.small),
         lines: vec![cell.value.clone()],
+        rise: 0,
+        fall: 0,
         unit,
         words: Vec::new(),
         words_style: small,
     };
+    plan.keep_within(pen, cell, room);
     let style = figure_style(cell.level, plan.figure);
     if cell.is_word && pen.width(&cell.value, style) > inner.width() {
         plan.wrap(pen, cell, room);
     } else {
         plan.shrink(pen, cell);
     }
+    plan.reach(pen, cell);
     if let Some(words) = words {
         let most = 1 + (plan.spare(cell.level) - for_words) / small.line_height();
         plan.words = pen.wrap(&words, small, inner.width(), most.clamp(1, 2) as usize);
@@ -122,6 +129,22 @@ fn inner(pen: &Pen<'_>, rect: &PixelRect) -> PixelRect {
 }
 
 impl CellPlan {
+    /// Makes room for accents and what hangs below the baseline.
+    fn keep_within(&mut self, pen: &Pen<'_>, cell: &PictureCell, room: i32) {
+        self.reach(pen, cell);
+        while self.figure + self.rise + self.fall > room && self.figure > pen.sizes.small {
+            self.figure -= 1;
+            self.reach(pen, cell);
+        }
+    }
+
+    fn reach(&mut self, pen: &Pen<'_>, cell: &PictureCell) {
+        let style = figure_style(cell.level, self.figure);
+        let (above, below) = pen.extent(&cell.value, style);
+        self.rise = (above - self.figure).max(0);
+        self.fall = below;
+    }
+
     /// Makes a text smaller until it fits in lines; what is still too long is cut.
     fn wrap(&mut self, pen: &Pen<'_>, cell: &PictureCell, room: i32) {
         let least = pen.sizes.label.min(self.figure);
@@ -181,7 +204,8 @@ impl CellPlan {
     /// What labels, value and words leave of the cell's height.
     pub fn spare(&self, level: CellLevel) -> i32 {
         let more = self.lines.len() as i32 - 1;
-        let value = self.figure + more * figure_style(level, self.figure).line_height();
+        let more = more * figure_style(level, self.figure).line_height();
+        let value = self.rise + self.figure + more + self.fall;
         let style = self.words_style;
         let words = match self.words.len() as i32 {
             0 => 0,
@@ -222,7 +246,8 @@ pub fn draw(
         put(pen, line, head.style, baseline);
         baseline += head.style.line_height();
     }
-    baseline = inner.top + down + plan.head_height + gap(head.style.capital) + plan.figure;
+    baseline =
+        inner.top + down + plan.head_height + gap(head.style.capital) + plan.rise + plan.figure;
     let style = figure_style(cell.level, plan.figure);
     if let ([value], Some(unit)) = (plan.lines.as_slice(), &plan.unit) {
         let end = pen.text(value, style, ink, left_of(plan.width(pen, cell)), baseline);
@@ -235,7 +260,7 @@ pub fn draw(
         }
     }
     let style = plan.words_style;
-    baseline += gap(style.capital) + style.capital;
+    baseline += plan.fall + gap(style.capital) + style.capital;
     for line in &plan.words {
         put(pen, line, style, baseline);
         baseline += style.line_height();

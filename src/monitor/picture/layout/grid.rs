@@ -14,8 +14,8 @@ const ALIKE_PERCENT: i32 = 65;
 /// Of the picture's height, in hundredths: the large value.
 const BIG_PERCENT: i32 = 60;
 /// Least width and height of a cell, in heights of a label.
-const LEAST_WIDTH: i32 = 6;
-const LEAST_HEIGHT: i32 = 4;
+pub const LEAST_WIDTH: i32 = 9;
+pub const LEAST_HEIGHT: i32 = 4;
 
 /// Draws cells with rules between them; how many found no room.
 pub fn draw(pen: &mut Pen<'_>, rect: &PixelRect, cells: &[PictureCell]) -> usize {

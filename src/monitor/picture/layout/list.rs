@@ -125,7 +125,7 @@ pub fn fit_value(
     figure
 }
 
-fn value_width(pen: &Pen<'_>, cell: &PictureCell, unit: Option<&str>, figure: i32) -> i32 {
+pub fn value_width(pen: &Pen<'_>, cell: &PictureCell, unit: Option<&str>, figure: i32) -> i32 {
     let value = pen.width(&cell.value, figure_style(cell.level, figure));
     let unit = unit.map_or(0, |unit| {
         pen.width(unit, unit_style(pen, figure)) + unit_space(figure)

@@ -58,6 +58,11 @@ impl<'a> Pen<'a> {
         self.typesetter.width(text, style)
     }
 
+    /// How far letters reach above the baseline and below it.
+    pub fn extent(&self, text: &str, style: TextStyle) -> (i32, i32) {
+        self.typesetter.extent(text, style)
+    }
+
     pub fn wrap(&self, text: &str, style: TextStyle, width: i32, lines: usize) -> Vec<String> {
         self.typesetter.wrap(text, style, width, lines)
     }

@@ -1,7 +1,7 @@
 //! A table: rooms one below the other, what is measured side by side.
 
 use super::cell::background;
-use super::list::{draw_value, fit_value};
+use super::list::{draw_value, fit_value, value_width};
 use super::pen::Pen;
 use crate::monitor::picture::content::PictureTable;
 use crate::monitor::picture::shape::{Ink, PixelRect};
@@ -84,17 +84,16 @@ pub fn draw(pen: &mut Pen<'_>, rect: &PixelRect, table: &PictureTable) -> usize 
             let ink = background(pen, place, cell.level);
             // Why it is so: below, or in place of the unit.
             let words = cell.words.as_ref();
-            let is_below = words.is_some() && height >= largest + 3 * sizes.small;
+            let is_below = words.is_some() && !cell.is_word && height >= largest + 3 * sizes.small;
             if let (Some(words), true) = (words, is_below) {
                 let at = middle + largest / 2 + sizes.small;
                 let words = pen.shorten(words, head_style, most);
                 pen.text_to(&words, head_style, ink, right, at);
             }
-            let unit = words
-                .filter(|_| !is_below)
-                .or(cell.unit.as_ref())
-                .map(String::as_str);
-            let raised = middle - if is_below { sizes.small * 2 / 3 } else { 0 };
+            let fits = |unit: &&str| value_width(pen, cell, Some(unit), sizes.small) <= most;
+            let beside = words.filter(|_| !is_below).map(String::as_str);
+            let unit = beside.filter(fits).or(cell.unit.as_deref());
+            let raised = middle - if is_below { sizes.small } else { 0 };
             draw_value(pen, cell, unit, largest, (right, raised), most, ink);
         }
     }
