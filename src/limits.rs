@@ -781,6 +781,14 @@ pub const DISPLAYS: usize = 16;
 pub const PICTURE_SIDE: RangeInclusive<u16> = 64..=2_600;
 /// Pixels of a picture: 2,480 × 1,860 is the largest in use.
 pub const PICTURE_PIXELS: u32 = 5_000_000;
+/// Cells of a picture, and rows of its table.
+pub const PICTURE_CELLS: usize = 24;
+/// Open alerts that a picture tells.
+pub const PICTURE_NOTES: usize = 3;
+/// A larger file of a picture is drawn for each request instead of being kept.
+pub const PICTURE_KEPT_BYTES: usize = 1 << 20;
+/// Points of a picture's chart: about one for every two pixels.
+pub const PICTURE_CHART_POINTS: usize = 360;
 /// How often a display asks for its picture.
 pub const DISPLAY_INTERVALS: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(24 * 3600);

@@ -56,7 +56,6 @@ impl TimeWindow {
         (self.days[today] && minute >= self.from) || (self.days[yesterday] && minute < self.until)
     }
 
-    #[cfg_attr(not(test), expect(dead_code))]
     /// How long it still lasts at `wall`, to the minute, a day at most; none outside of it.
     pub fn remaining(&self, wall: Wall, zone: &TimeZone) -> Option<Duration> {
         if !self.contains(wall, zone) {

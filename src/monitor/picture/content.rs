@@ -2,10 +2,13 @@
 //!
 //! Nothing in it changes with time alone: a picture is drawn again only when its content has changed.
 
+use serde::Serialize;
+
 use crate::domain::plan::PictureLayout;
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PictureContent {
+    #[serde(skip)]
     pub layout: PictureLayout,
     pub cells: Vec<PictureCell>,
     /// Of the layout `rooms`.
@@ -20,7 +23,7 @@ pub struct PictureContent {
 }
 
 /// One value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PictureCell {
     pub label: String,
     pub value: String,
@@ -32,7 +35,8 @@ pub struct PictureCell {
     pub words: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CellLevel {
     Normal,
     Stale,
@@ -41,14 +45,14 @@ pub enum CellLevel {
 }
 
 /// Values by row and column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PictureTable {
     pub columns: Vec<String>,
     /// Name of the row, and a cell for each column.
     pub rows: Vec<(String, Vec<Option<PictureCell>>)>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PictureChart {
     pub title: String,
     /// Runs without a gap; x and y as shares of the plot, 0 to 1, from left and bottom.
@@ -62,14 +66,14 @@ pub struct PictureChart {
 }
 
 /// A text in place of values: no data yet.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PictureMessage {
     pub title: String,
     pub text: String,
 }
 
 /// In the corner of every picture.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PictureTime {
     /// When it was first drawn: "22:46" or "Mon 23 Nov, 22:46".
     pub text: String,

@@ -6,6 +6,7 @@
 mod band;
 mod bit_packing;
 mod bmp;
+pub mod compose;
 mod content;
 mod drawing;
 mod font;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::cut_offs::CutOffs;
 use super::displays::Displays;
 use super::openapi;
+use super::pictures::Pictures;
 use super::published::{JSON, Publication};
 use super::representation::Representation;
 use super::response::html_response;
@@ -34,6 +35,7 @@ pub struct App {
     pub(super) displays: Displays,
     pub(super) sparklines: web::Sparklines,
     pub(super) years: web::YearCache,
+    pub(super) pictures: Pictures,
     pub(super) assets: Assets,
     pub(super) cut_offs: CutOffs,
     /// Held while rendering what reads the database, so that a processor stays free for displays.
@@ -78,6 +80,7 @@ impl App {
             displays: Displays::default(),
             sparklines: web::Sparklines::default(),
             years: web::YearCache::default(),
+            pictures: Pictures::new(&context.plan.pages.displays),
             cut_offs: CutOffs::default(),
             database_permits: Semaphore::leaving_one_cpu(),
             assets: Assets {

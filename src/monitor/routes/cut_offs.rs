@@ -45,6 +45,7 @@ mod tests {
             ("web_source", 0),
             ("web_alerts", 0),
             ("web_group", 0),
+            ("display", 0),
         ];
         assert_eq!(cut_offs.counts(), expected);
     }

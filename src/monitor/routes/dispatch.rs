@@ -170,6 +170,7 @@ impl App {
             Route::Style => asset(request, &assets.styles, path_parameter),
             Route::Script => asset(request, &assets.scripts, path_parameter),
             Route::Wall => self.wall(target),
+            Route::Display => self.display(request, target, budget),
             Route::OpenApi => Ok(assets.openapi.respond(request, NO_CACHE)),
             Route::Robots => {
                 let text = b"User-agent: *\nDisallow: /\n";

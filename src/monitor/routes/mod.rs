@@ -6,11 +6,13 @@
 pub mod app;
 mod cut_offs;
 mod dispatch;
+mod display;
 pub mod displays;
 mod from_memory;
 mod history;
 mod metrics;
 mod openapi;
+pub mod pictures;
 mod prepare;
 pub mod published;
 mod rendered;

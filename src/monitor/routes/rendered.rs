@@ -230,12 +230,23 @@ impl App {
         budget: &Budget,
         make: impl Fn(&PageContext) -> Result<Markup, ProblemDetails>,
     ) -> Result<Response, ProblemDetails> {
+        let markup = self.with_view(&target.base, budget, |view| make(view))?;
+        Ok(html_response(200, markup, &self.policy))
+    }
+
+    /// Calls `make` with what the node is now. `base`: what links begin with.
+    pub(super) fn with_view<T>(
+        &self,
+        base: &str,
+        budget: &Budget,
+        make: impl FnOnce(&PageContext) -> T,
+    ) -> T {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let now = self.context.clock.now();
         let labels = &current.snapshot.upstream_labels;
         let plan = self.context.plan.with_upstream_labels(labels);
         let refused = (self.context.refused_configuration)();
-        let view = PageContext {
+        make(&PageContext {
             state: &self.node_status(&current, &storage, now),
             snapshot: &current.snapshot,
             storage: &storage,
@@ -252,10 +263,9 @@ impl App {
             sparklines: &self.sparklines,
             years: &self.years,
             settings: &self.context.settings,
-            links: &web::Links::below(&target.base),
+            links: &web::Links::below(base),
             now,
-        };
-        Ok(html_response(200, make(&view)?, &self.policy))
+        })
     }
 
     pub(super) fn manifest(&self, target: &RequestTarget) -> Response {

@@ -127,7 +127,11 @@ impl Representation {
     }
 
     /// 200, or 304 where the client has these bytes.
-    pub fn respond(&self, request: &Request, cache_control: &'static str) -> Response {
+    pub fn respond(
+        &self,
+        request: &Request,
+        cache_control: impl Into<Cow<'static, str>>,
+    ) -> Response {
         let is_coded = accepts_gzip(request) && !self.is_known_in_all_codings(request);
         let coded = is_coded.then(|| self.gzip()).flatten();
         let chosen = coded.unwrap_or(&self.identity);

@@ -33,6 +33,7 @@ pub enum Route {
     Manifest,
     Wall,
     Icon,
+    Display,
 }
 
 /// How a route is served.
@@ -100,7 +101,7 @@ const PAGE: Serve = Serve::Database(RowLimits {
 });
 
 #[rustfmt::skip]
-pub static TABLE: [RouteRow; 26] = {
+pub static TABLE: [RouteRow; 27] = {
     use Access::{Password, Public, Token};
     use Serve::{Cacheable, EventStream, Immediate, Worker};
     [
@@ -128,6 +129,7 @@ pub static TABLE: [RouteRow; 26] = {
         row(Route::Favicon,     "/favicon.svg",       "favicon",      Worker,      Password, &["state"]),
         row(Route::Wall,        "/wall",              "wall",         Worker,      Password, &["fragment", "theme"]),
         row(Route::Wall,        "/wall/{name}",       "wall",         Worker,      Password, &["fragment", "theme"]),
+        row(Route::Display,     "/display/{file}",    "display",      PAGE,        Token,    &["token", SEEN]),
         row(Route::Icon,        "/web/icon/{file}",   "asset",        Worker,      Password, &[]),
         row(Route::Manifest,    MANIFEST_PATH,        "asset",        Worker,      Password, &[]),
     ]
@@ -135,6 +137,9 @@ pub static TABLE: [RouteRow; 26] = {
 
 /// The parameter that `/history` takes several times.
 pub const HISTORY_KEY: &str = "key";
+
+/// A hash that pages put behind the address of a picture, so that a browser does not show an old one.
+pub const SEEN: &str = "v";
 
 /// The web app manifest.
 pub const MANIFEST_PATH: &str = "/manifest.webmanifest";

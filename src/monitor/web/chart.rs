@@ -18,8 +18,8 @@ use crate::domain::locale::Locale;
 use crate::domain::time::Wall;
 
 pub use self::plot::{ChartLine, LineStyle, Plot, Threshold, ThresholdLevel, TimeAxis};
-pub use self::scale::Extent;
-pub use self::series::{ChartSeries, Shape, end, runs};
+pub use self::scale::{Extent, Scale};
+pub use self::series::{ChartSeries, Shape, end, middle, runs};
 
 /// Plots above each other with one time axis.
 pub struct Chart {

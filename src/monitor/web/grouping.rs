@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::plan::{GroupPlan, KeySelector, MatrixPlan, Plan, Selection, SourcePlan};
-use crate::domain::presentation::label_text::common_context;
+use crate::domain::presentation::label_text::{common_context, label_text};
 use crate::domain::snapshot::{Record, Snapshot};
 use crate::limits;
 
@@ -89,6 +89,22 @@ pub struct TableRow<'a> {
     pub part: &'a str,
     /// One for each column.
     pub cells: Vec<Option<&'a Record>>,
+}
+
+impl TableColumn<'_> {
+    /// What people read above it.
+    pub fn label(&self, plan: &Plan) -> String {
+        let label = || plan.column_label(&MatrixPlan::default(), self.part, &self.first.key);
+        self.name.map_or_else(label, str::to_owned)
+    }
+}
+
+impl TableRow<'_> {
+    /// What people read before it.
+    pub fn label(&self) -> String {
+        self.name
+            .map_or_else(|| label_text(self.part), str::to_owned)
+    }
 }
 
 /// The heading of derived keys that are in no group.

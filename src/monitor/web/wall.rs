@@ -6,7 +6,6 @@
 mod cell;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -14,9 +13,10 @@ use self::cell::{CellContent, CellLayout};
 use super::PageContext;
 use super::fitted_text::{self, Weight};
 use super::manifest;
+use super::shown_keys::{self, ShownKey};
 use crate::domain::percent;
-use crate::domain::plan::{KeySelector, Plan, WallPlan};
-use crate::domain::snapshot::{DataStatus, Record};
+use crate::domain::plan::{Plan, WallPlan};
+use crate::domain::snapshot::DataStatus;
 use crate::domain::time::ClockTrust;
 use crate::limits;
 use crate::monitor::format::to_zoned;
@@ -140,7 +140,8 @@ pub fn document(view: &PageContext, wall: &WallPlan, theme: Theme) -> Markup {
 
 /// What changes: the page's script swaps it.
 pub fn part(view: &PageContext, wall: &WallPlan, theme: Theme) -> Markup {
-    let shown = shown(view, wall);
+    let defaults = (limits::WALL_DEFAULT_CELLS, limits::WALL_FIRST_VALUES);
+    let shown = shown_keys::shown(view, &wall.keys, limits::WALL_CELLS, defaults);
     let cells: Vec<CellContent> = shown.iter().map(|it| cell::content(view, it)).collect();
     let layout = CellLayout::of(&cells);
     let (columns, rows) = layout.grid;
@@ -203,90 +204,16 @@ fn has_clock(view: &PageContext) -> bool {
     view.now.trust != ClockTrust::Untrusted
 }
 
-/// A key of the page: with its record, if there is one now.
-pub enum ShownKey<'a> {
-    Record(&'a Record),
-    Missing(&'a str),
-}
-
-/// The keys of the cells, in their order, each once.
-fn shown<'a>(view: &PageContext<'a>, wall: &'a WallPlan) -> Vec<ShownKey<'a>> {
-    if wall.keys.is_empty() {
-        return default_keys(view)
-            .into_iter()
-            .map(ShownKey::Record)
-            .collect();
-    }
-    let mut shown = selected(view, &wall.keys);
-    shown.truncate(limits::WALL_CELLS);
-    shown
-}
-
-/// The records of the first group, or the first ones there are.
-fn default_keys<'a>(view: &PageContext<'a>) -> Vec<&'a Record> {
-    let records = || {
-        view.snapshot
-            .records
-            .iter()
-            .filter(|it| !is_hidden(view, it))
-    };
-    let group = view.plan.pages.groups.first();
-    let of_group: Vec<&Record> = group.map_or_else(Vec::new, |group| {
-        let listed = selected(view, &group.keys)
-            .into_iter()
-            .filter_map(|it| match it {
-                ShownKey::Record(record) => Some(record),
-                ShownKey::Missing(_) => None,
-            });
-        let matrix = group.matrix.as_ref();
-        let in_matrix = records().filter(|it| matrix.is_some_and(|m| m.place(&it.key).is_some()));
-        listed
-            .chain(in_matrix)
-            .take(limits::WALL_DEFAULT_CELLS)
-            .collect()
-    });
-    if of_group.is_empty() {
-        records().take(limits::WALL_FIRST_VALUES).collect()
-    } else {
-        of_group
-    }
-}
-
-/// What selectors name, in their order. A pattern leaves out what is hidden.
-fn selected<'a>(view: &PageContext<'a>, selectors: &'a [KeySelector]) -> Vec<ShownKey<'a>> {
-    let records = &view.snapshot.records;
-    let mut shown: Vec<ShownKey> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for selector in selectors {
-        let is_named = matches!(selector, KeySelector::Key(_));
-        let matching = records.iter().filter(|it| selector.matches(&it.key));
-        let visible = matching.filter(|it| is_named || !is_hidden(view, it));
-        shown.extend(
-            visible
-                .filter(|it| seen.insert(&*it.key))
-                .map(ShownKey::Record),
-        );
-        if let KeySelector::Key(key) = selector
-            && seen.insert(key)
-        {
-            shown.push(ShownKey::Missing(key));
-        }
-    }
-    shown
-}
-
-fn is_hidden(view: &PageContext, record: &Record) -> bool {
-    view.plan
-        .key_setting(&record.key, |key| key.hide)
-        .unwrap_or(false)
-}
-
 /// The line of text: texts as they are, other values behind their labels.
 fn text_line(view: &PageContext, wall: &WallPlan) -> Option<Markup> {
-    let parts: Vec<String> = selected(view, &wall.text)
+    let parts: Vec<String> = shown_keys::selected(view, &wall.text)
         .iter()
         .filter_map(|it| match it {
-            ShownKey::Record(record) => Some(cell::sentence(view, record)),
+            ShownKey::Record(record) => Some(shown_keys::sentence(
+                view,
+                record,
+                shown_keys::words(view, record),
+            )),
             ShownKey::Missing(_) => None,
         })
         .collect();

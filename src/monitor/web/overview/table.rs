@@ -3,11 +3,9 @@
 use maud::{Markup, html};
 
 use super::super::PageContext;
-use super::super::grouping::{TableColumn, TableRow, ValueTable};
+use super::super::grouping::{TableColumn, ValueTable};
 use super::super::severity::{reason, severity};
 use super::tile::{range_of_today, record_age};
-use crate::domain::plan::MatrixPlan;
-use crate::domain::presentation::label_text::label_text;
 use crate::domain::snapshot::Record;
 
 /// The first `rows` rows.
@@ -24,7 +22,7 @@ pub fn value_table(view: &PageContext, table: &ValueTable, rows: usize) -> Marku
                 tbody {
                     @for row in table.rows.iter().take(rows) {
                         tr {
-                            th scope="row" { (row_label(row)) }
+                            th scope="row" { (row.label()) }
                             @for cell in &row.cells {
                                 @match cell {
                                     Some(record) => (value_cell(view, record)),
@@ -48,7 +46,7 @@ fn heading(view: &PageContext, column: &TableColumn) -> Markup {
         th scope="col" {
             div class="cell" {
                 span class="fig" {
-                    (column_label(view, column))
+                    (column.label(view.plan))
                     // On a narrow screen it stands here instead of beside each value.
                     @if let Some(unit) = format.unit.filter(|_| column.unit.is_some()) {
                         span class="narrow" { ", " (unit) }
@@ -58,19 +56,6 @@ fn heading(view: &PageContext, column: &TableColumn) -> Markup {
             }
         }
     }
-}
-
-fn column_label(view: &PageContext, column: &TableColumn) -> String {
-    let label = || {
-        let unnamed = MatrixPlan::default();
-        view.plan
-            .column_label(&unnamed, column.part, &column.first.key)
-    };
-    column.name.map_or_else(label, str::to_owned)
-}
-
-fn row_label(row: &TableRow) -> String {
-    row.name.map_or_else(|| label_text(row.part), str::to_owned)
 }
 
 fn value_cell(view: &PageContext, record: &Record) -> Markup {

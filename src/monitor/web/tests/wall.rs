@@ -1,6 +1,7 @@
 //! Tests of the wall page.
 
 use super::*;
+use crate::domain::plan::KeySelector;
 use crate::domain::reading::Value;
 use crate::domain::time_window::TimeWindow;
 use crate::monitor::http::handler::{Handler as _, Response};

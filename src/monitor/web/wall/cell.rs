@@ -4,12 +4,10 @@
 use maud::{Markup, html};
 
 use super::super::fitted_text::{Weight, fitting_size, width, wrap};
-use super::ShownKey;
 use crate::domain::presentation::ShownValue;
-use crate::domain::snapshot::Record;
-use crate::domain::text::human_duration;
 use crate::monitor::web::PageContext;
-use crate::monitor::web::severity::{ValueSeverity, reason, severity};
+use crate::monitor::web::severity::{ValueSeverity, severity};
+use crate::monitor::web::shown_keys::{ShownKey, words};
 
 const LABEL_SIZE: f64 = 10.0;
 const LABEL_LINE: f64 = 11.0;
@@ -53,38 +51,6 @@ pub fn content(view: &PageContext, shown: &ShownKey) -> CellContent {
         words: words(view, record),
         severity: severity(view, record),
     }
-}
-
-/// A value as a part of the line of text: a text as it is, others behind their label.
-pub fn sentence(view: &PageContext, record: &Record) -> String {
-    let value = view.plan.number_format(record).value(&record.value);
-    let mut text = match (record.value.text(), value.unit) {
-        (Some(_), _) => value.text,
-        (None, Some(unit)) => format!(
-            "{} {} {unit}",
-            view.plan.full_label(&record.key),
-            value.text
-        ),
-        (None, None) => format!("{} {}", view.plan.full_label(&record.key), value.text),
-    };
-    if let Some(words) = words(view, record) {
-        text = format!("{text} ({words})");
-    }
-    text
-}
-
-/// What is wrong, in words, with a sign before it.
-fn words(view: &PageContext, record: &Record) -> Option<String> {
-    let reason = reason(view, record)?;
-    Some(match severity(view, record) {
-        ValueSeverity::None => reason,
-        ValueSeverity::Stale => match record.stamp.age(view.now) {
-            Some(age) => format!("{} old", human_duration(age)),
-            None => reason,
-        },
-        ValueSeverity::Warn => format!("▲ {reason}"),
-        ValueSeverity::Bad => format!("✕ {reason}"),
-    })
 }
 
 /// The sizes that all cells of a page have in common.
