@@ -20,7 +20,7 @@ use crate::domain::plan::{Panel, PictureLayout};
 /// Of the height between margin and footer, in hundredths: what a chart below values takes.
 const CHART_PERCENT: i32 = 42;
 /// The least height of a chart, in heights of a label.
-const LEAST_CHART: i32 = 7;
+const LEAST_CHART: i32 = 9;
 
 /// The shapes of a picture, upright: the panel's rotation comes when it is encoded.
 pub fn draw(content: &PictureContent, time: &PictureTime, panel: &Panel) -> Drawing {
@@ -116,12 +116,9 @@ fn below_values(
 fn draw_message(pen: &mut Pen<'_>, body: &PixelRect, message: &PictureMessage) {
     let inner = body.inset(pen.sizes.margin);
     let text_style = TextStyle::regular(pen.sizes.label);
-    let mut title_style = TextStyle::bold(pen.sizes.label * 9 / 5);
-    while pen.width(&message.title, title_style) > inner.width()
-        && title_style.capital > text_style.capital
-    {
-        title_style.capital -= 1;
-    }
+    let title_width = |capital| pen.width(&message.title, TextStyle::bold(capital));
+    let largest = pen.sizes.label * 9 / 5;
+    let title_style = TextStyle::bold(pen.fit(largest, inner.width(), &title_width));
     let title = pen.wrap(&message.title, title_style, inner.width(), 2);
     let title_height = title.len() as i32 * title_style.line_height();
     let room = (inner.height() - title_height) / text_style.line_height();
@@ -140,3 +137,7 @@ fn draw_message(pen: &mut Pen<'_>, body: &PixelRect, message: &PictureMessage) {
         pen.centred(line, style, Ink::Black, middle, baseline - style.descent());
     }
 }
+
+#[cfg(test)]
+#[path = "tests/layout.rs"]
+mod tests;

@@ -163,3 +163,7 @@ impl Typesetter<'_> {
         by_word.or_else(by_letter).unwrap_or(0).max(first)
     }
 }
+
+#[cfg(test)]
+#[path = "tests/text.rs"]
+mod tests;

@@ -80,7 +80,8 @@ pub fn plan(
     let sizes = pen.sizes;
     let inner = inner(pen, rect);
     let small = TextStyle::regular(sizes.small);
-    let below_head = inner.height() - head_height - gap(sizes.small);
+    let head = CellHead::new(pen, rect, &cell.label);
+    let below_head = inner.height() - head_height - gap(head.style.capital);
     let for_words = sizes.small + gap(sizes.small);
     // In place of the unit where there is no room below.
     let has_room = below_head - for_words >= sizes.small;
@@ -91,7 +92,7 @@ pub fn plan(
     let room = below_head - if words.is_some() { for_words } else { 0 };
     let mut plan = CellPlan {
         inner,
-        head: CellHead::new(pen, rect, &cell.label),
+        head,
         head_height,
         figure: largest.min(room).max(sizes.small),
         lines: vec![cell.value.clone()],
@@ -101,7 +102,8 @@ pub fn plan(
         words: Vec::new(),
         words_style: small,
     };
-    plan.keep_within(pen, cell, room);
+    let below = if words.is_some() { gap(sizes.small) } else { 0 };
+    plan.keep_within(pen, cell, room, below);
     let style = figure_style(cell.level, plan.figure);
     if cell.is_word && pen.width(&cell.value, style) > inner.width() {
         plan.wrap(pen, cell, room);
@@ -110,8 +112,9 @@ pub fn plan(
     }
     plan.reach(pen, cell);
     if let Some(words) = words {
-        let most = 1 + (plan.spare(cell.level) - for_words) / small.line_height();
-        plan.words = pen.wrap(&words, small, inner.width(), most.clamp(1, 2) as usize);
+        let spare = plan.spare(cell.level) + plan.fall - plan.to_words() - small.capital;
+        let most = (spare + small.line_height()).div_euclid(small.line_height());
+        plan.words = pen.wrap(&words, small, inner.width(), most.clamp(0, 2) as usize);
     }
     plan
 }
@@ -129,10 +132,13 @@ fn inner(pen: &Pen<'_>, rect: &PixelRect) -> PixelRect {
 }
 
 impl CellPlan {
-    /// Makes room for accents and what hangs below the baseline.
-    fn keep_within(&mut self, pen: &Pen<'_>, cell: &PictureCell, room: i32) {
+    /// Makes room for accents, and for what hangs deeper than the `below` pixels that are free there.
+    fn keep_within(&mut self, pen: &Pen<'_>, cell: &PictureCell, room: i32, below: i32) {
         self.reach(pen, cell);
-        while self.figure + self.rise + self.fall > room && self.figure > pen.sizes.small {
+        let height = |it: &CellPlan| {
+            it.figure + it.rise + (it.fall + clear_above(it.words_style) - below).max(0)
+        };
+        while height(self) > room && self.figure > pen.sizes.small {
             self.figure -= 1;
             self.reach(pen, cell);
         }
@@ -141,28 +147,30 @@ impl CellPlan {
     fn reach(&mut self, pen: &Pen<'_>, cell: &PictureCell) {
         let style = figure_style(cell.level, self.figure);
         let (above, below) = pen.extent(&cell.value, style);
+        let unit = self.unit.as_deref().unwrap_or_default();
+        let (_, below_unit) = pen.extent(unit, unit_style(pen, self.figure));
         self.rise = (above - self.figure).max(0);
-        self.fall = below;
+        self.fall = below.max(below_unit);
     }
 
     /// Makes a text smaller until it fits in lines; what is still too long is cut.
     fn wrap(&mut self, pen: &Pen<'_>, cell: &PictureCell, room: i32) {
+        // Nothing stands beside it.
+        self.unit = None;
         let least = pen.sizes.label.min(self.figure);
-        for capital in (least..=self.figure).rev() {
+        let mut next = self.figure;
+        loop {
+            let capital = next.max(least);
+            next = capital - (capital / 16).max(1);
             let style = figure_style(cell.level, capital);
-            let most = ((room - capital) / style.line_height() + 1).clamp(1, WORD_LINES) as usize;
+            let beyond = (self.rise + self.fall) * capital / self.figure.max(1) + 1;
+            let more = (room - capital - beyond) / style.line_height();
+            let most = (more + 1).clamp(1, WORD_LINES) as usize;
             let lines = pen.wrap(&cell.value, style, self.inner.width(), most);
-            let is_whole = lines.iter().all(|line| !line.ends_with('…'))
-                && lines.iter().all(|line| cell.value.contains(line.as_str()))
-                && lines.concat().len() + lines.len() > cell.value.len();
             // A word is not broken for the sake of size.
-            let breaks = lines
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(" ")
-                != cell.value;
-            if (is_whole && !breaks) || capital == least {
+            let is_whole = lines.join(" ") == cell.value;
+            let fits = |line: &String| pen.width(line, style) <= self.inner.width();
+            if (is_whole && lines.iter().all(fits)) || capital == least {
                 self.figure = capital;
                 self.lines = lines;
                 return;
@@ -181,11 +189,8 @@ impl CellPlan {
             .filter(|unit| Some(unit) != beside.as_ref());
         for unit in [beside, other, None] {
             self.unit = unit;
-            self.figure = largest;
-            while self.width(pen, cell) > width && self.figure > pen.sizes.small {
-                self.figure -= 1;
-            }
-            if self.width(pen, cell) <= width {
+            self.figure = pen.fit(largest, width, &|figure| self.width(pen, cell, figure));
+            if self.width(pen, cell, self.figure) <= width {
                 break;
             }
         }
@@ -193,26 +198,27 @@ impl CellPlan {
         self.lines = vec![pen.shorten(&cell.value, style, width)];
     }
 
-    fn width(&self, pen: &Pen<'_>, cell: &PictureCell) -> i32 {
-        let value = pen.width(&cell.value, figure_style(cell.level, self.figure));
-        let unit = self.unit.as_ref().map_or(0, |unit| {
-            pen.width(unit, unit_style(pen, self.figure)) + unit_space(self.figure)
-        });
-        value + unit
+    fn width(&self, pen: &Pen<'_>, cell: &PictureCell, figure: i32) -> i32 {
+        value_width(pen, cell, self.unit.as_deref(), figure)
+    }
+
+    /// From the baseline of the value to the capitals of its words.
+    fn to_words(&self) -> i32 {
+        gap(self.words_style.capital).max(self.fall + clear_above(self.words_style))
     }
 
     /// What labels, value and words leave of the cell's height.
     pub fn spare(&self, level: CellLevel) -> i32 {
         let more = self.lines.len() as i32 - 1;
         let more = more * figure_style(level, self.figure).line_height();
-        let value = self.rise + self.figure + more + self.fall;
+        let value = self.rise + self.figure + more;
         let style = self.words_style;
         let words = match self.words.len() as i32 {
-            0 => 0,
-            lines => gap(style.capital) + style.capital + (lines - 1) * style.line_height(),
+            0 => self.fall,
+            lines => self.to_words() + style.capital + (lines - 1) * style.line_height(),
         };
         let used = self.head_height + gap(self.head.style.capital) + value + words;
-        (self.inner.height() - used).max(0)
+        self.inner.height() - used
     }
 }
 
@@ -250,7 +256,13 @@ pub fn draw(
         inner.top + down + plan.head_height + gap(head.style.capital) + plan.rise + plan.figure;
     let style = figure_style(cell.level, plan.figure);
     if let ([value], Some(unit)) = (plan.lines.as_slice(), &plan.unit) {
-        let end = pen.text(value, style, ink, left_of(plan.width(pen, cell)), baseline);
+        let end = pen.text(
+            value,
+            style,
+            ink,
+            left_of(plan.width(pen, cell, plan.figure)),
+            baseline,
+        );
         let unit_left = end + unit_space(plan.figure);
         pen.text(unit, unit_style(pen, plan.figure), ink, unit_left, baseline);
     } else {
@@ -260,7 +272,7 @@ pub fn draw(
         }
     }
     let style = plan.words_style;
-    baseline += plan.fall + gap(style.capital) + style.capital;
+    baseline += plan.to_words() + style.capital;
     for line in &plan.words {
         put(pen, line, style, baseline);
         baseline += style.line_height();
@@ -293,6 +305,15 @@ pub fn figure_style(level: CellLevel, capital: i32) -> TextStyle {
     }
 }
 
+/// Of value and unit side by side, in pixels.
+pub fn value_width(pen: &Pen<'_>, cell: &PictureCell, unit: Option<&str>, figure: i32) -> i32 {
+    let value = pen.width(&cell.value, figure_style(cell.level, figure));
+    let unit = unit.map_or(0, |unit| {
+        pen.width(unit, unit_style(pen, figure)) + unit_space(figure)
+    });
+    value + unit
+}
+
 /// Of the unit beside figures so high.
 pub fn unit_style(pen: &Pen<'_>, figure: i32) -> TextStyle {
     let capital = (figure * UNIT_PERCENT / 100).max(pen.sizes.small);
@@ -306,4 +327,9 @@ pub fn unit_space(figure: i32) -> i32 {
 /// Below a baseline, up to the next capitals.
 fn gap(capital: i32) -> i32 {
     (capital * 4 / 5).max(4)
+}
+
+/// Above capitals, for accents.
+fn clear_above(style: TextStyle) -> i32 {
+    style.ascent() - style.capital
 }

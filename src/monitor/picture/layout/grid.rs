@@ -108,7 +108,7 @@ fn draw_alike(pen: &mut Pen<'_>, places: &[PixelRect], cells: &[PictureCell], ce
         .collect();
     for ((place, it), plan) in pairs.iter().zip(&planned) {
         let row = spare.iter().filter(|(top, _)| *top == place.top);
-        let down = row.map(|(_, spare)| *spare).min().unwrap_or(0) / 2;
+        let down = row.map(|(_, spare)| *spare).min().unwrap_or(0).max(0) / 2;
         cell::draw(pen, place, it, plan, down, centred);
     }
 }

@@ -1,6 +1,6 @@
 //! A line for each value: label at the left, value and unit at the right.
 
-use super::cell::{background, figure_style, unit_space, unit_style};
+use super::cell::{background, figure_style, unit_space, unit_style, value_width};
 use super::pen::Pen;
 use crate::monitor::picture::content::PictureCell;
 use crate::monitor::picture::shape::{Ink, PixelRect};
@@ -62,7 +62,9 @@ fn draw_line(pen: &mut Pen<'_>, line: &PixelRect, cell: &PictureCell) {
 
     // Words below the label, or behind it.
     let room = begin - left - sizes.margin;
-    let is_below = line.height() >= sizes.label * 2 + sizes.small + sizes.margin;
+    let to_words = label_style.descent() + small.ascent();
+    let height = label_style.ascent() + to_words + small.descent();
+    let is_below = line.height() > height + 2;
     let words = cell.words.as_deref().unwrap_or_default();
     let words_width = pen.width(words, small);
     let for_words = if words.is_empty() || is_below {
@@ -73,11 +75,11 @@ fn draw_line(pen: &mut Pen<'_>, line: &PixelRect, cell: &PictureCell) {
     let label = pen.shorten(&cell.label, label_style, room - for_words);
     let mut baseline = middle + sizes.label / 2;
     if !words.is_empty() && is_below {
-        baseline -= sizes.small * 4 / 5;
+        baseline = (line.top + line.bottom - height) / 2 + label_style.ascent();
     }
     let end = pen.text(&label, label_style, ink, left, baseline);
     let (from, at) = if is_below {
-        (left, baseline + sizes.label / 2 + sizes.small)
+        (left, baseline + to_words)
     } else {
         (end + sizes.margin, baseline)
     };
@@ -118,17 +120,7 @@ pub fn fit_value(
     largest: i32,
     most: i32,
 ) -> i32 {
-    let mut figure = largest;
-    while figure > pen.sizes.small && value_width(pen, cell, unit, figure) > most {
-        figure -= 1;
-    }
-    figure
-}
-
-pub fn value_width(pen: &Pen<'_>, cell: &PictureCell, unit: Option<&str>, figure: i32) -> i32 {
-    let value = pen.width(&cell.value, figure_style(cell.level, figure));
-    let unit = unit.map_or(0, |unit| {
-        pen.width(unit, unit_style(pen, figure)) + unit_space(figure)
-    });
-    value + unit
+    pen.fit(largest, most, &|figure| {
+        value_width(pen, cell, unit, figure)
+    })
 }

@@ -67,6 +67,21 @@ impl<'a> Pen<'a> {
         self.typesetter.wrap(text, style, width, lines)
     }
 
+    /// The largest height of capitals, up to `largest`, with which what `width_of` measures is at most `most`
+    /// pixels wide; that of small text if none is.
+    pub fn fit(&self, largest: i32, most: i32, width_of: &dyn Fn(i32) -> i32) -> i32 {
+        let least = self.sizes.small.min(largest);
+        let width = width_of(largest);
+        if width <= most {
+            return largest;
+        }
+        // Widths are in proportion, but for pixels.
+        let guess = largest * most.max(0) / width.max(1) + 2;
+        let tried = (least..=guess.min(largest)).rev();
+        let mut fitting = tried.filter(|capital| width_of(*capital) <= most);
+        fitting.next().unwrap_or(least)
+    }
+
     pub fn shorten(&self, text: &str, style: TextStyle, width: i32) -> String {
         self.typesetter.shorten(text, style, width)
     }

@@ -1,7 +1,7 @@
 //! A table: rooms one below the other, what is measured side by side.
 
-use super::cell::background;
-use super::list::{draw_value, fit_value, value_width};
+use super::cell::{background, value_width};
+use super::list::{draw_value, fit_value};
 use super::pen::Pen;
 use crate::monitor::picture::content::PictureTable;
 use crate::monitor::picture::shape::{Ink, PixelRect};
