@@ -50,6 +50,7 @@ pub enum Command {
     Forget(ForgetArguments),
     Healthcheck(HealthcheckArguments),
     Restore(RestoreArguments),
+    Pair(PairArguments),
 }
 
 /// run the service: fetch, store, serve (the default without a command)
@@ -334,6 +335,22 @@ pub struct ForgetArguments {
     pub config: Option<String>,
     #[argh(option, arg_name = "FILE")]
     /// database file
+    pub database: Option<String>,
+}
+
+/// let the TRMNL device of a display get its key again, for 10 minutes
+#[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "pair")]
+pub struct PairArguments {
+    #[argh(positional, arg_name = "NAME")]
+    /// name of the [[display]]
+    pub name: String,
+    #[argh(option, arg_name = "FILE")]
+    /// configuration file
+    pub config: Option<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// database file; the keys are beside it
     pub database: Option<String>,
 }
 

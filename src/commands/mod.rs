@@ -17,6 +17,7 @@ mod maintainer;
 mod once;
 mod operations;
 mod page_addresses;
+mod pair;
 mod pick;
 mod progress_line;
 mod rehearse;
@@ -115,6 +116,10 @@ pub fn run(arguments: CommandLine) -> u8 {
             &overrides(it.config, None, it.database),
             Path::new(&it.file),
         ),
+        Command::Pair(it) => {
+            let overrides = overrides(it.config, None, it.database);
+            pair::pair(&overrides, &it.name)
+        }
         Command::Healthcheck(it) => healthcheck::run(&overrides(it.config, it.listen, None)),
     }
 }

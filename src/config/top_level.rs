@@ -117,7 +117,7 @@ pub static OPTIONS: [TopLevelOption; 22] = [
         "list of networks or addresses",
         "none",
         "[\"127.0.0.1\", \"::1\"]",
-        "Reverse proxies in front of this node. Of their requests `X-Forwarded-For` names the client, for `allow`, for limits and wrong passwords per address, and for the list of displays; `X-Forwarded-Prefix` names the path below which they serve this node. From anybody else these headers are ignored.",
+        "Reverse proxies in front of this node. Of their requests `X-Forwarded-For` names the client, for `allow`, for limits and wrong passwords per address, and for the list of displays; `X-Forwarded-Prefix` names the path below which they serve this node, and `X-Forwarded-Proto` says whether TRMNL devices get addresses with `https`. From anybody else these headers are ignored.",
         |draft, option| draft.config.trusted_proxies = read_trusted_proxies(option),
         |config| list(&config.trusted_proxies),
     )

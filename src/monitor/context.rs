@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::domain::battery::Battery;
 use crate::domain::health::Storage;
 use crate::domain::history::{Bucket, HistoryQuery, PeriodQuery, StateHistory, StateQuery};
 use crate::domain::outbox::Incident;
 use crate::domain::output_state::OutputState;
-use crate::domain::plan::Plan;
+use crate::domain::plan::{MacAddress, Plan};
 use crate::domain::time::{Moment, Mono, Wall};
+use crate::monitor::device_keys::DeviceKeys;
 use crate::monitor::http::basic_auth::Password;
 use crate::monitor::http::cors::CorsPolicy;
 use crate::monitor::http::stats::HttpStats;
@@ -55,6 +57,8 @@ pub struct Context {
     pub stuck: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
     /// The password, where one is set.
     pub password: Option<Password>,
+    /// The keys of the devices that `[[display]]` names.
+    pub device_keys: DeviceKeys,
     pub settings: ViewSettings,
 }
 
@@ -169,16 +173,26 @@ pub struct Installation {
     pub listen: Vec<SocketAddr>,
 }
 
-/// A polling display: its address and its `User-Agent`.
+/// A display that asks: a `[[display]]`, or an address with its `User-Agent`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Display {
+    /// The name of its `[[display]]`.
+    pub configured: Option<Arc<str>>,
+    /// Of its newest poll.
     pub address: IpAddr,
     /// `User-Agent`.
     pub agent: String,
-    /// `X-Display-Name`, `X-Display-Battery`, `X-Display-RSSI`, as sent.
+    /// What it says of itself, as sent.
     pub name: Option<String>,
     pub battery: Option<String>,
     pub rssi: Option<String>,
+    pub firmware: Option<String>,
+    pub model: Option<String>,
+    /// The same as numbers.
+    pub charge: Option<Battery>,
+    pub rssi_dbm: Option<f64>,
+    /// Width and height in pixels.
+    pub size: Option<(u16, u16)>,
     pub first: Moment,
     pub last: Moment,
     pub polls: u64,
@@ -188,13 +202,72 @@ pub struct Display {
     pub target: String,
     /// The ETag of its newest response, 304 included.
     pub etag: String,
+    /// The option `every`; zero where it has none.
+    pub every: Duration,
+    /// How long it was told to sleep: `every`, or until its quiet hours are over.
+    pub sleep: Option<Duration>,
+    /// When it sent its newest log.
+    pub last_log: Option<Moment>,
 }
 
 impl Display {
+    /// One that has not polled yet.
+    pub fn new(address: IpAddr, now: Moment) -> Display {
+        Display {
+            configured: None,
+            address,
+            agent: String::new(),
+            name: None,
+            battery: None,
+            rssi: None,
+            firmware: None,
+            model: None,
+            charge: None,
+            rssi_dbm: None,
+            size: None,
+            first: now,
+            last: now,
+            polls: 0,
+            interval: None,
+            target: String::new(),
+            etag: String::new(),
+            every: Duration::ZERO,
+            sleep: None,
+            last_log: None,
+        }
+    }
+
+    /// As pages and alerts call it.
+    pub fn shown_name(&self) -> Option<&str> {
+        self.configured.as_deref().or(self.name.as_deref())
+    }
+
+    /// How long it has been silent, without the quiet hours through which it was told to sleep.
+    pub fn silence(&self, now: Moment) -> Duration {
+        let quiet = self.sleep.unwrap_or_default().saturating_sub(self.every);
+        now.mono.since(self.last.mono).saturating_sub(quiet)
+    }
+
     /// Silent for more than three of its own intervals, and for a minute.
     pub fn is_silent(&self, now: Moment) -> bool {
-        let silence = now.mono.since(self.last.mono);
-        let longest_silence = self.interval.unwrap_or_default().saturating_mul(3);
-        silence > longest_silence.max(Duration::from_secs(60))
+        let longest_silence = self.interval.unwrap_or_default().max(self.every);
+        self.silence(now)
+            > longest_silence
+                .saturating_mul(3)
+                .max(Duration::from_secs(60))
     }
+
+    /// How long until it asks again, if it does as it was told.
+    pub fn next_poll(&self, now: Moment) -> Option<Duration> {
+        self.sleep?.checked_sub(now.mono.since(self.last.mono))
+    }
+}
+
+/// A TRMNL device that asked to be set up and that no `[[display]]` names.
+#[derive(Clone)]
+pub struct UnknownDevice {
+    pub mac: MacAddress,
+    /// As it says.
+    pub model: String,
+    pub last: Moment,
 }

@@ -8,6 +8,7 @@ pub mod http;
 
 // Content of responses.
 mod context;
+mod device_keys;
 mod format;
 // Until the routes of displays ask for pictures.
 #[allow(dead_code, unused_imports)]
@@ -24,6 +25,7 @@ mod support;
 pub use context::{
     ChannelState, Context, HistoryFailure, Installation, RefusedConfiguration, ViewSettings,
 };
+pub use device_keys::DeviceKeys;
 pub use http::basic_auth::Password;
 pub use routes::app::App;
 pub use routes::published::Published;

@@ -21,7 +21,7 @@ use crate::monitor::http::server::{HttpServer, HttpServerParts};
 use crate::monitor::http::server_limits::HttpLimits;
 use crate::monitor::http::stats::HttpStats;
 use crate::monitor::{
-    App, ChannelState, Context, HistoryFailure, Installation, Password, Published,
+    App, ChannelState, Context, DeviceKeys, HistoryFailure, Installation, Password, Published,
     RefusedConfiguration, ViewSettings,
 };
 use crate::sys::build_id;
@@ -159,8 +159,20 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
             .as_ref()
             .map(|it| Password::new(it.reveal()))
             .map(|it| it.with_token(config.token.as_ref().map(|it| it.reveal()))),
+        device_keys: device_keys(config, plan),
         settings: view_settings(config, plan, clock),
     }
+}
+
+/// The keys of an earlier run, where a device may have one.
+fn device_keys(config: &Config, plan: &Plan) -> DeviceKeys {
+    let keys = DeviceKeys::beside(&config.database);
+    if plan.pages.displays.iter().any(|it| it.device.is_some())
+        && let Err(problem) = keys.load()
+    {
+        log::warn!("displays get no pictures: {problem}");
+    }
+    keys
 }
 
 fn history_failure(error: HistoryError) -> HistoryFailure {

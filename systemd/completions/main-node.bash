@@ -66,13 +66,16 @@ _main-node() {
             restore)
                 cmd="main-node_restore"
                 ;;
+            pair)
+                cmd="main-node_pair"
+                ;;
         esac
     done
 
     case "${cmd}" in
         main-node)
             opts="--help --version --config --listen --database"
-            cmds="serve init demo once pick check operations test-alert rehearse licenses backup export import rename forget healthcheck restore"
+            cmds="serve init demo once pick check operations test-alert rehearse licenses backup export import rename forget healthcheck restore pair"
             case "${prev}" in
                 --config)
                     COMPREPLY=()
@@ -393,6 +396,23 @@ _main-node() {
             esac
             ;;
         main-node_restore)
+            opts="--help --config --database"
+            case "${prev}" in
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --database)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_pair)
             opts="--help --config --database"
             case "${prev}" in
                 --config)

@@ -379,8 +379,8 @@ impl Connection {
         sent: Result<(), SendError>,
     ) {
         self.server.stats.record_response(route, status);
-        // Only wrong passwords and tokens get 429 after dispatch.
-        if status == 429 {
+        // After dispatch only wrong passwords, tokens and keys get 429, and logs that come too often.
+        if status == 429 && method != "POST" {
             self.server
                 .stats
                 .record_rejection(Rejection::LoginThrottled, request.peer);

@@ -1,5 +1,5 @@
-//! Reverse proxies: the client and the path prefix that a trusted proxy names, in
-//! `X-Forwarded-For` and `X-Forwarded-Prefix`.
+//! Reverse proxies: the client, the path prefix and the scheme that a trusted proxy names, in
+//! `X-Forwarded-For`, `X-Forwarded-Prefix` and `X-Forwarded-Proto`.
 //!
 //! Pure; on the server's thread, once per parsed request. From anybody else these headers are
 //! ignored, and nothing behind this sees them; `X-Forwarded-Host` is never read.
@@ -13,6 +13,7 @@ use crate::domain::path_prefix;
 
 const CLIENT: &str = "x-forwarded-for";
 const PREFIX: &str = "x-forwarded-prefix";
+const SCHEME: &str = "x-forwarded-proto";
 
 /// The networks that clients come from.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +48,8 @@ impl TrustedProxies {
             let prefix = values(request, PREFIX).next_back();
             let prefix = prefix.filter(|prefix| path_prefix::is_valid(prefix));
             request.base = prefix.unwrap_or_default().to_owned();
+            let scheme = values(request, SCHEME).next_back();
+            request.is_https = scheme.is_some_and(|it| it.eq_ignore_ascii_case("https"));
         }
         request.headers.retain(|(name, _)| !is_of_proxies(name));
     }
@@ -180,6 +183,23 @@ mod tests {
             assert_eq!(request.base, base, "{peer}");
             assert_eq!(request.header("accept"), Some("text/html"));
             assert_eq!(request.headers.len(), 1, "{:?}", request.headers);
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_that_of_the_nearest_proxy() {
+        for (peer, lines, expected) in [
+            ("::1", &["https"][..], true),
+            ("::1", &["HTTPS"], true),
+            ("::1", &["http", "https"], true),
+            ("::1", &["https", "http"], false),
+            ("::1", &["https,http"], false),
+            ("::1", &[], false),
+            ("192.0.2.1", &["https"], false),
+        ] {
+            let header = |line: &&'static str| ("x-forwarded-proto", *line);
+            let headers: Vec<_> = lines.iter().map(header).collect();
+            assert_eq!(applied(peer, &headers).is_https, expected, "{lines:?}");
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Request {
     /// Path prefix of links (`/node`), from a reverse proxy or the configuration; empty without.
     /// The target is without it.
     pub base: String,
+    /// Whether the client speaks TLS with a trusted proxy (`X-Forwarded-Proto`).
+    pub is_https: bool,
     /// The parameter `token`, which the target no longer has: so no log, list or page shows it.
     pub token: Option<String>,
 }

@@ -104,6 +104,7 @@ fn is_same(one: &Request, other: &Request) -> bool {
     one.target == other.target
         && one.is_head == other.is_head
         && one.base == other.base
+        && one.is_https == other.is_https
         && one.token == other.token
         && one.headers == other.headers
 }

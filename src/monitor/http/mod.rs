@@ -17,7 +17,7 @@ mod guarded_handler;
 pub mod handler;
 pub mod host_check;
 pub mod listener;
-mod login_throttle;
+pub mod login_throttle;
 mod micro_cache;
 mod parser;
 mod pool_client;

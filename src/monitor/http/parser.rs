@@ -225,6 +225,7 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<RequestHead, HeadError> {
         headers: forwarded_headers(parsed.headers),
         peer,
         base: String::new(),
+        is_https: false,
         token: None,
     };
     let method = match check(&mut request, method, target, version, &framing) {

@@ -244,6 +244,9 @@ fn encode_request(request: &Request, slot: usize, request_id: u64) -> Vec<u8> {
     if request.is_head {
         field(worker_pool::HEAD_FIELD, "1");
     }
+    if request.is_https {
+        field(worker_pool::HTTPS_FIELD, "1");
+    }
     if !request.base.is_empty() {
         field(worker_pool::BASE_FIELD, &worker_pool::escape(&request.base));
     }

@@ -36,6 +36,7 @@ pub const TOKEN_FIELD: &str = "x-pool-token";
 /// Set if the client's method is HEAD; the pool gets only GET.
 pub const HEAD_FIELD: &str = "x-pool-head";
 /// Set if only the connection is to be tested.
+pub const HTTPS_FIELD: &str = "x-pool-https";
 pub const PING_FIELD: &str = "x-pool-ping";
 /// Slot and number of the request, so that it can be seen when its worker is free again.
 pub const REQUEST_ID_FIELD: &str = "x-pool-request-id";
@@ -298,6 +299,7 @@ fn decode(received: &tiny_http::Request) -> Option<PoolRequest> {
         headers: Vec::with_capacity(received.headers().len()),
         peer: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         base: String::new(),
+        is_https: false,
         token: None,
     };
     let (mut request_id, mut is_ping, mut has_peer) = (None, false, false);
@@ -312,6 +314,7 @@ fn decode(received: &tiny_http::Request) -> Option<PoolRequest> {
             BASE_FIELD => request.base = unescape(value)?,
             TOKEN_FIELD => request.token = Some(unescape(value)?),
             HEAD_FIELD => request.is_head = true,
+            HTTPS_FIELD => request.is_https = true,
             PING_FIELD => is_ping = true,
             REQUEST_ID_FIELD => request_id = Some(parse_request_id(value)?),
             _ => request.headers.push((name.to_owned(), unescape(value)?)),

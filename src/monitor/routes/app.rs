@@ -8,15 +8,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::cut_offs::CutOffs;
+use super::devices::Devices;
 use super::displays::Displays;
 use super::openapi;
 use super::pictures::Pictures;
 use super::published::{JSON, Publication};
 use super::representation::Representation;
 use super::response::html_response;
-use super::table;
+use super::table::{self, Access, RequestTarget, TargetError};
 use crate::domain::alert::DisplayFacts;
-use crate::domain::battery::Battery;
 use crate::monitor::context::Context;
 use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::http::host_check::{AllowedHosts, host_name};
@@ -33,6 +33,7 @@ pub struct App {
     /// Keys that the configuration names.
     configured_keys: HashSet<Arc<str>>,
     pub(super) displays: Displays,
+    pub(super) devices: Devices,
     pub(super) sparklines: web::Sparklines,
     pub(super) years: web::YearCache,
     pub(super) pictures: Pictures,
@@ -78,6 +79,7 @@ impl App {
             policy: web::content_security_policy(&settings.frame_ancestors),
             configured_keys: configured_keys(&context.plan).cloned().collect(),
             displays: Displays::default(),
+            devices: Devices::default(),
             sparklines: web::Sparklines::default(),
             years: web::YearCache::default(),
             pictures: Pictures::new(&context.plan.pages.displays),
@@ -105,9 +107,12 @@ impl App {
         let displays = self.displays.list().into_iter();
         displays
             .map(|it| DisplayFacts {
-                silence: now.mono.since(it.last.mono),
-                battery: it.battery.as_deref().and_then(Battery::parse),
-                name: it.name.unwrap_or_else(|| it.address.to_string()).into(),
+                silence: it.silence(now),
+                battery: it.charge,
+                name: match it.shown_name() {
+                    Some(name) => name.into(),
+                    None => it.address.to_string().into(),
+                },
             })
             .collect()
     }
@@ -158,16 +163,48 @@ impl App {
     pub(super) fn denied(&self, request: &Request) -> Option<ProblemDetails> {
         let now = || self.context.clock.now().mono;
         let denied = || {
-            if table::is_public(&request.target) {
+            if self.needs_no_password(&request.target) {
                 return None;
             }
             let password = self.context.password.as_ref()?;
+            match self.check_picture_key(request) {
+                Some(Ok(())) => return None,
+                Some(Err(problem)) if !has_credentials(request) => return Some(problem),
+                _ => {}
+            }
             let takes_token = table::takes_token(&request.target);
             let error = password.deny(request, takes_token, now())?;
             let (name, value) = error.header();
             Some(ProblemDetails::new(error.status(), error.detail()).with(name, value))
         };
         self.wrong_host(request).or_else(denied)
+    }
+
+    /// Whether a target is public, or one of those where a device shows its key.
+    fn needs_no_password(&self, target: &str) -> bool {
+        let is_for = |access| table::has_access(target, access);
+        is_for(Access::Public) || (self.has_displays() && is_for(Access::Device))
+    }
+
+    fn has_displays(&self) -> bool {
+        !self.context.plan.pages.displays.is_empty()
+    }
+
+    /// Reads a target; what is for devices is there while there are displays.
+    pub(super) fn read_target(&self, target: &str) -> Result<RequestTarget, TargetError> {
+        let is_there = |it: &RequestTarget| it.row.access != Access::Device || self.has_displays();
+        let target = RequestTarget::read(target)?;
+        is_there(&target)
+            .then_some(target)
+            .ok_or(TargetError::NotFound)
+    }
+
+    /// The methods that a target's path takes.
+    pub(super) fn allowed_methods(&self, target: &str) -> Result<&'static str, TargetError> {
+        if table::has_access(target, Access::Device) && !self.has_displays() {
+            return Err(TargetError::NotFound);
+        }
+        table::allowed_methods(target)
     }
 
     /// Whether [`App::denied`] would be `None`; counts nothing.
@@ -178,7 +215,8 @@ impl App {
         let is_authorized = || {
             password.is_none_or(|password| password.is_authorized(request, takes_token(), now()))
         };
-        self.wrong_host(request).is_none() && (table::is_public(&request.target) || is_authorized())
+        let is_open = || self.needs_no_password(&request.target);
+        self.wrong_host(request).is_none() && (is_open() || is_authorized())
     }
 
     /// The error for a `Host` that is not one of this node's names.
@@ -220,4 +258,9 @@ impl App {
         self.context.settings.cors.apply(request, &mut response);
         response
     }
+}
+
+/// Whether the request has a password or the token.
+fn has_credentials(request: &Request) -> bool {
+    request.token.is_some() || request.header("authorization").is_some()
 }

@@ -46,6 +46,7 @@ mod tests {
             ("web_alerts", 0),
             ("web_group", 0),
             ("display", 0),
+            ("device_display", 0),
         ];
         assert_eq!(cut_offs.counts(), expected);
     }

@@ -31,7 +31,7 @@ impl Handler for App {
     fn dispatch(&self, request: &Request) -> Dispatch {
         // Before the response is made, so that what is published meanwhile ends it.
         let generation = self.generation();
-        let Ok(target) = RequestTarget::read(&request.target) else {
+        let Ok(target) = self.read_target(&request.target) else {
             return Dispatch::Worker;
         };
         match target.row.serve {
@@ -65,11 +65,24 @@ impl Handler for App {
         if let Some(problem) = self.wrong_host(request) {
             return self.with_cors(Some(request), self.error_page(request, &problem));
         }
-        let response = match table::allowed_methods(&request.target) {
+        let response = match self.allowed_methods(&request.target) {
             Ok(methods) => cors::options(request, methods, &self.context.settings.cors),
             Err(error) => self.error_page(request, &target_problem(request, &error)),
         };
         self.with_cors(Some(request), response)
+    }
+
+    fn post(&self, request: &Request) -> Option<Response> {
+        let target = self.read_target(&request.target).ok()?;
+        if target.row.route != Route::DeviceLog {
+            return None;
+        }
+        let response = match self.wrong_host(request) {
+            Some(problem) => Err(problem),
+            None => self.device_log(request),
+        };
+        let response = response.unwrap_or_else(|problem| problem.response());
+        Some(self.with_cors(Some(request), response))
     }
 
     fn generation(&self) -> u64 {
@@ -85,7 +98,7 @@ impl Handler for App {
         if let Some(problem) = self.denied(request) {
             return self.with_cors(Some(request), self.error_page(request, &problem));
         }
-        let target = RequestTarget::read(&request.target);
+        let target = self.read_target(&request.target);
         let response = match target.map(|target| target.below(&request.base)) {
             Ok(target) => match target.row_limits() {
                 Some(limits) => self.handle_with_database(request, &target, limits),
@@ -109,7 +122,7 @@ impl Handler for App {
             _ => problem::rejection(status),
         };
         if status == 405 {
-            let methods = request.map(|request| table::allowed_methods(&request.target));
+            let methods = request.map(|request| self.allowed_methods(&request.target));
             let methods = methods.and_then(Result::ok).unwrap_or(table::READ);
             problem = problem.with("Allow", methods);
         }
@@ -179,6 +192,12 @@ impl App {
             Route::Favicon => self.favicon(target),
             Route::Manifest => Ok(self.manifest(target)),
             Route::Icon => self.icon(request, path_parameter),
+            Route::DeviceSetup => self.device_setup(request),
+            Route::DeviceDisplay => self.device_display(request, budget),
+            Route::DeviceLog => {
+                let detail = "A log is sent by POST, and none can be read.";
+                Err(ProblemDetails::new(405, detail).with("Allow", target.row.methods))
+            }
             // The connection opens the stream itself, also to answer HEAD.
             Route::Events => Ok(Response {
                 status: 200,

@@ -12,6 +12,7 @@ use super::pictures::{Picture, PictureInput, compose_picture};
 use super::published::JSON;
 use super::representation::Representation;
 use super::table::{self, RequestTarget};
+use crate::domain::battery::Battery;
 use crate::domain::plan::{DisplayPlan, PictureLayout};
 use crate::monitor::format::to_zoned;
 use crate::monitor::http::handler::{Request, Response};
@@ -65,7 +66,7 @@ impl App {
     ) -> Response {
         // A page shows it, and nobody's display.
         if target.parameter(table::SEEN).is_none() {
-            self.record_poll(request, &file.identity.etag);
+            self.record_picture(request, display, &file.identity.etag);
         }
         let seconds = self.refresh_after(display).as_secs();
         file.respond(request, format!("max-age={seconds}"))
@@ -104,7 +105,7 @@ impl App {
             generation: self.context.published.generation(),
             chart_end: compose::chart_end(display, now.wall),
             today: to_zoned(now.wall, &self.context.settings.timezone).date(),
-            battery: None,
+            battery: self.displays.charge(&display.name).and_then(low_battery),
         };
         let number = number.unwrap_or(usize::MAX);
         self.pictures.get(number, made_from, |made_from, before| {
@@ -145,6 +146,14 @@ impl App {
         };
         serde_json::to_vec(&body).unwrap_or_default()
     }
+}
+
+/// A low charge, in steps, so that a picture is not drawn anew for each reading.
+fn low_battery(charge: Battery) -> Option<String> {
+    const LOW: f64 = 20.0;
+    const STEP: f64 = 5.0;
+    let percent = (charge.percent / STEP).round() * STEP;
+    (percent <= LOW).then(|| format!("battery {percent} %"))
 }
 
 #[cfg(test)]

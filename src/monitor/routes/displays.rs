@@ -1,10 +1,14 @@
-//! Polling displays: who polls `/snapshot`, how often, and with which ETag.
+//! Displays that ask: who polls `/snapshot` or gets pictures, how often, with which ETag, and what
+//! they say of their battery and signal.
 //!
 //! In memory and bounded; a short mutex, taken by the connection thread once a poll and by
 //! workers that render a page. What a display sends about itself is shown, never trusted.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
+use crate::domain::battery::Battery;
+use crate::domain::plan::DisplayPlan;
 use crate::domain::time::Moment;
 use crate::limits;
 use crate::monitor::context::Display;
@@ -15,36 +19,79 @@ use crate::sys::sync::Mutex;
 pub struct Displays(Mutex<Vec<Display>>);
 
 impl Displays {
-    /// Records a poll and the ETag of its response.
+    /// Records a poll of `/snapshot` and the ETag of its response.
     pub fn record_poll(&self, request: &Request, etag: &str, now: Moment) {
+        self.record(None, request, Some(etag), now);
+    }
+
+    /// Records that a configured display asked, and how long it was told to sleep. However its
+    /// address changes, it is one.
+    pub fn record_display(
+        &self,
+        plan: &DisplayPlan,
+        sleep: Duration,
+        request: &Request,
+        now: Moment,
+    ) {
+        self.record(Some((plan, sleep)), request, None, now);
+    }
+
+    /// Records which picture a configured display shows, by its ETag.
+    pub fn record_picture(&self, name: &str, etag: &str) {
+        self.change(name, |display| etag.clone_into(&mut display.etag));
+    }
+
+    /// Records that a configured display has sent a log.
+    pub fn record_log(&self, name: &str, now: Moment) {
+        self.change(name, |display| display.last_log = Some(now));
+    }
+
+    /// The charge of a configured display's battery, as it said last.
+    pub fn charge(&self, name: &str) -> Option<Battery> {
+        let displays = self.0.lock();
+        let mut known = displays.iter();
+        known
+            .find(|it| it.configured.as_deref() == Some(name))?
+            .charge
+    }
+
+    fn change(&self, name: &str, change: impl FnOnce(&mut Display)) {
+        let mut displays = self.0.lock();
+        let mut known = displays.iter_mut();
+        if let Some(display) = known.find(|it| it.configured.as_deref() == Some(name)) {
+            change(display);
+        }
+    }
+
+    fn record(
+        &self,
+        plan: Option<(&DisplayPlan, Duration)>,
+        request: &Request,
+        etag: Option<&str>,
+        now: Moment,
+    ) {
         let agent = bounded_line(request.header("user-agent").unwrap_or_default());
         let mut displays = self.0.lock();
-        let known = displays
-            .iter_mut()
-            .position(|display| display.address == request.peer && display.agent == agent);
+        let known = displays.iter().position(|display| match plan {
+            Some((plan, _)) => display.configured.as_ref() == Some(&plan.name),
+            None => {
+                let is_same = display.address == request.peer && display.agent == agent;
+                display.configured.is_none() && is_same
+            }
+        });
         let at = known.unwrap_or_else(|| {
             if displays.len() >= limits::TRACKED_DISPLAYS {
-                let silent = (0..displays.len()).min_by_key(|at| displays[*at].last.mono);
+                let age =
+                    |at: &usize| (displays[*at].configured.is_some(), displays[*at].last.mono);
+                let silent = (0..displays.len()).min_by_key(age);
                 displays.swap_remove(silent.unwrap_or(0));
             }
-            displays.push(Display {
-                address: request.peer,
-                agent: agent.into_owned(),
-                name: None,
-                battery: None,
-                rssi: None,
-                first: now,
-                last: now,
-                polls: 0,
-                interval: None,
-                target: String::new(),
-                etag: String::new(),
-            });
+            displays.push(Display::new(request.peer, now));
             displays.len() - 1
         });
         let display = &mut displays[at];
         if display.polls > 0 {
-            let gap = now.mono.since(display.last.mono);
+            let gap = display.silence(now);
             display.interval = Some(match display.interval {
                 // Weighted 3:1 to the earlier mean, so that one late poll changes little.
                 Some(habit) => (habit * 3 + gap) / 4,
@@ -53,20 +100,22 @@ impl Displays {
         }
         display.polls += 1;
         display.last = now;
+        display.address = request.peer;
+        if display.agent != agent {
+            display.agent = agent.into_owned();
+        }
         if display.target != request.target {
             display.target = bounded_line(&request.target).into_owned();
         }
-        if display.etag != etag {
+        if let Some(etag) = etag.filter(|etag| display.etag != *etag) {
             etag.clone_into(&mut display.etag);
         }
-        for (header, place) in [
-            ("x-display-name", &mut display.name),
-            ("x-display-battery", &mut display.battery),
-            ("x-display-rssi", &mut display.rssi),
-        ] {
-            if let Some(value) = request.header(header) {
-                *place = Some(bounded_line(value).into_owned());
-            }
+        read_telemetry(request, display);
+        if let Some((plan, sleep)) = plan {
+            display.configured = Some(plan.name.clone());
+            display.every = plan.every;
+            display.sleep = Some(sleep);
+            read_device_telemetry(request, display);
         }
     }
 
@@ -78,14 +127,59 @@ impl Displays {
         list.sort_by_key(|display| std::cmp::Reverse((display.last.mono, display.address)));
         list
     }
+}
 
-    pub fn count(&self) -> usize {
-        self.0.lock().len()
+/// Takes what a display says of itself in headers `X-Display-…`. What is no plausible number is left
+/// out; what is not sent stays as it was.
+fn read_telemetry(request: &Request, display: &mut Display) {
+    set_text(&mut display.name, request.header("x-display-name"));
+    if let Some(battery) = request.header("x-display-battery") {
+        set_text(&mut display.battery, Some(battery));
+        display.charge = Battery::parse(battery).or(display.charge);
+    }
+    if let Some(rssi) = request.header("x-display-rssi") {
+        set_text(&mut display.rssi, Some(rssi));
+        display.rssi_dbm = parse_rssi(rssi);
     }
 }
 
+/// The same of a configured display: in the headers of TRMNL's firmware too.
+fn read_device_telemetry(request: &Request, display: &mut Display) {
+    set_text(&mut display.firmware, request.header("fw-version"));
+    set_text(&mut display.model, request.header("model"));
+    set_text(&mut display.battery, request.header("battery-voltage"));
+    if let Some(rssi) = request.header("rssi") {
+        set_text(&mut display.rssi, Some(rssi));
+        display.rssi_dbm = parse_rssi(rssi);
+    }
+    let number = |name| request.header(name)?.trim().parse::<f64>().ok();
+    let measured = number("battery-voltage").and_then(Battery::of_volts);
+    // What the device reckons itself goes before a line through two volts.
+    let charged = number("percent-charged").and_then(Battery::of_percent);
+    let charged = charged.map(|it| Battery {
+        volts: measured.and_then(|it| it.volts),
+        ..it
+    });
+    display.charge = charged.or(measured).or(display.charge);
+    let pixels = |name| request.header(name)?.trim().parse::<u16>().ok();
+    display.size = pixels("width").zip(pixels("height")).or(display.size);
+}
+
+fn set_text(place: &mut Option<String>, sent: Option<&str>) {
+    if let Some(sent) = sent {
+        *place = Some(bounded_line(sent).into_owned());
+    }
+}
+
+/// `-61`, `-61 dBm`; 0 is what a board without a measurement says.
+fn parse_rssi(text: &str) -> Option<f64> {
+    let number = text.trim().trim_end_matches("dBm").trim_end();
+    let dbm = number.parse().ok()?;
+    (-150.0..0.0).contains(&dbm).then_some(dbm)
+}
+
 /// A header value of a client, cut to one short line.
-fn bounded_line(value: &str) -> Cow<'_, str> {
+pub fn bounded_line(value: &str) -> Cow<'_, str> {
     if value.len() <= limits::DISPLAY_CHARS && !value.chars().any(char::is_control) {
         return Cow::Borrowed(value);
     }

@@ -13,7 +13,7 @@ use crate::domain::reading::Reason;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::format_number;
 use crate::domain::time::{ClockTrust, Moment};
-use crate::monitor::context::{ChannelState, PING};
+use crate::monitor::context::{ChannelState, Display, PING};
 use crate::monitor::format::corrected_wall;
 use crate::monitor::http::stats::HttpStatsSnapshot;
 use crate::sys::process::ProcessInfo;
@@ -40,7 +40,7 @@ pub struct MetricsInput<'a> {
     pub snapshot: &'a Snapshot,
     pub storage: &'a Storage,
     pub http: &'a HttpStatsSnapshot,
-    pub displays: usize,
+    pub displays: &'a [Display],
     pub channels: &'a [ChannelState],
     pub outputs: &'a [OutputState],
     /// Whether no reload was refused since.
@@ -95,7 +95,7 @@ enum MetricKind {
 }
 
 /// Every metric, in the order of the page.
-const REGISTRY: [Metric; 40] = [
+const REGISTRY: [Metric; 44] = [
     Metric {
         kind: MetricKind::Gauge,
         name: "source_up",
@@ -379,9 +379,46 @@ const REGISTRY: [Metric; 40] = [
     Metric {
         kind: MetricKind::Gauge,
         name: "displays_seen",
-        help: "Displays that polled /snapshot, as far as remembered.",
+        help: "Displays that polled /snapshot or a picture, as far as remembered.",
         collect: |facts, samples| {
-            samples.add(&[], facts.displays.to_string());
+            samples.add(&[], facts.displays.len().to_string());
+        },
+    },
+    Metric {
+        kind: MetricKind::OptionalGauge,
+        name: "display_last_seen_timestamp_seconds",
+        help: "When a display of the configuration asked last.",
+        collect: |facts, samples| {
+            for display in facts.displays {
+                if let Some(name) = &display.configured {
+                    let seen = corrected_wall(display.last, facts.now);
+                    samples.add(&[("display", &**name)], unix(seen.0));
+                }
+            }
+        },
+    },
+    Metric {
+        kind: MetricKind::OptionalGauge,
+        name: "display_battery_volts",
+        help: "Battery of a display of the configuration, as it said last.",
+        collect: |facts, samples| {
+            samples.add_displays(facts, |it| it.charge?.volts);
+        },
+    },
+    Metric {
+        kind: MetricKind::OptionalGauge,
+        name: "display_battery_percent",
+        help: "The same from 0 to 100; of volts, 3.3 V is 0 and 4.1 V is 100.",
+        collect: |facts, samples| {
+            samples.add_displays(facts, |it| Some(it.charge?.percent));
+        },
+    },
+    Metric {
+        kind: MetricKind::OptionalGauge,
+        name: "display_rssi_dbm",
+        help: "Wi-Fi signal of a display of the configuration, as it said last.",
+        collect: |facts, samples| {
+            samples.add_displays(facts, |it| it.rssi_dbm);
         },
     },
     Metric {
@@ -543,6 +580,17 @@ impl Samples {
         }
         let after = if labels.is_empty() { "" } else { "}" };
         let _ = writeln!(self.text, "{after} {value}");
+    }
+}
+
+impl Samples {
+    /// One sample for each display of the configuration: only their names are unique.
+    fn add_displays(&mut self, facts: &MetricsInput, value: fn(&Display) -> Option<f64>) {
+        for display in facts.displays {
+            if let (Some(name), Some(value)) = (&display.configured, value(display)) {
+                self.add(&[("display", &**name)], format_number(value));
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod app;
 mod cut_offs;
+mod devices;
 mod dispatch;
 mod display;
 pub mod displays;
@@ -20,6 +21,7 @@ pub mod representation;
 mod response;
 mod status;
 pub mod table;
+mod trmnl;
 
 #[cfg(test)]
 #[path = "tests/behind_proxies.rs"]

@@ -81,7 +81,6 @@ impl Pictures {
 
 impl Picture {
     /// The last half of its hash, for file names.
-    #[expect(dead_code)]
     pub fn short_hash(&self) -> String {
         format!("{:08x}", self.hash & 0xffff_ffff)
     }

@@ -14,7 +14,7 @@ use super::{history, metrics, status};
 use crate::domain::health::Storage;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::time::{Moment, Wall};
-use crate::monitor::context::HistoryFailure;
+use crate::monitor::context::{Display, HistoryFailure};
 use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::problem::{ProblemDetails, history_unavailable, unknown_keys_problem};
 use crate::monitor::status_text::{self, NodeStatus, StateFacts};
@@ -49,11 +49,13 @@ impl App {
     pub(super) fn status(&self) -> Response {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let (now, settings) = (self.context.clock.now(), &self.context.settings);
+        let displays = self.displays.list();
         let body = status::render(&status::StatusInput {
             state: &self.node_status(&current, &storage, now),
             snapshot: &current.snapshot,
             storage: &storage,
-            displays: &self.displays.list(),
+            unseen_displays: self.unseen_displays(&displays),
+            displays: &displays,
             channels: &(self.context.channels)(),
             outputs: &(self.context.outputs)(),
             config_file: settings.installation.config_file.as_deref(),
@@ -69,6 +71,16 @@ impl App {
         ok_response(JSON, "no-store", body)
     }
 
+    /// Names of configured displays that are not among those seen.
+    fn unseen_displays(&self, seen: &[Display]) -> Vec<&str> {
+        let is_seen = |name: &str| seen.iter().any(|it| it.configured.as_deref() == Some(name));
+        let configured = self.context.plan.pages.displays.iter();
+        configured
+            .map(|it| &*it.name)
+            .filter(|name| !is_seen(name))
+            .collect()
+    }
+
     pub(super) fn metrics(&self, request: &Request) -> Response {
         let members = ["application/openmetrics-text", "text/plain"];
         let [open, plain_text] =
@@ -82,7 +94,7 @@ impl App {
             snapshot: &self.context.published.current().snapshot,
             storage: &(self.context.storage)(),
             http: &self.context.http_stats.snapshot(),
-            displays: self.displays.count(),
+            displays: &self.displays.list(),
             channels: &(self.context.channels)(),
             outputs: &(self.context.outputs)(),
             process: &process::process_info(),
@@ -246,11 +258,14 @@ impl App {
         let labels = &current.snapshot.upstream_labels;
         let plan = self.context.plan.with_upstream_labels(labels);
         let refused = (self.context.refused_configuration)();
+        let displays = self.displays.list();
         make(&PageContext {
             state: &self.node_status(&current, &storage, now),
             snapshot: &current.snapshot,
             storage: &storage,
-            displays: &self.displays.list(),
+            displays: &displays,
+            unseen_displays: self.unseen_displays(&displays),
+            unknown_devices: self.devices.unknown(),
             channels: &(self.context.channels)(),
             outputs: &(self.context.outputs)(),
             refused_configuration: refused.as_ref(),

@@ -26,6 +26,8 @@ pub struct StatusInput<'a> {
     pub snapshot: &'a Snapshot,
     pub storage: &'a Storage,
     pub displays: &'a [Display],
+    /// Displays of the configuration that have not asked since the start.
+    pub unseen_displays: Vec<&'a str>,
     pub now: Moment,
     pub trusted_by: Option<TrustedBy>,
     pub started: Moment,
@@ -63,6 +65,7 @@ struct StatusBody<'a> {
     channels: Vec<ChannelStatus<'a>>,
     outputs: Vec<OutputStatus<'a>>,
     displays: Vec<DisplayStatus<'a>>,
+    displays_not_seen: &'a [&'a str],
 }
 
 #[derive(Serialize)]
@@ -230,6 +233,15 @@ struct DisplayStatus<'a> {
     last_poll: String,
     last_etag: &'a str,
     silent: bool,
+    /// The name of its `[[display]]`.
+    display: Option<&'a str>,
+    model: Option<&'a str>,
+    firmware: Option<&'a str>,
+    battery_volts: Option<f64>,
+    battery_percent: Option<f64>,
+    rssi_dbm: Option<f64>,
+    next_poll_s: Option<f64>,
+    last_log: Option<String>,
 }
 
 pub fn render(facts: &StatusInput) -> Vec<u8> {
@@ -297,6 +309,7 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
             .iter()
             .map(|display| display_status(display, now))
             .collect(),
+        displays_not_seen: &facts.unseen_displays,
     };
     // Strings and finite numbers always serialise.
     serde_json::to_vec(&status).unwrap_or_default()
@@ -457,6 +470,16 @@ fn display_status(display: &Display, now: Moment) -> DisplayStatus<'_> {
         last_poll: corrected_wall(display.last, now).to_string(),
         last_etag: &display.etag,
         silent: display.is_silent(now),
+        display: display.configured.as_deref(),
+        model: display.model.as_deref(),
+        firmware: display.firmware.as_deref(),
+        battery_volts: display.charge.and_then(|it| it.volts),
+        battery_percent: display.charge.map(|it| it.percent),
+        rssi_dbm: display.rssi_dbm,
+        next_poll_s: display.next_poll(now).map(|it| it.as_secs_f64()),
+        last_log: display
+            .last_log
+            .map(|at| corrected_wall(at, now).to_string()),
     }
 }
 

@@ -34,6 +34,9 @@ pub enum Route {
     Wall,
     Icon,
     Display,
+    DeviceSetup,
+    DeviceDisplay,
+    DeviceLog,
 }
 
 /// How a route is served.
@@ -66,6 +69,8 @@ pub enum Access {
     Password,
     /// With the password or the token.
     Token,
+    /// By a device: the handler looks at its key. Not there while no `[[display]]` is.
+    Device,
 }
 
 /// One row of the table.
@@ -85,6 +90,8 @@ pub struct RouteRow {
 
 /// The methods of everything that can be read.
 pub const READ: &str = "GET, HEAD, OPTIONS";
+/// The methods of what is only sent.
+const POST: &str = "OPTIONS, POST";
 
 const HISTORY: Serve = Serve::Database(RowLimits {
     rows: limits::HISTORY_ROWS,
@@ -101,8 +108,8 @@ const PAGE: Serve = Serve::Database(RowLimits {
 });
 
 #[rustfmt::skip]
-pub static TABLE: [RouteRow; 27] = {
-    use Access::{Password, Public, Token};
+pub static TABLE: [RouteRow; 30] = {
+    use Access::{Device, Password, Public, Token};
     use Serve::{Cacheable, EventStream, Immediate, Worker};
     [
         row(Route::Snapshot,    "/snapshot",          "snapshot",     Cacheable,   Token,    &["keys", "format", "full", "token"]),
@@ -131,6 +138,9 @@ pub static TABLE: [RouteRow; 27] = {
         row(Route::Wall,        "/wall/{name}",       "wall",         Worker,      Password, &["fragment", "theme"]),
         row(Route::Display,     "/display/{file}",    "display",      PAGE,        Token,    &["token", SEEN]),
         row(Route::Icon,        "/web/icon/{file}",   "asset",        Worker,      Password, &[]),
+        row(Route::DeviceSetup, "/api/setup",         "device_setup", Worker,      Device,   &[]),
+        row(Route::DeviceDisplay, "/api/display",     "device_display", PAGE,      Device,   &[]),
+        RouteRow { methods: POST, ..row(Route::DeviceLog, "/api/log", "device_log", Worker, Device, &[]) },
         row(Route::Manifest,    MANIFEST_PATH,        "asset",        Worker,      Password, &[]),
     ]
 };
@@ -308,12 +318,12 @@ pub fn route_name(target: &str) -> &'static str {
     find(path).map_or(UNKNOWN, |(row, _)| row.name)
 }
 
-/// Whether a target needs no password: only as the table spells its path.
-pub fn is_public(target: &str) -> bool {
+/// Whether a target is for those: only as the table spells its path.
+pub fn has_access(target: &str, access: Access) -> bool {
     let path = target.split('?').next().unwrap_or_default();
     TABLE
         .iter()
-        .any(|row| row.access == Access::Public && row.template == path)
+        .any(|row| row.access == access && row.template == path)
 }
 
 /// Whether the token opens a target.

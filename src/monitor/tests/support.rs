@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    App, ChannelState, Context, HistoryFailure, Installation, Password, Published,
+    App, ChannelState, Context, DeviceKeys, HistoryFailure, Installation, Password, Published,
     RefusedConfiguration, ViewSettings,
 };
 use crate::domain::derived_key::{DerivedKey, DerivedKeys, DerivedRule};
@@ -58,6 +58,7 @@ pub fn request(target: &str, headers: &[(&str, &str)]) -> Request {
         headers: headers.iter().map(owned).collect(),
         peer: "192.168.0.9".parse().expect("an address"),
         base: String::new(),
+        is_https: false,
         token: None,
     }
 }
@@ -142,6 +143,8 @@ pub struct NodeFixture {
     pub stored: Vec<&'static str>,
     /// What each history query costs.
     pub history_rows: u64,
+    /// Keys of devices are beside it.
+    pub database: PathBuf,
 }
 
 impl Default for NodeFixture {
@@ -176,6 +179,7 @@ impl Default for NodeFixture {
             states: StateHistory::default(),
             stored: Vec::new(),
             history_rows: 1,
+            database: "/nowhere/main-node.db".into(),
         }
     }
 }
@@ -334,6 +338,11 @@ impl NodeFixture {
     }
 
     pub fn app(self) -> App {
+        let clock = Arc::new(ManualClock::new(self.now));
+        self.app_with(clock)
+    }
+
+    pub fn app_with(self, clock: Arc<ManualClock>) -> App {
         let published = Arc::new(Published::new(Arc::new(self.snapshot)));
         let (storage, history, stuck) = (self.storage, self.history, self.stuck);
         let (channel, incidents) = (self.channel, self.incidents);
@@ -343,7 +352,7 @@ impl NodeFixture {
         let (history_rows, stored) = (self.history_rows, self.stored);
         App::new(Context {
             published,
-            clock: Arc::new(ManualClock::new(self.now)),
+            clock,
             plan: Arc::new(self.plan),
             storage: Box::new(move || storage.clone()),
             history: Box::new(move |query: &HistoryQuery, budget: &Budget| {
@@ -383,6 +392,7 @@ impl NodeFixture {
             incidents: Box::new(move |_| Ok(incidents.clone())),
             stuck: Box::new(move || stuck),
             password: self.password.map(Password::new),
+            device_keys: DeviceKeys::beside(&self.database),
             settings: ViewSettings {
                 node_name: "main-node".to_owned(),
                 host_name: "pi".to_owned(),

@@ -37,7 +37,7 @@ use crate::domain::stable_hash::hash;
 use crate::domain::time::Moment;
 use crate::monitor::context::{
     ChannelState, Display, ReadForecast, ReadHistory, ReadPeriods, ReadStates,
-    RefusedConfiguration, ViewSettings,
+    RefusedConfiguration, UnknownDevice, ViewSettings,
 };
 use crate::monitor::status_text::NodeStatus;
 use crate::sys::budget::Budget;
@@ -74,6 +74,9 @@ pub struct PageContext<'a> {
     pub snapshot: &'a Snapshot,
     pub storage: &'a Storage,
     pub displays: &'a [Display],
+    /// Displays of the configuration that have not asked since the start.
+    pub unseen_displays: Vec<&'a str>,
+    pub unknown_devices: Vec<UnknownDevice>,
     pub channels: &'a [ChannelState],
     pub outputs: &'a [OutputState],
     pub refused_configuration: Option<&'a RefusedConfiguration>,

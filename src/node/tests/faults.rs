@@ -6,6 +6,7 @@
 //! them.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,7 +31,7 @@ use crate::golden;
 use crate::ingest::{Ingest, WindowUpkeep};
 use crate::monitor::http::handler::Handler as _;
 use crate::monitor::http::handler::Request;
-use crate::monitor::{App, Context, Installation, Published, ViewSettings};
+use crate::monitor::{App, Context, DeviceKeys, Installation, Published, ViewSettings};
 use crate::sys::clock::{Clock as _, ManualClock};
 use crate::sys::heartbeat::Heartbeat;
 
@@ -76,6 +77,7 @@ impl TestNode {
             incidents: Box::new(|_| Ok(Vec::new())),
             stuck: Box::new(|| None),
             password: None,
+            device_keys: DeviceKeys::beside(Path::new("/nowhere/main-node.db")),
             settings: ViewSettings {
                 node_name: "node".to_owned(),
                 host_name: "node".to_owned(),
@@ -154,6 +156,7 @@ impl TestNode {
             headers: Vec::new(),
             peer: "192.168.0.9".parse().expect("an address"),
             base: String::new(),
+            is_https: false,
             token: None,
         });
         let body = serde_json::from_slice(&response.body).expect("JSON");

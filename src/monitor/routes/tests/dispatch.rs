@@ -754,7 +754,9 @@ fn with_cors_a_page_of_another_origin_may_read_any_response() {
         ),
     ];
     let tag = respond("/snapshot", &[known]).etag().to_owned();
-    for row in &table::TABLE {
+    // What is for devices is not there without displays.
+    let is_there = |row: &&table::RouteRow| row.access != table::Access::Device;
+    for row in table::TABLE.iter().filter(is_there) {
         // A preflight needs no password, also after wrong ones.
         let target = row.template.replace(['{', '}'], "");
         let response = monitor.options(&request(&target, &preflight));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::battery::Battery;
 use crate::domain::reading::Value;
 use crate::monitor::http::stats::HttpStats;
 use crate::monitor::support::{self as testing, NOW_MS, golden};
@@ -15,11 +16,20 @@ fn metrics(fixture: &testing::NodeFixture, format: ExpositionFormat) -> String {
         requests: vec![(("snapshot", 200), 12), (("snapshot", 304), 3_000)],
         ..HttpStats::new().snapshot()
     };
+    let seen = fixture.now;
+    let address = "192.168.0.9".parse().expect("an address");
+    let hall = Display {
+        configured: Some("hall".into()),
+        charge: Battery::of_volts(3.74),
+        rssi_dbm: Some(-61.0),
+        ..Display::new(address, seen)
+    };
+    let displays = [hall, Display::new(address, seen)];
     let facts = MetricsInput {
         snapshot: &fixture.snapshot,
         storage: &fixture.storage,
         http: &http,
-        displays: 2,
+        displays: &displays,
         channels: std::slice::from_ref(&fixture.channel),
         outputs: &fixture.outputs,
         process: &process,

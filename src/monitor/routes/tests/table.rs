@@ -10,7 +10,7 @@ fn every_target_names_a_route_or_an_error() {
         })
     };
     type Expected<'a> = Result<(Route, &'a str), TargetError>;
-    let rows: [(&str, Expected); 53] = [
+    let rows: [(&str, Expected); 56] = [
         ("/", Ok((Route::Home, ""))),
         ("/?", Ok((Route::Home, ""))),
         ("/web/", Ok((Route::Home, ""))),
@@ -49,6 +49,9 @@ fn every_target_names_a_route_or_an_error() {
         ("/wall/kitchen", Ok((Route::Wall, "kitchen"))),
         ("/manifest.webmanifest", Ok((Route::Manifest, ""))),
         ("/web/icon/192.png", Ok((Route::Icon, "192.png"))),
+        ("/api/setup", Ok((Route::DeviceSetup, ""))),
+        ("/api/display", Ok((Route::DeviceDisplay, ""))),
+        ("/api/log", Ok((Route::DeviceLog, ""))),
         ("/snapshot/", Err(NotFound)),
         ("/snapshot/a/b", Err(NotFound)),
         ("//snapshot", Err(NotFound)),
@@ -145,6 +148,6 @@ fn only_healthz_is_public() {
         ("/openapi.json", false),
         ("/nowhere", false),
     ] {
-        assert_eq!(is_public(target), expected, "{target}");
+        assert_eq!(has_access(target, Access::Public), expected, "{target}");
     }
 }

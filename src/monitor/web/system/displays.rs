@@ -1,17 +1,19 @@
-//! Displays: who polls `/snapshot`.
+//! Displays: who polls `/snapshot` or gets pictures, and devices that are not configured yet.
 
 use maud::{Markup, html};
 
 use crate::domain::text::human_duration;
+use crate::monitor::context::Display;
 use crate::monitor::web::PageContext;
 use crate::monitor::web::layout::past_time;
 
 pub fn displays(view: &PageContext) -> Markup {
     html! {
         h2 { "Displays" }
-        @if view.displays.is_empty() {
+        @if view.displays.is_empty() && view.unseen_displays.is_empty() {
             p class="quiet" { "No display has polled " code { "/snapshot" } " since start." }
-        } @else {
+        }
+        @if !view.displays.is_empty() {
             table {
                 thead {
                     tr {
@@ -22,43 +24,70 @@ pub fn displays(view: &PageContext) -> Markup {
                         th scope="col" { "Request" }
                     }
                 }
-                tbody {
-                    @for display in view.displays {
-                        tr {
-                            th scope="row" {
-                                @match (&display.name, display.agent.as_str()) {
-                                    (Some(name), _) => (name),
-                                    (None, "") => "unnamed",
-                                    (None, agent) => (agent),
-                                }
-                                @if let Some(battery) = &display.battery {
-                                    " " span class="quiet" { "battery " (battery) }
-                                }
-                                @if let Some(rssi) = &display.rssi {
-                                    " " span class="quiet" { "RSSI " (rssi) }
-                                }
-                            }
-                            td data-label="Address" { (display.address) }
-                            td data-label="Last poll" {
-                                @if display.is_silent(view.now) {
-                                    strong class="label" { "silent" } " "
-                                }
-                                (past_time(view, display.last))
-                            }
-                            td data-label="Interval" {
-                                @match display.interval {
-                                    Some(interval) if interval.as_secs() == 0 => {
-                                        "under a second"
-                                    },
-                                    Some(interval) => { "every " (human_duration(interval)) },
-                                    None => "once",
-                                }
-                            }
-                            td data-label="Request" { code { (display.target) } }
-                        }
-                    }
+                tbody { @for display in view.displays { (row(view, display)) } }
+            }
+        }
+        @if !view.unseen_displays.is_empty() {
+            p class="quiet" { "Not seen since start: " (view.unseen_displays.join(", ")) "." }
+        }
+        @for device in view.unknown_devices.iter().rev() {
+            p {
+                "A TRMNL device asked to be set up " (past_time(view, device.last)) ": "
+                (device.mac)
+                @if !device.model.is_empty() { " (" (device.model) ")" }
+                ". To show pictures on it, add to a "
+                code { "[[display]]" } ": " code { "device = \"" (device.mac) "\"" }
+            }
+        }
+    }
+}
+
+fn row(view: &PageContext, display: &Display) -> Markup {
+    html! {
+        tr {
+            th scope="row" {
+                @match (display.shown_name(), display.agent.as_str()) {
+                    (Some(name), _) => (name),
+                    (None, "") => "unnamed",
+                    (None, agent) => (agent),
+                }
+                @match (display.charge, &display.battery) {
+                    (Some(charge), _) => {
+                        " " span class="quiet" { "battery " (charge.to_text()) }
+                    },
+                    (None, Some(battery)) => { " " span class="quiet" { "battery " (battery) } },
+                    (None, None) => {},
+                }
+                @if let Some(rssi) = &display.rssi {
+                    " " span class="quiet" { "RSSI " (rssi) }
+                }
+                @if let Some((width, height)) = display.size {
+                    " " span class="quiet" { (width) "×" (height) }
+                }
+                @for said in [&display.model, &display.firmware].into_iter().flatten() {
+                    " " span class="quiet" { (said) }
                 }
             }
+            td data-label="Address" { (display.address) }
+            td data-label="Last poll" {
+                @if display.is_silent(view.now) {
+                    strong class="label" { "silent" } " "
+                }
+                (past_time(view, display.last))
+            }
+            td data-label="Interval" {
+                @match display.interval {
+                    Some(interval) if interval.as_secs() == 0 => {
+                        "under a second"
+                    },
+                    Some(interval) => { "every " (human_duration(interval)) },
+                    None => "once",
+                }
+                @if let Some(next) = display.next_poll(view.now) {
+                    ", next in " (human_duration(next))
+                }
+            }
+            td data-label="Request" { code { (display.target) } }
         }
     }
 }

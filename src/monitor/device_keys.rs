@@ -1,0 +1,176 @@
+//! Keys of the devices that show pictures (`[[display]] device`), and to whom one may be given.
+//!
+//! Owns `displays.json` beside the database: a secret that every key is made of, and which devices
+//! have theirs. Workers and `main-node pair` read and write it; a key is checked from memory, on the
+//! thread that serves all clients. No key is in the file, and none in a log.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::{Value, json};
+
+use crate::domain::plan::MacAddress;
+use crate::domain::text::hexadecimal;
+use crate::domain::time::Wall;
+use crate::limits;
+use crate::sys::os_error::reason;
+use crate::sys::private_file::Replacement;
+use crate::sys::sync::Mutex;
+use crate::sys::text_file;
+
+const FILE_NAME: &str = "displays.json";
+const SECRET_BYTES: usize = 32;
+
+pub struct DeviceKeys {
+    path: PathBuf,
+    /// As in the file; `None` until it was read.
+    secret: Mutex<Option<hmac::Key>>,
+    /// Held while the file is changed.
+    change: Mutex<()>,
+}
+
+/// The answer to a device that asks for its key.
+#[derive(PartialEq, Eq)]
+pub enum KeyRequest {
+    Given(String),
+    /// It was given before: `main-node pair` allows it again.
+    NotAgain,
+}
+
+impl DeviceKeys {
+    pub fn beside(database: &Path) -> DeviceKeys {
+        DeviceKeys {
+            path: database.with_file_name(FILE_NAME),
+            secret: Mutex::default(),
+            change: Mutex::default(),
+        }
+    }
+
+    /// Reads the secret, so that keys of an earlier run are good. Without a file there is none yet.
+    ///
+    /// # Errors
+    /// Which file cannot be used, why, and what to do.
+    pub fn load(&self) -> Result<(), String> {
+        self.read().map(drop)
+    }
+
+    /// Whether this is the key of the device, in a time that does not depend on either.
+    pub fn opens(&self, device: &MacAddress, key: &str) -> bool {
+        let secret = self.secret.lock().clone();
+        match (secret, from_hexadecimal(key)) {
+            (Some(secret), Some(key)) => {
+                hmac::verify(&secret, device.as_str().as_bytes(), &key).is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    /// Gives a device its key. `is_once`: only the first time, and for
+    /// [`limits::PAIRING_TIME`] after [`DeviceKeys::pair`].
+    ///
+    /// # Errors
+    /// As [`DeviceKeys::load`].
+    pub fn request(
+        &self,
+        device: &MacAddress,
+        is_once: bool,
+        now: Wall,
+    ) -> Result<KeyRequest, String> {
+        let _change = self.change.lock();
+        let (mut content, secret) = self.read_or_new()?;
+        let entry = &content["devices"][device.as_str()];
+        let was_given = entry["given"].as_bool().unwrap_or_default();
+        let paired = entry["paired"]
+            .as_i64()
+            .map(|at| now.second().saturating_sub(at));
+        let is_paired = paired.is_some_and(|age| (0..PAIRING_SECONDS).contains(&age));
+        if is_once && was_given && !is_paired {
+            return Ok(KeyRequest::NotAgain);
+        }
+        if !was_given {
+            content["devices"][device.as_str()]["given"] = json!(true);
+            self.write(&content, "serve")?;
+        }
+        let key = hmac::sign(&secret, device.as_str().as_bytes());
+        Ok(KeyRequest::Given(hexadecimal(key.as_ref())))
+    }
+
+    /// Allows a device to get its key again.
+    ///
+    /// # Errors
+    /// As [`DeviceKeys::load`].
+    pub fn pair(&self, device: &MacAddress, now: Wall) -> Result<(), String> {
+        let _change = self.change.lock();
+        let (mut content, _) = self.read_or_new()?;
+        content["devices"][device.as_str()]["paired"] = json!(now.second());
+        self.write(&content, "pair")
+    }
+
+    /// The content of the file, and the secret in it; a new one where there is no file.
+    fn read_or_new(&self) -> Result<(Value, hmac::Key), String> {
+        if let Some(found) = self.read()? {
+            return Ok(found);
+        }
+        let mut secret = [0; SECRET_BYTES];
+        let filled = SystemRandom::new().fill(&mut secret);
+        filled.map_err(|_| "the system has no random numbers for a key".to_owned())?;
+        let content = json!({ "version": 1, "secret": hexadecimal(&secret), "devices": {} });
+        self.write(&content, "new")?;
+        self.read()?
+            .ok_or_else(|| self.error("read", "it is gone again"))
+    }
+
+    fn read(&self) -> Result<Option<(Value, hmac::Key)>, String> {
+        match self.path.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            _ => {}
+        }
+        let text = text_file::read(&self.path).map_err(|why| self.error("read", &why))?;
+        let content: Value = serde_json::from_str(&text).unwrap_or_default();
+        let secret = content["secret"].as_str().and_then(from_hexadecimal);
+        let devices = content["devices"].as_object();
+        let is_sound = devices.is_some_and(|it| it.values().all(Value::is_object));
+        let Some(secret) = secret.filter(|_| is_sound) else {
+            let why = "it is damaged. Remove it and set each TRMNL device up again";
+            return Err(self.error("used", why));
+        };
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+        *self.secret.lock() = Some(secret.clone());
+        Ok(Some((content, secret)))
+    }
+
+    /// `writer` tells apart temporary files of processes that write at the same time.
+    fn write(&self, content: &Value, writer: &str) -> Result<(), String> {
+        let text = format!("{content:#}\n");
+        Replacement::prepare(&self.path, writer, text.len() as u64)
+            .and_then(|file| file.commit(text.as_bytes()))
+            .map_err(|error| self.error("written", &reason(&error)))
+    }
+
+    fn error(&self, what: &str, why: &str) -> String {
+        format!("{} cannot be {what}: {why}", self.path.display())
+    }
+}
+
+const PAIRING_SECONDS: i64 = limits::PAIRING_TIME.as_secs() as i64;
+
+/// 32 bytes in hexadecimal.
+fn from_hexadecimal(text: &str) -> Option<[u8; SECRET_BYTES]> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut bytes = [0; SECRET_BYTES];
+    let pairs = text.as_bytes().chunks(2);
+    if text.len() != 2 * SECRET_BYTES {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        let [high, low] = pair else { return None };
+        *byte = u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+#[path = "tests/device_keys.rs"]
+mod tests;

@@ -1,0 +1,78 @@
+//! Devices of TRMNL's protocol: wrong keys, devices that are not configured, when logs came.
+//!
+//! In memory and bounded; short mutexes, taken by the connection thread and by workers.
+
+use std::net::IpAddr;
+
+use super::displays::bounded_line;
+use crate::domain::plan::MacAddress;
+use crate::domain::time::{Moment, Mono};
+use crate::limits;
+use crate::monitor::context::UnknownDevice;
+use crate::monitor::http::handler::Request;
+use crate::monitor::http::login_throttle::LoginThrottle;
+use crate::sys::sync::Mutex;
+
+/// What devices did: bounded, in memory.
+#[derive(Default)]
+pub struct Devices {
+    /// Wrong keys. They have counters of their own, so that a device with an old key does not lock
+    /// out the people who share its address.
+    throttle: Mutex<LoginThrottle>,
+    /// Devices that no `[[display]]` names, the newest last.
+    unknown: Mutex<Vec<UnknownDevice>>,
+    /// Addresses that sent a log within [`limits::DEVICE_LOG_INTERVAL`].
+    logs: Mutex<Vec<(IpAddr, Mono)>>,
+}
+
+impl Devices {
+    pub fn unknown(&self) -> Vec<UnknownDevice> {
+        self.unknown.lock().clone()
+    }
+
+    pub fn remember_unknown(&self, mac: MacAddress, request: &Request, now: Moment) {
+        let model = request.header("model").unwrap_or_default();
+        let mut unknown = self.unknown.lock();
+        unknown.retain(|it| it.mac != mac);
+        if unknown.len() >= limits::UNKNOWN_DEVICES {
+            unknown.remove(0);
+        }
+        unknown.push(UnknownDevice {
+            mac,
+            model: bounded_line(model).into_owned(),
+            last: now,
+        });
+    }
+
+    /// What a key opens, by `find`; a wrong one is counted. `None` for an address that has sent too
+    /// many of them.
+    pub fn check_key<T>(
+        &self,
+        address: IpAddr,
+        now: Mono,
+        find: impl FnOnce() -> Option<T>,
+    ) -> Option<Option<T>> {
+        let mut throttle = self.throttle.lock();
+        if throttle.is_locked_out(address, now) {
+            return None;
+        }
+        let found = find();
+        match found {
+            Some(_) => throttle.record_success(address, now),
+            None => throttle.record_failure(address, now),
+        }
+        Some(found)
+    }
+
+    /// Whether the address may send a log now.
+    pub fn takes_log(&self, address: IpAddr, now: Mono) -> bool {
+        let mut logs = self.logs.lock();
+        logs.retain(|(_, at)| now.since(*at) < limits::DEVICE_LOG_INTERVAL);
+        let is_first = !logs.iter().any(|(known, _)| *known == address);
+        let is_taken = is_first && logs.len() < limits::TRACKED_DISPLAYS;
+        if is_taken {
+            logs.push((address, now));
+        }
+        is_taken
+    }
+}
