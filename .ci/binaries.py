@@ -36,7 +36,7 @@ class Binary(typing.NamedTuple):
 
 def newest(target):
     """What `make pi` or `make cross` built last for a target; None if that is no program of this version."""
-    homes = [ROOT / "target", ROOT / "target" / "cross" / target]
+    homes = [ROOT / "target", ROOT / "target" / "cross"]
     built = [Binary(home / target / "release" / "main-node", home, target) for home in homes]
     found = max((it for it in built if it.path.exists()), key=lambda it: it.path.stat().st_mtime, default=None)
     return found if found and is_of_this_version(found.path.read_bytes()) else None

@@ -20,7 +20,7 @@ TARGET = "x86_64-unknown-linux-musl"
 MACHINE = ROOT / "target" / "machine"
 BINARY = MACHINE / "main-node"
 # Where .ci/cross puts it, and .ci/dist, .ci/deb find it.
-BUILT = pathlib.Path("target/cross") / TARGET / TARGET / "release/main-node"
+BUILT = pathlib.Path("target/cross") / TARGET / "release/main-node"
 # 0.1: its unit has DynamicUser=.
 OLD = "5480bc87"
 

@@ -133,7 +133,7 @@ class Limited:
         print(f"        peak of the group {peak} of {memory_of_the_unit() / 1e6:.1f} MB, of the process {high:.1f} MB", flush=True)
 
 
-@story(seconds=600, alone=True)
+@story(seconds=600)
 def api_files_memory():
     with json_server(lambda path: openapi.READING) as upstream:
         the_limit_kills()

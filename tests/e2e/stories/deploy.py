@@ -24,7 +24,7 @@ from harness import (
 PI, SERVICE = 61500, 61501
 
 
-@story(seconds=300, alone=True)
+@story(seconds=300)
 def deploy():
     if os.geteuid() != 0:
         raise Missing("needs root for a mount namespace")
