@@ -6,6 +6,7 @@
 
 mod api_files;
 mod backups;
+mod displays;
 mod local_names;
 mod machine;
 mod meters;
@@ -102,6 +103,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     findings.push(routes(&config));
     findings.extend(meters::findings(&config));
     findings.extend(stored_keys::findings(&config));
+    findings.extend(displays::findings(&config));
     findings.extend(records_memory(&config));
     findings.extend(dated_requests(&config));
     findings.extend(dated_paths(&config));

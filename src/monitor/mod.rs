@@ -10,9 +10,7 @@ pub mod http;
 mod context;
 mod device_keys;
 mod format;
-// Until the routes of displays ask for pictures.
-#[allow(dead_code, unused_imports)]
-mod picture;
+pub mod picture;
 mod problem;
 mod routes;
 mod status_text;

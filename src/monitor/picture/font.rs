@@ -11,9 +11,7 @@ use crate::sys::assets;
 static REGULAR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/DejaVuSans.ttf.gz"));
 static BOLD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/DejaVuSans-Bold.ttf.gz"));
 
-/// Units of an em of both fonts.
-pub const UNITS: f32 = 2048.0;
-/// Height of capitals and figures, in units.
+/// Height of capitals and figures of both fonts, in units, of which an em has 2048.
 pub const CAPITAL_UNITS: f32 = 1493.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,10 +22,8 @@ mod text;
 #[path = "tests/support.rs"]
 mod support;
 
-pub use content::{
-    CellLevel, PictureCell, PictureChart, PictureContent, PictureMessage, PictureTable, PictureTime,
-};
-pub use drawing::{Drawing, PictureFormat};
+pub use content::{PictureContent, PictureTime};
+pub use drawing::PictureFormat;
 pub use font::missing_glyphs;
 pub use layout::draw;
 

@@ -1,0 +1,103 @@
+//! Texts of pictures for displays: letters that the font lacks.
+
+use super::{Finding, Note};
+use crate::config::Config;
+use crate::domain::plan::{DisplayPlan, KeyPlan, PictureLayout, Plan};
+use crate::domain::toml_text::quoted;
+use crate::monitor::picture::missing_glyphs;
+
+/// A note for each text of the configuration that is drawn with a box in a picture.
+pub fn findings(config: &Config) -> Vec<Finding> {
+    let plan = config.plan();
+    let displays = config.pages.displays.iter();
+    displays.flat_map(|display| notes(&plan, display)).collect()
+}
+
+fn notes(plan: &Plan, display: &DisplayPlan) -> Vec<Finding> {
+    let mut notes: Vec<Finding> = Vec::new();
+    for (what, text) in texts(plan, display) {
+        let missing = missing_glyphs(&text);
+        if missing.is_empty() {
+            continue;
+        }
+        let letters: String = missing.iter().collect();
+        notes.push(Note(format!(
+            "the font of pictures has no {letters}, which the display {} draws as a box: {what} is {}",
+            quoted(&display.name),
+            quoted(&text)
+        )));
+    }
+    notes
+}
+
+/// What the configuration has the picture write, and where it comes from.
+fn texts(plan: &Plan, display: &DisplayPlan) -> Vec<(String, String)> {
+    let mut texts = Vec::new();
+    for key in display.named_keys() {
+        let of_key = |what: &str| format!("the {what} of {}", quoted(key));
+        texts.push((of_key("label"), plan.full_label(key)));
+        let unit = plan.key_setting(key, |key: &KeyPlan| key.unit.clone());
+        texts.extend(unit.map(|unit| (of_key("unit"), unit.to_string())));
+        let words = plan.key_setting(key, |key| {
+            Some(key.words.clone()).filter(|it| !it.is_empty())
+        });
+        let words = words.into_iter().flatten();
+        texts.extend(words.map(|(_, word)| (of_key("word"), word)));
+    }
+    let is_table = display.layout == PictureLayout::Rooms;
+    let mut groups = plan.pages.groups.iter().filter(|_| is_table);
+    if let Some(matrix) = groups.find_map(|group| group.matrix.as_ref()) {
+        let names = matrix.rows.iter().chain(&matrix.columns);
+        texts.extend(
+            names.map(|(part, name)| (format!("the name of {}", quoted(part)), name.clone())),
+        );
+    }
+    texts.extend(
+        plan.pages
+            .title
+            .iter()
+            .map(|title| ("`title`".to_owned(), title.to_string())),
+    );
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::environment::Environment;
+    use crate::config::{self, Overrides};
+
+    fn load(text: &str) -> Config {
+        let directory = crate::golden::scratch("check-displays");
+        let file = directory.join("main-node.toml");
+        std::fs::write(&file, text).expect("it can be written");
+        let overrides = Overrides {
+            file: Some(file),
+            ..Overrides::default()
+        };
+        config::load(&overrides, Environment::default(), &[]).expect("it is valid")
+    }
+
+    #[test]
+    fn letters_that_the_font_lacks_are_named() {
+        let config = load(
+            "[[source]]\nname = \"meter\"\nurl = \"http://meter.local/\"\n\
+             [key.a]\nlabel = \"漢 Größe 字\"\nunit = \"µg/m³\"\n[key.b]\nlabel = \"Температура\"\nwords = { 1 = \"오\" }\n\
+             [[display]]\nname = \"hall\"\nsize = [800, 480]\nkeys = [\"a\", \"b\"]\n",
+        );
+        let notes: Vec<String> = findings(&config)
+            .into_iter()
+            .filter_map(|finding| match finding {
+                Note(text) => Some(text),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            notes,
+            [
+                "the font of pictures has no 漢字, which the display \"hall\" draws as a box: the label of \"a\" is \"漢 Größe 字\"",
+                "the font of pictures has no 오, which the display \"hall\" draws as a box: the word of \"b\" is \"오\"",
+            ]
+        );
+    }
+}
