@@ -104,7 +104,8 @@ impl App {
         let made_from = PictureInput {
             generation: self.context.published.generation(),
             chart_end: compose::chart_end(display, now.wall),
-            today: to_zoned(now.wall, &self.context.settings.timezone).date(),
+            today: (now.trust.is_trusted())
+                .then(|| to_zoned(now.wall, &self.context.settings.timezone).date()),
             battery: self.displays.charge(&display.name).and_then(low_battery),
         };
         let number = number.unwrap_or(usize::MAX);

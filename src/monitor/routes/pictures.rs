@@ -29,8 +29,8 @@ struct KeptPicture {
 pub struct PictureInput {
     pub generation: u64,
     pub chart_end: Wall,
-    /// By which days are named.
-    pub today: Date,
+    /// By which days are named; none while the clock is not set.
+    pub today: Option<Date>,
     /// The charge of the device, where it is low.
     pub battery: Option<String>,
 }
@@ -139,9 +139,8 @@ fn hash_of(content: &PictureContent, display: &DisplayPlan, input: &PictureInput
     let content = serde_json::to_string(content).unwrap_or_default();
     let (panel, layout) = (display.panel, display.layout);
     let version = picture::DRAWING_VERSION;
-    let drawn = format!(
-        "{version} {panel:?} {layout:?} {:?} {content}",
-        input.battery
-    );
+    // A picture that was drawn before the clock was set has no time.
+    let (has_time, battery) = (input.today.is_some(), &input.battery);
+    let drawn = format!("{version} {panel:?} {layout:?} {has_time} {battery:?} {content}");
     hash(drawn.as_bytes())
 }

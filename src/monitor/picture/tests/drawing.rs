@@ -4,7 +4,7 @@ use super::super::support::*;
 use super::super::{draw, font, shape::Ink, shape::PictureShape, shape::PixelRect};
 use super::*;
 use crate::domain::plan::{PanelColours, PictureLayout, Rotation};
-use crate::monitor::picture::CellLevel;
+use crate::monitor::picture::content::CellLevel;
 use PictureFormat::{Bmp, Png, Raw};
 
 const COLOURS: [PanelColours; 8] = [

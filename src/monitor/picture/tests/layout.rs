@@ -1,6 +1,6 @@
+use super::super::content::{CellLevel, PictureCell};
 use super::super::shape::PictureShape;
 use super::super::support::*;
-use super::super::{CellLevel, PictureCell};
 use super::*;
 use crate::domain::plan::{PanelColours, Rotation};
 

@@ -5,6 +5,7 @@ use crate::domain::plan::{
     DisplayChart, KeySelector, MODELS, Panel, PanelColours, PictureLayout, Rotation,
 };
 use crate::domain::reading::Value;
+use crate::domain::time::ClockTrust;
 use crate::domain::time_window::TimeWindow;
 use crate::monitor::http::handler::Handler as _;
 use crate::monitor::support::{self as testing, NodeFixture, body, header, request};
@@ -128,6 +129,16 @@ fn the_same_content_stays_the_same_picture_however_much_time_goes_by() {
     let third = get(&app, "/display/hall.png");
     assert_ne!(first.body, third.body);
     assert_ne!(header(&first, "ETag"), header(&third, "ETag"));
+}
+
+#[test]
+fn a_picture_without_a_time_is_drawn_again_when_the_clock_is_set() {
+    let before = with_display(testing::healthy().trust(ClockTrust::Untrusted), hall());
+    let json: serde_json::Value =
+        serde_json::from_str(body(&get(&before, "/display/hall.json"))).expect("it is JSON");
+    assert_eq!(json["time"], "clock not set");
+    let after = with_display(testing::healthy(), hall());
+    assert_ne!(etag(&before), etag(&after));
 }
 
 #[test]
