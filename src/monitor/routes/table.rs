@@ -136,7 +136,7 @@ pub static TABLE: [RouteRow; 30] = {
         row(Route::Favicon,     "/favicon.svg",       "favicon",      Worker,      Password, &["state"]),
         row(Route::Wall,        "/wall",              "wall",         Worker,      Password, &["fragment", "theme"]),
         row(Route::Wall,        "/wall/{name}",       "wall",         Worker,      Password, &["fragment", "theme"]),
-        row(Route::Display,     "/display/{file}",    "display",      PAGE,        Token,    &["token", SEEN]),
+        row(Route::Display,     "/display/{file}",    "display",      PAGE,        Token,    &["fragment", "token", SEEN]),
         row(Route::Icon,        "/web/icon/{file}",   "asset",        Worker,      Password, &[]),
         row(Route::DeviceSetup, "/api/setup",         "device_setup", Worker,      Device,   &[]),
         row(Route::DeviceDisplay, "/api/display",     "device_display", PAGE,      Device,   &[]),

@@ -220,6 +220,10 @@ fn the_preview_shows_the_picture_and_its_files() {
     let source = format!("src=\"/display/hall.png?v={}\"", &etag(&app)[3..19]);
     assert!(body(&page).contains(&source), "{}", body(&page));
     assert!(body(&page).contains("href=\"/display/hall.bmp\""));
+    // As its script asks.
+    let fragments = get(&app, "/display/hall?fragment=all");
+    assert_eq!(fragments.status, 200, "{}", body(&fragments));
+    assert!(body(&fragments).contains(&source));
 }
 
 #[test]
