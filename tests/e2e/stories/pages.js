@@ -43,6 +43,8 @@ async function checkViews(browser) {
     const page = await context.newPage();
     const errors = [];
     page.on('pageerror', (error) => errors.push(String(error)));
+    // The browser says there that a page with an error status is one.
+    page.on('console', (message) => { if (message.type() === 'error' && status !== 404) errors.push(`console: ${message.text()} ${message.location().url}`); });
     page.on('dialog', (dialog) => { errors.push(`a dialog: ${dialog.message()}`); dialog.dismiss(); });
     page.on('request', (request) => {
       if (!request.url().startsWith(task.origin[name.split('-')[0]])) errors.push(`requests ${request.url()}`);
