@@ -208,6 +208,8 @@ fn chart(view: &PageContext, chart: &DisplayChart, to: Wall) -> PictureChart {
     let (mut observed, forecast) = (lines(&series.observed), lines(&series.forecast));
     // Up to the value that a cell may show beside it.
     if let Some((last, current)) = observed.last_mut().zip(current) {
+        // The middle of its last bucket may be ahead.
+        last.retain(|(x, _)| *x < scale.x(to));
         last.push(place(to, current));
     }
     let (zone, locale) = (&view.settings.timezone, view.plan.pages.locale);

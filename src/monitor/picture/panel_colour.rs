@@ -84,8 +84,11 @@ impl PanelColour {
         let Ink::Grey(level) = ink else {
             return self.solid(ink);
         };
-        // Between two levels by the pattern.
         let parts = u32::from(level) * u32::from(self.levels()) * PATTERN_LEVELS / 255;
+        // The darker level next to it where there is one, else between two levels by the pattern.
+        if self.has_grey() {
+            return (parts / PATTERN_LEVELS) as u8;
+        }
         let is_higher = parts % PATTERN_LEVELS > ordered_threshold(x, y);
         (parts / PATTERN_LEVELS) as u8 + u8::from(is_higher)
     }

@@ -10,7 +10,7 @@ use super::app::App;
 use super::published::JSON;
 use super::response::ok_response;
 use super::table::Route;
-use crate::domain::plan::{DisplayPlan, MacAddress};
+use crate::domain::plan::{DisplayPlan, MacAddress, PanelColours};
 use crate::limits;
 use crate::monitor::device_keys::KeyRequest;
 use crate::monitor::http::handler::{Request, Response};
@@ -58,11 +58,16 @@ impl App {
                 .with("Retry-After", "60"));
             }
         };
+        // Firmware 1.8.2 and before takes a BMP of 1 bit alone, later ones a PNG as well.
+        let extension = match display.panel.colours {
+            PanelColours::Grey { bits: 1 } => "bmp",
+            _ => "png",
+        };
         let body = json!({
             "status": 200,
             "api_key": key,
             "friendly_id": key[..6].to_ascii_uppercase(),
-            "image_url": self.picture_url(request, display, "bmp")?,
+            "image_url": self.picture_url(request, display, extension)?,
             "message": format!("This is the display {name} of {}.", self.context.settings.node_name),
         });
         Ok(ok_response(JSON, "no-store", body.to_string().into_bytes()))
