@@ -13,6 +13,9 @@ use super::handler::Request;
 use super::response_writer::{EncodedResponse, ResponseBody};
 use crate::limits;
 
+/// What a response has that is never reused, as of keys that are given once.
+const PRIVATE_FIELD: &str = "Cache-Control: private";
+
 pub struct MicroCache {
     ttl: Duration,
     entries: RefCell<VecDeque<MicroCacheEntry>>,
@@ -67,6 +70,7 @@ impl MicroCache {
             return reply;
         };
         let is_cacheable = matches!(reply.status, 200 | 304)
+            && !is_private(&reply.fields)
             && bytes.len() <= limits::PAGE_CACHE_ENTRY_BYTES
             && Instant::now() < until;
         if !is_cacheable {
@@ -100,6 +104,12 @@ impl MicroCache {
     }
 }
 
+/// Whether the header fields say that the response is for one client, once.
+fn is_private(fields: &[u8]) -> bool {
+    let mark = PRIVATE_FIELD.as_bytes();
+    fields.windows(mark.len()).any(|part| part == mark)
+}
+
 fn is_same(one: &Request, other: &Request) -> bool {
     one.target == other.target
         && one.is_head == other.is_head
@@ -122,6 +132,21 @@ mod tests {
             fields: b"X-Test: 1\r\n".to_vec(),
             body: ResponseBody::Own(body),
             reservation: None,
+        }
+    }
+
+    #[test]
+    fn what_is_for_one_client_is_never_reused() {
+        let cache = MicroCache::new(LONG);
+        let setup = request("/api/setup", &[("id", "AA:BB:CC:DD:EE:FF")]);
+        for (fields, is_kept) in [
+            ("Cache-Control: private, no-store\r\n", false),
+            ("Cache-Control: no-store\r\n", true),
+        ] {
+            let mut reply = reply(200, b"key".to_vec());
+            reply.fields.extend(fields.as_bytes());
+            cache.insert(&setup, Instant::now(), 7, reply);
+            assert_eq!(cache.get(&setup, 7).is_some(), is_kept, "{fields}");
         }
     }
 

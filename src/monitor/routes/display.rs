@@ -14,6 +14,7 @@ use super::representation::Representation;
 use super::table::{self, RequestTarget};
 use crate::domain::battery::Battery;
 use crate::domain::plan::{DisplayPlan, PictureLayout};
+use crate::limits;
 use crate::monitor::format::to_zoned;
 use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::picture::{PictureContent, PictureFormat, compose};
@@ -30,9 +31,17 @@ impl App {
         budget: &Budget,
     ) -> Result<Response, ProblemDetails> {
         let file = &*target.path_parameter;
-        let (name, extension) = file.rsplit_once('.').unwrap_or((file, ""));
+        let (name, extension) = match file.rsplit_once('.') {
+            Some((name, extension)) => (name, Some(extension)),
+            None => (file, None),
+        };
         let display = self.find_display(name)?;
         let picture = self.picture(display, budget);
+        let Some(extension) = extension else {
+            return self.page(target, budget, |view| {
+                Ok(web::display::page(view, display, &picture))
+            });
+        };
         let format = match extension {
             "png" => PictureFormat::Png,
             "bmp" => PictureFormat::Bmp,
@@ -42,11 +51,6 @@ impl App {
                 let json = Representation::uncompressed(JSON, body).with_weak_etag(picture.etag());
                 return Ok(self.respond_with_picture(request, target, display, &json));
             }
-            "" => {
-                return self.page(target, budget, |view| {
-                    Ok(web::display::page(view, display, &picture))
-                });
-            }
             other => {
                 let detail = format!(
                     "There is no {other:?} of a display; there are {name}.png, {name}.bmp, {name}.raw and {name}.json."
@@ -54,7 +58,16 @@ impl App {
                 return Err(ProblemDetails::new(404, detail));
             }
         };
-        Ok(self.respond_with_picture(request, target, display, &picture.file(display, format)))
+        let file = picture.file(display, format);
+        let bytes = file.identity.body.len();
+        if bytes > limits::POOL_RESPONSE_BYTES {
+            let most = limits::POOL_RESPONSE_BYTES;
+            let detail = format!(
+                "{name}.{extension} of this panel has {bytes} bytes, and a response at most {most}: take {name}.png."
+            );
+            return Err(ProblemDetails::new(404, detail));
+        }
+        Ok(self.respond_with_picture(request, target, display, &file))
     }
 
     fn respond_with_picture(

@@ -19,6 +19,8 @@ use crate::sys::budget::Budget;
 
 /// The header with the MAC of a device.
 const ID: &str = "id";
+/// What a device is told is for it alone, and kept nowhere.
+const PRIVATE: &str = "private, no-store";
 /// The header with its key.
 const KEY: &str = "access-token";
 
@@ -70,7 +72,7 @@ impl App {
             "image_url": self.picture_url(request, display, extension)?,
             "message": format!("This is the display {name} of {}.", self.context.settings.node_name),
         });
-        Ok(ok_response(JSON, "no-store", body.to_string().into_bytes()))
+        Ok(ok_response(JSON, PRIVATE, body.to_string().into_bytes()))
     }
 
     /// `/api/display`: which picture to show, and when to ask again.
@@ -96,7 +98,7 @@ impl App {
             "reset_firmware": false,
             "special_function": "none",
         });
-        Ok(ok_response(JSON, "no-store", body.to_string().into_bytes()))
+        Ok(ok_response(JSON, PRIVATE, body.to_string().into_bytes()))
     }
 
     /// `POST /api/log`: is thanked for it. The log is not read.
@@ -111,7 +113,7 @@ impl App {
         self.displays.record_log(&display.name, now);
         Ok(Response {
             status: 204,
-            headers: vec![("Cache-Control", "no-store".into())],
+            headers: vec![("Cache-Control", PRIVATE.into())],
             body: Vec::new().into(),
         })
     }
@@ -210,7 +212,7 @@ fn setup_refusal(status: u16, message: String) -> Response {
         "image_url": null,
         "message": message,
     });
-    let mut response = ok_response(JSON, "no-store", body.to_string().into_bytes());
+    let mut response = ok_response(JSON, PRIVATE, body.to_string().into_bytes());
     response.status = status;
     response
 }

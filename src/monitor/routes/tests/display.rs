@@ -242,3 +242,15 @@ fn a_large_picture_is_drawn_within_its_limits() {
     assert_eq!(raw.len(), 1404 * 1872);
     assert_eq!(get(&app, "/display/hall.raw").body, raw);
 }
+
+#[test]
+fn a_file_that_no_response_can_hold_is_refused_with_another() {
+    let mut display = hall();
+    (display.panel.width, display.panel.height) = (2600, 1900);
+    display.panel.colours = PanelColours::Grey { bits: 8 };
+    let app = with_display(testing::healthy(), display);
+    assert_eq!(get(&app, "/display/hall.png").status, 200);
+    let raw = get(&app, "/display/hall.raw");
+    assert_eq!(raw.status, 404);
+    assert!(body(&raw).contains("take hall.png"), "{}", body(&raw));
+}

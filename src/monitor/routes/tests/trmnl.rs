@@ -213,7 +213,10 @@ fn a_device_is_told_what_to_show_and_how_long_to_sleep() {
     let response = node.app.render(&request);
     assert!(body(&response).contains("\"https://pi.local:8000/node/display/hall.png\""));
     assert_eq!(header(&response, "Content-Encoding"), None);
-    assert_eq!(header(&response, "Cache-Control"), Some("no-store"));
+    assert_eq!(
+        header(&response, "Cache-Control"),
+        Some("private, no-store")
+    );
 }
 
 #[test]
