@@ -26,9 +26,9 @@ const LEAST_CHART: i32 = 9;
 pub fn draw(content: &PictureContent, time: &PictureTime, panel: &Panel) -> Drawing {
     let fonts = Fonts::unpack();
     let mut shapes = Vec::new();
-    // Again with a note of how many values found no room.
+    // Again with a note of how many values found no room, which itself takes room.
     let mut left_out = 0;
-    for _ in 0..2 {
+    for _ in 0..3 {
         let typesetter = Typesetter::new(&fonts);
         let colour = PanelColour::new(panel.colours);
         let (width, height) = panel.drawn_size();
@@ -119,7 +119,8 @@ fn draw_message(pen: &mut Pen<'_>, body: &PixelRect, message: &PictureMessage) {
     let title_width = |capital| pen.width(&message.title, TextStyle::bold(capital));
     let largest = pen.sizes.label * 9 / 5;
     let title_style = TextStyle::bold(pen.fit(largest, inner.width(), &title_width));
-    let title = pen.wrap(&message.title, title_style, inner.width(), 2);
+    let title_lines = (inner.height() / title_style.line_height()).clamp(1, 2) as usize;
+    let title = pen.wrap(&message.title, title_style, inner.width(), title_lines);
     let title_height = title.len() as i32 * title_style.line_height();
     let room = (inner.height() - title_height) / text_style.line_height();
     let text = pen.wrap(

@@ -67,6 +67,8 @@ pub struct CellPlan {
     unit: Option<String>,
     words: Vec<String>,
     words_style: TextStyle,
+    /// What letters below the last baseline lack to the edge of an inverted cell.
+    below_words: i32,
 }
 
 /// Sizes of a cell, the figure at most `largest` high, below labels of `head_height`.
@@ -82,7 +84,13 @@ pub fn plan(
     let small = TextStyle::regular(sizes.small);
     let head = CellHead::new(pen, rect, &cell.label);
     let below_head = inner.height() - head_height - gap(head.style.capital);
-    let for_words = sizes.small + gap(sizes.small);
+    let below_words = if is_filled(cell.level) {
+        let down = rect.bottom - inner.bottom - edge(pen);
+        (small.descent() - down).max(0)
+    } else {
+        0
+    };
+    let for_words = sizes.small + gap(sizes.small) + below_words;
     // In place of the unit where there is no room below.
     let has_room = below_head - for_words >= sizes.small;
     let (unit, words) = match (&cell.words, has_room) {
@@ -101,6 +109,7 @@ pub fn plan(
         unit,
         words: Vec::new(),
         words_style: small,
+        below_words,
     };
     let below = if words.is_some() { gap(sizes.small) } else { 0 };
     plan.keep_within(pen, cell, room, below);
@@ -112,7 +121,8 @@ pub fn plan(
     }
     plan.reach(pen, cell);
     if let Some(words) = words {
-        let spare = plan.spare(cell.level) + plan.fall - plan.to_words() - small.capital;
+        let spare =
+            plan.spare(cell.level) + plan.fall - plan.to_words() - small.capital - below_words;
         let most = (spare + small.line_height()).div_euclid(small.line_height());
         plan.words = pen.wrap(&words, small, inner.width(), most.clamp(0, 2) as usize);
     }
@@ -178,7 +188,7 @@ impl CellPlan {
         }
     }
 
-    /// Makes figures smaller until they and the unit fit, then leaves the unit out, then cuts.
+    /// Makes figures smaller until they and the unit fit, then leaves the unit out, then makes them as small as need be.
     fn shrink(&mut self, pen: &Pen<'_>, cell: &PictureCell) {
         let largest = self.figure;
         let width = self.inner.width();
@@ -194,8 +204,10 @@ impl CellPlan {
                 break;
             }
         }
-        let style = figure_style(cell.level, self.figure);
-        self.lines = vec![pen.shorten(&cell.value, style, width)];
+        if self.width(pen, cell, self.figure) > width {
+            let figure_width = |figure| self.width(pen, cell, figure);
+            self.figure = pen.fit_whole(self.figure, width, &figure_width);
+        }
     }
 
     fn width(&self, pen: &Pen<'_>, cell: &PictureCell, figure: i32) -> i32 {
@@ -215,7 +227,10 @@ impl CellPlan {
         let style = self.words_style;
         let words = match self.words.len() as i32 {
             0 => self.fall,
-            lines => self.to_words() + style.capital + (lines - 1) * style.line_height(),
+            lines => {
+                let more = (lines - 1) * style.line_height() + self.below_words;
+                self.to_words() + style.capital + more
+            }
         };
         let used = self.head_height + gap(self.head.style.capital) + value + words;
         self.inner.height() - used
@@ -292,9 +307,13 @@ pub fn background(pen: &mut Pen<'_>, rect: &PixelRect, level: CellLevel) -> Ink 
         CellLevel::Bad if pen.colour.has_red() => (Ink::Red, Ink::White),
         CellLevel::Warn | CellLevel::Bad => (Ink::Black, Ink::White),
     };
-    let margin = pen.sizes.margin;
-    pen.area(rect.inset((margin / 3).max(1)), margin / 2, fill);
+    pen.area(rect.inset(edge(pen)), pen.sizes.margin / 2, fill);
     ink
+}
+
+/// Around an inverted cell, in pixels.
+pub fn edge(pen: &Pen<'_>) -> i32 {
+    (pen.sizes.margin / 3).max(1)
 }
 
 /// A stale value is not bold.

@@ -131,8 +131,10 @@ fn draw_lines(pen: &mut Pen<'_>, plot: &PixelRect, chart: &PictureChart) {
     }
 }
 
+type Points = Vec<(f64, f64)>;
+
 /// Points up to and from a place; both have the point there.
-fn split(points: &[(f64, f64)], at: f64) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
+fn split(points: &[(f64, f64)], at: f64) -> (Points, Points) {
     let before = points.partition_point(|point| point.0 <= at);
     let (past, to_come) = points.split_at(before);
     let (mut past, mut to_come) = (past.to_vec(), to_come.to_vec());

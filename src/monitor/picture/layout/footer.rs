@@ -7,7 +7,7 @@ use crate::monitor::picture::text::TextStyle;
 
 /// The most that the footer takes of a picture's height.
 const LARGEST_SHARE: i32 = 3;
-/// Lines of the first sentence, and of each of the others.
+/// Lines of a sentence or note.
 const SENTENCE_LINES: usize = 2;
 
 /// Draws it; what is left above.
@@ -25,19 +25,15 @@ pub fn draw(
         page.right - sizes.margin,
         page.bottom,
     );
-    let time_text = match &time.battery {
-        Some(battery) => format!("{} · {battery}", time.text),
-        None => time.text.clone(),
-    };
+    let most = page.height() / LARGEST_SHARE;
+    let (mut lines, rest) = lines(pen, content, (inner.width(), most), left_out);
+    let rest = (rest > 0).then(|| format!("+{rest}"));
+    let parts = [Some(&time.text), time.battery.as_ref(), rest.as_ref()];
+    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    let time_text = parts.join(" · ");
     let time_style = TextStyle::bold(sizes.small);
     let time_text = pen.shorten(&time_text, time_style, inner.width());
     let time_width = pen.width(&time_text, time_style);
-
-    let mut lines = lines(pen, content, inner.width(), left_out);
-    let most = page.height() / LARGEST_SHARE;
-    while lines.len() > 1 && height_of(pen, &lines) > most {
-        lines.pop();
-    }
     // Beside the first line that leaves room for it, or below all.
     let beside = inner.width() - time_width - sizes.margin;
     let fits = |(text, style): &(String, TextStyle)| pen.width(text, *style) <= beside;
@@ -61,32 +57,55 @@ pub fn draw(
     body
 }
 
-/// Sentences and notes in lines.
+/// Sentences, then notes, in lines of at most so many pixels in width, and in height if it can be. What finds no room is
+/// counted in the last line; the count alone is returned if that has none.
 fn lines(
     pen: &Pen<'_>,
     content: &PictureContent,
-    width: i32,
+    (width, most): (i32, i32),
     left_out: usize,
-) -> Vec<(String, TextStyle)> {
-    let sizes = pen.sizes;
-    let large = TextStyle::regular(sizes.label * 6 / 5);
-    let small = TextStyle::regular(sizes.small);
-    let note_of_rest = (left_out > 0).then(|| {
-        let values = if left_out == 1 { "value" } else { "values" };
-        format!("no room for {left_out} more {values}")
-    });
-    let mut texts: Vec<(&String, TextStyle)> = Vec::new();
-    texts.extend(content.footer.first().map(|it| (it, large)));
-    // What is wrong comes before what is less important.
-    texts.extend(note_of_rest.iter().map(|it| (it, small)));
-    texts.extend(content.notes.iter().map(|it| (it, small)));
-    texts.extend(content.footer.iter().skip(1).map(|it| (it, small)));
-    let mut lines = Vec::new();
-    for (text, style) in texts {
-        let wrapped = pen.wrap(text, style, width, SENTENCE_LINES);
-        lines.extend(wrapped.into_iter().map(|line| (line, style)));
+) -> (Vec<(String, TextStyle)>, usize) {
+    let large = TextStyle::regular(pen.sizes.label * 6 / 5);
+    let small = TextStyle::regular(pen.sizes.small);
+    let texts = content.footer.iter().chain(&content.notes);
+    let texts: Vec<&String> = texts.filter(|it| !it.trim().is_empty()).collect();
+    let (mut kept, mut most_lines) = (texts.len(), SENTENCE_LINES);
+    loop {
+        let mut lines = Vec::new();
+        for (index, text) in texts.iter().take(kept).enumerate() {
+            let is_first = index == 0 && !content.footer.is_empty();
+            let style = if is_first { large } else { small };
+            let wrapped = pen.wrap(text, style, width, most_lines);
+            lines.extend(wrapped.into_iter().map(|line| (line, style)));
+        }
+        if let Some(rest) = rest(left_out, texts.len() - kept) {
+            lines.push((pen.shorten(&rest, small, width), small));
+        }
+        if lines.len() <= 1 || height_of(pen, &lines) <= most {
+            return (lines, 0);
+        }
+        // The first is rather cut than left out.
+        if kept > 1 {
+            kept -= 1;
+        } else if most_lines > 1 {
+            most_lines = 1;
+        } else {
+            lines.truncate(1);
+            return (lines, left_out + texts.len() - kept);
+        }
     }
-    lines
+}
+
+/// What found no room.
+fn rest(values: usize, messages: usize) -> Option<String> {
+    let part = |count: usize, name: &str| match count {
+        0 => None,
+        1 => Some(format!("1 more {name}")),
+        _ => Some(format!("{count} more {name}s")),
+    };
+    let parts = [part(values, "value"), part(messages, "message")];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("and {}", parts.join(", ")))
 }
 
 fn height_of(pen: &Pen<'_>, lines: &[(String, TextStyle)]) -> i32 {

@@ -10,7 +10,7 @@ const FIGURE_PERCENT: i32 = 44;
 /// The same of the large value.
 const LARGE_PERCENT: i32 = 58;
 /// Of the largest figure, in hundredths: all have the size of the smallest down to this.
-const ALIKE_PERCENT: i32 = 65;
+pub const ALIKE_PERCENT: i32 = 65;
 /// Of the picture's height, in hundredths: the large value.
 const BIG_PERCENT: i32 = 60;
 /// Least width and height of a cell, in heights of a label.

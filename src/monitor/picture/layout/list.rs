@@ -1,6 +1,6 @@
 //! A line for each value: label at the left, value and unit at the right.
 
-use super::cell::{background, figure_style, unit_space, unit_style, value_width};
+use super::cell::{background, edge, figure_style, unit_space, unit_style, value_width};
 use super::pen::Pen;
 use crate::monitor::picture::content::PictureCell;
 use crate::monitor::picture::shape::{Ink, PixelRect};
@@ -11,7 +11,7 @@ const LEAST_HEIGHT: i32 = 22;
 const GREATEST_HEIGHT: i32 = 60;
 /// Least width of a column, in labels.
 const LEAST_WIDTH: i32 = 18;
-/// What a value takes of a line at most, in hundredths.
+/// What a value takes of a line at most, in hundredths, unless label and words leave more.
 const VALUE_PERCENT: i32 = 60;
 
 /// Draws the lines; how many found no room.
@@ -55,18 +55,31 @@ fn draw_line(pen: &mut Pen<'_>, line: &PixelRect, cell: &PictureCell) {
     let middle = (line.top + line.bottom) / 2;
     let small = TextStyle::regular(sizes.small);
     let label_style = TextStyle::regular(sizes.label);
-    let most = (right - left) * VALUE_PERCENT / 100;
-    let largest = (line.height() * 9 / 20).clamp(sizes.label, sizes.label * 2);
-    let unit = cell.unit.as_deref();
-    let begin = draw_value(pen, cell, unit, largest, (right, middle), most, ink);
+    let words = cell.words.as_deref().unwrap_or_default();
+    let words_width = pen.width(words, small);
+    let to_words = label_style.descent() + small.ascent();
+    let height = label_style.ascent() + to_words + small.descent();
+    // On an inverted line, too.
+    let is_below = line.height() > height + 2 * edge(pen);
+    // A value has what label and words leave.
+    let label_width = pen.width(&cell.label, label_style);
+    let beside = match words {
+        "" => label_width,
+        _ if is_below => label_width.max(words_width),
+        _ => label_width + sizes.margin + words_width,
+    };
+    let least = (right - left) * VALUE_PERCENT / 100;
+    let place = ValuePlace {
+        right,
+        middle,
+        width: least.max(right - left - beside - 2 * sizes.margin),
+        height: line.height(),
+        largest: (line.height() * 9 / 20).clamp(sizes.label, sizes.label * 2),
+    };
+    let begin = draw_value(pen, cell, cell.unit.as_deref(), &place, ink);
 
     // Words below the label, or behind it.
     let room = begin - left - sizes.margin;
-    let to_words = label_style.descent() + small.ascent();
-    let height = label_style.ascent() + to_words + small.descent();
-    let is_below = line.height() > height + 2;
-    let words = cell.words.as_deref().unwrap_or_default();
-    let words_width = pen.width(words, small);
     let for_words = if words.is_empty() || is_below {
         0
     } else {
@@ -87,29 +100,90 @@ fn draw_line(pen: &mut Pen<'_>, line: &PixelRect, cell: &PictureCell) {
     pen.text(&words, small, ink, from, at);
 }
 
-/// Value and unit up to the right end of a line, in at most so many pixels; where they begin.
+/// Where a value stands, in pixels.
+pub struct ValuePlace {
+    /// Where it ends, and the middle of its height.
+    pub right: i32,
+    pub middle: i32,
+    /// The room that it may take.
+    pub width: i32,
+    pub height: i32,
+    /// The greatest height of its figures.
+    pub largest: i32,
+}
+
+/// Value and unit, or a text in one line or two; where they begin.
 pub fn draw_value(
     pen: &mut Pen<'_>,
     cell: &PictureCell,
     unit: Option<&str>,
-    largest: i32,
-    (right, middle): (i32, i32),
-    most: i32,
+    place: &ValuePlace,
     ink: Ink,
 ) -> i32 {
-    let figure = fit_value(pen, cell, unit, largest, most);
-    let fits = value_width(pen, cell, unit, figure) <= most;
-    let baseline = middle + figure / 2;
+    let figure = fit_value(pen, cell, unit, place.largest, place.width);
+    let fits = value_width(pen, cell, unit, figure) <= place.width;
+    let is_small = unit.is_none() && figure < pen.sizes.label;
+    if cell.is_word && (!fits || is_small) {
+        return draw_words(pen, cell, place, ink);
+    }
+    let figure = if fits {
+        figure
+    } else {
+        let width = |figure| value_width(pen, cell, None, figure);
+        pen.fit_whole(place.largest, place.width, &width)
+    };
+    let baseline = place.middle + figure / 2;
     let end = match unit.filter(|_| fits) {
         Some(unit) => {
             let style = unit_style(pen, figure);
-            pen.text_to(unit, style, ink, right, baseline) - unit_space(figure)
+            pen.text_to(unit, style, ink, place.right, baseline) - unit_space(figure)
         }
-        None => right,
+        None => place.right,
     };
     let style = figure_style(cell.level, figure);
-    let value = pen.shorten(&cell.value, style, most);
-    pen.text_to(&value, style, ink, end, baseline)
+    pen.text_to(&cell.value, style, ink, end, baseline)
+}
+
+/// A text without its unit: whole in one line of a label's size, or in two lines, or smaller, or else cut.
+fn draw_words(pen: &mut Pen<'_>, cell: &PictureCell, place: &ValuePlace, ink: Ink) -> i32 {
+    let sizes = pen.sizes;
+    let style = |capital| figure_style(cell.level, capital);
+    let has_room_for_two = |capital| {
+        let style = style(capital);
+        style.ascent() + style.line_height() + style.descent() < place.height - sizes.margin / 3
+    };
+    let in_lines = |capital: i32, most| {
+        let lines = pen.wrap(&cell.value, style(capital), place.width, most);
+        (capital, lines)
+    };
+    let is_whole = |(capital, lines): &(i32, Vec<String>)| {
+        let fits = |line: &String| pen.width(line, style(*capital)) <= place.width;
+        lines.join(" ") == cell.value && lines.iter().all(fits)
+    };
+    let down_to = |least: i32| (least..=place.largest).rev();
+    let one = down_to(sizes.label).map(|capital| in_lines(capital, 1));
+    let two = down_to(sizes.small).filter(|capital| has_room_for_two(*capital));
+    let two = two.map(|capital| in_lines(capital, 2));
+    let small = std::iter::once_with(|| in_lines(sizes.small, 1));
+    let whole = one.chain(two).chain(small).find(is_whole);
+    let (capital, lines) = whole.unwrap_or_else(|| {
+        if has_room_for_two(sizes.label) {
+            in_lines(sizes.label, 2)
+        } else if has_room_for_two(sizes.small) {
+            in_lines(sizes.small, 2)
+        } else {
+            in_lines(sizes.label.min(place.largest), 1)
+        }
+    });
+    let style = style(capital);
+    let more = (lines.len() as i32 - 1).max(0) * style.line_height();
+    let mut baseline = place.middle + (capital - more) / 2;
+    let mut begin = place.right;
+    for line in &lines {
+        begin = begin.min(pen.text_to(line, style, ink, place.right, baseline));
+        baseline += style.line_height();
+    }
+    begin
 }
 
 /// Height of the largest figure with which value and unit fit.

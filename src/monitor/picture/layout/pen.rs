@@ -70,7 +70,16 @@ impl<'a> Pen<'a> {
     /// The largest height of capitals, up to `largest`, with which what `width_of` measures is at most `most`
     /// pixels wide; that of small text if none is.
     pub fn fit(&self, largest: i32, most: i32, width_of: &dyn Fn(i32) -> i32) -> i32 {
-        let least = self.sizes.small.min(largest);
+        self.fit_from(self.sizes.small, largest, most, width_of)
+    }
+
+    /// The same without a least height, for numbers: one that is cut reads as another number.
+    pub fn fit_whole(&self, largest: i32, most: i32, width_of: &dyn Fn(i32) -> i32) -> i32 {
+        self.fit_from(1, largest, most, width_of)
+    }
+
+    fn fit_from(&self, least: i32, largest: i32, most: i32, width_of: &dyn Fn(i32) -> i32) -> i32 {
+        let least = least.min(largest);
         let width = width_of(largest);
         if width <= most {
             return largest;

@@ -1,7 +1,8 @@
 //! A table: rooms one below the other, what is measured side by side.
 
 use super::cell::{background, value_width};
-use super::list::{draw_value, fit_value};
+use super::grid::ALIKE_PERCENT;
+use super::list::{ValuePlace, draw_value, fit_value};
 use super::pen::Pen;
 use crate::monitor::picture::content::PictureTable;
 use crate::monitor::picture::shape::{Ink, PixelRect};
@@ -54,12 +55,14 @@ pub fn draw(pen: &mut Pen<'_>, rect: &PixelRect, table: &PictureTable) -> usize 
         pen.text_to(&title, head_style, Ink::Black, right, baseline);
     }
     pen.rule_across(&head, head.bottom - sizes.rule);
-    // All figures have the size of the smallest.
+    // All figures have the size of the smallest, unless that is too small.
     let largest = (height * 2 / 5).clamp(sizes.small, sizes.label * 2);
     let most = right_of_names.width() / columns as i32 - 2 * sizes.margin;
     let cells = table.rows.iter().flat_map(|(_, cells)| cells).flatten();
-    let fitted = cells.map(|cell| fit_value(pen, cell, cell.unit.as_deref(), largest, most));
-    let largest = fitted.min().unwrap_or(largest);
+    let numbers = cells.filter(|cell| !cell.is_word);
+    let fitted = numbers.map(|cell| fit_value(pen, cell, cell.unit.as_deref(), largest, most));
+    let smallest = fitted.min().unwrap_or(largest);
+    let largest = smallest.max((largest * ALIKE_PERCENT / 100).max(sizes.small));
     for (index, (name, cells)) in table.rows.iter().take(rows).enumerate() {
         let top = below.top + index as i32 * height;
         let row = PixelRect::new(below.left, top, below.right, top + height);
@@ -93,8 +96,14 @@ pub fn draw(pen: &mut Pen<'_>, rect: &PixelRect, table: &PictureTable) -> usize 
             let fits = |unit: &&str| value_width(pen, cell, Some(unit), sizes.small) <= most;
             let beside = words.filter(|_| !is_below).map(String::as_str);
             let unit = beside.filter(fits).or(cell.unit.as_deref());
-            let raised = middle - if is_below { sizes.small } else { 0 };
-            draw_value(pen, cell, unit, largest, (right, raised), most, ink);
+            let value = ValuePlace {
+                right,
+                middle: middle - if is_below { sizes.small } else { 0 },
+                width: most,
+                height,
+                largest,
+            };
+            draw_value(pen, cell, unit, &value, ink);
         }
     }
     left_out

@@ -325,6 +325,7 @@ fn pictures_to_look_at() {
     let panels = [
         ("800x480-1bit", grey(800, 480, 1)),
         ("800x480-2bit", grey(800, 480, 2)),
+        ("600x800-1bit", grey(600, 800, 1)),
         ("1404x1872-8bit", grey(1404, 1872, 8)),
         ("400x300-bwr", panel(400, 300, PanelColours::BlackWhiteRed)),
         ("296x128-1bit", grey(296, 128, 1)),
@@ -334,7 +335,16 @@ fn pictures_to_look_at() {
     for (name, panel) in panels {
         for (layout, kind) in PictureLayout::NAMED {
             let started = std::time::Instant::now();
-            let file = draw(&house(kind), &time(), &panel).encode(&panel, Png);
+            let mut content = house(kind);
+            content.cells.extend([
+                word("Next tram", "M10 → Warschauer Straße in 10 min"),
+                cell(
+                    "Counter",
+                    "9\u{202f}007\u{202f}199\u{202f}254\u{202f}740\u{202f}993",
+                    "Wh",
+                ),
+            ]);
+            let file = draw(&content, &time(), &panel).encode(&panel, Png);
             let took = started.elapsed();
             eprintln!("{name} {layout}: {} bytes, {took:?}", file.len());
             std::fs::write(format!("{folder}/{name}-{layout}.png"), file).expect("written");

@@ -1,4 +1,4 @@
-use super::super::content::{CellLevel, PictureCell};
+use super::super::content::{CellLevel, PictureCell, PictureTable};
 use super::super::shape::PictureShape;
 use super::super::support::*;
 use super::*;
@@ -173,15 +173,162 @@ fn a_message_takes_the_place_of_values() {
     assert!(!texts.iter().any(|it| it.contains("20.0")), "{texts:?}");
 }
 
+/// `count` numbers, each of which is told from the others.
+fn numbers(count: usize) -> Vec<PictureCell> {
+    let numbers = 1000..1000 + count;
+    numbers.map(|it| cell("x", &it.to_string(), "W")).collect()
+}
+
+fn only(layout: PictureLayout, cells: Vec<PictureCell>) -> PictureContent {
+    let columns = vec!["a".to_owned(), "b".to_owned()];
+    let pair = |pair: &[PictureCell]| (String::new(), pair.iter().cloned().map(Some).collect());
+    let rows = cells.chunks(2).map(pair).collect();
+    PictureContent {
+        table: Some(PictureTable { columns, rows }),
+        cells,
+        chart: None,
+        footer: Vec::new(),
+        notes: Vec::new(),
+        ..house(layout)
+    }
+}
+
 #[test]
 fn values_without_room_are_counted() {
+    for (name, layout) in PictureLayout::NAMED {
+        for (width, height) in SIZES {
+            let texts = texts_of(&only(layout, numbers(40)), &grey(width, height, 1));
+            let shown = (1000..1040).filter(|it| texts.contains(&it.to_string()));
+            let shown = shown.count();
+            let expected = match 40 - shown {
+                0 => None,
+                1 => Some("and 1 more value".to_owned()),
+                missing => Some(format!("and {missing} more values")),
+            };
+            let counted = texts.iter().find(|it| it.starts_with("and "));
+            let is_right = match (counted, &expected) {
+                // Cut where the panel is narrow.
+                (Some(counted), Some(expected)) => {
+                    expected.starts_with(counted.trim_end_matches('…'))
+                }
+                (counted, expected) => counted.is_none() && expected.is_none(),
+            };
+            let told = format!("{width}×{height} {name}: {expected:?}, {texts:?}");
+            assert!(is_right, "{told}");
+        }
+    }
+}
+
+#[test]
+fn what_a_low_picture_leaves_out_is_counted_beside_its_time() {
+    let mut content = only(PictureLayout::Grid, numbers(8));
+    content.footer = house(PictureLayout::Grid).footer;
+    let texts = texts_of(&content, &grey(128, 64, 1));
+    let shown = texts.iter().filter(|it| it.starts_with("100")).count();
+    let expected = format!("22:46 · 81 % · +{}", 8 - shown + 1);
+    assert!(shown > 0 && texts.contains(&expected), "{texts:?}");
+}
+
+/// Letters below a line, too.
+#[test]
+fn what_is_wrong_stands_within_its_inverted_cell() {
+    for (name, layout) in PictureLayout::NAMED {
+        for (width, height) in SIZES.into_iter().filter(|(w, h)| w.min(h) > &290) {
+            let content = house(layout);
+            let drawing = draw(&content, &time(), &grey(width, height, 1));
+            let typesetter = Typesetter::new(&drawing.fonts);
+            let white = drawing
+                .shapes
+                .iter()
+                .filter(|it| matches!(it, PictureShape::Text { ink, .. } if *ink == Ink::White));
+            for (rect, text) in white.filter_map(|it| ink_of(it, &typesetter)) {
+                let is_within = drawing.shapes.iter().any(|it| {
+                    matches!(it, PictureShape::Area { rect: area, .. } if area.intersection(&rect) == rect)
+                });
+                assert!(is_within, "{width}×{height} {name}: {text:?} {rect:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_are_never_cut() {
+    let longest = [
+        "9\u{202f}007\u{202f}199\u{202f}254\u{202f}740\u{202f}993",
+        "−0.000000123456789",
+    ];
+    for (name, layout) in PictureLayout::NAMED {
+        for (width, height) in SIZES {
+            let cells = longest.map(|it| cell("x", it, "of a long unit"));
+            let texts = texts_of(&only(layout, cells.into()), &grey(width, height, 1));
+            let told = || format!("{width}×{height} {name}: {texts:?}");
+            for number in longest {
+                let is_part = |text: &str| {
+                    let text = text.trim_end_matches('…');
+                    text.len() > 3 && text != number && number.contains(text)
+                };
+                assert!(!texts.iter().any(|it| is_part(it)), "{}", told());
+            }
+            let is_shown = |text: &String| longest.contains(&text.as_str());
+            let is_counted = |text: &String| text.starts_with("and ");
+            let shown = texts.iter().filter(|it| is_shown(it)).count();
+            assert!(shown == 2 || texts.iter().any(is_counted), "{}", told());
+        }
+    }
+}
+
+#[test]
+fn sentences_come_before_what_is_wrong() {
     let mut content = house(PictureLayout::Grid);
-    content.cells = (0..40)
-        .map(|it| cell("Label", &it.to_string(), "W"))
-        .collect();
-    let texts = texts_of(&content, &grey(296, 128, 1));
-    let counted = texts.iter().any(|it| it == "no room for 28 more values");
-    assert!(counted, "{texts:?}");
+    content.notes = (0..9).map(|it| format!("note {it}")).collect();
+    for (width, height, most) in [(800, 480, 4), (600, 800, 9), (296, 128, 1)] {
+        let texts = texts_of(&content, &grey(width, height, 1));
+        let messages = content.footer.iter().chain(&content.notes);
+        let shown: Vec<&String> = messages.filter(|it| texts.contains(it)).collect();
+        let in_order = texts.iter().filter(|it| shown.contains(it));
+        assert_eq!(in_order.collect::<Vec<_>>(), shown, "{texts:?}");
+        assert!(shown.len() >= most, "{texts:?}");
+        let missing = 11 - shown.len();
+        let counted = texts
+            .iter()
+            .any(|it| *it == format!("and {missing} more messages"));
+        assert_eq!(counted, missing > 0, "{texts:?}");
+    }
+}
+
+#[test]
+fn a_text_in_a_list_is_whole_and_as_large_as_labels() {
+    let sentence = "M10 → Warschauer Straße in 10 min";
+    for (width, height, others, most_lines) in [
+        (800, 480, 3, 1),
+        (800, 480, 9, 1),
+        (600, 800, 7, 2),
+        (1404, 1872, 5, 2),
+        (400, 300, 3, 2),
+    ] {
+        let mut cells = numbers(others);
+        cells.push(word("Next tram", sentence));
+        let content = only(PictureLayout::List, cells);
+        let panel = grey(width, height, 1);
+        let drawing = draw(&content, &time(), &panel);
+        let (mut lines, mut label) = (Vec::new(), 0);
+        for shape in &drawing.shapes {
+            if let PictureShape::Text { text, style, .. } = shape {
+                if text == "Next tram" {
+                    label = style.capital;
+                } else if text != "W" && sentence.contains(text.as_str()) {
+                    lines.push((text.as_str(), style.capital));
+                }
+            }
+        }
+        let whole: Vec<&str> = lines.iter().map(|(text, _)| *text).collect();
+        assert_eq!(whole.join(" "), sentence, "{width}×{height}");
+        assert!(lines.len() <= most_lines, "{width}×{height}: {lines:?}");
+        assert!(
+            lines.iter().all(|(_, capital)| *capital >= label),
+            "{width}×{height}: {lines:?}, label {label}"
+        );
+    }
 }
 
 #[test]
