@@ -4,7 +4,7 @@ use super::cell::{background, value_width};
 use super::grid::ALIKE_PERCENT;
 use super::list::{ValuePlace, draw_value, fit_value};
 use super::pen::Pen;
-use crate::monitor::picture::content::PictureTable;
+use crate::monitor::picture::content::{PictureCell, PictureTable};
 use crate::monitor::picture::shape::{Ink, PixelRect};
 use crate::monitor::picture::text::TextStyle;
 
@@ -84,27 +84,38 @@ pub fn draw(pen: &mut Pen<'_>, rect: &PixelRect, table: &PictureTable) -> usize 
                 pen.text_to("–", label, Ink::Black, right, baseline);
                 continue;
             };
-            let ink = background(pen, place, cell.level);
-            // Why it is so: below, or in place of the unit.
-            let words = cell.words.as_ref();
-            let is_below = words.is_some() && !cell.is_word && height >= largest + 3 * sizes.small;
-            if let (Some(words), true) = (words, is_below) {
-                let at = middle + largest / 2 + sizes.small;
-                let words = pen.shorten(words, head_style, most);
-                pen.text_to(&words, head_style, ink, right, at);
-            }
-            let fits = |unit: &&str| value_width(pen, cell, Some(unit), sizes.small) <= most;
-            let beside = words.filter(|_| !is_below).map(String::as_str);
-            let unit = beside.filter(fits).or(cell.unit.as_deref());
-            let value = ValuePlace {
-                right,
-                middle: middle - if is_below { sizes.small } else { 0 },
-                width: most,
-                height,
-                largest,
-            };
-            draw_value(pen, cell, unit, &value, ink);
+            draw_cell(pen, place, cell, largest);
         }
     }
     left_out
+}
+
+/// A value, its figures at most `largest` high.
+fn draw_cell(pen: &mut Pen<'_>, place: &PixelRect, cell: &PictureCell, largest: i32) {
+    let sizes = pen.sizes;
+    let small = TextStyle::regular(sizes.small);
+    let right = place.right - sizes.margin;
+    let middle = place.top + place.height() / 2;
+    let most = place.width() - 2 * sizes.margin;
+    let ink = background(pen, place, cell.level);
+    // Why it is so: below, or in place of the unit.
+    let words = cell.words.as_ref();
+    let has_room = place.height() >= largest + 3 * sizes.small;
+    let is_below = words.is_some() && !cell.is_word && has_room;
+    if let (Some(words), true) = (words, is_below) {
+        let at = middle + largest / 2 + sizes.small;
+        let words = pen.shorten(words, small, most);
+        pen.text_to(&words, small, ink, right, at);
+    }
+    let fits = |unit: &&str| value_width(pen, cell, Some(unit), sizes.small) <= most;
+    let beside = words.filter(|_| !is_below).map(String::as_str);
+    let unit = beside.filter(fits).or(cell.unit.as_deref());
+    let value = ValuePlace {
+        right,
+        middle: middle - if is_below { sizes.small } else { 0 },
+        width: most,
+        height: place.height(),
+        largest,
+    };
+    draw_value(pen, cell, unit, &value, ink);
 }
