@@ -8,7 +8,8 @@ use super::reader::ConfigReader;
 use super::types::{KeySpans, SourceConfig};
 use crate::domain::alert::{AlertRules, DisplayRule};
 use crate::domain::alert_filter::AlertFilter;
-use crate::domain::plan::KeySelector;
+use crate::domain::plan::{DisplayPlan, KeySelector};
+use crate::domain::text::format_duration;
 use crate::domain::toml_text::quoted;
 
 /// Alerts about the node itself.
@@ -33,6 +34,32 @@ pub fn warn_alert_names(
     for (table, filter) in mail.chain(webhooks) {
         for unknown in unknown_names(filter, &names) {
             reader.remark_at(Severity::Note, &table, unknown);
+        }
+    }
+}
+
+/// Reports rules of displays that alert all the time, or of a display that is called otherwise.
+pub fn warn_display_rules(reader: &ConfigReader<'_>, displays: &[DisplayPlan], rules: &AlertRules) {
+    for rule in &rules.displays {
+        let table = format!("[[alert.display]] {}", quoted(&rule.name));
+        let found = displays.iter().find(|it| it.name == rule.name);
+        let Some(display) = found else {
+            let near = nearest(&rule.name, displays.iter().map(|it| &*it.name));
+            if let Some(near) = near {
+                let message = format!(
+                    "no [[display]] has this name; did you mean {}?",
+                    quoted(near)
+                );
+                reader.remark_at(Severity::Note, &table, message);
+            }
+            continue;
+        };
+        if let Some(silent_for) = rule.silent_for.filter(|it| *it <= display.every) {
+            let (silent_for, every) = (format_duration(silent_for), format_duration(display.every));
+            let message = format!(
+                "silent_for = \"{silent_for}\" alerts between two requests of the display, which asks every {every}: make it longer"
+            );
+            reader.remark_at(Severity::Problem, &table, message);
         }
     }
 }

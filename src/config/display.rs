@@ -297,7 +297,10 @@ fn read_size(entry: &TableEntry<'_>) -> Option<(u16, u16)> {
     let pixels = |(width, height): &(u16, u16)| u32::from(*width) * u32::from(*height);
     let size = sides.filter(|it| pixels(it) <= limits::PICTURE_PIXELS);
     if size.is_none() {
-        entry.expected(&what);
+        match numbers.as_slice() {
+            [] => entry.expected(&what),
+            found => entry.problem(format!("`size`: expected {what}, found {found:?}")),
+        }
     }
     size
 }
@@ -320,6 +323,11 @@ fn read_rotation(entry: &TableEntry<'_>) -> Option<Rotation> {
 }
 
 fn read_chart(entry: &TableEntry<'_>) -> Option<DisplayChart> {
+    const WHAT: &str = "a table such as { key = \"temperature\", span = \"24h\" }";
+    if entry.value().as_table().is_none() {
+        entry.expected(WHAT);
+        return None;
+    }
     let mut table = entry.table("chart")?;
     let key = table.get("key").and_then(|it| it.text());
     if key.is_none() && table.get("key").is_none() {

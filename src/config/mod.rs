@@ -56,7 +56,7 @@ use jiff::tz::TimeZone;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use self::alert_names::warn_alert_names;
+use self::alert_names::{warn_alert_names, warn_display_rules};
 pub use self::alert_types::{
     Notifications, PingConfig, ServiceOptions, WebhookConfig, WebhookForm, WebhookFormat,
     WebhookMethod, content_type,
@@ -368,6 +368,7 @@ fn read_root(
     let names = KeyNames::new(&sources, &derived);
     warn_unknown_keys(reader, &names, &keys, &patterns, &alert);
     warn_alert_names(reader, &sources, &alert, &notifications);
+    warn_display_rules(reader, &draft.config.pages.displays, &alert);
     warn_page_keys(reader, &names, &draft.config.pages);
     warn_output_keys(reader, &names, &draft.config);
     warn_unknown_inputs(reader, &derived, &names);

@@ -1,5 +1,7 @@
 //! Keys that groups, walls, displays and outputs name: those that nothing gives, and those that another group shows.
 
+use std::collections::BTreeSet;
+
 use super::problem::Severity;
 use super::reader::ConfigReader;
 use super::types::Config;
@@ -40,6 +42,11 @@ pub fn warn_page_keys(reader: &ConfigReader<'_>, names: &KeyNames<'_>, pages: &P
         let chart: Vec<KeySelector> = chart.map(|it| KeySelector::Key(it.key.clone())).collect();
         let keys = display.keys.iter().chain(&display.footer).chain(&chart);
         warn_unknown(reader, names, &table, keys);
+        if display.layout == PictureLayout::Chart && display.chart.is_none() {
+            let message =
+                "the layout \"chart\" needs `chart`, such as chart = { key = \"temperature\" }";
+            reader.remark_at(Severity::Problem, &table, message);
+        }
         let is_table = display.layout == PictureLayout::Rooms;
         if is_table && groups.iter().all(|group| group.matrix.is_none()) {
             let message =
@@ -94,7 +101,9 @@ fn warn_unknown<'k>(
         return;
     }
     // Only the responses can show it: one remark for all.
-    let unknown: Vec<String> = unknown.map(|it| quoted(&it.to_string())).collect();
+    let mut unknown: Vec<String> = unknown.map(|it| quoted(&it.to_string())).collect();
+    let mut seen = BTreeSet::new();
+    unknown.retain(|key| seen.insert(key.clone()));
     if !unknown.is_empty() {
         let keys = count_noun(unknown.len(), "key");
         let listed = truncate_list(&unknown, limits::NAMES_SUGGESTED);

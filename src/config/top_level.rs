@@ -107,7 +107,7 @@ pub static OPTIONS: [TopLevelOption; 22] = [
         "text, at least 16 characters",
         "none",
         "\"3f9c2a7e1b8d60354c5e\"",
-        "Opens `/snapshot`, `/snapshot/KEY` and `/events` beside the password, for displays that cannot send one: as `?token=…` or as `Authorization: Bearer …`. It never opens the pages, `/status`, `/metrics` or `/history`. Make one with `openssl rand -hex 16`.",
+        "Opens `/snapshot`, `/snapshot/KEY`, `/events` and `/display/…` beside the password, for displays that cannot send one: as `?token=…` or as `Authorization: Bearer …`. It never opens the other pages, `/status`, `/metrics` or `/history`. Make one with `openssl rand -hex 16`.",
         |draft, option| draft.config.token = read_token(option, draft.config.password_file.is_some()),
         |config| config.token.as_ref().map(|_| "\"***\"".to_owned()),
     )

@@ -15,6 +15,8 @@ pub struct OpenAlert {
     pub since_is_trusted: bool,
     /// ASCII, at most 32 characters.
     pub display_text: Arc<str>,
+    /// What it is about and what is wrong, without the value at that time: `Bedroom CO₂: above 1 000 ppm`.
+    pub headline: String,
     /// One sentence, without anything that ticks.
     pub message: String,
     /// Whether the problem is over, but not yet for long enough.

@@ -125,6 +125,9 @@ impl DeviceKeys {
     fn read(&self) -> Result<Option<(Value, hmac::Key)>, String> {
         match self.path.symlink_metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Ok(it) if !it.is_file() && !it.is_symlink() => {
+                return Err(self.error("read", "it is no file. Remove it"));
+            }
             _ => {}
         }
         let text = text_file::read(&self.path).map_err(|why| self.error("read", &why))?;
@@ -132,6 +135,10 @@ impl DeviceKeys {
         let secret = content["secret"].as_str().and_then(from_hexadecimal);
         let devices = content["devices"].as_object();
         let is_sound = devices.is_some_and(|it| it.values().all(Value::is_object));
+        if let Some(version) = content["version"].as_u64().filter(|it| *it > 1) {
+            let why = format!("it is of a newer main-node (version {version})");
+            return Err(self.error("used", &why));
+        }
         let Some(secret) = secret.filter(|_| is_sound) else {
             let why = "it is damaged. Remove it and set each TRMNL device up again";
             return Err(self.error("used", why));

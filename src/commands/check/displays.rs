@@ -2,7 +2,7 @@
 
 use super::{Finding, Note};
 use crate::config::Config;
-use crate::domain::plan::{DisplayPlan, KeyPlan, PictureLayout, Plan};
+use crate::domain::plan::{DisplayPlan, KeyPlan, PictureLayout, Plan, Selection};
 use crate::domain::toml_text::quoted;
 use crate::monitor::picture::missing_glyphs;
 
@@ -33,10 +33,23 @@ fn notes(plan: &Plan, display: &DisplayPlan) -> Vec<Finding> {
 /// What the configuration has the picture write, and where it comes from.
 fn texts(plan: &Plan, display: &DisplayPlan) -> Vec<(String, String)> {
     let mut texts = Vec::new();
-    for key in display.named_keys() {
+    // Without keys the picture shows those of the first group, which may be any.
+    let any = plan.keys.keys().filter(|_| display.keys.is_empty());
+    for key in display.named_keys().chain(any) {
         let of_key = |what: &str| format!("the {what} of {}", quoted(key));
         texts.push((of_key("label"), plan.full_label(key)));
+        let of_source = plan
+            .sources
+            .iter()
+            .find_map(|source| match &source.selection {
+                Selection::Selectors(picks) => {
+                    let pick = picks.iter().find(|pick| pick.selects_key(key))?;
+                    pick.unit.clone()
+                }
+                Selection::AllLeaves { .. } => None,
+            });
         let unit = plan.key_setting(key, |key: &KeyPlan| key.unit.clone());
+        let unit = unit.or(of_source);
         texts.extend(unit.map(|unit| (of_key("unit"), unit.to_string())));
         let words = plan.key_setting(key, |key| {
             Some(key.words.clone()).filter(|it| !it.is_empty())

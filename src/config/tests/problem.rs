@@ -310,7 +310,7 @@ fn every_problem_has_a_location_and_a_fix() {
                  [[display]]\nname = \"a\"\nsize = [32, 480]\ndepth = 3\nrotate = 45\nlayout = \"table\"\nquiet = \"22\"\nevery = \"1s\"\n\
                  [[display]]\nname = \"b\"\nsize = [2600, 2600]\ncolours = \"bwr\"\ndepth = 1\ndevice = \"AA:BB\"\nchart = {{ span = \"1m\" }}\n\
                  [[display]]\nname = \"c\"\nsize = [800, 480]\ndevice = \"aabbccddeeff\"\n\
-                 [[display]]\nname = \"C\"\nsize = \"800x480\"\n\
+                 [[display]]\nname = \"C\"\nsize = \"800x480\"\nchart = \"price\"\n\
                  [[display]]\nname = \"d\"\nmodel = \"trmnl-og\"\ndevice = \"AA:BB:CC:DD:EE:FF\"\nicon = \"x\"\n"
             ),
         ),
@@ -924,7 +924,8 @@ fn remarks_on_a_valid_configuration() {
             "keys of a display that no source has, and no table for its layout",
             format!(
                 "{METER}[source.records]\na = \"/a\"\n[[display]]\nname = \"hall\"\nmodel = \"trmnl-og\"\nlayout = \"rooms\"\nkeys = [\"a\", \"b.*\"]\n\
-                 footer = [\"c\"]\nchart = {{ key = \"d\" }}\n"
+                 footer = [\"c\"]\nchart = {{ key = \"d\" }}\n[[display]]\nname = \"desk\"\nsize = [400, 300]\nlayout = \"chart\"\nkeys = [\"a\"]\n\
+                 [[alert.display]]\nname = \"hal\"\nsilent_for = \"1h\"\n[[alert.display]]\nname = \"desk\"\nsilent_for = \"10m\"\n"
             ),
         ),
         (

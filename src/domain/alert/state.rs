@@ -180,7 +180,8 @@ impl AlertEntry {
 
     pub fn open_alert(&self, name: &str) -> OpenAlert {
         let text = self.text.for_people();
-        let mut sentence = format!("{}: {}", text.about, text.problem);
+        let headline = format!("{}: {}", text.about, text.problem);
+        let mut sentence = headline.clone();
         if !text.cause.is_empty() {
             sentence += &format!(" ({})", text.cause);
         }
@@ -196,6 +197,7 @@ impl AlertEntry {
             since: self.since_stamp.wall(),
             since_is_trusted: self.since_stamp.is_trusted,
             display_text: ascii_line(&self.text.short).into(),
+            headline,
             message: sentence,
             is_recovering: self.phase != AlertPhase::Firing,
         }

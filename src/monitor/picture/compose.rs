@@ -10,6 +10,7 @@ use super::content::{
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::plan::{DisplayChart, DisplayPlan, PictureLayout};
 use crate::domain::snapshot::Record;
+use crate::domain::text::count_noun;
 use crate::domain::time::Wall;
 use crate::limits;
 use crate::monitor::context::HistoryFailure;
@@ -27,6 +28,9 @@ pub fn content(view: &PageContext, display: &DisplayPlan, chart_end: Wall) -> Pi
     let most = limits::PICTURE_CELLS;
     let defaults = (limits::WALL_DEFAULT_CELLS, limits::WALL_FIRST_VALUES);
     let shown = shown_keys::shown(view, &display.keys, most, defaults);
+    let named = shown_keys::selected(view, &display.keys).len();
+    let left_out = named.checked_sub(most).filter(|more| *more > 0);
+    let left_out = left_out.map(|more| format!("{} not shown", count_noun(more, "more value")));
     let footer = shown_keys::selected(view, &display.footer);
     let footer = footer.iter().map(|it| match it {
         ShownKey::Record(record) => shown_keys::sentence(view, record, words(view, record)),
@@ -41,7 +45,8 @@ pub fn content(view: &PageContext, display: &DisplayPlan, chart_end: Wall) -> Pi
         footer: footer.collect(),
         notes: alerts
             .take(limits::PICTURE_NOTES)
-            .map(|alert| alert.message.clone())
+            .map(|alert| alert.headline.clone())
+            .chain(left_out)
             .collect(),
         message: message(view),
     }
@@ -224,8 +229,10 @@ fn chart(view: &PageContext, chart: &DisplayChart, to: Wall) -> PictureChart {
         x_ticks: (ticks(from, until, zone, locale).into_iter())
             .map(|tick| (scale.x(tick.at), tick.label))
             .collect(),
-        note: (series.observed.is_empty() && series.forecast.is_empty())
-            .then(|| "no data in this time span".to_owned()),
+        note: (series.observed.is_empty() && series.forecast.is_empty()).then(|| match current {
+            Some(_) => "not enough data yet".to_owned(),
+            None => "no data in this time span".to_owned(),
+        }),
     }
 }
 

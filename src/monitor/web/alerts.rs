@@ -282,6 +282,7 @@ mod tests {
             name: "source:weather".into(),
             since: Wall(NOW_MS - 7_200_000),
             since_is_trusted: true,
+            headline: "Weather: no data".into(),
             display_text: "weather: no data".into(),
             message: "weather: no data (http://a.example/v1?key=secret).".to_owned(),
             is_recovering: true,

@@ -94,6 +94,7 @@ fn documented_lines() -> Vec<String> {
         name: "source:weather".into(),
         since: crate::domain::time::Wall(NOW_MS),
         since_is_trusted: true,
+        headline: "Weather: no data".into(),
         display_text: "weather: no data".into(),
         message: String::new(),
         is_recovering: false,

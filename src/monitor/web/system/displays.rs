@@ -28,7 +28,14 @@ pub fn displays(view: &PageContext) -> Markup {
             }
         }
         @if !view.unseen_displays.is_empty() {
-            p class="quiet" { "Not seen since start: " (view.unseen_displays.join(", ")) "." }
+            p class="quiet" {
+                "Not seen since start: "
+                @for (at, name) in view.unseen_displays.iter().enumerate() {
+                    @if at > 0 { ", " }
+                    a href=(view.url(&format!("/display/{name}"))) { (name) }
+                }
+                "."
+            }
         }
         @for device in view.unknown_devices.iter().rev() {
             p {
@@ -42,11 +49,20 @@ pub fn displays(view: &PageContext) -> Markup {
     }
 }
 
+/// Whether a `[[display]]` has this name.
+fn has_picture(view: &PageContext, name: &str) -> bool {
+    let mut displays = view.plan.pages.displays.iter();
+    displays.any(|display| *display.name == *name)
+}
+
 fn row(view: &PageContext, display: &Display) -> Markup {
     html! {
         tr {
             th scope="row" {
                 @match (display.shown_name(), display.agent.as_str()) {
+                    (Some(name), _) if has_picture(view, &name) => {
+                        a href=(view.url(&format!("/display/{name}"))) { (name) }
+                    },
                     (Some(name), _) => (name),
                     (None, "") => "unnamed",
                     (None, agent) => (agent),
@@ -58,14 +74,19 @@ fn row(view: &PageContext, display: &Display) -> Markup {
                     (None, Some(battery)) => { " " span class="quiet" { "battery " (battery) } },
                     (None, None) => {},
                 }
-                @if let Some(rssi) = &display.rssi {
-                    " " span class="quiet" { "RSSI " (rssi) }
+                @match (display.rssi_dbm, &display.rssi) {
+                    (Some(dbm), _) => { " " span class="quiet" { "signal " (dbm) " dBm" } },
+                    (None, Some(rssi)) => { " " span class="quiet" { "signal " (rssi) } },
+                    (None, None) => {},
                 }
                 @if let Some((width, height)) = display.size {
-                    " " span class="quiet" { (width) "×" (height) }
+                    " " span class="quiet" { (width) " × " (height) " pixels" }
                 }
-                @for said in [&display.model, &display.firmware].into_iter().flatten() {
-                    " " span class="quiet" { (said) }
+                @if let Some(model) = &display.model {
+                    " " span class="quiet" { "model " (model) }
+                }
+                @if let Some(firmware) = &display.firmware {
+                    " " span class="quiet" { "firmware " (firmware) }
                 }
             }
             td data-label="Address" { (display.address) }

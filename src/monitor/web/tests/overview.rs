@@ -99,6 +99,7 @@ fn open_alert(name: &str, key: &str, bounds: Bounds) -> (OpenAlert, KeyAlert) {
         name: name.into(),
         since: Wall(NOW_MS - 3_600_000),
         since_is_trusted: true,
+        headline: "Weather: no data".into(),
         display_text: "".into(),
         message: format!("{key}: beyond its limits."),
         is_recovering: false,
