@@ -792,9 +792,9 @@ pub const PICTURE_CELLS: usize = 24;
 /// Open alerts that a picture tells.
 pub const PICTURE_NOTES: usize = 3;
 /// A larger file of a picture is drawn for each request instead of being kept.
-pub const PICTURE_KEPT_BYTES: usize = 1 << 20;
-/// Points of a picture's chart: about one for every two pixels.
-pub const PICTURE_CHART_POINTS: usize = 360;
+pub const PICTURE_KEPT_BYTES: usize = 4 << 20;
+/// The end of a picture's chart moves at least so often, however long its span is.
+pub const PICTURE_CHART_STEP: Duration = Duration::from_secs(3600);
 /// How often a display asks for its picture.
 pub const DISPLAY_INTERVALS: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(24 * 3600);

@@ -4,7 +4,7 @@
 import machine, network, requests, time
 from epd import EPD
 
-URL = "http://192.168.1.10:8080/display/desk.raw"
+URL = "http://192.168.1.20:8000/display/desk.raw"
 WIFI = ("name of the network", "its password")
 FRAME_BYTES = 400 * 300 // 8  # To draw on a frame: framebuf.FrameBuffer(frame, 400, 300, framebuf.MONO_HLSB).
 
@@ -33,6 +33,6 @@ try:
     if reply.status_code in (200, 304):
         seconds = int(reply.headers["Cache-Control"].split("max-age=")[1])
     print(reply.status_code, len(reply.content), "bytes, next in", seconds, "s")
-except OSError as error:
+except (OSError, KeyError, ValueError) as error:
     print("no picture:", error)
 machine.deepsleep(seconds * 1000)

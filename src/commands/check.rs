@@ -101,9 +101,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
             .map(|address| listen_address(*address, listen)),
     );
     findings.push(routes(&config));
-    findings.extend(meters::findings(&config));
-    findings.extend(stored_keys::findings(&config));
-    findings.extend(displays::findings(&config));
+    findings.extend(of_keys(&config));
     findings.extend(records_memory(&config));
     findings.extend(dated_requests(&config));
     findings.extend(dated_paths(&config));
@@ -137,6 +135,14 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         0 => 0,
         _ => FAILED,
     }
+}
+
+/// What the configuration says of keys: meters, stored keys, texts of pictures.
+fn of_keys(config: &Config) -> Vec<Finding> {
+    let mut findings = meters::findings(config);
+    findings.extend(stored_keys::findings(config));
+    findings.extend(displays::findings(config));
+    findings
 }
 
 /// The database, its disk, and its backups.

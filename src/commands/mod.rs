@@ -79,14 +79,10 @@ pub fn run(arguments: CommandLine) -> u8 {
         Command::Operations(it) => {
             operations::operations(&overrides(it.config, None, None), &it.words)
         }
-        Command::TestAlert(it) => match load_config(&overrides(it.config, None, None)) {
-            Ok(config) => test_alert::run(&config),
-            Err(status) => status,
-        },
-        Command::Rehearse(it) => match load_config(&overrides(it.config, None, None)) {
-            Ok(config) => print_out(&rehearse::run(&config)),
-            Err(status) => status,
-        },
+        Command::TestAlert(it) => load_config(&overrides(it.config, None, None))
+            .map_or_else(|status| status, |config| test_alert::run(&config)),
+        Command::Rehearse(it) => load_config(&overrides(it.config, None, None))
+            .map_or_else(|status| status, |config| print_out(&rehearse::run(&config))),
         Command::Init(it) => {
             let file = overrides(it.config.clone(), None, None).file;
             init::init(file, &it)

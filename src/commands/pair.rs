@@ -27,12 +27,14 @@ fn try_pair(config: &Config, name: &str, now: Wall) -> Result<String, (String, u
     let displays = &config.pages.displays;
     let device = find_device(displays, name).map_err(|message| (message, USAGE_ERROR))?;
     let keys = DeviceKeys::beside(&config.database);
-    keys.pair(device, now)
+    let key = keys
+        .pair(device, now)
         .map_err(|message| (message, FAILED))?;
     let minutes = limits::PAIRING_TIME.as_secs() / 60;
     Ok(format!(
         "The device {device} of the display {name} gets its key again within {minutes} minutes: set \
-         it up now, with the address of this node as its server.\n"
+         it up now, with the address of this node as its server. A program that asks for the key \
+         itself, such as KOReader's plugin, takes this: {key}\n"
     ))
 }
 

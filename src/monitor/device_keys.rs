@@ -97,15 +97,17 @@ impl DeviceKeys {
         Ok(KeyRequest::Given(hexadecimal(key.as_ref())))
     }
 
-    /// Allows a device to get its key again.
+    /// Allows a device to get its key again; that key.
     ///
     /// # Errors
     /// As [`DeviceKeys::load`].
-    pub fn pair(&self, device: &MacAddress, now: Wall) -> Result<(), String> {
+    pub fn pair(&self, device: &MacAddress, now: Wall) -> Result<String, String> {
         let _change = self.change.lock();
-        let (mut content, _) = self.read_or_new()?;
+        let (mut content, secret) = self.read_or_new()?;
         content["devices"][device.as_str()]["paired"] = json!(now.second());
-        self.write(&content, "pair")
+        self.write(&content, "pair")?;
+        let key = hmac::sign(&secret, device.as_str().as_bytes());
+        Ok(hexadecimal(key.as_ref()))
     }
 
     /// The content of the file, and the secret in it; a new one where there is no file.

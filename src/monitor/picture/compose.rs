@@ -36,7 +36,15 @@ pub fn content(view: &PageContext, display: &DisplayPlan, chart_end: Wall) -> Pi
         ShownKey::Record(record) => shown_keys::sentence(view, record, words(view, record)),
         ShownKey::Missing(key) => format!("{}: no value yet", view.plan.full_label(key)),
     });
+    // A display that shows this is not silent, and its battery is in the corner.
+    let own = ["display", "battery"].map(|kind| format!("{kind}:{}", display.name));
     let alerts = view.snapshot.alerts.iter();
+    let alerts: Vec<&str> = alerts
+        .filter(|alert| !own.iter().any(|name| **name == *alert.name))
+        .map(|alert| &*alert.headline)
+        .collect();
+    let more = alerts.len().saturating_sub(limits::PICTURE_NOTES);
+    let more = (more > 0).then(|| count_noun(more, "more alert"));
     PictureContent {
         layout: display.layout,
         cells: shown.iter().map(|it| cell(view, it)).collect(),
@@ -44,8 +52,10 @@ pub fn content(view: &PageContext, display: &DisplayPlan, chart_end: Wall) -> Pi
         chart: display.chart.as_ref().map(|it| chart(view, it, chart_end)),
         footer: footer.collect(),
         notes: alerts
+            .iter()
             .take(limits::PICTURE_NOTES)
-            .map(|alert| alert.headline.clone())
+            .map(|headline| (*headline).to_owned())
+            .chain(more)
             .chain(left_out)
             .collect(),
         message: message(view),
@@ -56,7 +66,8 @@ pub fn content(view: &PageContext, display: &DisplayPlan, chart_end: Wall) -> Pi
 pub fn chart_end(display: &DisplayPlan, now: Wall) -> Wall {
     let span = display.chart.as_ref().map_or(Duration::ZERO, |it| it.span);
     // A quarter of an hour in a day.
-    let step = i64::try_from(span.as_millis() / 96).unwrap_or(i64::MAX);
+    let step = (span / 96).min(limits::PICTURE_CHART_STEP);
+    let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
     match now.0.checked_rem_euclid(step) {
         Some(rest) => Wall(now.0.saturating_sub(rest)),
         None => now,
@@ -247,7 +258,7 @@ fn read(
         key: chart.key.clone(),
         from,
         to,
-        points: limits::PICTURE_CHART_POINTS,
+        points: limits::CHART_POINTS,
     };
     let record = view.snapshot.record(&chart.key);
     let mut observed = (view.history)(&query(from, to), view.budget)?;

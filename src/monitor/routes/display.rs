@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::app::App;
 use super::pictures::{Picture, PictureInput, compose_picture};
 use super::published::JSON;
-use super::representation::Representation;
+use super::representation::{Representation, if_none_match, weak_etag};
 use super::table::{self, RequestTarget};
 use crate::domain::battery::Battery;
 use crate::domain::plan::{DisplayPlan, PictureLayout};
@@ -48,7 +48,10 @@ impl App {
             "raw" => PictureFormat::Raw,
             "json" => {
                 let body = self.picture_as_json(display, &picture);
-                let json = Representation::uncompressed(JSON, body).with_weak_etag(picture.etag());
+                // Also of what has no room in the picture, but not of the wait.
+                let content = serde_json::to_vec(&picture.content).unwrap_or_default();
+                let json =
+                    Representation::uncompressed(JSON, body).with_weak_etag(weak_etag(&content));
                 return Ok(self.respond_with_picture(request, target, display, &json));
             }
             other => {
@@ -58,6 +61,11 @@ impl App {
                 return Err(ProblemDetails::new(404, detail));
             }
         };
+        // Nothing is drawn for who has it.
+        if if_none_match(request, &picture.etag()) {
+            let known = Representation::uncompressed("", Vec::new()).with_weak_etag(picture.etag());
+            return Ok(self.respond_with_picture(request, target, display, &known));
+        }
         let file = picture.file(display, format);
         let bytes = file.identity.body.len();
         if bytes > limits::POOL_RESPONSE_BYTES {

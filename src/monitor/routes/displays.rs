@@ -153,7 +153,8 @@ fn read_device_telemetry(request: &Request, display: &mut Display) {
         display.rssi_dbm = parse_rssi(rssi);
     }
     let number = |name| request.header(name)?.trim().parse::<f64>().ok();
-    let measured = number("battery-voltage").and_then(Battery::of_volts);
+    // KOReader says per cent there.
+    let measured = request.header("battery-voltage").and_then(Battery::parse);
     // What the device reckons itself goes before a line through two volts.
     let charged = number("percent-charged").and_then(Battery::of_percent);
     let charged = charged.map(|it| Battery {

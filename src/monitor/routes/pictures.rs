@@ -36,6 +36,7 @@ pub struct PictureInput {
 }
 
 /// A picture and its files.
+#[derive(Clone)]
 pub struct Picture {
     pub content: PictureContent,
     /// Of what is drawn, but its time.
@@ -121,7 +122,14 @@ pub fn compose_picture(
     let content = compose::content(view, display, input.chart_end);
     let hash = hash_of(&content, display, input);
     if let Some(before) = before.filter(|it| it.hash == hash) {
-        return before.clone();
+        // What has no room in the picture may be another, for `.json`.
+        return match before.content == content {
+            true => before.clone(),
+            false => Arc::new(Picture {
+                content,
+                ..(**before).clone()
+            }),
+        };
     }
     let time = compose::time(view, input.battery.clone());
     Arc::new(Picture {
@@ -135,12 +143,15 @@ pub fn compose_picture(
     })
 }
 
+/// Of all that is drawn, but the time.
 fn hash_of(content: &PictureContent, display: &DisplayPlan, input: &PictureInput) -> u64 {
-    let content = serde_json::to_string(content).unwrap_or_default();
-    let (panel, layout) = (display.panel, display.layout);
-    let version = picture::DRAWING_VERSION;
+    let without_time = PictureTime {
+        text: String::new(),
+        battery: input.battery.clone(),
+    };
+    let shapes = picture::draw(content, &without_time, &display.panel).shapes;
+    let (panel, version) = (display.panel, picture::DRAWING_VERSION);
     // A picture that was drawn before the clock was set has no time.
-    let (has_time, battery) = (input.today.is_some(), &input.battery);
-    let drawn = format!("{version} {panel:?} {layout:?} {has_time} {battery:?} {content}");
-    hash(drawn.as_bytes())
+    let has_time = input.today.is_some();
+    hash(format!("{version} {panel:?} {has_time} {shapes:?}").as_bytes())
 }

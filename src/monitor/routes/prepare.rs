@@ -17,6 +17,10 @@ pub fn prepare(request: &mut Request, base_path: &str) {
     if let Some(target) = without_base(request) {
         request.target = target;
     }
+    // A device whose server was entered with a slash at its end.
+    if request.target.starts_with("//api/") {
+        request.target.remove(0);
+    }
     take_token(request);
 }
 

@@ -10,6 +10,7 @@ use super::app::App;
 use super::published::JSON;
 use super::response::ok_response;
 use super::table::Route;
+use crate::domain::percent;
 use crate::domain::plan::{DisplayPlan, MacAddress, PanelColours};
 use crate::limits;
 use crate::monitor::device_keys::KeyRequest;
@@ -69,7 +70,7 @@ impl App {
             "status": 200,
             "api_key": key,
             "friendly_id": key[..6].to_ascii_uppercase(),
-            "image_url": self.picture_url(request, display, extension)?,
+            "image_url": self.picture_url(request, display, extension, &key)?,
             "message": format!("This is the display {name} of {}.", self.context.settings.node_name),
         });
         Ok(ok_response(JSON, PRIVATE, body.to_string().into_bytes()))
@@ -82,6 +83,7 @@ impl App {
         budget: &Budget,
     ) -> Result<Response, ProblemDetails> {
         let display = self.device_of(request)?;
+        let key = request.header(KEY).unwrap_or_default();
         let sleep = self.refresh_after(display);
         let now = self.context.clock.now();
         // First, since the picture shows a low battery.
@@ -90,7 +92,7 @@ impl App {
         self.displays.record_picture(&display.name, &picture.etag());
         let body = json!({
             "status": 0,
-            "image_url": self.picture_url(request, display, "png")?,
+            "image_url": self.picture_url(request, display, "png", key)?,
             "filename": file_name(&display.name, &picture.short_hash()),
             "refresh_rate": sleep.as_secs(),
             "update_firmware": false,
@@ -133,12 +135,22 @@ impl App {
         &self,
         request: &Request,
     ) -> Option<Result<(), ProblemDetails>> {
-        request.header(KEY)?;
+        if request.header(KEY).is_none() && request.token.is_none() {
+            return None;
+        }
         let target = self.read_target(&request.target).ok()?;
         let file = Some(&target.path_parameter).filter(|_| target.row.route == Route::Display)?;
         let (name, _) = file.rsplit_once('.')?;
-        let displays = self.context.plan.pages.displays.iter();
-        let checked = self.check_key(request, displays.filter(|it| &*it.name == name));
+        let mut displays = self.context.plan.pages.displays.iter();
+        let display = displays.find(|it| &*it.name == name)?;
+        // Another token may be that of the configuration, which is looked at next.
+        let keys = &self.context.device_keys;
+        if let (Some(token), Some(device)) = (&request.token, &display.device)
+            && keys.opens(device, token)
+        {
+            return Some(Ok(()));
+        }
+        let checked = self.check_key(request, std::iter::once(display));
         checked.map(|result| result.map(drop))
     }
 
@@ -147,9 +159,10 @@ impl App {
     pub(super) fn record_picture(&self, request: &Request, display: &DisplayPlan, etag: &str) {
         let now = self.context.clock.now();
         let keys = &self.context.device_keys;
-        let key = request.header(KEY);
+        let shown = [request.header(KEY), request.token.as_deref()];
+        let opens = |device| shown.iter().flatten().any(|key| keys.opens(device, key));
         match &display.device {
-            Some(device) if key.is_some_and(|key| keys.opens(device, key)) => {}
+            Some(device) if opens(device) => {}
             Some(_) => self.displays.record_poll(request, etag, now),
             None => {
                 let sleep = self.refresh_after(display);
@@ -175,19 +188,25 @@ impl App {
         Some(display.ok_or_else(key_required))
     }
 
-    /// The address of a picture as the device sees this node: by the name that it asked for.
+    /// The address of a picture as the device sees this node: by the name that it asked for. Behind a
+    /// password with the key, since firmware and readers fetch pictures without a header.
     fn picture_url(
         &self,
         request: &Request,
         display: &DisplayPlan,
         extension: &str,
+        key: &str,
     ) -> Result<String, ProblemDetails> {
         let host = request.header("host").filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| ProblemDetails::new(400, "The header Host is missing."))?;
         let scheme = if request.is_https { "https" } else { "http" };
         let (base, name) = (&request.base, &display.name);
+        let token = match self.context.password {
+            Some(_) => format!("?token={}", percent::encode(key)),
+            None => String::new(),
+        };
         Ok(format!(
-            "{scheme}://{host}{base}/display/{name}.{extension}"
+            "{scheme}://{host}{base}/display/{name}.{extension}{token}"
         ))
     }
 }

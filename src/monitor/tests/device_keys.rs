@@ -114,7 +114,7 @@ fn a_file_that_cannot_be_used_is_an_error_and_stays() {
     std::fs::create_dir(&file).expect("it can be made");
     let problem = keys.load().expect_err("it is a directory");
     assert!(
-        problem.contains("displays.json cannot be read: it is a directory"),
+        problem.contains("displays.json cannot be read: it is no file"),
         "{problem}"
     );
     let keys = DeviceKeys::beside(&directory.join("nowhere").join("main-node.db"));
