@@ -176,21 +176,7 @@ fn chart(view: &PageContext, chart: &DisplayChart, to: Wall) -> PictureChart {
     let label = view.plan.full_label(&chart.key);
     let series = match read(view, chart, from, to) {
         Ok(series) => series,
-        Err(failure) => {
-            let note = match failure {
-                HistoryFailure::NothingStored => "no numbers stored yet".to_owned(),
-                HistoryFailure::Unavailable(_) => "the history cannot be read".to_owned(),
-                HistoryFailure::Exceeded(_) => "too much to read at once".to_owned(),
-            };
-            return PictureChart {
-                title: label,
-                lines: Vec::new(),
-                forecast_from: None,
-                y_ticks: Vec::new(),
-                x_ticks: Vec::new(),
-                note: Some(note),
-            };
-        }
+        Err(failure) => return unread_chart(label, &failure),
     };
     let format = key_history::format(view, &chart.key, record, &series);
     let series = series.scaled(format.factor);
@@ -244,6 +230,22 @@ fn chart(view: &PageContext, chart: &DisplayChart, to: Wall) -> PictureChart {
             Some(_) => "not enough data yet".to_owned(),
             None => "no data in this time span".to_owned(),
         }),
+    }
+}
+
+fn unread_chart(title: String, failure: &HistoryFailure) -> PictureChart {
+    let note = match failure {
+        HistoryFailure::NothingStored => "no numbers stored yet",
+        HistoryFailure::Unavailable(_) => "the history cannot be read",
+        HistoryFailure::Exceeded(_) => "too much to read at once",
+    };
+    PictureChart {
+        title,
+        lines: Vec::new(),
+        forecast_from: None,
+        y_ticks: Vec::new(),
+        x_ticks: Vec::new(),
+        note: Some(note.to_owned()),
     }
 }
 

@@ -123,13 +123,13 @@ pub fn compose_picture(
     let hash = hash_of(&content, display, input);
     if let Some(before) = before.filter(|it| it.hash == hash) {
         // What has no room in the picture may be another, for `.json`.
-        return match before.content == content {
-            true => before.clone(),
-            false => Arc::new(Picture {
-                content,
-                ..(**before).clone()
-            }),
-        };
+        if before.content == content {
+            return before.clone();
+        }
+        return Arc::new(Picture {
+            content,
+            ..(**before).clone()
+        });
     }
     let time = compose::time(view, input.battery.clone());
     Arc::new(Picture {

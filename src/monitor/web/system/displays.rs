@@ -60,7 +60,7 @@ fn row(view: &PageContext, display: &Display) -> Markup {
         tr {
             th scope="row" {
                 @match (display.shown_name(), display.agent.as_str()) {
-                    (Some(name), _) if has_picture(view, &name) => {
+                    (Some(name), _) if has_picture(view, name) => {
                         a href=(view.url(&format!("/display/{name}"))) { (name) }
                     },
                     (Some(name), _) => (name),
