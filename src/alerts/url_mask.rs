@@ -2,12 +2,14 @@
 //!
 //! Pure.
 
+use crate::domain::compact_sort::CompactSort;
+
 /// Error pages often repeat the URL, which may be a secret.
 pub fn mask_url_parts(body: &str, url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let parts = rest.split(['/', '?', '&', '=', '@', ':', '#']).skip(1);
     let mut parts: Vec<&str> = parts.filter(|part| part.len() >= 6).collect();
-    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts.compact_sort_by_key(|part| std::cmp::Reverse(part.len()));
     parts
         .iter()
         .fold(body.to_owned(), |body, part| body.replace(part, "***"))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{FAILED, USAGE_ERROR, explanation, fetch_results, load_config, print_out};
 use crate::api::http_exchange::HttpExchange;
 use crate::config::{Config, Overrides};
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::ledger::Ledger;
 use crate::domain::normalise::RecordOrigins;
 use crate::domain::plan::Plan;
@@ -130,7 +131,7 @@ pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
     }
     drop(sender);
     let mut fetched: Vec<Fetched> = receiver.into_iter().collect();
-    fetched.sort_by_key(|it| it.observation.source);
+    fetched.compact_sort_by_key(|it| it.observation.source);
     let mut ledger = Ledger::new(Arc::new(config.plan()));
     for it in &mut fetched {
         ledger.validate(&mut it.observation);

@@ -14,6 +14,7 @@ use super::section::{
     ConfigOption, duration, inline_table, plain, print_options, read_options, text,
 };
 use super::types::{KeySpans, SourceConfig};
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::key_pattern::KeyPattern;
 use crate::domain::plan::{ChartKind, KeyPlan, Merge, RecordSelector, Selection};
 use crate::domain::text::format_number;
@@ -242,7 +243,7 @@ pub fn read_keys(
             patterns.len()
         ));
     }
-    patterns.sort_by_key(|it| std::cmp::Reverse(it.pattern.length()));
+    patterns.compact_sort_by_key(|it| std::cmp::Reverse(it.pattern.length()));
     (keys, patterns)
 }
 

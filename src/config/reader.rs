@@ -16,6 +16,7 @@ use super::device::Device;
 use super::environment::Environment;
 use super::problem::{Problem, Remark, Severity};
 use super::secret::Secret;
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::redact::Secrets;
 
 /// A problem, and where in the file it is: 0 outside the file.
@@ -136,7 +137,7 @@ impl<'a> ConfigReader<'a> {
     pub fn into_problems(self) -> Vec<Problem> {
         let secrets = self.secrets();
         let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| problem.start);
+        problems.compact_sort_by_key(|problem| problem.start);
         let masked = problems.into_iter().map(|problem| Problem {
             location: problem.location,
             message: secrets.mask(&problem.message).into_owned(),

@@ -14,6 +14,7 @@ use super::error;
 use super::periods::HOUR;
 use super::row_codec::column_value;
 use super::tiers::read_meta;
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::freshness::Stamp;
 use crate::domain::ledger::{Absence, RestoredRecord, SavedAbsences};
 use crate::domain::time::{Mono, Wall};
@@ -79,7 +80,7 @@ pub fn read_last_values(
         keep_newest(candidates, (wanted.max_records)(source));
     }
     let mut all: Vec<LastRow> = others.into_values().flatten().chain(named).collect();
-    all.sort_by_key(|candidate| candidate.key_id);
+    all.compact_sort_by_key(|candidate| candidate.key_id);
     count_absences(connection, &mut all)?;
     Ok(all.into_iter().map(|candidate| candidate.row).collect())
 }
@@ -119,7 +120,7 @@ fn read_row(row: &Row<'_>, is_same_boot: bool) -> rusqlite::Result<Option<LastRo
 }
 
 fn keep_newest(candidates: &mut Vec<LastRow>, most: usize) {
-    candidates.sort_by_key(|candidate| (Reverse(candidate.second), candidate.key_id));
+    candidates.compact_sort_by_key(|candidate| (Reverse(candidate.second), candidate.key_id));
     candidates.truncate(most);
 }
 

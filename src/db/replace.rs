@@ -10,6 +10,7 @@ use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::file::{parent_directory, sibling, sync_directory};
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::time::Wall;
 
 /// What the name of an announced file has between the database's and the suffix.
@@ -142,7 +143,7 @@ pub fn list_moved(database: &Path, kind: &str) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| is_moved(database, path, kind))
         .collect();
-    found.sort();
+    found.compact_sort_by(Ord::cmp);
     found
 }
 

@@ -3,6 +3,7 @@
 use super::plan::Merge;
 use super::reading::{Value, round_computed};
 use super::time::Wall;
+use crate::domain::compact_sort::CompactSort;
 
 /// The value of one source.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +41,7 @@ pub fn merge(how: Merge, contributions: &[Contribution]) -> Option<Merged> {
     }
     // Newest first; among equally new ones the first configured. The sort is stable.
     let newest_first = |from: &mut Vec<usize>| {
-        from.sort_by_key(|index| std::cmp::Reverse(contributions[*index].observed));
+        from.compact_sort_by_key(|index| std::cmp::Reverse(contributions[*index].observed));
     };
     match how {
         Merge::Priority => counted.truncate(1),

@@ -15,6 +15,7 @@ mod chart_kind;
 mod clock_filter;
 pub mod clock_trust;
 pub mod clock_wait;
+pub mod compact_sort;
 pub mod counter;
 pub mod csv_field;
 pub mod day_range;

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use super::percent;
 use super::secret_detection::is_likely_key;
 use super::unescape::Unescaped;
+use crate::domain::compact_sort::CompactSort;
 use crate::limits;
 
 /// Replaces a secret.
@@ -68,7 +69,7 @@ impl Secrets {
             secret.chars().count() >= least
         };
         let mut spellings: Vec<String> = whole.iter().filter(is_long).flat_map(variants).collect();
-        spellings.sort_by(|one, other| other.len().cmp(&one.len()).then(one.cmp(other)));
+        spellings.compact_sort_by(|one, other| other.len().cmp(&one.len()).then(one.cmp(other)));
         spellings.dedup();
         Secrets { spellings, whole }
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::percent;
 use crate::domain::plan::{Plan, Selection};
 use crate::domain::snapshot::Snapshot;
@@ -290,7 +291,7 @@ fn similar<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Vec<(f64, &
         .map(|name| (strsim::jaro_winkler(&wrong, name), name))
         .filter(|(likeness, _)| *likeness > 0.8)
         .collect();
-    similar.sort_by(|a, b| b.0.total_cmp(&a.0));
+    similar.compact_sort_by(|a, b| b.0.total_cmp(&a.0));
     similar.dedup_by_key(|(_, name)| *name);
     similar.truncate(limits::SIMILAR_SUGGESTED);
     similar

@@ -17,6 +17,7 @@ use rustix::net::sockopt;
 
 pub use self::link::{Link, links};
 use self::message::AddressRecord;
+use crate::domain::compact_sort::CompactSort;
 use crate::limits;
 
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
@@ -254,7 +255,7 @@ impl Collector<'_> {
 
 /// In the order in which they are worth trying: a small device answers on IPv4 first of all.
 fn sorted(mut addresses: Vec<LinkAddress>) -> Vec<LinkAddress> {
-    addresses.sort_by_key(|it| match it.address.ip() {
+    addresses.compact_sort_by_key(|it| match it.address.ip() {
         IpAddr::V4(_) => 0,
         IpAddr::V6(it) if !it.is_unicast_link_local() => 1,
         IpAddr::V6(_) => 2,

@@ -12,6 +12,7 @@ use ureq::http::uri::Scheme;
 use ureq::http::{HeaderMap, HeaderValue, Uri, header};
 
 use crate::api::origin;
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::http_date;
 use crate::domain::secret_detection::is_secret_name;
 use crate::domain::time::{Mono, Wall};
@@ -169,7 +170,7 @@ impl CookieJar {
             is_for && !is_configured(&it.name)
         });
         // The longest path first (RFC 6265, 5.4), of equal ones the earliest.
-        sent.sort_by_key(|it| std::cmp::Reverse(it.path.len()));
+        sent.compact_sort_by_key(|it| std::cmp::Reverse(it.path.len()));
         // A longer line cannot be sent at all.
         let mut size = configured.len();
         sent.retain(|it| {

@@ -13,6 +13,7 @@ use crate::config::device::Device;
 use crate::config::other_names;
 use crate::config::problem::Severity;
 use crate::config::secret::Secret;
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::redact::MASK;
 use crate::domain::secret_detection::is_secret_name;
 use crate::domain::text::parse_duration;
@@ -410,7 +411,7 @@ impl<'a> TableEntry<'a> {
                 device: self.device.clone(),
             })
             .collect();
-        entries.sort_by_key(|entry| entry.key_span.start);
+        entries.compact_sort_by_key(|entry| entry.key_span.start);
         entries
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{Backup, BackupError, UNFINISHED, backup, directory, verify};
 use crate::db::{file, open_files};
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::health::BackupState;
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::sys::clock::Clock;
@@ -56,14 +57,14 @@ fn list(named_after: &Path, is_wanted: fn(&str) -> bool) -> Vec<PathBuf> {
         })
         .map(|entry| entry.path())
         .collect();
-    found.sort();
+    found.compact_sort_by(Ord::cmp);
     found
 }
 
 /// The newest backup that passes its check, of those named after one of these paths.
 pub fn newest_verified(named_after: &[&Path]) -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = named_after.iter().flat_map(|it| list_backups(it)).collect();
-    found.sort_by_key(|path| std::cmp::Reverse(parse_date(path)));
+    found.compact_sort_by_key(|path| std::cmp::Reverse(parse_date(path)));
     found.into_iter().find(|path| verify(path).is_ok())
 }
 
@@ -94,7 +95,7 @@ impl BackupSchedule {
         let made = backup(&self.database, &target)?;
         let mut all = list_backups(&self.named_after);
         // One dated ahead was made under a wrong clock, before the others or among them.
-        all.sort_by_key(|path| parse_date(path).is_none_or(|date| date <= now));
+        all.compact_sort_by_key(|path| parse_date(path).is_none_or(|date| date <= now));
         for old in &all[..all.len().saturating_sub(self.keep.max(1))] {
             remove(old);
         }

@@ -12,6 +12,7 @@ use super::{ExportError, ExportJob, mean_of};
 use crate::db::history::{self, HistoryError};
 use crate::db::periods::{DAY, HOUR};
 use crate::db::rollup::Aggregate;
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::derived::CalendarPeriod;
 use crate::domain::history::{Bucket, PeriodQuery};
 use crate::domain::time::Wall;
@@ -66,7 +67,7 @@ impl<W: Write> ExportJob<'_, W> {
                 Err(error) => return Err(ExportError::Days(error)),
             }
         }
-        days.sort_by_key(|(k, day)| (day.from, *k));
+        days.compact_sort_by_key(|(k, day)| (day.from, *k));
         Ok(days)
     }
 

@@ -13,6 +13,7 @@ use crate::db::rollup::old_elements::{self, NO_ROW};
 use crate::db::rollup::{Aggregate, HourRollup, add, daily, read_aggregate, read_hour, write_hour};
 use crate::db::row_codec::decode_value;
 use crate::db::tiers::{Tiers, write_meta};
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::reading::Value;
 use crate::domain::time::Wall;
 
@@ -161,7 +162,7 @@ impl<'a> Edit<'a> {
         hour: i64,
         mut rows: Vec<StoredRow>,
     ) -> rusqlite::Result<Vec<StoredRow>> {
-        rows.sort_by_key(|row| row.second);
+        rows.compact_sort_by_key(|row| row.second);
         let mut insert = self.transaction.prepare_cached(
             "INSERT INTO records (id, timestamp, key, value, meta) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?;

@@ -13,6 +13,7 @@ use super::state::{MaintenanceState, Position};
 use crate::db::periods::{DAY, HOUR};
 use crate::db::progress::Progress;
 use crate::db::rollup::{Aggregate, HourRollup, read_aggregate};
+use crate::domain::compact_sort::CompactSort;
 use crate::limits;
 
 /// What is done with readings of `keys` from `from` until before `to`, seconds since 1970.
@@ -208,7 +209,7 @@ impl KeyEdit<'_> {
             }
         }
         // Of one second the row that came last holds.
-        all.sort_by_key(|row| row.id);
+        all.compact_sort_by_key(|row| row.id);
         edit.write_rows(new, hour, all)?;
         match summary {
             Some(summary) => edit.add_to_hour(hour, new.k, &summary),

@@ -9,6 +9,7 @@ use super::instant::AlertInstant;
 use crate::domain::alert_event::{AlertOutage, AlertText, WallStamp};
 use crate::domain::alert_level::AlertLevel;
 use crate::domain::clock_filter::ClockFilter;
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::open_alert::{OpenAlert, ascii_line};
 use crate::domain::time::Mono;
 
@@ -148,7 +149,7 @@ impl AlertState {
     pub fn open(&self) -> Vec<OpenAlert> {
         let open = self.entries.iter().filter(|(_, it)| it.phase.is_open());
         let mut open: Vec<(&String, &AlertEntry)> = open.collect();
-        open.sort_by_key(|(_, entry)| entry.incident);
+        open.compact_sort_by_key(|(_, entry)| entry.incident);
         open.into_iter()
             .map(|(name, it)| it.open_alert(name))
             .collect()

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Ledger;
 use super::absence::{Absence, ResponseCount};
 use super::last_value::{ElementInterval, LastValue};
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::freshness::Stamp;
 use crate::domain::plan::Selection;
 use crate::domain::reading::Value;
@@ -51,7 +52,7 @@ impl Ledger {
                 self.drop_key(&row.key);
             }
         }
-        restored.sort_by(|(a_named, _, a), (b_named, _, b)| {
+        restored.compact_sort_by(|(a_named, _, a), (b_named, _, b)| {
             let rank = |is_named: &bool, row: &RestoredRecord| (!is_named, row.absence.time);
             rank(a_named, a)
                 .cmp(&rank(b_named, b))

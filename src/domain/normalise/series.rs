@@ -6,6 +6,7 @@ use super::combined::{Group, Member, list_of, value_path};
 use super::element_times::{ElementInstant, ListedTime};
 use super::elements::Element;
 use super::selected::{ReadError, ReadValue, SelectedRecords};
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::plan::{ElementTime, RecordSelector};
 use crate::domain::reading::{Issue, Reading, Reason, Series, ShownElement, TimedValue};
 use crate::domain::text::count_noun;
@@ -138,7 +139,7 @@ impl SelectedRecords<'_> {
         for (index, instant) in times.into_iter().enumerate() {
             timed.extend(instant.ok().map(|instant| (instant, index)));
         }
-        timed.sort_by_key(|(instant, _)| (instant.wall, !instant.is_skipped));
+        timed.compact_sort_by_key(|(instant, _)| (instant.wall, !instant.is_skipped));
         let mut slots: Vec<ElementSlot<'m>> = Vec::with_capacity(timed.len());
         for (instant, index) in timed {
             let Some(member) = members.get(index) else {

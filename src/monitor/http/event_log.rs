@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::snapshot_change::SnapshotChange;
 use crate::limits;
 use crate::sys::sync::Mutex;
@@ -231,7 +232,7 @@ impl EventLog {
             && let Some(frame) = position.next_frame(snapshot.rendered())
         {
             newer.push((number, frame));
-            newer.sort_by_key(|(number, _)| *number);
+            newer.compact_sort_by_key(|(number, _)| *number);
         }
         newer.into_iter().map(|(_, frame)| frame).collect()
     }

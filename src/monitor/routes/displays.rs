@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::domain::battery::Battery;
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::plan::DisplayPlan;
 use crate::domain::time::Moment;
 use crate::limits;
@@ -124,7 +125,7 @@ impl Displays {
         let displays = self.0.lock();
         let mut list = displays.clone();
         drop(displays);
-        list.sort_by_key(|display| std::cmp::Reverse((display.last.mono, display.address)));
+        list.compact_sort_by_key(|display| std::cmp::Reverse((display.last.mono, display.address)));
         list
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::table::{HISTORY_KEY, RequestTarget};
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::csv_field::csv_text;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::text::{format_number, parse_duration};
@@ -267,7 +268,7 @@ pub fn csv(histories: &[HistorySeries]) -> Vec<u8> {
     let mut lines: Vec<(&HistorySeries, (&Bucket, bool))> =
         histories.iter().flat_map(of_key).collect();
     if has_keys {
-        lines.sort_by_key(|(_, (bucket, _))| bucket.from);
+        lines.compact_sort_by_key(|(_, (bucket, _))| bucket.from);
     }
     for (history, (bucket, forecast)) in lines {
         if has_keys {

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::plan::{GroupPlan, KeySelector, MatrixPlan, Plan, Selection, SourcePlan};
 use crate::domain::presentation::label_text::{common_context, label_text};
 use crate::domain::snapshot::{Record, Snapshot};
@@ -414,7 +415,7 @@ fn template_table<'a>(
     };
     let mut places: Vec<Place> = records.iter().filter_map(|it| place(it)).collect();
     let order = |column: &str| endings.iter().position(|ending| ending.ends_with(column));
-    places.sort_by_key(|(_, column, _)| order(column));
+    places.compact_sort_by_key(|(_, column, _)| order(column));
     let table = table(&[], &[], &places)?;
     if table.rows.len() < 2 || table.columns.len() < 2 {
         return None;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::topics::{Topic, TopicPayload};
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::plan::{KeySelector, is_selected};
 use crate::domain::snapshot::{Record, Snapshot};
 use crate::limits;
@@ -215,7 +216,7 @@ impl RetainedTopics {
             Some(snapshot) => snapshot.records.iter().collect(),
             None => Vec::new(),
         };
-        records.sort_by_key(|record| std::cmp::Reverse(record.stamp.observed));
+        records.compact_sort_by_key(|record| std::cmp::Reverse(record.stamp.observed));
         let mut queued = BTreeSet::new();
         for record in records {
             let key = &record.key;

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use super::scale::{Extent, Scale};
 use super::series::{self, ChartSeries};
 use super::ticks::{Tick, anchor, tick_name};
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::history::Bucket;
 use crate::domain::presentation::NumberFormat;
 use crate::domain::text::human_duration;
@@ -181,7 +182,7 @@ pub fn line_ends(plot: &Plot, axis: &TimeAxis, width: f64, has_times: bool) -> M
         Some((TOP + scale.y(last.mean), line.style, line.name.clone()))
     };
     let mut ends: Vec<_> = plot.lines.iter().filter_map(last).collect();
-    ends.sort_by(|one, other| one.0.total_cmp(&other.0));
+    ends.compact_sort_by(|one, other| one.0.total_cmp(&other.0));
     // Each at least a line of text below the one before, and all of them inside.
     let mut lowest = TOP - LINE;
     for end in &mut ends {
@@ -279,7 +280,7 @@ fn bounds(plot: &Plot, scale: &Scale) -> Markup {
         .iter()
         .filter(|it| it.at > shown.low && it.at < shown.high)
         .collect();
-    inside.sort_by_key(|it| std::cmp::Reverse(it.level));
+    inside.compact_sort_by_key(|it| std::cmp::Reverse(it.level));
     // A label on another one cannot be read: the more severe one is kept.
     let mut used: Vec<f64> = Vec::new();
     let observed = plot.lines.first().map(|line| &*line.series.observed);

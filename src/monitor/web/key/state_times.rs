@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::domain::compact_sort::CompactSort;
 use crate::domain::history::StateRun;
 use crate::domain::reading::Value;
 use crate::domain::time::Wall;
@@ -44,7 +45,7 @@ pub fn state_times(runs: &[StateRun], words: &[String]) -> Vec<StateTime> {
             }),
         }
     }
-    states.sort_by(|one, other| {
+    states.compact_sort_by(|one, other| {
         other
             .time
             .cmp(&one.time)
