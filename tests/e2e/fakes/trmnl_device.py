@@ -47,7 +47,8 @@ class TrmnlDevice:
         if not (isinstance(key, str) and key and isinstance(friendly_id, str) and len(friendly_id) == 6):
             raise Refused(f"setup gives no key or friendly id: {answer}")
         self.key, self.friendly_id = key, friendly_id
-        image = self.download(answer["image_url"])
+        # That picture is fetched without a header.
+        image = self.download(answer["image_url"], {})
         if len(image) != BMP_BYTES:
             raise Refused(f"the picture of setup has {len(image)} bytes, not {BMP_BYTES}")
         check_bmp(image)
@@ -104,10 +105,12 @@ class TrmnlDevice:
             "Wake-Time": "1500", "RSSI": self.rssi, "WiFi-Band": "2.4", "Width": str(width), "Height": str(height), "SENSORS": "",
         }
 
-    def download(self, url):
+    def download(self, url, headers=None):
         # Only the server that gave it the key is shown it.
         is_own = urllib.parse.urlsplit(url)[:2] == urllib.parse.urlsplit(self.server)[:2]
-        reply = self.with_tries("GET", url, self.identity() if is_own else {})
+        if headers is None:
+            headers = self.identity() if is_own else {}
+        reply = self.with_tries("GET", url, headers)
         if reply is None or reply.status != 200:
             raise Refused(f"{url} answers {reply and reply.status}")
         if reply.headers.get("Content-Encoding", "identity") != "identity":
