@@ -344,7 +344,7 @@ pub struct ForgetArguments {
 #[argh(subcommand, name = "pair")]
 pub struct PairArguments {
     #[argh(positional, arg_name = "NAME")]
-    /// name of the [[display]]
+    /// name of the display, as in the configuration
     pub name: String,
     #[argh(option, arg_name = "FILE")]
     /// configuration file
