@@ -208,7 +208,12 @@ fn chart(view: &PageContext, chart: &DisplayChart, to: Wall) -> PictureChart {
         runs.map(line).collect()
     };
     let (mut observed, forecast) = (lines(&series.observed), lines(&series.forecast));
-    // Up to the value that a cell may show beside it.
+    // Up to the value that a cell may show beside it, but not over a gap.
+    let is_joined = series.observed.last().is_some_and(|bucket| {
+        let width = Duration::from_secs(bucket.seconds);
+        end(bucket).after(series.stale_after + width) >= to
+    });
+    let current = current.filter(|_| is_joined);
     if let Some((last, current)) = observed.last_mut().zip(current) {
         // The middle of its last bucket may be ahead.
         last.retain(|(x, _)| *x < scale.x(to));
@@ -226,11 +231,24 @@ fn chart(view: &PageContext, chart: &DisplayChart, to: Wall) -> PictureChart {
         x_ticks: (ticks(from, until, zone, locale).into_iter())
             .map(|tick| (scale.x(tick.at), tick.label))
             .collect(),
-        note: (series.observed.is_empty() && series.forecast.is_empty()).then(|| match current {
-            Some(_) => "not enough data yet".to_owned(),
-            None => "no data in this time span".to_owned(),
-        }),
+        note: empty_note(&series, record),
     }
+}
+
+/// Why a chart without a point has none.
+fn empty_note(series: &ChartSeries, record: Option<&Record>) -> Option<String> {
+    if !series.observed.is_empty() || !series.forecast.is_empty() {
+        return None;
+    }
+    let is_new = record.is_some_and(|it| !it.stale && it.value.number().is_some());
+    Some(
+        if is_new {
+            "not enough data yet"
+        } else {
+            "no data in this time span"
+        }
+        .to_owned(),
+    )
 }
 
 fn unread_chart(title: String, failure: &HistoryFailure) -> PictureChart {

@@ -1,6 +1,7 @@
 //! Tests of the pictures of displays.
 
 use super::*;
+use crate::domain::history::Bucket;
 use crate::domain::plan::{
     DisplayChart, KeySelector, MODELS, Panel, PanelColours, PictureLayout, Rotation,
 };
@@ -190,6 +191,43 @@ fn without_data_a_picture_says_so() {
     let json: serde_json::Value = serde_json::from_str(body(&response)).expect("it is JSON");
     assert_eq!(json["message"]["text"], "No data yet.", "{json}");
     assert_eq!(get(&app, "/display/hall.png").status, 200);
+}
+
+#[test]
+fn a_chart_joins_the_value_of_now_only_where_there_is_no_gap() {
+    let last_x = |mut fixture: NodeFixture, hours_ago: u64| {
+        let now = testing::now().wall;
+        let from = now.before(Duration::from_secs(hours_ago * 3_600));
+        let bucket = |from| Bucket {
+            from,
+            seconds: 300,
+            count: 1,
+            min: 20.0,
+            mean: 20.0,
+            max: 20.0,
+            last: 20.0,
+        };
+        let earlier = from.before(Duration::from_secs(600));
+        fixture.history = Ok(vec![
+            bucket(earlier),
+            bucket(from.before(Duration::from_secs(300))),
+        ]);
+        let app = with_display(fixture, hall());
+        let json: serde_json::Value =
+            serde_json::from_str(body(&get(&app, "/display/hall.json"))).expect("it is JSON");
+        let lines = json["chart"]["lines"].as_array().expect("lines").clone();
+        let points = lines
+            .last()
+            .expect("a line")
+            .as_array()
+            .expect("points")
+            .clone();
+        points.last().expect("a point")[0]
+            .as_f64()
+            .expect("a share")
+    };
+    assert!(last_x(testing::healthy(), 0) > 0.999);
+    assert!(last_x(testing::healthy(), 10) < 0.6);
 }
 
 #[test]
