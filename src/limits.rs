@@ -650,7 +650,7 @@ pub const EVENT_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// How long `main-node pair` lets a display get its key again: time to walk to it and hold its button.
 pub const PAIRING_TIME: Duration = Duration::from_secs(600);
 /// Devices remembered that asked to be set up and that no `[[display]]` names; the oldest yields.
-pub const UNKNOWN_DEVICES: usize = 16;
+pub const REFUSED_DEVICES: usize = 16;
 /// A display sends its log once after it has woken up; one per address in this time is taken.
 pub const DEVICE_LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// Displays remembered, by address and agent; the one silent longest yields.

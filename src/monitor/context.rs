@@ -263,11 +263,23 @@ impl Display {
     }
 }
 
-/// A TRMNL device that asked to be set up and that no `[[display]]` names.
+/// A TRMNL device that was refused.
 #[derive(Clone)]
-pub struct UnknownDevice {
+pub struct RefusedDevice {
     pub mac: MacAddress,
     /// As it says.
     pub model: String,
+    pub why: DeviceRefusal,
     pub last: Moment,
+}
+
+/// Why a device was refused; with the name of its display.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DeviceRefusal {
+    /// It asked to be set up, and no `[[display]]` names it.
+    NotConfigured,
+    /// It asked for its key, which was given before.
+    KeyGivenBefore(Arc<str>),
+    /// It came without its key, or with another.
+    WrongKey(Arc<str>),
 }

@@ -4,6 +4,7 @@
 //! have theirs. Workers and `main-node pair` read and write it; a key is checked from memory, on the
 //! thread that serves all clients. No key is in the file, and none in a log.
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use crate::domain::text::hexadecimal;
 use crate::domain::time::Wall;
 use crate::limits;
 use crate::sys::os_error::reason;
-use crate::sys::private_file::Replacement;
+use crate::sys::private_file::{Replacement, restrict_to_owner};
 use crate::sys::sync::Mutex;
 use crate::sys::text_file;
 
@@ -48,12 +49,17 @@ impl DeviceKeys {
         }
     }
 
-    /// Reads the secret, so that keys of an earlier run are good. Without a file there is none yet.
+    /// Reads the secret, so that keys of an earlier run are good; whether there is one. Takes the file
+    /// from other users who may read it.
     ///
     /// # Errors
     /// Which file cannot be used, why, and what to do.
-    pub fn load(&self) -> Result<(), String> {
-        self.read().map(drop)
+    pub fn load(&self) -> Result<bool, String> {
+        let is_found = self.read()?.is_some();
+        if let Ok(file) = File::open(&self.path) {
+            restrict_to_owner(&file, &self.path);
+        }
+        Ok(is_found)
     }
 
     /// Whether this is the key of the device, in a time that does not depend on either.

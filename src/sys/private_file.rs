@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
 
+use crate::sys::os_error::reason;
+
 /// A temporary file beside the one that it will replace, with its space on the disk. Removed when
 /// it is dropped before.
 #[derive(Debug)]
@@ -97,6 +99,26 @@ impl Drop for Replacement {
             // The next replacement removes what is left.
             let _ = fs::remove_file(&self.temporary);
         }
+    }
+}
+
+/// Takes a file of secrets from other users who may read it, and says so in the log. On a file system
+/// without permissions they stay as they are.
+pub fn restrict_to_owner(file: &File, path: &Path) {
+    let mode = file.metadata().map_or(0, |it| it.permissions().mode()) & 0o777;
+    if mode & 0o077 == 0 {
+        return;
+    }
+    let path = path.display();
+    match file.set_permissions(Permissions::from_mode(0o600)) {
+        Ok(()) => log::warn!(
+            "{path} was readable for other users (mode {mode:03o}): it is readable for its owner \
+             alone now"
+        ),
+        Err(error) => log::warn!(
+            "{path} is readable for other users (mode {mode:03o}): {}",
+            reason(&error)
+        ),
     }
 }
 

@@ -6,9 +6,9 @@
 mod leftovers;
 mod state;
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -23,7 +23,7 @@ use crate::domain::failure::{Cause, Failure};
 use crate::domain::text::hexadecimal;
 use crate::limits;
 use crate::sys::os_error::reason;
-use crate::sys::private_file::{Replacement, parent_directory};
+use crate::sys::private_file::{Replacement, parent_directory, restrict_to_owner};
 use crate::sys::privileges::user_id;
 use crate::sys::sync::Mutex;
 
@@ -236,8 +236,8 @@ impl TokenFile {
             Err(error) => return Err(self.cannot_open(&error)),
         };
         let metadata = file.metadata().map_err(|error| reason(&error))?;
-        if metadata.is_file() {
-            self.check_mode(&file, metadata.mode());
+        if metadata.is_file() && !self.is_mode_checked.swap(true, Ordering::Relaxed) {
+            restrict_to_owner(&file, &self.path);
         }
         self.read_file(&mut file)
     }
@@ -262,26 +262,6 @@ impl TokenFile {
         match owner {
             Ok(uid) if error.kind() == ErrorKind::PermissionDenied => of_other_user(uid),
             _ => reason(error),
-        }
-    }
-
-    /// Others must not read it. On a file system without permissions they stay as they are.
-    fn check_mode(&self, file: &File, mode: u32) {
-        if mode & 0o077 == 0 || self.is_mode_checked.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let path = self.path.display();
-        match file.set_permissions(Permissions::from_mode(0o600)) {
-            Ok(()) => log::warn!(
-                "{path} was readable for other users (mode {:03o}): it is readable for its owner \
-                 alone now",
-                mode & 0o777
-            ),
-            Err(error) => log::warn!(
-                "{path} is readable for other users (mode {:03o}): {}",
-                mode & 0o777,
-                reason(&error)
-            ),
         }
     }
 }

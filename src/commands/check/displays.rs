@@ -1,16 +1,34 @@
-//! Texts of pictures for displays: letters that the font lacks.
+//! Pictures for displays: letters that the font lacks, and the keys of devices.
 
-use super::{Finding, Note};
+use super::Finding::{self, Fine, Note, Problem};
 use crate::config::Config;
 use crate::domain::plan::{DisplayPlan, KeyPlan, PictureLayout, Plan, Selection};
 use crate::domain::toml_text::quoted;
+use crate::monitor::DeviceKeys;
 use crate::monitor::picture::missing_glyphs;
 
-/// A note for each text of the configuration that is drawn with a box in a picture.
+/// A note for each text of the configuration that is drawn with a box in a picture, and whether the file
+/// with the secret of the devices' keys can be used.
 pub fn findings(config: &Config) -> Vec<Finding> {
     let plan = config.plan();
     let displays = config.pages.displays.iter();
-    displays.flat_map(|display| notes(&plan, display)).collect()
+    let notes = displays.flat_map(|display| notes(&plan, display));
+    notes.chain(device_keys(config)).collect()
+}
+
+fn device_keys(config: &Config) -> Option<Finding> {
+    let mut displays = config.pages.displays.iter();
+    let has_devices = displays.any(|display| display.device.is_some());
+    let found = has_devices.then(|| DeviceKeys::beside(&config.database).load())?;
+    Some(match found {
+        Ok(true) => Fine("the keys of TRMNL devices can be read".to_owned()),
+        Ok(false) => Note(
+            "no TRMNL device has its key yet: set it up (docs/displays.md); one that was set up \
+             before has to be set up again"
+                .to_owned(),
+        ),
+        Err(problem) => Problem(problem),
+    })
 }
 
 fn notes(plan: &Plan, display: &DisplayPlan) -> Vec<Finding> {
@@ -80,8 +98,8 @@ mod tests {
     use crate::config::environment::Environment;
     use crate::config::{self, Overrides};
 
-    fn load(text: &str) -> Config {
-        let directory = crate::golden::scratch("check-displays");
+    fn load(scratch: &str, text: &str) -> Config {
+        let directory = crate::golden::scratch(scratch);
         let file = directory.join("main-node.toml");
         std::fs::write(&file, text).expect("it can be written");
         let overrides = Overrides {
@@ -94,6 +112,7 @@ mod tests {
     #[test]
     fn letters_that_the_font_lacks_are_named() {
         let config = load(
+            "check-displays",
             "[[source]]\nname = \"meter\"\nurl = \"http://meter.local/\"\n\
              [key.a]\nlabel = \"漢 Größe 字\"\nunit = \"µg/m³\"\n[key.b]\nlabel = \"Температура\"\nwords = { 1 = \"오\" }\n\
              [[display]]\nname = \"hall\"\nsize = [800, 480]\nkeys = [\"a\", \"b\"]\n",
@@ -112,5 +131,41 @@ mod tests {
                 "the font of pictures has no 오, which the display \"hall\" draws as a box: the word of \"b\" is \"오\"",
             ]
         );
+    }
+
+    #[test]
+    fn the_keys_of_devices_are_looked_at_where_there_are_devices() {
+        let source = "[[source]]\nname = \"meter\"\nurl = \"http://meter.local/\"\n";
+        let display = "[[display]]\nname = \"hall\"\nsize = [800, 480]\n";
+        let device = "device = \"AA:BB:CC:DD:EE:FF\"\n";
+        let found = |text: &str, keys: Option<&str>| -> Vec<String> {
+            let mut config = load("check-device-keys", text);
+            let directory = crate::golden::scratch("check-device-keys-data");
+            config.database = directory.join("main-node.db");
+            if let Some(keys) = keys {
+                let file = directory.join("displays.json");
+                std::fs::write(file, keys).expect("it can be written");
+            }
+            let found = findings(&config).into_iter().map(|finding| match finding {
+                Fine(text) | Note(text) | Problem(text) => text,
+                _ => String::new(),
+            });
+            found.collect()
+        };
+        let without_device = format!("{source}{display}");
+        assert!(found(&without_device, Some("{")).is_empty());
+        let text = format!("{source}{display}{device}");
+        let secret = "ab".repeat(32);
+        let sound = format!("{{\"version\": 1, \"secret\": \"{secret}\", \"devices\": {{}}}}");
+        for (keys, expected) in [
+            (None, "no TRMNL device has its key yet"),
+            (Some(&*sound), "the keys of TRMNL devices can be read"),
+            (Some("{"), "displays.json cannot be used: it is damaged"),
+        ] {
+            let found = found(&text, keys);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].contains(expected), "{found:?}");
+            assert!(!found[0].contains(&secret));
+        }
     }
 }

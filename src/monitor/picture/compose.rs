@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use super::content::{
-    CellLevel, PictureCell, PictureChart, PictureContent, PictureMessage, PictureTable, PictureTime,
+    CellLevel, PictureBar, PictureCell, PictureChart, PictureContent, PictureMessage, PictureTable,
+    PictureTime,
 };
 use crate::domain::history::{Bucket, HistoryQuery};
-use crate::domain::plan::{DisplayChart, DisplayPlan, PictureLayout};
+use crate::domain::plan::{ChartKind, DisplayChart, DisplayPlan, PictureLayout};
 use crate::domain::snapshot::Record;
 use crate::domain::text::count_noun;
 use crate::domain::time::Wall;
@@ -16,9 +17,11 @@ use crate::limits;
 use crate::monitor::context::HistoryFailure;
 use crate::monitor::format::{format_since, to_zoned};
 use crate::monitor::web::PageContext;
+use crate::monitor::web::chart::bars::{Bar, BarAxis, BarStyle};
 use crate::monitor::web::chart::ticks::ticks;
 use crate::monitor::web::chart::{ChartSeries, Extent, Scale, Shape, end, middle, runs};
 use crate::monitor::web::grouping::{self, ValueTable};
+use crate::monitor::web::key::bars::KeyBars;
 use crate::monitor::web::key_history;
 use crate::monitor::web::severity::{ValueSeverity, reason, severity};
 use crate::monitor::web::shown_keys::{self, ShownKey};
@@ -174,6 +177,13 @@ fn chart(view: &PageContext, chart: &DisplayChart, to: Wall) -> PictureChart {
     let from = to.before(chart.span);
     let record = view.snapshot.record(&chart.key);
     let label = view.plan.full_label(&chart.key);
+    if key_history::kind(view, &chart.key, record) == ChartKind::Bars {
+        return match KeyBars::read(view, &chart.key, record, (from, to), true) {
+            Ok(Some(bars)) => bar_chart(view, chart, label, &bars),
+            Ok(None) => chart_without_points(label, "no data in this time span"),
+            Err(failure) => unread_chart(label, &failure),
+        };
+    }
     let series = match read(view, chart, from, to) {
         Ok(series) => series,
         Err(failure) => return unread_chart(label, &failure),
@@ -224,6 +234,7 @@ fn chart(view: &PageContext, chart: &DisplayChart, to: Wall) -> PictureChart {
     PictureChart {
         title: label + &unit.unwrap_or_default(),
         lines: observed.into_iter().chain(forecast).collect(),
+        bars: Vec::new(),
         forecast_from: (until > to).then(|| scale.x(to)),
         y_ticks: (scale.values().into_iter())
             .map(|value| (1.0 - scale.y(value), format.axis(value, scale.step())))
@@ -232,6 +243,44 @@ fn chart(view: &PageContext, chart: &DisplayChart, to: Wall) -> PictureChart {
             .map(|tick| (scale.x(tick.at), tick.label))
             .collect(),
         note: empty_note(&series, record),
+    }
+}
+
+/// The amounts of local hours, days or months, as the key's page shows them.
+fn bar_chart(
+    view: &PageContext,
+    chart: &DisplayChart,
+    label: String,
+    bars: &KeyBars,
+) -> PictureChart {
+    let heading = bars.heading(view, &chart.key);
+    let (found, from, to) = (bars.bars(view), bars.from, bars.to);
+    let axis = BarAxis::of(&found);
+    let length = to.since(from).as_secs_f64().max(1.0);
+    let place = |at: Wall| at.since(from).as_secs_f64() / length;
+    let bar = |bar: &Bar| PictureBar {
+        left: place(bar.from),
+        right: place(bar.to),
+        zero: axis.share(0.0),
+        amount: axis.share(bar.height),
+        is_whole: bar.style == BarStyle::Whole,
+    };
+    PictureChart {
+        title: format!("{label}, {heading}"),
+        lines: Vec::new(),
+        bars: found
+            .iter()
+            .filter(|it| it.height.is_finite())
+            .map(bar)
+            .collect(),
+        forecast_from: None,
+        y_ticks: (axis.values().into_iter())
+            .map(|value| (axis.share(value), bars.format.axis(value, axis.step)))
+            .collect(),
+        x_ticks: (bars.ticks(view).into_iter())
+            .map(|tick| (place(tick.at), tick.label))
+            .collect(),
+        note: None,
     }
 }
 
@@ -257,9 +306,14 @@ fn unread_chart(title: String, failure: &HistoryFailure) -> PictureChart {
         HistoryFailure::Unavailable(_) => "the history cannot be read",
         HistoryFailure::Exceeded(_) => "too much to read at once",
     };
+    chart_without_points(title, note)
+}
+
+fn chart_without_points(title: String, note: &str) -> PictureChart {
     PictureChart {
         title,
         lines: Vec::new(),
+        bars: Vec::new(),
         forecast_from: None,
         y_ticks: Vec::new(),
         x_ticks: Vec::new(),

@@ -57,12 +57,26 @@ pub struct PictureChart {
     pub title: String,
     /// Runs without a gap; x and y as shares of the plot, 0 to 1, from left and bottom.
     pub lines: Vec<Vec<(f64, f64)>>,
+    /// In place of lines: of a counter, or with `chart = "bars"`.
+    pub bars: Vec<PictureBar>,
     /// Where the values to come begin, as a share of the plot.
     pub forecast_from: Option<f64>,
     pub y_ticks: Vec<(f64, String)>,
     pub x_ticks: Vec<(f64, String)>,
     /// Why it is empty.
     pub note: Option<String>,
+}
+
+/// A bar of a chart, in shares of the plot, 0 to 1, from left and bottom.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PictureBar {
+    pub left: f64,
+    pub right: f64,
+    /// The place of zero, and of the amount: above it, or below for a negative one.
+    pub zero: f64,
+    pub amount: f64,
+    /// Of a whole period, without a gap in its data.
+    pub is_whole: bool,
 }
 
 /// A text in place of values: no data yet.

@@ -314,7 +314,12 @@ fn stems_at_zones(zones: Vec<Anchor>, stems: &[Stem], scale: f32, standard: f32)
         let middle = (stem.from + stem.to) / 2.0 * scale;
         let (from, to) = match (at_zone(stem.from), at_zone(stem.to)) {
             (Some(from), _) => (from, from + width),
-            (None, Some(to)) => (to - width, to),
+            // Not so thick that it lies on what is below it: the dot of an i.
+            (None, Some(to)) => {
+                let below = zones.iter().filter(|zone| zone.0 < stem.from);
+                let least = below.map(|zone| zone.1 + 1.0).fold(f32::MIN, f32::max);
+                ((to - width).max(least).min(to - 1.0), to)
+            }
             (None, None) => {
                 let from = (middle - width / 2.0).round();
                 (from, from + width)

@@ -1,4 +1,4 @@
-//! Devices of TRMNL's protocol: wrong keys, devices that are not configured, when logs came.
+//! Devices of TRMNL's protocol: wrong keys, devices that were refused, when logs came.
 //!
 //! In memory and bounded; short mutexes, taken by the connection thread and by workers.
 
@@ -8,7 +8,7 @@ use super::displays::bounded_line;
 use crate::domain::plan::MacAddress;
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
-use crate::monitor::context::UnknownDevice;
+use crate::monitor::context::{DeviceRefusal, RefusedDevice};
 use crate::monitor::http::handler::Request;
 use crate::monitor::http::login_throttle::LoginThrottle;
 use crate::sys::sync::Mutex;
@@ -19,29 +19,41 @@ pub struct Devices {
     /// Wrong keys. They have counters of their own, so that a device with an old key does not lock
     /// out the people who share its address.
     throttle: Mutex<LoginThrottle>,
-    /// Devices that no `[[display]]` names, the newest last.
-    unknown: Mutex<Vec<UnknownDevice>>,
+    /// The newest last.
+    refused: Mutex<Vec<RefusedDevice>>,
     /// Addresses that sent a log within [`limits::DEVICE_LOG_INTERVAL`].
     logs: Mutex<Vec<(IpAddr, Mono)>>,
 }
 
 impl Devices {
-    pub fn unknown(&self) -> Vec<UnknownDevice> {
-        self.unknown.lock().clone()
+    pub fn refused(&self) -> Vec<RefusedDevice> {
+        self.refused.lock().clone()
     }
 
-    pub fn remember_unknown(&self, mac: MacAddress, request: &Request, now: Moment) {
+    pub fn record_refusal(
+        &self,
+        mac: MacAddress,
+        why: DeviceRefusal,
+        request: &Request,
+        now: Moment,
+    ) {
         let model = request.header("model").unwrap_or_default();
-        let mut unknown = self.unknown.lock();
-        unknown.retain(|it| it.mac != mac);
-        if unknown.len() >= limits::UNKNOWN_DEVICES {
-            unknown.remove(0);
+        let mut refused = self.refused.lock();
+        refused.retain(|it| it.mac != mac);
+        if refused.len() >= limits::REFUSED_DEVICES {
+            refused.remove(0);
         }
-        unknown.push(UnknownDevice {
+        refused.push(RefusedDevice {
             mac,
             model: bounded_line(model).into_owned(),
+            why,
             last: now,
         });
+    }
+
+    /// Forgets that the device was refused: it has its key.
+    pub fn record_acceptance(&self, mac: &MacAddress) {
+        self.refused.lock().retain(|it| it.mac != *mac);
     }
 
     /// What a key opens, by `find`; a wrong one is counted. `None` for an address that has sent too

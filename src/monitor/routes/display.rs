@@ -39,7 +39,8 @@ impl App {
         let picture = self.picture(display, budget);
         let Some(extension) = extension else {
             return self.page(target, budget, |view| {
-                Ok(web::display::page(view, display, &picture))
+                let token = request.token.as_deref();
+                Ok(web::display::page(view, display, &picture, token))
             });
         };
         let format = match extension {

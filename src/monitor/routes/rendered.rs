@@ -265,7 +265,7 @@ impl App {
             storage: &storage,
             displays: &displays,
             unseen_displays: self.unseen_displays(&displays),
-            unknown_devices: self.devices.unknown(),
+            refused_devices: self.devices.refused(),
             channels: &(self.context.channels)(),
             outputs: &(self.context.outputs)(),
             refused_configuration: refused.as_ref(),

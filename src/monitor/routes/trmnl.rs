@@ -13,6 +13,7 @@ use super::table::Route;
 use crate::domain::percent;
 use crate::domain::plan::{DisplayPlan, MacAddress, PanelColours};
 use crate::limits;
+use crate::monitor::context::DeviceRefusal;
 use crate::monitor::device_keys::KeyRequest;
 use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::problem::ProblemDetails;
@@ -37,14 +38,21 @@ impl App {
         };
         let displays = self.context.plan.pages.displays.iter();
         let Some(display) = displays.clone().find(|it| it.device.as_ref() == Some(&mac)) else {
-            self.devices.remember_unknown(mac.clone(), request, now);
-            return Ok(setup_refusal(404, unknown_device(&mac)));
+            let message = unknown_device(&mac);
+            let why = DeviceRefusal::NotConfigured;
+            self.devices.record_refusal(mac, why, request, now);
+            return Ok(setup_refusal(404, message));
         };
         let name = &display.name;
         let is_once = self.context.password.is_some();
         let key = match self.context.device_keys.request(&mac, is_once, now.wall) {
-            Ok(KeyRequest::Given(key)) => key,
+            Ok(KeyRequest::Given(key)) => {
+                self.devices.record_acceptance(&mac);
+                key
+            }
             Ok(KeyRequest::NotAgain) => {
+                let why = DeviceRefusal::KeyGivenBefore(name.clone());
+                self.devices.record_refusal(mac, why, request, now);
                 let minutes = limits::PAIRING_TIME.as_secs() / 60;
                 let message = format!(
                     "The key of this display was given before. Run `main-node pair {name}`, and set \
@@ -124,9 +132,21 @@ impl App {
     fn device_of(&self, request: &Request) -> Result<&DisplayPlan, ProblemDetails> {
         let mac = request.header(ID).and_then(MacAddress::parse);
         let is_meant = |display: &&DisplayPlan| mac.is_none() || display.device == mac;
-        let displays = self.context.plan.pages.displays.iter();
-        self.check_key(request, displays.filter(is_meant))
-            .unwrap_or_else(|| Err(key_required()))
+        let mut displays = self.context.plan.pages.displays.iter();
+        let checked = self.check_key(request, displays.clone().filter(is_meant));
+        let checked = checked.unwrap_or_else(|| Err(key_required()));
+        let Some(mac) = mac else { return checked };
+        match &checked {
+            Ok(_) => self.devices.record_acceptance(&mac),
+            Err(_) => {
+                if let Some(display) = displays.find(|it| it.device.as_ref() == Some(&mac)) {
+                    let why = DeviceRefusal::WrongKey(display.name.clone());
+                    let now = self.context.clock.now();
+                    self.devices.record_refusal(mac, why, request, now);
+                }
+            }
+        }
+        checked
     }
 
     /// Whether the request has the key of the display whose picture it asks for; `None` where it has

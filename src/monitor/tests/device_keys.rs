@@ -124,3 +124,20 @@ fn a_file_that_cannot_be_used_is_an_error_and_stays() {
         .expect("no directory");
     assert!(problem.contains("cannot be written: "), "{problem}");
 }
+
+#[test]
+fn a_file_that_others_may_read_is_taken_from_them() {
+    let database = crate::golden::scratch("device-keys-mode").join("main-node.db");
+    let keys = DeviceKeys::beside(&database);
+    assert_eq!(keys.load(), Ok(false), "there is no secret yet");
+    key(&keys, 1, false, 0);
+    let file = database.with_file_name(FILE_NAME);
+    let mode = || file.metadata().expect("it exists").permissions().mode() & 0o777;
+    for before in [0o644, 0o666, 0o600, 0o400] {
+        let permissions = std::fs::Permissions::from_mode(before);
+        std::fs::set_permissions(&file, permissions).expect("it is ours");
+        assert_eq!(keys.load(), Ok(true));
+        let after = if before & 0o077 == 0 { before } else { 0o600 };
+        assert_eq!(mode(), after, "{before:o}");
+    }
+}

@@ -4,15 +4,28 @@ use maud::{Markup, html};
 
 use super::PageContext;
 use super::layout::{Page, Part};
+use crate::domain::percent;
 use crate::domain::plan::{DisplayPlan, PanelColours};
 use crate::domain::text::human_duration;
 use crate::monitor::routes::pictures::Picture;
 
-pub fn page(view: &PageContext, display: &DisplayPlan, picture: &Picture) -> Page {
+/// `token`: that with which the page was asked for, which opens its files too.
+pub fn page(
+    view: &PageContext,
+    display: &DisplayPlan,
+    picture: &Picture,
+    token: Option<&str>,
+) -> Page {
     let name = &*display.name;
     let panel = display.panel;
-    let file = |extension: &str| view.url(&format!("/display/{name}.{extension}"));
-    let source = format!("{}?v={:016x}", file("png"), picture.hash);
+    let token = token.map(|it| format!("token={}", percent::encode(it)));
+    let file = |extension: &str, version: Option<&str>| {
+        let parameters = version.into_iter().chain(token.as_deref());
+        let parameters = parameters.collect::<Vec<_>>().join("&");
+        let mark = if parameters.is_empty() { "" } else { "?" };
+        view.url(&format!("/display/{name}.{extension}{mark}{parameters}"))
+    };
+    let source = file("png", Some(&format!("v={:016x}", picture.hash)));
     let image = |factor: u32| -> Markup {
         html! {
             img class="picture" src=(source) alt=(format!("What {name} shows"))
@@ -26,7 +39,7 @@ pub fn page(view: &PageContext, display: &DisplayPlan, picture: &Picture) -> Pag
             (panel.width) " × " (panel.height) " pixels, " (colours(panel.colours)) ", asked for every "
             (human_duration(display.every)) ". Files: "
             @for extension in ["png", "bmp", "raw", "json"] {
-                a href=(file(extension)) { (name) "." (extension) } " "
+                a href=(file(extension, None)) { (name) "." (extension) } " "
             }
         }
         details {

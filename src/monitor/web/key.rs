@@ -1,7 +1,7 @@
 //! Key page: value, history, and where the value comes from.
 
 mod amounts;
-mod bars;
+pub mod bars;
 mod headline;
 mod history;
 mod origin;

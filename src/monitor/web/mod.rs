@@ -37,7 +37,7 @@ use crate::domain::stable_hash::hash;
 use crate::domain::time::Moment;
 use crate::monitor::context::{
     ChannelState, Display, ReadForecast, ReadHistory, ReadPeriods, ReadStates,
-    RefusedConfiguration, UnknownDevice, ViewSettings,
+    RefusedConfiguration, RefusedDevice, ViewSettings,
 };
 use crate::monitor::status_text::NodeStatus;
 use crate::sys::budget::Budget;
@@ -76,7 +76,7 @@ pub struct PageContext<'a> {
     pub displays: &'a [Display],
     /// Displays of the configuration that have not asked since the start.
     pub unseen_displays: Vec<&'a str>,
-    pub unknown_devices: Vec<UnknownDevice>,
+    pub refused_devices: Vec<RefusedDevice>,
     pub channels: &'a [ChannelState],
     pub outputs: &'a [OutputState],
     pub refused_configuration: Option<&'a RefusedConfiguration>,

@@ -1,7 +1,9 @@
 //! The file of tokens: what is kept, what is damaged, who may read it, and what a kill leaves.
 
 use std::env;
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 

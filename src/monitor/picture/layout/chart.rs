@@ -1,7 +1,8 @@
-//! The chart of a picture: a line over time with an area below it; values to come are a thinner line without.
+//! The chart of a picture: a line over time with an area below it, and values to come as a thinner line
+//! without; or bars.
 
 use super::pen::Pen;
-use crate::monitor::picture::content::PictureChart;
+use crate::monitor::picture::content::{PictureBar, PictureChart};
 use crate::monitor::picture::shape::{Ink, PictureShape, PixelRect};
 use crate::monitor::picture::text::TextStyle;
 
@@ -57,9 +58,21 @@ pub fn draw(pen: &mut Pen<'_>, rect: &PixelRect, chart: &PictureChart) {
         );
         return;
     }
-    draw_lines(pen, &plot, chart);
+    if chart.bars.is_empty() {
+        draw_lines(pen, &plot, chart);
+    } else {
+        draw_bars(pen, &plot, &chart.bars);
+    }
     draw_y_ticks(pen, &plot, chart, tick_style);
     draw_x_ticks(pen, &plot, chart, tick_style, inner.bottom);
+}
+
+fn area_ink(pen: &Pen<'_>) -> Ink {
+    if pen.colour.has_grey() {
+        AREA
+    } else {
+        DOTTED_AREA
+    }
 }
 
 fn draw_lines(pen: &mut Pen<'_>, plot: &PixelRect, chart: &PictureChart) {
@@ -77,11 +90,7 @@ fn draw_lines(pen: &mut Pen<'_>, plot: &PixelRect, chart: &PictureChart) {
         parts.push((past.into_iter().map(place).collect::<Vec<_>>(), true));
         parts.push((to_come.into_iter().map(place).collect(), false));
     }
-    let area = if pen.colour.has_grey() {
-        AREA
-    } else {
-        DOTTED_AREA
-    };
+    let area = area_ink(pen);
     for (points, _) in parts.iter().filter(|(_, is_past)| *is_past) {
         pen.shapes.push(PictureShape::Under {
             points: points.clone(),
@@ -129,6 +138,36 @@ fn draw_lines(pen: &mut Pen<'_>, plot: &PixelRect, chart: &PictureChart) {
         pen.area(dot.inset(-rule), half + rule, Ink::White);
         pen.area(dot, half, Ink::Black);
     }
+}
+
+/// A bar that is not of a whole period is an outline with a lighter area.
+fn draw_bars(pen: &mut Pen<'_>, plot: &PixelRect, bars: &[PictureBar]) {
+    let rule = pen.sizes.rule;
+    let x =
+        |share: f64| plot.left + (share.clamp(0.0, 1.0) * f64::from(plot.width())).round() as i32;
+    let y = |share: f64| {
+        plot.bottom - (share.clamp(0.0, 1.0) * f64::from(plot.height())).round() as i32
+    };
+    let widths = bars.iter().map(|bar| x(bar.right) - x(bar.left));
+    let air = widths.min().unwrap_or_default() / 8;
+    for bar in bars {
+        let (left, right) = (x(bar.left) + air, x(bar.right) - air);
+        let (top, bottom) = (y(bar.zero.max(bar.amount)), y(bar.zero.min(bar.amount)));
+        let rect = PixelRect::new(left, top, right.max(left + 1), bottom);
+        pen.area(rect, 0, Ink::Black);
+        let inner = rect.inset(2 * rule);
+        if !bar.is_whole && !inner.is_empty() {
+            let ink = area_ink(pen);
+            pen.area(inner, 0, Ink::White);
+            pen.area(inner, 0, ink);
+        }
+    }
+    let zero = y(bars.first().map_or(0.0, |bar| bar.zero));
+    pen.area(
+        PixelRect::new(plot.left, zero, plot.right, zero + rule),
+        0,
+        Ink::Black,
+    );
 }
 
 type Points = Vec<(f64, f64)>;

@@ -88,6 +88,7 @@ pub fn price_chart() -> PictureChart {
     PictureChart {
         title: "Price, ct/kWh, 24 h".to_owned(),
         lines: vec![steps.map(|x| (x, value(x * 24.0))).collect()],
+        bars: Vec::new(),
         forecast_from: Some(0.66),
         y_ticks: vec![
             (0.0, "10".to_owned()),

@@ -115,3 +115,30 @@ fn text_is_wrapped_at_spaces_and_ends_in_an_ellipsis() {
         );
     }
 }
+
+#[test]
+fn dots_do_not_touch_what_is_below_them() {
+    let fonts = Fonts::unpack();
+    for weight in [FontWeight::Regular, FontWeight::Bold] {
+        let face = fonts.face(weight);
+        for capital in 7..40 {
+            for letter in [
+                'i', 'j', 'ï', 'ö', 'ä', 'ü', '!', '?', ':', ';', 'ё', 'Ö', 'Ё',
+            ] {
+                let outline = face.outline(face.glyph(letter), capital as f32 / CAPITAL_UNITS);
+                let (_, top, _, bottom) = outline.bounds().expect("ink");
+                let mut has_ink = vec![false; (bottom - top) as usize];
+                outline.rasterise(top, bottom, |_, y, share| {
+                    has_ink[(y - top) as usize] |= share >= 0.5;
+                });
+                let shown = has_ink.iter().skip_while(|ink| !**ink);
+                let gaps = shown.clone().filter(|ink| !**ink).count();
+                let below = shown.skip_while(|ink| **ink).any(|ink| *ink);
+                assert!(
+                    gaps > 0 && below,
+                    "{letter} {capital} {weight:?}: {has_ink:?}"
+                );
+            }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::history::Bucket;
 use crate::domain::plan::{
-    DisplayChart, KeySelector, MODELS, Panel, PanelColours, PictureLayout, Rotation,
+    DisplayChart, KeyPlan, KeySelector, MODELS, Panel, PanelColours, PictureLayout, Rotation,
 };
 use crate::domain::reading::Value;
 use crate::domain::time::ClockTrust;
@@ -284,6 +284,72 @@ fn the_preview_shows_the_picture_and_its_files() {
     let fragments = get(&app, "/display/hall?fragment=all");
     assert_eq!(fragments.status, 200, "{}", body(&fragments));
     assert!(body(&fragments).contains(&source));
+}
+
+#[test]
+fn a_preview_that_a_token_opened_shows_files_that_it_opens() {
+    let app = with_display(testing::healthy(), hall());
+    let mut asked = request("/display/hall", &[]);
+    asked.token = Some("a&b".to_owned());
+    let page = app.render(&asked);
+    let source = format!(
+        "src=\"/display/hall.png?v={}&amp;token=a%26b\"",
+        &etag(&app)[3..19]
+    );
+    assert!(body(&page).contains(&source), "{}", body(&page));
+    assert!(body(&page).contains("href=\"/display/hall.raw?token=a%26b\""));
+}
+
+#[test]
+fn the_chart_of_a_counter_has_bars() {
+    let mut fixture = testing::healthy();
+    let counter = KeyPlan {
+        counter: Some(true),
+        unit: Some("kWh".into()),
+        ..KeyPlan::default()
+    };
+    fixture.plan.keys.insert("temperature".into(), counter);
+    let now = testing::now().wall;
+    let day = |ago: u64, last: f64| Bucket {
+        from: now.before(Duration::from_secs(ago * 86_400 + 21 * 3_600)),
+        seconds: 86_400,
+        count: 1_440,
+        min: last - 1.0,
+        mean: last,
+        max: last,
+        last,
+    };
+    fixture.history = Ok((0..=9)
+        .rev()
+        .map(|ago| day(ago, 100.0 - 2.0 * ago as f64))
+        .collect());
+    let mut display = hall();
+    display.chart = Some(DisplayChart {
+        key: "temperature".into(),
+        span: Duration::from_secs(7 * 86_400),
+    });
+    let app = with_display(fixture, display);
+    let response = get(&app, "/display/hall.json");
+    let json: serde_json::Value = serde_json::from_str(body(&response)).expect("it is JSON");
+    let chart = &json["chart"];
+    let title = chart["title"].as_str().expect("a title");
+    assert!(title.ends_with("kWh a day"), "{title}");
+    assert_eq!(chart["lines"], serde_json::json!([]));
+    let bars = chart["bars"].as_array().expect("bars");
+    assert_eq!(bars.len(), 7, "the running day included: {chart}");
+    for (at, bar) in bars.iter().enumerate() {
+        assert_eq!(
+            (&bar["zero"], &bar["amount"]),
+            (&0.0.into(), &1.0.into()),
+            "2 kWh: {chart}"
+        );
+        assert_eq!(bar["is_whole"], at < 6, "{chart}");
+    }
+    assert_eq!(
+        (&bars[0]["left"], &bars[6]["right"]),
+        (&0.0.into(), &1.0.into())
+    );
+    assert_eq!(chart["note"], serde_json::Value::Null);
 }
 
 #[test]

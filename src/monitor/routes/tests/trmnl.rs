@@ -133,8 +133,8 @@ fn an_unknown_device_is_remembered_and_told_404() {
         assert!(message.ends_with(&format!("[[display]] device = \"{}\"", mac.to_uppercase())));
         assert_eq!(node.json("/api/setup", &headers).0, 404, "again");
     }
-    let unknown = node.app.devices.unknown();
-    assert_eq!(unknown.len(), limits::UNKNOWN_DEVICES);
+    let unknown = node.app.devices.refused();
+    assert_eq!(unknown.len(), limits::REFUSED_DEVICES);
     assert_eq!(unknown[15].mac.as_str(), "11:22:33:44:55:13");
     let page = node.get("/web/system", &[]);
     let page = body(&page);
@@ -160,11 +160,14 @@ fn with_a_password_a_key_is_given_once_and_for_ten_minutes_after_pairing() {
     let message = answer["message"].as_str().expect("a text");
     assert!(message.contains("main-node pair hall"), "{message}");
     assert!(!answer.to_string().contains(&key));
+    let why = DeviceRefusal::KeyGivenBefore("hall".into());
+    assert_eq!(node.app.devices.refused()[0].why, why);
     let device = MacAddress::parse(HALL).expect("a MAC");
     let keys = &node.app.context.device_keys;
     keys.pair(&device, testing::now().wall)
         .expect("it can be written");
     assert_eq!(node.key(HALL), key);
+    assert!(node.app.devices.refused().is_empty(), "it has its key");
     node.clock.advance(Duration::from_secs(599));
     assert_eq!(node.key(HALL), key);
     node.clock.advance(Duration::from_secs(1));
@@ -173,6 +176,45 @@ fn with_a_password_a_key_is_given_once_and_for_ten_minutes_after_pairing() {
         node.setup("AA:BB:CC:DD:EE:10").0,
         200,
         "that of another is its first"
+    );
+}
+
+#[test]
+fn a_device_with_a_wrong_key_is_named_until_it_has_its_own() {
+    let node = Node::new("trmnl-refused", None);
+    let key = node.key(HALL);
+    let ask = |key: &str| {
+        node.json("/api/display", &[("id", HALL), ("access-token", key)])
+            .0
+    };
+    let system = || body(&node.get("/web/system", &[])).to_owned();
+    assert_eq!(ask(&key), 200);
+    assert!(!system().contains("TRMNL device"), "{}", system());
+    let other = node.key("AA:BB:CC:DD:EE:10");
+    for wrong in ["", "0123", &other] {
+        assert_eq!(ask(wrong), 401, "{wrong}");
+        let refused = node.app.devices.refused();
+        assert_eq!(refused.len(), 1);
+        assert_eq!(refused[0].why, DeviceRefusal::WrongKey("hall".into()));
+        let page = system();
+        for expected in [
+            "The TRMNL device of hall came ",
+            HALL,
+            "<code>main-node pair hall</code>",
+        ] {
+            assert!(page.contains(expected), "{expected}: {page}");
+        }
+    }
+    assert_eq!(ask(&key), 200);
+    assert!(!system().contains("TRMNL device"), "it has its key");
+    let stranger = node.json(
+        "/api/display",
+        &[("id", "00:00:00:00:00:01"), ("access-token", "0123")],
+    );
+    assert_eq!(stranger.0, 401);
+    assert!(
+        node.app.devices.refused().is_empty(),
+        "no display has that device"
     );
 }
 

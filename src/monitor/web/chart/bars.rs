@@ -47,15 +47,16 @@ pub struct BarChart<'a> {
 
 /// Axis values and their places.
 #[derive(Debug, Clone, PartialEq)]
-struct BarAxis {
+pub struct BarAxis {
     low: f64,
     high: f64,
-    step: f64,
+    /// Between two values.
+    pub step: f64,
 }
 
 impl BarAxis {
     /// From zero to a round value beyond the highest bar; down to one below the lowest.
-    fn of(bars: &[Bar]) -> BarAxis {
+    pub fn of(bars: &[Bar]) -> BarAxis {
         let heights = bars.iter().map(|bar| bar.height);
         let heights = heights.filter(|height| height.is_finite());
         let (low, high) = heights.fold((0.0_f64, 0.0_f64), |(low, high), it| {
@@ -79,12 +80,17 @@ impl BarAxis {
         }
     }
 
-    fn y(&self, value: f64) -> f64 {
+    /// The place of a value: 0 at the lower end of the axis, 1 at the upper.
+    pub fn share(&self, value: f64) -> f64 {
         let share = (value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0);
-        (1.0 - share.clamp(0.0, 1.0)) * HEIGHT
+        share.clamp(0.0, 1.0)
     }
 
-    fn values(&self) -> Vec<f64> {
+    fn y(&self, value: f64) -> f64 {
+        (1.0 - self.share(value)) * HEIGHT
+    }
+
+    pub fn values(&self) -> Vec<f64> {
         let first = (self.low / self.step).round();
         let values = (0..12).map(|at| (first + f64::from(at)) * self.step);
         values

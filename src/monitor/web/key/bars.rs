@@ -32,35 +32,14 @@ pub fn section(
     record: Option<&Record>,
     period: &Period,
 ) -> Result<Markup, HistoryFailure> {
-    let zone = &view.settings.timezone;
     let key: Arc<str> = key.into();
-    let length = PeriodLength::for_span(period.from, period.to);
-    let begin = length.begin(period.from, zone);
-    // A span that ends now has as many periods as its name says, the running one included.
-    let first = if period.is_live() && !period.is_all() && begin < period.from {
-        length.next(period.from, zone)
-    } else {
-        begin
-    };
-    let measure = Measure::of(view, &key, record).unwrap_or(Measure::Mean);
-    let amounts = amounts::read(view, &key, measure, length, (first, period.to))?;
-    if amounts.is_empty() {
-        return Ok(html! { p class="quiet" { "No data in this time span." } });
-    }
-    let total: f64 = amounts.iter().map(|it| it.amount).sum();
-    let format =
-        |numbers: &mut dyn Iterator<Item = f64>| format_of(view, &key, record, measure, numbers);
-    let bars = KeyBars {
-        format: format(&mut amounts.iter().map(|it| it.amount)),
-        total: (measure != Measure::Mean)
-            .then(|| format(&mut [total].into_iter()).with_unit(total)),
-        amounts,
-        measure,
-        length,
-        from: first,
-        to: length.next(Wall(period.to.0.saturating_sub(1)), zone),
-    };
-    Ok(bars.figure(view, &key))
+    let is_last_span = period.is_live() && !period.is_all();
+    let span = (period.from, period.to);
+    let bars = KeyBars::read(view, &key, record, span, is_last_span)?;
+    Ok(match bars {
+        Some(bars) => bars.figure(view, &key),
+        None => html! { p class="quiet" { "No data in this time span." } },
+    })
 }
 
 /// How amounts are written, the largest of which has about three digits.
@@ -94,34 +73,82 @@ pub fn heading(
     length: PeriodLength,
 ) -> String {
     let name = length.name();
+    let each = match length {
+        PeriodLength::Hour => "an hour".to_owned(),
+        _ => format!("a {name}"),
+    };
     match (measure, unit) {
         (Measure::Added, None) => format!("Added each {name}"),
-        (Measure::Added, Some(unit)) => format!("{unit} a {name}"),
+        (Measure::Added, Some(unit)) => format!("{unit} {each}"),
         (Measure::Mean, None) => format!("Mean of each {name}"),
         (Measure::Mean, Some(unit)) => format!("{unit}, mean of each {name}"),
         (Measure::TimeOn, _) => {
             let words = view.plan.number_format_of(key, None, 1.0);
             let word = words.word(1.0).unwrap_or("On");
-            format!("{word}, hours a {name}")
+            format!("{word}, hours {each}")
         }
     }
 }
 
-struct KeyBars {
+/// The amounts of a key in periods, and how they are written.
+pub struct KeyBars {
     amounts: Vec<PeriodAmount>,
     measure: Measure,
     length: PeriodLength,
-    from: Wall,
-    to: Wall,
-    format: NumberFormat,
+    /// Where the first period begins and the last one ends.
+    pub from: Wall,
+    pub to: Wall,
+    pub format: NumberFormat,
     /// All of them together, where their sum means something.
     total: Option<String>,
 }
 
 impl KeyBars {
-    fn figure(&self, view: &PageContext, key: &str) -> Markup {
+    /// The bars of a span; None without data. `is_last_span`: it ends now, and has as many periods
+    /// as its name says, the running one included.
+    pub fn read(
+        view: &PageContext,
+        key: &Arc<str>,
+        record: Option<&Record>,
+        (from, to): (Wall, Wall),
+        is_last_span: bool,
+    ) -> Result<Option<KeyBars>, HistoryFailure> {
+        let zone = &view.settings.timezone;
+        let length = PeriodLength::for_span(from, to);
+        let begin = length.begin(from, zone);
+        let first = if is_last_span && begin < from {
+            length.next(from, zone)
+        } else {
+            begin
+        };
+        let measure = Measure::of(view, key, record).unwrap_or(Measure::Mean);
+        let amounts = amounts::read(view, key, measure, length, (first, to))?;
+        if amounts.is_empty() {
+            return Ok(None);
+        }
+        let total: f64 = amounts.iter().map(|it| it.amount).sum();
+        let format =
+            |numbers: &mut dyn Iterator<Item = f64>| format_of(view, key, record, measure, numbers);
+        Ok(Some(KeyBars {
+            format: format(&mut amounts.iter().map(|it| it.amount)),
+            total: (measure != Measure::Mean)
+                .then(|| format(&mut [total].into_iter()).with_unit(total)),
+            amounts,
+            measure,
+            length,
+            from: first,
+            to: length.next(Wall(to.0.saturating_sub(1)), zone),
+        }))
+    }
+
+    /// What the numbers are: `kWh a day`.
+    pub fn heading(&self, view: &PageContext, key: &str) -> String {
         let unit = self.format.unit.as_deref();
-        let what = heading(view, key, self.measure, unit, self.length);
+        heading(view, key, self.measure, unit, self.length)
+    }
+
+    fn figure(&self, view: &PageContext, key: &str) -> Markup {
+        let what = self.heading(view, key);
         let zone = &view.settings.timezone;
         let periods = self
             .length
@@ -158,7 +185,7 @@ impl KeyBars {
         }
     }
 
-    fn bars(&self, view: &PageContext) -> Vec<Bar> {
+    pub fn bars(&self, view: &PageContext) -> Vec<Bar> {
         let gaps = self.amounts.iter().filter(|it| it.periods > 1).count();
         let bars = self.amounts.iter().map(|it| Bar {
             from: it.from,
@@ -179,7 +206,7 @@ impl KeyBars {
     }
 
     /// Days, months and years have their names below their middle.
-    fn ticks(&self, view: &PageContext) -> Vec<Tick> {
+    pub fn ticks(&self, view: &PageContext) -> Vec<Tick> {
         let zone = &view.settings.timezone;
         let mut ticks = ticks(self.from, self.to, zone, view.plan.pages.locale);
         if self.length != PeriodLength::Hour {

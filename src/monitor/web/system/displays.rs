@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 
 use crate::domain::text::human_duration;
-use crate::monitor::context::Display;
+use crate::limits;
+use crate::monitor::context::{DeviceRefusal, Display, RefusedDevice};
 use crate::monitor::web::PageContext;
 use crate::monitor::web::layout::past_time;
 
@@ -37,13 +38,38 @@ pub fn displays(view: &PageContext) -> Markup {
                 "."
             }
         }
-        @for device in view.unknown_devices.iter().rev() {
-            p {
-                "A TRMNL device asked to be set up " (past_time(view, device.last)) ": "
-                (device.mac)
-                @if !device.model.is_empty() { " (" (device.model) ")" }
-                ". To show pictures on it, add to a "
-                code { "[[display]]" } ": " code { "device = \"" (device.mac) "\"" }
+        @for device in view.refused_devices.iter().rev() { (refusal(view, device)) }
+    }
+}
+
+/// A device that was refused, and what to do about it.
+fn refusal(view: &PageContext, device: &RefusedDevice) -> Markup {
+    let when = past_time(view, device.last);
+    let which = html! {
+        (device.mac) @if !device.model.is_empty() { " (" (device.model) ")" }
+    };
+    let set_up_again = |name: &str| -> Markup {
+        html! {
+            "If it is yours, run " code { "main-node pair " (name) } " and set it up within "
+            (human_duration(limits::PAIRING_TIME)) "."
+        }
+    };
+    html! {
+        p {
+            @match &device.why {
+                DeviceRefusal::NotConfigured => {
+                    "A TRMNL device asked to be set up " (when) ": " (which)
+                    ". To show pictures on it, add to a " code { "[[display]]" } ": "
+                    code { "device = \"" (device.mac) "\"" }
+                },
+                DeviceRefusal::KeyGivenBefore(name) => {
+                    "The TRMNL device of " (name) " asked " (when) " for its key, which was given before: "
+                    (which) ". " (set_up_again(name))
+                },
+                DeviceRefusal::WrongKey(name) => {
+                    "The TRMNL device of " (name) " came " (when) " without its key: " (which) ". "
+                    (set_up_again(name))
+                },
             }
         }
     }
