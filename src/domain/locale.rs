@@ -136,7 +136,8 @@ impl Locale {
             if is_grouped && index > 0 && (whole.len() - index) % 3 == 0 {
                 text.push(self.0.thousands_mark);
             }
-            text.push(digit);
+            // Of an exponent.
+            text.push(if digit == '-' { MINUS } else { digit });
         }
         if let Some(fraction) = fraction {
             text.push(self.0.decimal_mark);

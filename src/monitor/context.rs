@@ -282,4 +282,6 @@ pub enum DeviceRefusal {
     KeyGivenBefore(Arc<str>),
     /// It came without its key, or with another.
     WrongKey(Arc<str>),
+    /// It asked for its key, which cannot be made; with the reason.
+    NoKey(Arc<str>, String),
 }

@@ -2,10 +2,12 @@
 //!
 //! Owns `displays.json` beside the database: a secret that every key is made of, and which devices
 //! have theirs. Workers and `main-node pair` read and write it; a key is checked from memory, on the
-//! thread that serves all clients. No key is in the file, and none in a log.
+//! thread that serves all clients, which reads the file again where a key is wrong and the file another.
+//! No key is in the file, and none in a log.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ring::hmac;
@@ -28,6 +30,8 @@ pub struct DeviceKeys {
     path: PathBuf,
     /// As in the file; `None` until it was read.
     secret: Mutex<Option<hmac::Key>>,
+    /// Of the file when it was read last.
+    version: Mutex<Option<FileVersion>>,
     /// Held while the file is changed.
     change: Mutex<()>,
 }
@@ -43,27 +47,51 @@ pub enum KeyRequest {
 impl DeviceKeys {
     pub fn beside(database: &Path) -> DeviceKeys {
         DeviceKeys {
-            path: database.with_file_name(FILE_NAME),
+            path: DeviceKeys::file_beside(database),
             secret: Mutex::default(),
+            version: Mutex::default(),
             change: Mutex::default(),
         }
     }
 
-    /// Reads the secret, so that keys of an earlier run are good; whether there is one. Takes the file
-    /// from other users who may read it.
+    /// The file of a database.
+    pub fn file_beside(database: &Path) -> PathBuf {
+        database.with_file_name(FILE_NAME)
+    }
+
+    /// Reads the secret, so that keys of an earlier run are good; whether there is one.
     ///
     /// # Errors
     /// Which file cannot be used, why, and what to do.
     pub fn load(&self) -> Result<bool, String> {
-        let is_found = self.read()?.is_some();
-        if let Ok(file) = File::open(&self.path) {
+        Ok(self.read()?.is_some())
+    }
+
+    /// Takes the file from other users who may read it, and says so in the log.
+    pub fn restrict_to_owner(&self) {
+        let is_file = self.path.metadata().is_ok_and(|it| it.is_file());
+        if let Some(file) = is_file.then(|| File::open(&self.path).ok()).flatten() {
             restrict_to_owner(&file, &self.path);
         }
-        Ok(is_found)
     }
 
     /// Whether this is the key of the device, in a time that does not depend on either.
     pub fn opens(&self, device: &MacAddress, key: &str) -> bool {
+        // Another process made the file, or put back an older one: `main-node pair`, a backup.
+        self.is_key(device, key) || (self.reread_if_changed() && self.is_key(device, key))
+    }
+
+    /// Reads the file again if it is not the one that was read last; whether it has a secret then.
+    fn reread_if_changed(&self) -> bool {
+        let found = self.path.metadata().ok();
+        let Some(version) = found.map(|it| FileVersion::of(&it)) else {
+            return false;
+        };
+        let is_other = *self.version.lock() != Some(version);
+        is_other && self.read().is_ok_and(|it| it.is_some())
+    }
+
+    fn is_key(&self, device: &MacAddress, key: &str) -> bool {
         let secret = self.secret.lock().clone();
         match (secret, from_hexadecimal(key)) {
             (Some(secret), Some(key)) => {
@@ -138,6 +166,9 @@ impl DeviceKeys {
             }
             _ => {}
         }
+        // Before it is read: one that is replaced meanwhile is read again.
+        let found = self.path.metadata().ok();
+        *self.version.lock() = found.map(|it| FileVersion::of(&it));
         let text = text_file::read(&self.path).map_err(|why| self.error("read", &why))?;
         let content: Value = serde_json::from_str(&text).unwrap_or_default();
         let secret = content["secret"].as_str().and_then(from_hexadecimal);
@@ -166,6 +197,28 @@ impl DeviceKeys {
 
     fn error(&self, what: &str, why: &str) -> String {
         format!("{} cannot be {what}: {why}", self.path.display())
+    }
+}
+
+/// What tells a file from the one that replaced it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileVersion {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    changed_s: i64,
+    changed_ns: i64,
+}
+
+impl FileVersion {
+    fn of(metadata: &Metadata) -> FileVersion {
+        FileVersion {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.size(),
+            changed_s: metadata.ctime(),
+            changed_ns: metadata.ctime_nsec(),
+        }
     }
 }
 

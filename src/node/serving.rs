@@ -167,10 +167,11 @@ fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats
 /// The keys of an earlier run, where a device may have one.
 fn device_keys(config: &Config, plan: &Plan) -> DeviceKeys {
     let keys = DeviceKeys::beside(&config.database);
-    if plan.pages.displays.iter().any(|it| it.device.is_some())
-        && let Err(problem) = keys.load()
-    {
-        log::warn!("displays get no pictures: {problem}");
+    if plan.pages.displays.iter().any(|it| it.device.is_some()) {
+        if let Err(problem) = keys.load() {
+            log::warn!("displays get no pictures: {problem}");
+        }
+        keys.restrict_to_owner();
     }
     keys
 }

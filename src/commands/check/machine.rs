@@ -17,6 +17,7 @@ use crate::db::file::{self, FileKind};
 use crate::db::{schema, volatile};
 use crate::domain::time::ClockTrust;
 use crate::limits;
+use crate::monitor::DeviceKeys;
 use crate::monitor::http::listener::bind;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::container::is_container;
@@ -170,7 +171,11 @@ pub fn secret_files(config: &Config) -> Finding {
     };
     let keys = config.client_certificates();
     let keys: Vec<&Path> = keys.iter().map(|it| it.key_file()).collect();
-    let tokens: Vec<&Path> = config.token_files().collect();
+    let mut displays = config.pages.displays.iter();
+    let device_keys =
+        (displays.any(|it| it.device.is_some())).then(|| DeviceKeys::file_beside(&config.database));
+    let tokens = config.token_files().chain(device_keys.as_deref());
+    let tokens: Vec<&Path> = tokens.collect();
     let has_secrets =
         |path: &Path| keys.contains(&path) || tokens.contains(&path) || has_secrets(path);
     let is_open = |path: &Path| {

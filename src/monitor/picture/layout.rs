@@ -26,8 +26,8 @@ const LEAST_CHART: i32 = 9;
 pub fn draw(content: &PictureContent, time: &PictureTime, panel: &Panel) -> Drawing {
     let fonts = Fonts::unpack();
     let mut shapes = Vec::new();
-    // Again with a note of how many values found no room, which itself takes room.
-    let mut left_out = 0;
+    // Again with a note of what found no room, which itself takes room.
+    let mut left_out = LeftOut::default();
     for _ in 0..3 {
         let typesetter = Typesetter::new(&fonts);
         let colour = PanelColour::new(panel.colours);
@@ -44,25 +44,32 @@ pub fn draw(content: &PictureContent, time: &PictureTime, panel: &Panel) -> Draw
     Drawing { shapes, fonts }
 }
 
-/// Draws all; how many values found no room.
+/// What found no room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct LeftOut {
+    values: usize,
+    chart: bool,
+}
+
+/// Draws all; what found no room.
 fn compose(
     pen: &mut Pen<'_>,
     page: &PixelRect,
     content: &PictureContent,
     time: &PictureTime,
-    left_out: usize,
-) -> usize {
+    left_out: LeftOut,
+) -> LeftOut {
     let body = footer::draw(pen, page, content, time, left_out);
     if let Some(message) = &content.message {
         draw_message(pen, &body, message);
-        return 0;
+        return LeftOut::default();
     }
     let cells = &content.cells;
-    match (content.layout, &content.table) {
+    let (has_chart, values) = match (content.layout, &content.table) {
         (PictureLayout::Rooms, Some(table)) => {
             let least = rooms::least_height(pen, table).max(body.height() / 2);
-            let values = below_values(pen, &body, content, least);
-            rooms::draw(pen, &values, table)
+            let (has_chart, values) = below_values(pen, &body, content, least);
+            (has_chart, rooms::draw(pen, &values, table))
         }
         (PictureLayout::Chart, _) if content.chart.is_some() => {
             let columns = (body.width() / (grid::LEAST_WIDTH * pen.sizes.label)).max(1) as usize;
@@ -73,43 +80,52 @@ fn compose(
             let most = body.height() - LEAST_CHART * pen.sizes.label;
             let least = least.min(body.height() / 2).max(quarter).min(most);
             let has_room = least >= grid::LEAST_HEIGHT * pen.sizes.label;
-            let values = below_values(pen, &body, content, if has_room { least } else { 0 });
-            if values.is_empty() {
-                return cells.len();
-            }
-            grid::draw(pen, &values, cells)
+            let least = if has_room { least } else { 0 };
+            let (has_chart, values) = below_values(pen, &body, content, least);
+            let left_out = if values.is_empty() {
+                cells.len()
+            } else {
+                grid::draw(pen, &values, cells)
+            };
+            (has_chart, left_out)
         }
         (layout, _) => {
             let least = body.height() * (100 - CHART_PERCENT) / 100;
-            let values = below_values(pen, &body, content, least);
-            match layout {
+            let (has_chart, values) = below_values(pen, &body, content, least);
+            let left_out = match layout {
                 PictureLayout::List => list::draw(pen, &values, cells),
                 PictureLayout::Big => grid::draw_big(pen, &values, cells),
                 _ => grid::draw(pen, &values, cells),
-            }
+            };
+            (has_chart, left_out)
         }
+    };
+    LeftOut {
+        values,
+        chart: content.chart.is_some() && !has_chart,
     }
 }
 
-/// Draws the chart below `least` pixels for values, if both have room; what is left for values.
+/// Draws the chart below `least` pixels for values, if both have room; whether it did, and what is left
+/// for values.
 fn below_values(
     pen: &mut Pen<'_>,
     body: &PixelRect,
     content: &PictureContent,
     least: i32,
-) -> PixelRect {
+) -> (bool, PixelRect) {
     let label = pen.sizes.label;
     let has_room = body.height() - least >= LEAST_CHART * label
         && (least == 0 || least >= grid::LEAST_HEIGHT * label);
     let Some(chart) = content.chart.as_ref().filter(|_| has_room) else {
-        return *body;
+        return (false, *body);
     };
     let (values, below) = body.split_top(least);
     if !values.is_empty() {
         pen.rule_across(&below, below.top);
     }
     chart::draw(pen, &below, chart);
-    values
+    (true, values)
 }
 
 /// A title and a text in the middle.

@@ -21,6 +21,8 @@ pub struct Devices {
     throttle: Mutex<LoginThrottle>,
     /// The newest last.
     refused: Mutex<Vec<RefusedDevice>>,
+    /// Why no key can be made, as the log says.
+    problem: Mutex<String>,
     /// Addresses that sent a log within [`limits::DEVICE_LOG_INTERVAL`].
     logs: Mutex<Vec<(IpAddr, Mono)>>,
 }
@@ -49,6 +51,14 @@ impl Devices {
             why,
             last: now,
         });
+    }
+
+    /// Whether it is not the problem of the last time, which is in the log.
+    pub fn is_new_problem(&self, why: &str) -> bool {
+        let mut problem = self.problem.lock();
+        let is_new = *problem != why;
+        why.clone_into(&mut problem);
+        is_new
     }
 
     /// Forgets that the device was refused: it has its key.

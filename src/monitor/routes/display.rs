@@ -38,10 +38,14 @@ impl App {
         let display = self.find_display(name)?;
         let picture = self.picture(display, budget);
         let Some(extension) = extension else {
-            return self.page(target, budget, |view| {
-                let token = request.token.as_deref();
-                Ok(web::display::page(view, display, &picture, token))
-            });
+            return match request.token.as_deref() {
+                None => self.page(target, budget, |view| {
+                    Ok(web::display::page(view, display, &picture))
+                }),
+                Some(token) => self.markup(target, budget, |view| {
+                    Ok(web::display::page_of_token(view, display, &picture, token))
+                }),
+            };
         };
         let format = match extension {
             "png" => PictureFormat::Png,

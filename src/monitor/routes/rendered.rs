@@ -236,7 +236,7 @@ impl App {
     }
 
     /// Responds with markup that is made from what the node is now.
-    fn markup(
+    pub(super) fn markup(
         &self,
         target: &RequestTarget,
         budget: &Budget,

@@ -61,7 +61,11 @@ impl App {
                 return Ok(setup_refusal(403, message));
             }
             Err(why) => {
-                log::warn!("display {name}: no key: {why}");
+                if self.devices.is_new_problem(&why) {
+                    log::warn!("display {name}: no key: {why}");
+                }
+                let why = DeviceRefusal::NoKey(name.clone(), why);
+                self.devices.record_refusal(mac, why, request, now);
                 return Err(ProblemDetails::new(
                     503,
                     "Keys cannot be made now; see the log of main-node.",
@@ -138,13 +142,15 @@ impl App {
         let Some(mac) = mac else { return checked };
         match &checked {
             Ok(_) => self.devices.record_acceptance(&mac),
-            Err(_) => {
+            // Not where the address has to wait: then nobody looked at its key.
+            Err(problem) if problem.status == 401 => {
                 if let Some(display) = displays.find(|it| it.device.as_ref() == Some(&mac)) {
                     let why = DeviceRefusal::WrongKey(display.name.clone());
                     let now = self.context.clock.now();
                     self.devices.record_refusal(mac, why, request, now);
                 }
             }
+            Err(_) => {}
         }
         checked
     }

@@ -137,7 +137,32 @@ fn a_file_that_others_may_read_is_taken_from_them() {
         let permissions = std::fs::Permissions::from_mode(before);
         std::fs::set_permissions(&file, permissions).expect("it is ours");
         assert_eq!(keys.load(), Ok(true));
+        assert_eq!(mode(), before, "it is read alone");
+        keys.restrict_to_owner();
         let after = if before & 0o077 == 0 { before } else { 0o600 };
         assert_eq!(mode(), after, "{before:o}");
     }
+}
+
+#[test]
+fn a_key_that_another_process_made_is_good_at_once() {
+    let database = crate::golden::scratch("device-keys-processes").join("main-node.db");
+    let service = DeviceKeys::beside(&database);
+    assert_eq!(service.load(), Ok(false));
+    let command = DeviceKeys::beside(&database);
+    let hall = command.pair(&device(1), at(0)).expect("it can be written");
+    assert!(service.opens(&device(1), &hall));
+    assert!(!service.opens(&device(2), &hall));
+    // A backup of another secret is put back, and damaged after that: the last sound one counts.
+    let file = database.with_file_name(FILE_NAME);
+    std::fs::remove_file(&file).expect("it is there");
+    assert!(service.opens(&device(1), &hall), "the file is lost");
+    let other = DeviceKeys::beside(&database);
+    let other = other.pair(&device(1), at(0)).expect("it can be written");
+    assert_ne!(hall, other);
+    assert!(service.opens(&device(1), &other));
+    assert!(!service.opens(&device(1), &hall));
+    std::fs::write(&file, "{").expect("it can be written");
+    assert!(!service.opens(&device(1), &hall));
+    assert!(service.opens(&device(1), &other));
 }

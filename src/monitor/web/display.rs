@@ -1,6 +1,6 @@
 //! Preview page of a display: its picture at its own size and at twice that, its addresses and its files.
 
-use maud::{Markup, html};
+use maud::{DOCTYPE, Markup, html};
 
 use super::PageContext;
 use super::layout::{Page, Part};
@@ -9,23 +9,11 @@ use crate::domain::plan::{DisplayPlan, PanelColours};
 use crate::domain::text::human_duration;
 use crate::monitor::routes::pictures::Picture;
 
-/// `token`: that with which the page was asked for, which opens its files too.
-pub fn page(
-    view: &PageContext,
-    display: &DisplayPlan,
-    picture: &Picture,
-    token: Option<&str>,
-) -> Page {
+pub fn page(view: &PageContext, display: &DisplayPlan, picture: &Picture) -> Page {
     let name = &*display.name;
     let panel = display.panel;
-    let token = token.map(|it| format!("token={}", percent::encode(it)));
-    let file = |extension: &str, version: Option<&str>| {
-        let parameters = version.into_iter().chain(token.as_deref());
-        let parameters = parameters.collect::<Vec<_>>().join("&");
-        let mark = if parameters.is_empty() { "" } else { "?" };
-        view.url(&format!("/display/{name}.{extension}{mark}{parameters}"))
-    };
-    let source = file("png", Some(&format!("v={:016x}", picture.hash)));
+    let file = |extension: &str| view.url(&format!("/display/{name}.{extension}"));
+    let source = format!("{}?v={:016x}", file("png"), picture.hash);
     let image = |factor: u32| -> Markup {
         html! {
             img class="picture" src=(source) alt=(format!("What {name} shows"))
@@ -39,7 +27,7 @@ pub fn page(
             (panel.width) " × " (panel.height) " pixels, " (colours(panel.colours)) ", asked for every "
             (human_duration(display.every)) ". Files: "
             @for extension in ["png", "bmp", "raw", "json"] {
-                a href=(file(extension, None)) { (name) "." (extension) } " "
+                a href=(file(extension)) { (name) "." (extension) } " "
             }
         }
         details {
@@ -51,6 +39,43 @@ pub fn page(
         title: format!("Display {name}"),
         parts: vec![Part::live("picture", shown)],
         has_own_heading: true,
+    }
+}
+
+/// The picture and its files alone, for a browser that has the token: it opens no other page, no style and no
+/// script. The page is loaded anew as often as the display asks.
+pub fn page_of_token(
+    view: &PageContext,
+    display: &DisplayPlan,
+    picture: &Picture,
+    token: &str,
+) -> Markup {
+    let (name, panel) = (&*display.name, display.panel);
+    let token = percent::encode(token);
+    let file = |extension: &str| view.url(&format!("/display/{name}.{extension}?token={token}"));
+    let source = format!("{}&v={:016x}", file("png"), picture.hash);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="refresh" content=(display.every.as_secs());
+                title { "Display " (name) }
+            }
+            body {
+                h1 { "Display " (name) }
+                p {
+                    img src=(source) alt=(format!("What {name} shows")) width=(panel.width)
+                        height=(panel.height);
+                }
+                p {
+                    @for extension in ["png", "bmp", "raw", "json"] {
+                        a href=(file(extension)) { (name) "." (extension) } " "
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -149,17 +149,24 @@ fn draw_bars(pen: &mut Pen<'_>, plot: &PixelRect, bars: &[PictureBar]) {
         plot.bottom - (share.clamp(0.0, 1.0) * f64::from(plot.height())).round() as i32
     };
     let widths = bars.iter().map(|bar| x(bar.right) - x(bar.left));
-    let air = widths.min().unwrap_or_default() / 8;
+    let narrowest = widths.min().unwrap_or_default();
+    // Bars that touch cannot be counted.
+    let (before, behind) = match narrowest {
+        ..3 => (0, 0),
+        3..8 => (0, 1),
+        _ => (narrowest / 8, narrowest / 8),
+    };
     for bar in bars {
-        let (left, right) = (x(bar.left) + air, x(bar.right) - air);
+        let left = x(bar.left) + before;
+        let right = (x(bar.right) - behind).max(left + 1);
         let (top, bottom) = (y(bar.zero.max(bar.amount)), y(bar.zero.min(bar.amount)));
-        let rect = PixelRect::new(left, top, right.max(left + 1), bottom);
-        pen.area(rect, 0, Ink::Black);
-        let inner = rect.inset(2 * rule);
-        if !bar.is_whole && !inner.is_empty() {
-            let ink = area_ink(pen);
-            pen.area(inner, 0, Ink::White);
-            pen.area(inner, 0, ink);
+        // An amount of nothing is not the same as none.
+        let top = top.min(bottom - 2 * rule);
+        let rect = PixelRect::new(left, top, right, bottom);
+        if bar.is_whole {
+            pen.area(rect, 0, Ink::Black);
+        } else {
+            draw_part(pen, rect);
         }
     }
     let zero = y(bars.first().map_or(0.0, |bar| bar.zero));
@@ -168,6 +175,30 @@ fn draw_bars(pen: &mut Pen<'_>, plot: &PixelRect, bars: &[PictureBar]) {
         0,
         Ink::Black,
     );
+}
+
+/// The bar of a part of a period: an outline with a lighter area; without one where it is too narrow.
+fn draw_part(pen: &mut Pen<'_>, rect: PixelRect) {
+    let rule = pen.sizes.rule;
+    let inner = rect.inset(2 * rule);
+    let inner = if inner.is_empty() {
+        rect.inset(rule)
+    } else {
+        inner
+    };
+    let ink = area_ink(pen);
+    if inner.is_empty() {
+        let ink = if pen.colour.has_grey() {
+            Ink::Grey(170)
+        } else {
+            Ink::Grey(128)
+        };
+        pen.area(rect, 0, ink);
+        return;
+    }
+    pen.area(rect, 0, Ink::Black);
+    pen.area(inner, 0, Ink::White);
+    pen.area(inner, 0, ink);
 }
 
 type Points = Vec<(f64, f64)>;
@@ -204,7 +235,8 @@ fn draw_y_ticks(pen: &mut Pen<'_>, plot: &PixelRect, chart: &PictureChart, style
     }
 }
 
-/// Numbers below the plot, each in the middle of its place, without touching.
+/// Numbers below the plot, each in the middle of its place, without touching: all of them, or every second,
+/// third and so on, the first day among hours included.
 fn draw_x_ticks(
     pen: &mut Pen<'_>,
     plot: &PixelRect,
@@ -213,18 +245,33 @@ fn draw_x_ticks(
     baseline: i32,
 ) {
     let rule = pen.sizes.rule;
-    let mut free_from = i32::MIN;
-    for (share, text) in &chart.x_ticks {
-        let x = plot.left + (share.clamp(0.0, 1.0) * f64::from(plot.width())) as i32;
-        let width = pen.width(text, style);
-        let left = (x - width / 2)
-            .min(plot.right - width)
-            .max(plot.left.min(plot.right - width));
-        if left < free_from {
-            continue;
-        }
-        let tick = PixelRect::new(x, plot.bottom, x + rule, plot.bottom + style.capital / 3);
+    let place = |share: f64| plot.left + (share.clamp(0.0, 1.0) * f64::from(plot.width())) as i32;
+    let texts = chart.x_ticks.iter().map(|(share, text)| {
+        let (x, width) = (place(*share), pen.width(text, style));
+        let least = plot.left.min(plot.right - width);
+        let left = (x - width / 2).min(plot.right - width).max(least);
+        (x, left, left + width)
+    });
+    let texts: Vec<(i32, i32, i32)> = texts.collect();
+    let touch =
+        |(before, after): (&(i32, i32, i32), &(i32, i32, i32))| after.1 < before.2 + style.capital;
+    let is_day = |(_, text): &(f64, String)| !text.contains(':');
+    let day = chart.x_ticks.iter().position(is_day).unwrap_or(0);
+    let first = |every: usize| day % every;
+    let touches = |every: &usize| {
+        let kept = texts.iter().skip(first(*every)).step_by(*every);
+        kept.clone().zip(kept.skip(1)).any(touch)
+    };
+    let every = (1..=texts.len()).find(|every| !touches(every)).unwrap_or(1);
+    let kept = chart
+        .x_ticks
+        .iter()
+        .zip(&texts)
+        .skip(first(every))
+        .step_by(every);
+    for ((_, text), (x, left, _)) in kept {
+        let tick = PixelRect::new(*x, plot.bottom, x + rule, plot.bottom + style.capital / 3);
         pen.area(tick, 0, Ink::Black);
-        free_from = pen.text(text, style, Ink::Black, left, baseline) + style.capital;
+        pen.text(text, style, Ink::Black, *left, baseline);
     }
 }

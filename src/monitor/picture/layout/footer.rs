@@ -1,5 +1,6 @@
 //! The lower edge of a picture: sentences, what is wrong, the time.
 
+use super::LeftOut;
 use super::pen::Pen;
 use crate::monitor::picture::content::{PictureContent, PictureTime};
 use crate::monitor::picture::shape::{Ink, PixelRect};
@@ -16,7 +17,7 @@ pub fn draw(
     page: &PixelRect,
     content: &PictureContent,
     time: &PictureTime,
-    left_out: usize,
+    left_out: LeftOut,
 ) -> PixelRect {
     let sizes = pen.sizes;
     let inner = PixelRect::new(
@@ -63,7 +64,7 @@ fn lines(
     pen: &Pen<'_>,
     content: &PictureContent,
     (width, most): (i32, i32),
-    left_out: usize,
+    left_out: LeftOut,
 ) -> (Vec<(String, TextStyle)>, usize) {
     let large = TextStyle::regular(pen.sizes.label * 6 / 5);
     let small = TextStyle::regular(pen.sizes.small);
@@ -91,19 +92,24 @@ fn lines(
             most_lines = 1;
         } else {
             lines.truncate(1);
-            return (lines, left_out + texts.len() - kept);
+            return (lines, left_out.values + texts.len() - kept);
         }
     }
 }
 
 /// What found no room.
-fn rest(values: usize, messages: usize) -> Option<String> {
+fn rest(left_out: LeftOut, messages: usize) -> Option<String> {
     let part = |count: usize, name: &str| match count {
         0 => None,
         1 => Some(format!("1 more {name}")),
         _ => Some(format!("{count} more {name}s")),
     };
-    let parts = [part(values, "value"), part(messages, "message")];
+    let chart = left_out.chart.then(|| "a chart".to_owned());
+    let parts = [
+        part(left_out.values, "value"),
+        part(messages, "message"),
+        chart,
+    ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| format!("and {}", parts.join(", ")))
 }

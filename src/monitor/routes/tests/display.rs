@@ -287,17 +287,20 @@ fn the_preview_shows_the_picture_and_its_files() {
 }
 
 #[test]
-fn a_preview_that_a_token_opened_shows_files_that_it_opens() {
+fn a_preview_that_a_token_opened_asks_for_nothing_that_needs_the_password() {
     let app = with_display(testing::healthy(), hall());
     let mut asked = request("/display/hall", &[]);
     asked.token = Some("a&b".to_owned());
     let page = app.render(&asked);
-    let source = format!(
-        "src=\"/display/hall.png?v={}&amp;token=a%26b\"",
-        &etag(&app)[3..19]
-    );
+    let version = &etag(&app)[3..19];
+    let source = format!("src=\"/display/hall.png?token=a%26b&amp;v={version}\"");
     assert!(body(&page).contains(&source), "{}", body(&page));
-    assert!(body(&page).contains("href=\"/display/hall.raw?token=a%26b\""));
+    for extension in ["png", "bmp", "raw", "json"] {
+        let link = format!("href=\"/display/hall.{extension}?token=a%26b\"");
+        assert!(body(&page).contains(&link), "{}", body(&page));
+    }
+    let asked = body(&page).matches("=\"/").count();
+    assert_eq!(asked, 5, "{}", body(&page));
 }
 
 #[test]

@@ -207,6 +207,20 @@ fn a_device_with_a_wrong_key_is_named_until_it_has_its_own() {
     }
     assert_eq!(ask(&key), 200);
     assert!(!system().contains("TRMNL device"), "it has its key");
+    for _ in 0..20 {
+        ask("0123");
+    }
+    node.clock.advance(Duration::from_secs(120));
+    assert_eq!(ask(&key), 200, "it has waited");
+    for _ in 0..10 {
+        node.json("/api/display", &[("access-token", "0123")]);
+    }
+    assert_eq!(ask(&key), 429);
+    assert!(
+        node.app.devices.refused().is_empty(),
+        "nobody looked at its key"
+    );
+    node.clock.advance(Duration::from_secs(120));
     let stranger = node.json(
         "/api/display",
         &[("id", "00:00:00:00:00:01"), ("access-token", "0123")],
@@ -216,6 +230,31 @@ fn a_device_with_a_wrong_key_is_named_until_it_has_its_own() {
         node.app.devices.refused().is_empty(),
         "no display has that device"
     );
+}
+
+#[test]
+fn a_device_whose_key_cannot_be_made_is_named_with_the_reason() {
+    let directory = crate::golden::scratch("trmnl-no-key");
+    let node = Node::again(&directory.join("main-node.db"), None);
+    let file = directory.join("displays.json");
+    std::fs::write(&file, "{").expect("it can be written");
+    for _ in 0..3 {
+        let response = node.get("/api/setup", &[("id", HALL)]);
+        assert_eq!(response.status, 503);
+        assert_eq!(header(&response, "Retry-After"), Some("60"));
+    }
+    let page = node.get("/web/system", &[]);
+    for expected in ["for its key, which cannot be made: ", "it is damaged", HALL] {
+        assert!(
+            body(&page).contains(expected),
+            "{expected}: {}",
+            body(&page)
+        );
+    }
+    std::fs::remove_file(&file).expect("it is there");
+    node.key(HALL);
+    let page = node.get("/web/system", &[]);
+    assert!(!body(&page).contains("cannot be made"), "{}", body(&page));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use crate::domain::locale::Locale;
 use crate::domain::time::Wall;
 use crate::monitor::format::to_zoned;
+use crate::monitor::web::local_periods::PeriodLength;
 
 /// A round local time on the axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,8 +114,35 @@ impl TickStep {
 
 /// At most nine round local times from `from` to before `to`.
 pub fn ticks(from: Wall, to: Wall, zone: &TimeZone, locale: Locale) -> Vec<Tick> {
+    ticks_apart(STEPS[0], (from, to), zone, locale)
+}
+
+/// The same below bars: each tick is where a period of `length` begins.
+pub fn period_ticks(
+    length: PeriodLength,
+    span: (Wall, Wall),
+    zone: &TimeZone,
+    locale: Locale,
+) -> Vec<Tick> {
+    let shortest = match length {
+        PeriodLength::Hour => TickStep::Minutes(60),
+        PeriodLength::Day => TickStep::Days(1),
+        PeriodLength::Month => TickStep::Months(1),
+        PeriodLength::Year => TickStep::Years(1),
+    };
+    ticks_apart(shortest, span, zone, locale)
+}
+
+/// Ticks that are `shortest` apart, or further.
+fn ticks_apart(
+    shortest: TickStep,
+    (from, to): (Wall, Wall),
+    zone: &TimeZone,
+    locale: Locale,
+) -> Vec<Tick> {
     // A day of 25 hours has a label every three too.
     let least = to.second().saturating_sub(from.second()).saturating_mul(2) / 17;
+    let least = least.max(shortest.seconds());
     let step = STEPS.into_iter().find(|step| step.seconds() >= least);
     let step = step.unwrap_or(TickStep::Years(2_000));
     let first = step.first(to_zoned(from, zone).datetime());
@@ -262,6 +290,51 @@ mod tests {
             assert_eq!(labels.join(","), wide, "{from}");
             let labels: Vec<&str> = ticks.iter().filter_map(|it| it.narrow.as_deref()).collect();
             assert_eq!(labels.join(","), narrow, "{from}");
+        }
+    }
+
+    #[test]
+    fn bars_have_ticks_where_they_begin() {
+        let berlin = TimeZone::get("Europe/Berlin").expect("time zones are compiled in");
+        for (length, from, to, expected) in [
+            (
+                PeriodLength::Hour,
+                "2026-11-28T09:00:00Z",
+                "2026-11-28T11:00:00Z",
+                "10:00,11:00",
+            ),
+            (
+                PeriodLength::Day,
+                "2026-11-27T23:00:00Z",
+                "2026-11-30T23:00:00Z",
+                "Sat 28 Nov,Sun 29 Nov,Mon 30 Nov",
+            ),
+            (
+                PeriodLength::Month,
+                "2026-08-31T22:00:00Z",
+                "2026-11-30T23:00:00Z",
+                "Sep,Oct,Nov",
+            ),
+            (
+                PeriodLength::Month,
+                "2025-11-30T23:00:00Z",
+                "2026-11-30T23:00:00Z",
+                "2026,Mar,May,Jul,Sep,Nov",
+            ),
+            (
+                PeriodLength::Year,
+                "2023-12-31T23:00:00Z",
+                "2026-12-31T23:00:00Z",
+                "2024,2025,2026",
+            ),
+        ] {
+            let span = (wall(from), wall(to));
+            let ticks = period_ticks(length, span, &berlin, Locale::default());
+            let labels: Vec<&str> = ticks.iter().map(|tick| &*tick.label).collect();
+            assert_eq!(labels.join(","), expected, "{from}");
+            for tick in &ticks {
+                assert_eq!(length.begin(tick.at, &berlin), tick.at, "{}", tick.label);
+            }
         }
     }
 

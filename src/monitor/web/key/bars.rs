@@ -17,7 +17,7 @@ use crate::monitor::format::to_zoned;
 use crate::monitor::web::PageContext;
 use crate::monitor::web::chart::bars::{Bar, BarChart, BarStyle, bar_chart};
 use crate::monitor::web::chart::readout::{self, ReadoutPoint};
-use crate::monitor::web::chart::ticks::{Tick, ticks};
+use crate::monitor::web::chart::ticks::{Tick, period_ticks};
 use crate::monitor::web::local_periods::PeriodLength;
 use crate::monitor::web::period::Period;
 
@@ -208,7 +208,8 @@ impl KeyBars {
     /// Days, months and years have their names below their middle.
     pub fn ticks(&self, view: &PageContext) -> Vec<Tick> {
         let zone = &view.settings.timezone;
-        let mut ticks = ticks(self.from, self.to, zone, view.plan.pages.locale);
+        let span = (self.from, self.to);
+        let mut ticks = period_ticks(self.length, span, zone, view.plan.pages.locale);
         if self.length != PeriodLength::Hour {
             for tick in &mut ticks {
                 let next = self.length.next(tick.at, zone);

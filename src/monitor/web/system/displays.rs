@@ -48,9 +48,9 @@ fn refusal(view: &PageContext, device: &RefusedDevice) -> Markup {
     let which = html! {
         (device.mac) @if !device.model.is_empty() { " (" (device.model) ")" }
     };
-    let set_up_again = |name: &str| -> Markup {
+    let pair = |name: &str| -> Markup {
         html! {
-            "If it is yours, run " code { "main-node pair " (name) } " and set it up within "
+            "run " code { "main-node pair " (name) } " and set it up within "
             (human_duration(limits::PAIRING_TIME)) "."
         }
     };
@@ -64,11 +64,15 @@ fn refusal(view: &PageContext, device: &RefusedDevice) -> Markup {
                 },
                 DeviceRefusal::KeyGivenBefore(name) => {
                     "The TRMNL device of " (name) " asked " (when) " for its key, which was given before: "
-                    (which) ". " (set_up_again(name))
+                    (which) ". If it is yours, " (pair(name))
                 },
                 DeviceRefusal::WrongKey(name) => {
-                    "The TRMNL device of " (name) " came " (when) " without its key: " (which) ". "
-                    (set_up_again(name))
+                    "The TRMNL device of " (name) " came " (when) " with a wrong key or none: " (which)
+                    ". If it is yours, set it up again; where a password is set, " (pair(name))
+                },
+                DeviceRefusal::NoKey(name, why) => {
+                    "The TRMNL device of " (name) " asked " (when) " for its key, which cannot be made: "
+                    (why) ". " (which)
                 },
             }
         }
