@@ -149,6 +149,12 @@ impl DeviceKeys {
         if let Some(found) = self.read()? {
             return Ok(found);
         }
+        if self.secret.lock().is_some() {
+            log::warn!(
+                "{} was removed: there is a new one, and each TRMNL device has to be set up again",
+                self.path.display()
+            );
+        }
         let mut secret = [0; SECRET_BYTES];
         let filled = SystemRandom::new().fill(&mut secret);
         filled.map_err(|_| "the system has no random numbers for a key".to_owned())?;

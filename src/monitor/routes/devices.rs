@@ -43,7 +43,10 @@ impl Devices {
         let mut refused = self.refused.lock();
         refused.retain(|it| it.mac != mac);
         if refused.len() >= limits::REFUSED_DEVICES {
-            refused.remove(0);
+            // Anybody can be one that is not configured.
+            let is_unknown = |it: &RefusedDevice| it.why == DeviceRefusal::NotConfigured;
+            let oldest = refused.iter().position(is_unknown).unwrap_or(0);
+            refused.remove(oldest);
         }
         refused.push(RefusedDevice {
             mac,

@@ -77,10 +77,12 @@ fn area_ink(pen: &Pen<'_>) -> Ink {
 
 fn draw_lines(pen: &mut Pen<'_>, plot: &PixelRect, chart: &PictureChart) {
     let width = (pen.sizes.label as f32 / 5.0).round().max(2.0);
+    // To a quarter of a pixel: what cannot be seen is not another picture.
+    let quarter = |pixels: f32| (pixels * 4.0).round() / 4.0;
     let place = |(x, y): (f64, f64)| {
         (
-            plot.left as f32 + x.clamp(0.0, 1.0) as f32 * plot.width() as f32,
-            plot.bottom as f32 - y.clamp(0.0, 1.0) as f32 * plot.height() as f32,
+            quarter(plot.left as f32 + x.clamp(0.0, 1.0) as f32 * plot.width() as f32),
+            quarter(plot.bottom as f32 - y.clamp(0.0, 1.0) as f32 * plot.height() as f32),
         )
     };
     let now = chart.forecast_from.unwrap_or(1.0);
@@ -113,7 +115,12 @@ fn draw_lines(pen: &mut Pen<'_>, plot: &PixelRect, chart: &PictureChart) {
             plot.bottom,
         ));
     }
-    for (points, is_past) in parts {
+    for (mut points, is_past) in parts {
+        // A value alone, long before and after the next ones: a line as long as it is wide.
+        if let [(x, y)] = points[..] {
+            let half = width / 2.0;
+            points = vec![(x - half, y), (x + half, y)];
+        }
         let width = if is_past {
             width
         } else {

@@ -1,4 +1,5 @@
-use super::super::content::{CellLevel, PictureCell, PictureTable};
+use super::super::PictureFormat;
+use super::super::content::{CellLevel, PictureBar, PictureCell, PictureTable};
 use super::super::shape::PictureShape;
 use super::super::support::*;
 use super::*;
@@ -353,4 +354,70 @@ fn texts_of(content: &PictureContent, panel: &Panel) -> Vec<String> {
         _ => None,
     };
     drawing.shapes.iter().filter_map(text).collect()
+}
+
+fn chart_of(lines: Vec<Vec<(f64, f64)>>, bars: Vec<PictureBar>) -> PictureContent {
+    let mut chart = price_chart();
+    (chart.lines, chart.bars, chart.forecast_from) = (lines, bars, None);
+    PictureContent {
+        chart: Some(chart),
+        ..only(PictureLayout::Chart, numbers(1))
+    }
+}
+
+#[test]
+fn a_value_alone_in_a_chart_is_seen() {
+    let lines = vec![vec![(0.2, 0.5)], vec![(0.6, 0.5)]];
+    let drawing = draw(&chart_of(lines, Vec::new()), &time(), &grey(800, 480, 1));
+    let seen = drawing.shapes.iter().filter(|shape| match shape {
+        PictureShape::Line { points, .. } => points.len() == 2 && points[0].0 < points[1].0,
+        _ => false,
+    });
+    assert_eq!(seen.count(), 2);
+}
+
+#[test]
+fn what_cannot_be_seen_of_a_line_is_not_another_picture() {
+    let shapes = |value: f64| {
+        let lines = vec![vec![(0.2, 0.5), (0.4, value), (0.6, 0.5)]];
+        draw(&chart_of(lines, Vec::new()), &time(), &grey(800, 480, 8)).shapes
+    };
+    assert_eq!(shapes(0.5), shapes(0.5002));
+    assert_ne!(shapes(0.5), shapes(0.51));
+}
+
+#[test]
+fn bars_are_apart_and_those_of_a_part_are_lighter() {
+    for (width, height, count) in [
+        (800, 480, 7),
+        (800, 480, 62),
+        (400, 300, 62),
+        (200, 200, 30),
+    ] {
+        let share = |at: usize| at as f64 / count as f64;
+        let bars = (0..count).map(|at| PictureBar {
+            left: share(at),
+            right: share(at + 1),
+            zero: 0.25,
+            amount: if at % 2 == 0 { 0.75 } else { 0.0 },
+            is_whole: at + 1 < count,
+        });
+        let content = chart_of(Vec::new(), bars.collect());
+        let panel = grey(width, height, 8);
+        let pixels = draw(&content, &time(), &panel).encode(&panel, PictureFormat::Raw);
+        // In a row of pixels above zero every second bar is black.
+        let runs = |row: &[u8]| row.split(|it| *it > 0).filter(|run| run.len() > 1).count();
+        let most = pixels.chunks(usize::from(width)).map(runs).max();
+        assert!(
+            most >= Some(count / 2),
+            "{width}×{height}: {most:?} of {count}"
+        );
+        for bits in [1, 8] {
+            let shapes = draw(&content, &time(), &grey(width, height, bits)).shapes;
+            let lighter = shapes.iter().filter(|shape| {
+                matches!(shape, PictureShape::Area { ink: Ink::Grey(level), .. } if *level > 200)
+            });
+            assert_eq!(lighter.count(), 1, "{width}×{height}, {bits} bits");
+        }
+    }
 }

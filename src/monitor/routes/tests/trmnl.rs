@@ -136,6 +136,15 @@ fn an_unknown_device_is_remembered_and_told_404() {
     let unknown = node.app.devices.refused();
     assert_eq!(unknown.len(), limits::REFUSED_DEVICES);
     assert_eq!(unknown[15].mac.as_str(), "11:22:33:44:55:13");
+    // Strangers do not push out the device of a display.
+    node.json("/api/display", &[("id", HALL), ("access-token", "0123")]);
+    for last in 0..20 {
+        let mac = format!("11:22:33:44:55:{last:02x}");
+        node.json("/api/setup", &[("id", &*mac), ("model", "<b>og</b>")]);
+    }
+    let refused = node.app.devices.refused();
+    assert_eq!(refused.len(), limits::REFUSED_DEVICES);
+    assert_eq!(refused[0].mac.as_str(), HALL.to_uppercase());
     let page = node.get("/web/system", &[]);
     let page = body(&page);
     assert!(
