@@ -12,6 +12,7 @@ Standard library only; refuses to run against anything but loopback.
 """
 
 import argparse
+import collections
 import os
 import random
 import re
@@ -487,16 +488,22 @@ def resource_usage(pid):
     def number(name):
         return int(re.search(rf"^{name}:\s+(\d+)", text, re.M).group(1))
 
+    files = opened_files(pid)
+    of_database = sum(file.endswith((".db", "-wal", "-shm")) for file in files)
+    kept = min(of_database, 3 * number("Threads"))
+    return number("VmRSS"), number("Threads"), len(files) - kept
+
+
+def opened_files(pid):
+    """What each descriptor is: a path, or `socket:[…]` and the like."""
+
     def opened(descriptor):
         try:
             return os.readlink(f"/proc/{pid}/fd/{descriptor}")
         except FileNotFoundError:  # closed meanwhile
             return ""
 
-    files = [opened(descriptor) for descriptor in os.listdir(f"/proc/{pid}/fd")]
-    of_database = sum(file.endswith((".db", "-wal", "-shm")) for file in files)
-    kept = min(of_database, 3 * number("Threads"))
-    return number("VmRSS"), number("Threads"), len(files) - kept
+    return [opened(descriptor) for descriptor in os.listdir(f"/proc/{pid}/fd")]
 
 
 def returns_to(before, pid, seconds=30):
@@ -512,6 +519,9 @@ def returns_to(before, pid, seconds=30):
         time.sleep(0.1)
     shown = "memory {} kB, threads {}, descriptors {}"
     print(f"{'ok  ' if is_flat else 'FAIL'} no leak: {shown.format(*before)}, then {shown.format(*after)}")
+    if not is_flat:
+        kinds = collections.Counter(re.sub(r"\d+", "N", file) for file in opened_files(pid))
+        print(f"     open: {dict(kinds)}")
     return is_flat
 
 
