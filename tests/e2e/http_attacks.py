@@ -478,19 +478,27 @@ ATTACKS = [
 ]
 
 
+# The node's page workers: each opens the database (three files) when it first reads, and has one connection to
+# the server's thread (three descriptors) from when that first needs so many at once.
+WORKERS = 4
+
+
 def resource_usage(pid):
     """Memory in kB, threads, file descriptors.
 
-    Not those of the database: each worker opens it (three files) when it first reads, and keeps it open.
-    More than that, and they count as well."""
+    Not those of the database and of the workers' connections, which are opened when they are first needed, and
+    kept. More than the workers can have, and they count as well."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         text = file.read()
     def number(name):
         return int(re.search(rf"^{name}:\s+(\d+)", text, re.M).group(1))
 
     files = opened_files(pid)
+    with open(f"/proc/{pid}/net/unix", encoding="ascii") as file:
+        inodes = {line.split()[6] for line in file.readlines()[1:]}
     of_database = sum(file.endswith((".db", "-wal", "-shm")) for file in files)
-    kept = min(of_database, 3 * number("Threads"))
+    of_workers = sum(file.startswith("socket:") and file[8:-1] in inodes for file in files)
+    kept = min(of_database, 3 * number("Threads")) + min(of_workers, 3 * WORKERS + 1)
     return number("VmRSS"), number("Threads"), len(files) - kept
 
 
