@@ -132,7 +132,7 @@ pub static OPTIONS: [KeyOption; 13] = [
         "list of two numbers",
         "none (that of the values)",
         "[0, 9000]",
-        "What the axis of the chart shows at least, in the unit of the data.",
+        "What the axis of the chart shows at least, in the unit of the data. Not of bars, which begin at zero.",
         |plan, option| plan.range = option.entry().and_then(|it| read_range(&it)),
         |plan| {
             let (low, high) = plan.range?;
