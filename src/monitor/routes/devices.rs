@@ -64,9 +64,10 @@ impl Devices {
         is_new
     }
 
-    /// Forgets that the device was refused: it has its key.
+    /// Forgets that the device was refused, and what the log said of keys: it has its key.
     pub fn record_acceptance(&self, mac: &MacAddress) {
         self.refused.lock().retain(|it| it.mac != *mac);
+        self.problem.lock().clear();
     }
 
     /// What a key opens, by `find`; a wrong one is counted. `None` for an address that has sent too
