@@ -590,6 +590,22 @@ fn day_of_buckets() -> Vec<Bucket> {
         .collect()
 }
 
+/// A whole local day of a counter, with its last value; today is `ago` 0.
+pub fn day_bucket(ago: i64, last: f64) -> Bucket {
+    const HOUR_MS: i64 = 3_600_000;
+    // It is 21:00.
+    let midnight = NOW_MS - 21 * HOUR_MS;
+    Bucket {
+        from: Wall(midnight - ago * 24 * HOUR_MS),
+        seconds: 86_400,
+        count: 1_440,
+        min: last - 1.0,
+        mean: last,
+        max: last,
+        last,
+    }
+}
+
 /// The buckets of each period, as one.
 fn periods_of(buckets: &[Bucket], query: &PeriodQuery) -> Vec<Bucket> {
     let period = |bounds: &[Wall]| {

@@ -312,19 +312,9 @@ fn the_chart_of_a_counter_has_bars() {
         ..KeyPlan::default()
     };
     fixture.plan.keys.insert("temperature".into(), counter);
-    let now = testing::now().wall;
-    let day = |ago: u64, last: f64| Bucket {
-        from: now.before(Duration::from_secs(ago * 86_400 + 21 * 3_600)),
-        seconds: 86_400,
-        count: 1_440,
-        min: last - 1.0,
-        mean: last,
-        max: last,
-        last,
-    };
-    fixture.history = Ok((0..=9)
-        .rev()
-        .map(|ago| day(ago, 100.0 - 2.0 * ago as f64))
+    let days = (0..=9).rev().map(|ago| (ago, 100.0 - 2.0 * ago as f64));
+    fixture.history = Ok(days
+        .map(|(ago, last)| testing::day_bucket(ago, last))
         .collect());
     let mut display = hall();
     display.chart = Some(DisplayChart {

@@ -11,7 +11,6 @@ use crate::monitor::http::handler::Handler as _;
 use crate::monitor::support::{self as testing, NOW_MS, NodeFixture, body, golden, request};
 
 const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
 /// 2025-10-30T00:00:00+01:00.
 const MIDNIGHT_MS: i64 = NOW_MS - 21 * HOUR_MS;
 
@@ -31,20 +30,11 @@ fn page(fixture: &NodeFixture, target: &str) -> String {
 
 /// Whole days before today, the last of them yesterday, with a counter's last value.
 fn days(lasts: &[Option<f64>]) -> Vec<Bucket> {
-    let first = MIDNIGHT_MS - i64::try_from(lasts.len()).expect("few") * DAY_MS;
-    let buckets = lasts.iter().zip(0..).filter_map(|(last, day)| {
-        let last = (*last)?;
-        Some(Bucket {
-            from: Wall(first + day * DAY_MS),
-            seconds: 86_400,
-            count: 1_440,
-            min: last - 1.0,
-            mean: last,
-            max: last,
-            last,
-        })
-    });
-    buckets.collect()
+    let newest_first = lasts.iter().rev().zip(1..);
+    let buckets = newest_first.filter_map(|(last, ago)| Some(testing::day_bucket(ago, (*last)?)));
+    let mut buckets: Vec<Bucket> = buckets.collect();
+    buckets.reverse();
+    buckets
 }
 
 fn run(from_h: i64, to_h: i64, value: Value) -> StateRun {
