@@ -369,7 +369,8 @@ fn read_root(
     warn_unknown_keys(reader, &names, &keys, &patterns, &alert);
     warn_alert_names(reader, &sources, &alert, &notifications);
     warn_display_rules(reader, &draft.config.pages.displays, &alert);
-    warn_page_keys(reader, &names, &draft.config.pages);
+    let plans: Vec<_> = sources.iter().map(|(source, _)| &source.plan).collect();
+    warn_page_keys(reader, &names, &draft.config.pages, &plans);
     warn_output_keys(reader, &names, &draft.config);
     warn_unknown_inputs(reader, &derived, &names);
     let derived = order_derived(reader, &derived);

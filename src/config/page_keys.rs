@@ -6,13 +6,20 @@ use super::problem::Severity;
 use super::reader::ConfigReader;
 use super::types::Config;
 use super::unknown_keys::KeyNames;
-use crate::domain::plan::{GroupPlan, KeySelector, PagesPlan, PictureLayout};
+use crate::domain::plan::{
+    GroupPlan, KeySelector, PagesPlan, PictureLayout, RecordSelector, Selection, SourcePlan,
+};
 use crate::domain::text::{count_noun, truncate_list};
 use crate::domain::toml_text::quoted;
 use crate::limits;
 
 /// Reports keys of `[[group]]`, `[[wall]]` and `[[display]]` that show nothing.
-pub fn warn_page_keys(reader: &ConfigReader<'_>, names: &KeyNames<'_>, pages: &PagesPlan) {
+pub fn warn_page_keys(
+    reader: &ConfigReader<'_>,
+    names: &KeyNames<'_>,
+    pages: &PagesPlan,
+    sources: &[&SourcePlan],
+) {
     let (groups, walls) = (&pages.groups, &pages.walls);
     for (at, group) in groups.iter().enumerate() {
         let table = format!("[[group]] {}", quoted(&group.name));
@@ -47,13 +54,24 @@ pub fn warn_page_keys(reader: &ConfigReader<'_>, names: &KeyNames<'_>, pages: &P
                 "the layout \"chart\" needs `chart`, such as chart = { key = \"temperature\" }";
             reader.remark_at(Severity::Problem, &table, message);
         }
-        let is_table = display.layout == PictureLayout::Rooms;
-        if is_table && groups.iter().all(|group| group.matrix.is_none()) {
+        if display.layout == PictureLayout::Rooms && !has_table(groups, sources) {
             let message =
                 "the layout \"rooms\" needs a [[group]] with `matrix`, whose table it shows";
             reader.remark_at(Severity::Problem, &table, message);
         }
     }
+}
+
+/// Whether pages show values as a table: that of a group, and without groups that of a source whose keys a
+/// template makes.
+fn has_table(groups: &[GroupPlan], sources: &[&SourcePlan]) -> bool {
+    if !groups.is_empty() {
+        return groups.iter().any(|group| group.matrix.is_some());
+    }
+    sources.iter().any(|source| match &source.selection {
+        Selection::Selectors(selectors) => selectors.iter().any(RecordSelector::is_template),
+        Selection::AllLeaves { .. } => false,
+    })
 }
 
 /// Reports keys of outputs that nothing gives.

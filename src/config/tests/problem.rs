@@ -929,6 +929,13 @@ fn remarks_on_a_valid_configuration() {
             ),
         ),
         (
+            "a display with the table of a source, which a template makes",
+            format!(
+                "{METER}[source.records]\n\"{{name}}.a\" = {{ each = \"\", at = \"/a\" }}\n\
+                 [[display]]\nname = \"hall\"\nmodel = \"trmnl-og\"\nlayout = \"rooms\"\n"
+            ),
+        ),
+        (
             "keys of groups and walls that no source has",
             format!(
                 "{METER}{records}[derived.sum]\nformula = \"temperature * 2\"\n\
