@@ -49,7 +49,7 @@ pub struct FeedStep {
 
 /// The rows of the database in the order in which they were stored, and a place among them that
 /// outlasts the process. Reads in small steps and never waits for those that write.
-pub trait RowFeed: Send {
+pub trait RowFeed: Send + Sync {
     /// `None` while no database is open.
     fn place(&self) -> Option<FeedPlace>;
 

@@ -36,8 +36,8 @@ pub fn configured(config: &Config, store: Option<&Arc<Store>>) -> Vec<Box<dyn Ou
         outputs.push(Box::new(PushOutput::new(push, &config.name, plan.clone())));
     }
     for forward in &config.forwards {
-        let feed = store.map(|store| -> Box<dyn RowFeed> {
-            Box::new(StoredRowFeed::new(store.clone(), forward.name.clone()))
+        let feed = store.map(|store| -> Arc<dyn RowFeed> {
+            Arc::new(StoredRowFeed::new(store.clone(), forward.name.clone()))
         });
         outputs.push(Box::new(ForwardOutput::new(forward, &config.name, feed)));
     }

@@ -10,10 +10,12 @@ mod line_protocol;
 mod pace;
 mod report;
 mod settled;
+mod waiting_rows;
 mod write_request;
 mod write_response;
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::batch::LineBatch;
@@ -22,6 +24,7 @@ use self::line_protocol::{LineFormat, LinePoint};
 use self::pace::Pace;
 use self::report::Report;
 use self::settled::SettledPlace;
+use self::waiting_rows::WaitingRows;
 use self::write_request::WriteClient;
 use self::write_response::WriteResult;
 use super::{Follows, Output, OutputContext};
@@ -38,9 +41,10 @@ pub struct ForwardOutput {
     keys: Vec<KeySelector>,
     forecasts: Option<SentForecasts>,
     /// Without one it can only be checked.
-    feed: Option<Box<dyn RowFeed>>,
+    feed: Option<Arc<dyn RowFeed>>,
     place: Option<FeedPlace>,
     settled: SettledPlace,
+    waiting: Arc<WaitingRows>,
     pace: Pace,
 }
 
@@ -66,7 +70,7 @@ struct Delivered {
 }
 
 impl ForwardOutput {
-    pub fn new(config: &ForwardConfig, node: &str, feed: Option<Box<dyn RowFeed>>) -> Self {
+    pub fn new(config: &ForwardConfig, node: &str, feed: Option<Arc<dyn RowFeed>>) -> Self {
         ForwardOutput {
             name: format!("forward {}", config.name),
             client: WriteClient::new(config),
@@ -76,6 +80,7 @@ impl ForwardOutput {
             feed,
             place: None,
             settled: SettledPlace::default(),
+            waiting: Arc::default(),
             pace: Pace::default(),
         }
     }
@@ -97,6 +102,7 @@ impl Output for ForwardOutput {
     fn run(&mut self, context: &OutputContext) {
         let mut report = Report::new(context, self.client.host());
         let mut seen = 0;
+        self.report_waiting(context);
         while !context.stop.is_stopping() {
             match self.turn(context, &mut report) {
                 Ok(true) => {
@@ -112,7 +118,7 @@ impl Output for ForwardOutput {
                         return;
                     }
                     if failure.is_outage {
-                        self.settled.go_back();
+                        self.go_back();
                     }
                     report.failed(&failure.why);
                     context.stop.wait(self.pace.failed(failure.wait));
@@ -138,6 +144,7 @@ impl ForwardOutput {
         };
         if self.place.is_none_or(|known| known.epoch != place.epoch) {
             self.settled = SettledPlace::at(place.through);
+            self.waiting.begin(place.epoch, place.through);
         }
         self.place = Some(place);
         self.pace.begin(context.clock.now().mono);
@@ -148,23 +155,37 @@ impl ForwardOutput {
         } else {
             LineBatch::at(self.settled.position())
         };
-        report.waiting(place.newest, self.settled.position());
         if batch.is_empty() {
             self.pass(batch.through, context);
-            report.waiting(place.newest, batch.through);
             return self.send_forecasts(place, context, report);
         }
         let delivered = self.deliver(&batch, context)?;
         self.judge(&batch, &delivered, report)?;
         self.pace.succeeded();
         self.pass(batch.through, context);
-        report.waiting(place.newest, batch.through);
         Ok(true)
+    }
+
+    /// From now on who reads the status finds how many rows are still to be sent.
+    fn report_waiting(&self, context: &OutputContext) {
+        let Some(feed) = self.feed.clone() else {
+            return;
+        };
+        let waiting = self.waiting.clone();
+        let count = move || feed.place().map(|place| waiting.count(place));
+        context.status.count_waiting(Arc::new(count));
+    }
+
+    /// The receiver was lost, and perhaps what it has taken lately.
+    fn go_back(&mut self) {
+        self.settled.go_back();
+        self.waiting.pass(self.settled.position());
     }
 
     /// Rows up to an id need not be sent again.
     fn pass(&mut self, through: i64, context: &OutputContext) {
         self.settled.pass(through, context.clock.now().mono);
+        self.waiting.pass(through);
         if let (Some(feed), Some(place)) = (&self.feed, self.place) {
             feed.settle(place.epoch, self.settled.settled());
         }

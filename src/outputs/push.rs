@@ -135,14 +135,14 @@ impl PushOutput {
     /// Does what is due, and returns how long there is nothing to do.
     fn step(&mut self, context: &OutputContext) -> Duration {
         let now = context.clock.now();
-        if self.paused_until > now.mono {
-            return self.paused_until.since(now.mono);
-        }
         let Some(snapshot) = context.snapshots.get() else {
             return limits::OUTPUT_IDLE;
         };
         let messages = self.messages(snapshot, context);
         context.status.waiting(self.queue.waiting(&messages));
+        if self.paused_until > now.mono {
+            return self.paused_until.since(now.mono);
+        }
         match self.queue.next(&messages, now.mono) {
             NextPush::Send(message) => self.send(message, context),
             NextPush::Remove(app) => self.remove(&app, context),

@@ -13,7 +13,11 @@ use crate::sys::sync::Mutex;
 pub struct SharedOutputStatus {
     state: Arc<Mutex<OutputState>>,
     secrets: Arc<Secrets>,
+    counter: Arc<Mutex<Option<WaitingCounter>>>,
 }
+
+/// Counts what is still to be sent, on the thread that asks; `None` while nobody can know.
+pub type WaitingCounter = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 impl SharedOutputStatus {
     pub fn new(name: &str, destination: &str, secrets: Arc<Secrets>) -> SharedOutputStatus {
@@ -21,11 +25,17 @@ impl SharedOutputStatus {
         SharedOutputStatus {
             state: Arc::new(Mutex::new(OutputState::new(name, &destination))),
             secrets,
+            counter: Arc::default(),
         }
     }
 
     pub fn get(&self) -> OutputState {
-        self.state.lock().clone()
+        let mut state = self.state.lock().clone();
+        let counter = self.counter.lock().clone();
+        if let Some(count) = counter {
+            state.waiting = count();
+        }
+        state
     }
 
     /// The receiver can be reached.
@@ -62,6 +72,11 @@ impl SharedOutputStatus {
     /// How much is still to be sent.
     pub fn waiting(&self, count: u64) {
         self.state.lock().waiting = Some(count);
+    }
+
+    /// What is still to be sent is counted whenever the state is read.
+    pub fn count_waiting(&self, counter: WaitingCounter) {
+        *self.counter.lock() = Some(counter);
     }
 
     /// So much was given up.

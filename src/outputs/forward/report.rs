@@ -35,14 +35,6 @@ impl Report<'_> {
         self.context.status.failed(why, self.context.clock.now());
     }
 
-    /// Rows between the last that was sent and the newest.
-    pub fn waiting(&self, newest: i64, through: i64) {
-        let rows = newest.saturating_sub(through);
-        self.context
-            .status
-            .waiting(u64::try_from(rows).unwrap_or(0));
-    }
-
     /// A line that was left out, because the server takes others but not this one.
     pub fn refused(&mut self, line: &str, why: &str) {
         self.context.status.dropped(1);

@@ -74,9 +74,10 @@ class Node:
         return self.rows()
 
     def is_done(self):
-        sources, storage = (get(self.address, "/status").json[name] for name in ("sources", "storage"))
-        has_failed = sources[0]["failures_in_a_row"] > 0
-        return has_failed and storage["rows_waiting"] == 0 and self.status()["waiting"] == 0 and self.status()["state"] == "up"
+        status = get(self.address, "/status").json
+        (source,), (output,) = status["sources"], status["outputs"]
+        has_failed = source["failures_in_a_row"] > 0
+        return has_failed and status["storage"]["rows_waiting"] == 0 and output["waiting"] == 0 and output["state"] == "up"
 
     def peak_kb(self):
         pid = self.process.pid

@@ -193,7 +193,7 @@ impl Scene {
     fn new(receiver: Receiver, keys: &[&str], options: &str) -> Scene {
         let rows = Rows::new(keys);
         let config = forward_config(&format!("url = \"{}\"\n{options}", receiver.url));
-        let output = ForwardOutput::new(&config, "lake", Some(Box::new(rows.clone())));
+        let output = ForwardOutput::new(&config, "lake", Some(Arc::new(rows.clone())));
         let clock = Arc::new(ManualClock::new(moment(0)));
         let status = SharedOutputStatus::new(output.name(), &output.destination(), Arc::default());
         let context = OutputContext {
@@ -202,6 +202,7 @@ impl Scene {
             stop: StopToken::default(),
             clock: clock.clone(),
         };
+        output.report_waiting(&context);
         Scene {
             output,
             context,
@@ -220,7 +221,7 @@ impl Scene {
                 Ok(false) => return Ok(()),
                 Err(failure) => {
                     if failure.is_outage {
-                        self.output.settled.go_back();
+                        self.output.go_back();
                     }
                     return Err(failure.why);
                 }
@@ -252,6 +253,26 @@ fn rows_go_in_the_order_in_which_they_were_stored_and_each_once() {
     assert_eq!(*scene.receiver.requests.lock(), 2);
     let state = scene.context.status.get();
     assert_eq!((state.sent, state.waiting, state.dropped), (4, Some(0), 0));
+}
+
+/// During a pause, or before the next turn.
+#[test]
+fn rows_that_are_stored_between_two_turns_wait() {
+    let mut scene = Scene::new(Receiver::accepting(), &["a"], "");
+    let waiting = |scene: &Scene| scene.context.status.get().waiting;
+    assert_eq!(waiting(&scene), Some(1));
+    assert_eq!(scene.turns(), Ok(()));
+    assert_eq!(waiting(&scene), Some(0));
+    scene.rows.add(&["b", "c"]);
+    assert_eq!(waiting(&scene), Some(2));
+    scene.receiver.set(|_| (503, "", false));
+    assert!(scene.turns().is_err());
+    scene.rows.add(&["d"]);
+    // The first is sent again.
+    assert_eq!(waiting(&scene), Some(4));
+    scene.receiver.set(|_| (204, "", true));
+    assert_eq!(scene.turns(), Ok(()));
+    assert_eq!(waiting(&scene), Some(0));
 }
 
 #[test]

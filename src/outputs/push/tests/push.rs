@@ -10,7 +10,10 @@ use crate::domain::reading::Value;
 use crate::domain::snapshot::Record;
 use crate::domain::template::{TemplatePlace, TextTemplate};
 use crate::domain::time::{ClockTrust, Wall};
+use crate::outputs::{LatestSnapshot, SharedOutputStatus};
+use crate::sys::clock::ManualClock;
 use crate::sys::http_client::HttpResponse;
+use crate::sys::tls::TrustSettings;
 
 const NOW: Moment = Moment {
     mono: Mono(60_000),
@@ -293,5 +296,40 @@ fn answers_tell_a_wrong_message_from_a_wrong_receiver() {
             (generic, awtrix),
             "{status}"
         );
+    }
+}
+
+#[test]
+fn messages_that_a_snapshot_brings_during_a_pause_wait() {
+    let receiver = receiver("http://a.local/x?k={key}", r#"{"k":"{key}"}"#, &["a", "b"]);
+    let pacing = Pacing {
+        every: Duration::from_secs(1),
+        refresh: None,
+        can_remove: false,
+    };
+    let mut output = PushOutput {
+        name: "push pi".into(),
+        origin: "http://a.local".into(),
+        headers: Vec::new(),
+        receiver: PushReceiver::Template(receiver),
+        plan: Arc::default(),
+        trust: TrustSettings::default(),
+        queue: PushQueue::new(pacing),
+        current: None,
+        failures: 1,
+        paused_until: NOW.mono.after(Duration::from_secs(60)),
+        clear_at: None,
+        refused: None,
+    };
+    let context = |snapshot| OutputContext {
+        snapshots: LatestSnapshot::new(Arc::new(snapshot)),
+        status: SharedOutputStatus::new("push pi", "", Arc::default()),
+        stop: StopToken::default(),
+        clock: Arc::new(ManualClock::new(NOW)),
+    };
+    for (keys, waiting) in [(&["a"][..], 1), (&["a", "b"], 2)] {
+        let context = context(numbers(keys));
+        assert_eq!(output.step(&context), Duration::from_secs(60));
+        assert_eq!(context.status.get().waiting, Some(waiting));
     }
 }
