@@ -83,13 +83,14 @@ fn try_forget(overrides: &Overrides, arguments: &ForgetArguments) -> Result<u8, 
     )))
 }
 
-/// Beside the database, where there is room for it and its owner may write.
+/// A new file beside the database, where there is room for it and its owner may write.
 fn default_file(database: &Path) -> PathBuf {
     let date = SystemClock::new().now().wall.to_string();
-    sibling(
-        database,
-        &format!(".forgotten-{}.csv", date.replace([':', '-'], "")),
-    )
+    let begin = format!(".forgotten-{}", date.replace([':', '-'], ""));
+    let first = sibling(database, &format!("{begin}.csv"));
+    let others = (2_u64..).map(|at| sibling(database, &format!("{begin}-{at}.csv")));
+    let mut files = std::iter::once(first.clone()).chain(others);
+    files.find(|it| !it.exists()).unwrap_or(first)
 }
 
 /// Writes what will be deleted; it is on the disk when it returns.

@@ -302,3 +302,10 @@ fn bounds(hour: i64) -> (String, String) {
     let at = |hour: i64| Wall::from_second(hour.saturating_mul(HOUR)).to_string();
     (at(hour), at(hour.saturating_add(1)))
 }
+
+/// Whether the rollup of an hour counts more numbers than these rows of it, so that it cannot be made of
+/// them again.
+pub(super) fn counts_more_than(rollup: &HourRollup, rows: &[StoredRow]) -> bool {
+    let numbers = rows.iter().filter(|row| row.value.is_some()).count() as u64;
+    rollup.aggregate.is_some_and(|it| it.count > numbers)
+}

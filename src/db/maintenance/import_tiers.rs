@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::edit::{Edit, StoredKey, StoredRow};
+use super::edit::{Edit, StoredKey, StoredRow, counts_more_than};
 use super::latest;
 use super::state::MaintenanceState;
 use super::step_times::StepTimes;
@@ -72,16 +72,17 @@ fn store_rows(
     rows: Vec<StoredRow>,
 ) -> rusqlite::Result<()> {
     let found = edit.hour(hour, key.k)?;
+    let stored = match &found {
+        Some(found) if found.has_rows() => edit.rows(key, hour, found)?,
+        _ => Vec::new(),
+    };
+    // Which of its readings have no rows is not known.
     if let Some(found) = &found
-        && !found.has_rows()
+        && (!found.has_rows() || counts_more_than(found, &stored))
     {
         state.counts.known += rows.len() as u64;
         return Ok(());
     }
-    let stored = match &found {
-        Some(found) => edit.rows(key, hour, found)?,
-        None => Vec::new(),
-    };
     let mut values: HashMap<i64, Value> = HashMap::new();
     for row in &stored {
         values.extend(row.reading().map(|value| (row.second, value)));

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::params;
 
-use super::edit::{Edit, StoredKey, StoredRow};
+use super::edit::{Edit, StoredKey, StoredRow, counts_more_than};
 use super::latest;
 use super::state::{MaintenanceState, Position};
 use crate::db::periods::{DAY, HOUR};
@@ -170,17 +170,25 @@ impl KeyEdit<'_> {
             return edit.move_hour(hour, keys.key.k, new.k);
         }
         let rows = edit.rows(&keys.key, hour, found)?;
+        let other = match &keys.new {
+            Some(new) => read_other(edit, new, hour)?,
+            None => None,
+        };
         let through_id = match self.action {
             KeyAction::Rename(_) => i64::MAX,
             KeyAction::Forget(through_id) => through_id,
         };
-        if hour < edit.tiers.raw_from || rows.is_empty() {
+        let is_expired = hour < edit.tiers.raw_from || rows.is_empty();
+        if is_expired
+            || counts_more_than(found, &rows)
+            || other.as_ref().is_some_and(OtherHour::is_mixed)
+        {
             if !is_whole {
                 state.counts.partial += 1;
                 return Ok(());
             }
             state.counts.summaries += 1;
-            return expired_hour(edit, keys, (hour, found), (rows, through_id));
+            return edit_whole_hour(edit, keys, (hour, found), (rows, through_id));
         }
         let is_taken =
             |row: &StoredRow| (self.from..self.to).contains(&row.second) && row.id <= through_id;
@@ -197,15 +205,14 @@ impl KeyEdit<'_> {
             return Ok(());
         };
         state.counts.renamed += taken.len() as u64;
-        let other = edit.hour(hour, new.k)?;
         let mut all = taken;
         let mut summary = None;
-        if let Some(other) = &other {
-            if other.has_rows() {
-                all.extend(edit.rows(new, hour, other)?);
-                edit.delete_rows(new, hour, other)?;
+        if let Some(OtherHour { rollup, rows }) = other {
+            if rollup.has_rows() {
+                all.extend(rows);
+                edit.delete_rows(new, hour, &rollup)?;
             } else {
-                summary = Some(*other);
+                summary = Some(rollup);
             }
         }
         // Of one second the row that came last holds.
@@ -308,9 +315,34 @@ impl KeyEdit<'_> {
     }
 }
 
-/// Edits a whole hour whose rows are being deleted, or are: its rollup knows of more than the rows that
-/// are left.
-fn expired_hour(
+/// An hour of the key that readings are given to.
+struct OtherHour {
+    rollup: HourRollup,
+    rows: Vec<StoredRow>,
+}
+
+impl OtherHour {
+    /// Whether it has rows and more than those.
+    fn is_mixed(&self) -> bool {
+        self.rollup.has_rows() && counts_more_than(&self.rollup, &self.rows)
+    }
+}
+
+fn read_other(edit: &Edit<'_>, new: &StoredKey, hour: i64) -> rusqlite::Result<Option<OtherHour>> {
+    let Some(rollup) = edit.hour(hour, new.k)? else {
+        return Ok(None);
+    };
+    let rows = if rollup.has_rows() {
+        edit.rows(new, hour, &rollup)?
+    } else {
+        Vec::new()
+    };
+    Ok(Some(OtherHour { rollup, rows }))
+}
+
+/// Edits a whole hour whose rollup knows of more than its rows: they are being deleted, or are, or an hour
+/// without rows was added to it.
+fn edit_whole_hour(
     edit: &mut Edit<'_>,
     keys: &EditedKeys,
     (hour, found): (i64, &HourRollup),

@@ -132,11 +132,7 @@ fn draw_lines(pen: &mut Pen<'_>, plot: &PixelRect, chart: &PictureChart) {
             ink: Ink::Black,
         });
     }
-    pen.area(
-        PixelRect::new(plot.left, plot.bottom, plot.right, plot.bottom + rule),
-        0,
-        Ink::Black,
-    );
+    draw_axis(pen, plot, plot.bottom);
     if let Some((x, y)) = last {
         let half = width as i32 + 1;
         let (x, y) = (x as i32, y as i32);
@@ -176,12 +172,15 @@ fn draw_bars(pen: &mut Pen<'_>, plot: &PixelRect, bars: &[PictureBar]) {
             draw_part(pen, rect);
         }
     }
-    let zero = y(bars.first().map_or(0.0, |bar| bar.zero));
-    pen.area(
-        PixelRect::new(plot.left, zero, plot.right, zero + rule),
-        0,
-        Ink::Black,
-    );
+    draw_axis(pen, plot, y(bars.first().map_or(0.0, |bar| bar.zero)));
+    // Where bars go below zero the times stand at another line.
+    draw_axis(pen, plot, plot.bottom);
+}
+
+fn draw_axis(pen: &mut Pen<'_>, plot: &PixelRect, y: i32) {
+    let rule = pen.sizes.rule;
+    let line = PixelRect::new(plot.left, y, plot.right, y + rule);
+    pen.area(line, 0, Ink::Black);
 }
 
 /// The bar of a part of a period: an outline with a lighter area; without one where it is too narrow.

@@ -64,7 +64,7 @@ pub fn format_of(
     view.plan.number_format_of(key, unit, largest)
 }
 
-/// What the numbers are: `kWh a day`, `°C, mean of each day`, `On, hours a day`.
+/// What the numbers are: `kWh a day`, `°C, mean of each day`, `On, hours in each day`.
 pub fn heading(
     view: &PageContext,
     key: &str,
@@ -85,7 +85,7 @@ pub fn heading(
         (Measure::TimeOn, _) => {
             let words = view.plan.number_format_of(key, None, 1.0);
             let word = words.word(1.0).unwrap_or("On");
-            format!("{word}, hours {each}")
+            format!("{word}, hours in each {name}")
         }
     }
 }

@@ -96,7 +96,7 @@ fn a_state_shows_the_time_in_each_and_the_changes() {
     }
     golden("key_state.html", &found);
     let week = page(&fixture, "/web/key/power?span=7d");
-    assert!(week.contains("On, hours a day"), "{week}");
+    assert!(week.contains("On, hours in each day"), "{week}");
     assert!(
         week.contains("States are known from Thu 30 Oct, 00:00 on"),
         "{week}"
