@@ -87,6 +87,9 @@ const PLAIN_RANGE: std::ops::Range<f64> = 1e-6..1e15;
 /// How many steps of the last digit a day has.
 const STEPS_OF_SPAN: f64 = 200.0;
 
+/// Doubles have no more.
+const MOST_DECIMALS: u8 = 12;
+
 /// Decimals of numbers from 1 on.
 const MAX_DECIMALS: i32 = 2;
 
@@ -134,20 +137,15 @@ impl NumberFormat {
     /// The same with the digits that a limit has, and as many as it takes to see on which side of
     /// it a value is (stored values). Digits that hide that would be wrong.
     pub fn telling_apart(&self, value: f64, limit: f64) -> NumberFormat {
-        /// Doubles have no more.
-        const MOST: u8 = 12;
         let Some(fewest) = self.decimals else {
             return self.clone();
         };
-        let candidates = (fewest..=MOST).map(|decimals| NumberFormat {
+        let candidates = (fewest..=MOST_DECIMALS).map(|decimals| NumberFormat {
             decimals: Some(decimals),
             ..self.clone()
         });
         let shown = round_computed(limit * self.factor);
-        let is_exact = |format: &NumberFormat| {
-            let digits = usize::from(format.decimals.unwrap_or_default());
-            format!("{shown:.digits$}").parse() == Ok(shown)
-        };
+        let is_exact = |format: &NumberFormat| is_exact(shown, format.decimals.unwrap_or_default());
         let mut candidates = candidates.skip_while(|format| !is_exact(format));
         let tells =
             |format: &NumberFormat| value == limit || format.number(value) != format.number(limit);
@@ -157,6 +155,14 @@ impl NumberFormat {
     /// A stored number without its unit: `1 031`, `−0.5`.
     pub fn number(&self, stored: f64) -> String {
         self.spell(round_computed(stored * self.factor), self.decimals)
+    }
+
+    /// A limit, in stored units and without its unit, with the digits that it has: those of a value say
+    /// nothing about it.
+    pub fn limit(&self, stored: f64) -> String {
+        let shown = round_computed(stored * self.factor);
+        let decimals = (0..=MOST_DECIMALS).find(|decimals| is_exact(shown, *decimals));
+        self.spell(shown, decimals.or(self.decimals))
     }
 
     /// `1 031 ppm`.
@@ -246,6 +252,12 @@ impl NumberFormat {
         };
         self.locale.spell(&ascii)
     }
+}
+
+/// Whether a number is written exactly with so many decimals.
+fn is_exact(number: f64, decimals: u8) -> bool {
+    let digits = usize::from(decimals);
+    format!("{number:.digits$}").parse() == Ok(number)
 }
 
 /// Decimals of the finest number that the source gives, in shown units.

@@ -8,6 +8,7 @@ use super::content::{
     CellLevel, PictureBar, PictureCell, PictureChart, PictureContent, PictureMessage, PictureTable,
     PictureTime,
 };
+use super::drawable_text::drawable;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::plan::{ChartKind, DisplayChart, DisplayPlan, PictureLayout};
 use crate::domain::snapshot::Record;
@@ -48,7 +49,7 @@ pub fn content(view: &PageContext, display: &DisplayPlan, chart_end: Wall) -> Pi
         .collect();
     let more = alerts.len().saturating_sub(limits::PICTURE_NOTES);
     let more = (more > 0).then(|| count_noun(more, "more alert"));
-    PictureContent {
+    let mut content = PictureContent {
         layout: display.layout,
         cells: shown.iter().map(|it| cell(view, it)).collect(),
         table: table(view, display),
@@ -62,7 +63,9 @@ pub fn content(view: &PageContext, display: &DisplayPlan, chart_end: Wall) -> Pi
             .chain(left_out)
             .collect(),
         message: message(view),
-    }
+    };
+    content.change_texts(&|text| *text = drawable(text));
+    content
 }
 
 /// The end of a chart: at round times, so that a picture changes no more often than its chart can show.
@@ -99,17 +102,20 @@ fn cell(view: &PageContext, shown: &ShownKey) -> PictureCell {
                 value: "–".to_owned(),
                 unit: None,
                 is_word: false,
+                is_scaled: false,
                 level: CellLevel::Stale,
                 words: Some("no value yet".to_owned()),
             };
         }
     };
-    let value = view.plan.number_format(record).value(&record.value);
+    let format = view.plan.number_format(record);
+    let value = format.value(&record.value);
     PictureCell {
         label: view.plan.full_label(&record.key),
         value: value.text,
         unit: value.unit.map(|it| it.to_string()),
         is_word: value.is_word,
+        is_scaled: !value.is_word && format.factor != 1.0,
         level: match severity(view, record) {
             ValueSeverity::None => CellLevel::Normal,
             ValueSeverity::Stale => CellLevel::Stale,

@@ -22,6 +22,46 @@ pub struct PictureContent {
     pub message: Option<PictureMessage>,
 }
 
+impl PictureContent {
+    /// Changes every text in it.
+    pub fn change_texts(&mut self, change: &dyn Fn(&mut String)) {
+        let PictureContent {
+            layout: _,
+            cells,
+            table,
+            chart,
+            footer,
+            notes,
+            message,
+        } = self;
+        let in_table = table.iter_mut().flat_map(|it| &mut it.rows);
+        let in_table = in_table.flat_map(|(_, cells)| cells.iter_mut().flatten());
+        for cell in cells.iter_mut().chain(in_table) {
+            change(&mut cell.label);
+            change(&mut cell.value);
+            let others = cell.unit.iter_mut().chain(&mut cell.words);
+            others.for_each(change);
+        }
+        if let Some(table) = table {
+            let rows = table.rows.iter_mut().map(|(name, _)| name);
+            table.columns.iter_mut().chain(rows).for_each(change);
+        }
+        if let Some(chart) = chart {
+            let ticks = chart.y_ticks.iter_mut().chain(&mut chart.x_ticks);
+            let ticks = ticks.map(|(_, text)| text);
+            ticks
+                .chain([&mut chart.title])
+                .chain(&mut chart.note)
+                .for_each(change);
+        }
+        footer.iter_mut().chain(notes).for_each(change);
+        if let Some(message) = message {
+            change(&mut message.title);
+            change(&mut message.text);
+        }
+    }
+}
+
 /// One value.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PictureCell {
@@ -30,6 +70,9 @@ pub struct PictureCell {
     pub unit: Option<String>,
     /// The value is text, which may be wrapped; a number is not.
     pub is_word: bool,
+    /// The number is in another unit than the source's, as `MW` for `W`.
+    #[serde(skip)]
+    pub is_scaled: bool,
     pub level: CellLevel,
     /// Why it has its level: "since 21:39", "above 1000 ppm".
     pub words: Option<String>,

@@ -5,6 +5,7 @@
 
 use ttf_parser::{GlyphId, RawFace, Tag, cmap, glyf, head, hhea, hmtx, kern, loca, maxp};
 
+use super::drawable_text::drawable;
 use super::outline::GlyphOutline;
 use crate::sys::assets;
 
@@ -135,7 +136,7 @@ pub fn missing_glyphs(text: &str) -> Vec<char> {
     let fonts = Fonts::unpack();
     let face = fonts.face(FontWeight::Regular);
     let mut missing = Vec::new();
-    for letter in text.chars() {
+    for letter in drawable(text).chars() {
         if face.glyph(letter).is_none() && !missing.contains(&letter) {
             missing.push(letter);
         }

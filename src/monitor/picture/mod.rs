@@ -8,6 +8,7 @@ mod bit_packing;
 mod bmp;
 pub mod compose;
 mod content;
+mod drawable_text;
 mod drawing;
 mod font;
 mod layout;

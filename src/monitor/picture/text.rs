@@ -1,5 +1,7 @@
 //! Setting text: widths, wrapping, cutting. Every letter begins at a whole pixel.
 
+use std::collections::BTreeSet;
+
 use ttf_parser::GlyphId;
 
 use super::font::{CAPITAL_UNITS, FontFace, FontWeight, Fonts};
@@ -99,14 +101,12 @@ impl Typesetter<'_> {
     /// How far letters reach above the baseline and below it, in pixels.
     pub fn extent(&self, text: &str, style: TextStyle) -> (i32, i32) {
         let face = self.face(style.weight);
-        let (mut above, mut below) = (0, 0);
-        self.set(text, style, |glyph, _| {
-            if let Some((_, top, _, bottom)) = face.outline(glyph, style.scale()).bounds() {
-                above = above.max(-top);
-                below = below.max(bottom);
-            }
+        let glyphs: BTreeSet<Option<GlyphId>> = text.chars().map(|it| face.glyph(it)).collect();
+        let bounds = glyphs.into_iter().filter_map(|glyph| {
+            let (_, top, _, bottom) = face.outline(glyph, style.scale()).bounds()?;
+            Some((-top, bottom))
         });
-        (above, below)
+        bounds.fold((0, 0), |most, it| (most.0.max(it.0), most.1.max(it.1)))
     }
 
     /// One line of at most `width` pixels, cut and ended by an ellipsis if need be.
@@ -114,14 +114,18 @@ impl Typesetter<'_> {
         if self.width(text, style) <= width {
             return text.to_owned();
         }
-        let mut kept = text.trim_end().to_owned();
-        while kept.pop().is_some() {
-            let cut = format!("{}{ELLIPSIS}", kept.trim_end());
+        let text = text.trim_end();
+        let mut end = self.fitting(text, style, width);
+        loop {
+            let cut = format!("{}{ELLIPSIS}", text[..end].trim_end());
             if self.width(&cut, style) <= width {
                 return cut;
             }
+            match text[..end].char_indices().next_back() {
+                Some((at, _)) => end = at,
+                None => return String::new(),
+            }
         }
-        String::new()
     }
 
     /// At most `lines` lines of at most `width` pixels, broken at spaces, and within words that are wider; what is too
@@ -144,23 +148,28 @@ impl Typesetter<'_> {
 
     /// Bytes of the longest line that the start of a text fills.
     fn line_length(&self, text: &str, style: TextStyle, width: i32) -> usize {
-        if self.width(text, style) <= width {
-            return text.len();
+        let most = self.fitting(text, style, width);
+        if most == text.len() || text[most..].starts_with(' ') {
+            return most;
         }
-        let breaks = text.char_indices().filter(|(_, letter)| *letter == ' ');
-        let fits = |end: &usize| {
-            let line = text.get(..*end).unwrap_or_default();
-            self.width(line.trim_end(), style) <= width
-        };
-        let by_word = breaks.map(|(at, _)| at).take_while(fits).last();
-        let by_letter = || {
-            text.char_indices()
-                .map(|(at, _)| at)
-                .take_while(fits)
-                .last()
-        };
         let first = text.chars().next().map_or(0, char::len_utf8);
-        by_word.or_else(by_letter).unwrap_or(0).max(first)
+        text[..most].rfind(' ').unwrap_or(most).max(first)
+    }
+
+    /// Bytes of the longest start of a text that is at most `width` pixels wide.
+    fn fitting(&self, text: &str, style: TextStyle, width: i32) -> usize {
+        let (face, scale) = (self.face(style.weight), style.scale());
+        let (mut x, mut last) = (0, None);
+        for (at, letter) in text.char_indices() {
+            let glyph = face.glyph(letter);
+            x += (face.kerning(last, glyph) * scale).round() as i32;
+            x += (face.advance(glyph) * scale).round() as i32;
+            if x > width {
+                return at;
+            }
+            last = glyph;
+        }
+        text.len()
     }
 }
 

@@ -19,7 +19,7 @@ use crate::sys::sync::Mutex;
 /// The newest picture of each display, in the configuration's order.
 pub struct Pictures(Vec<Mutex<Option<KeptPicture>>>);
 
-struct KeptPicture {
+pub struct KeptPicture {
     made_from: PictureInput,
     picture: Arc<Picture>,
 }
@@ -33,6 +33,22 @@ pub struct PictureInput {
     pub today: Option<Date>,
     /// The charge of the device, where it is low.
     pub battery: Option<String>,
+}
+
+impl PictureInput {
+    /// A picture that was drawn before the clock was set has no time.
+    fn has_time(&self) -> bool {
+        self.today.is_some()
+    }
+}
+
+impl KeptPicture {
+    /// Whether `content` was laid out already: most publications change nothing that a display shows.
+    fn shows(&self, content: &PictureContent, input: &PictureInput) -> bool {
+        let (then, now) = (&self.made_from, input);
+        let is_same = (&then.battery, then.has_time()) == (&now.battery, now.has_time());
+        is_same && self.picture.content == *content
+    }
 }
 
 /// A picture and its files.
@@ -60,7 +76,7 @@ impl Pictures {
         &self,
         number: usize,
         made_from: PictureInput,
-        compose: impl FnOnce(&PictureInput, Option<&Arc<Picture>>) -> Arc<Picture>,
+        compose: impl FnOnce(&PictureInput, Option<&KeptPicture>) -> Arc<Picture>,
     ) -> Arc<Picture> {
         let Some(place) = self.0.get(number) else {
             return compose(&made_from, None);
@@ -71,7 +87,7 @@ impl Pictures {
         if let Some(before) = before.filter(|it| it.made_from == made_from) {
             return before.picture.clone();
         }
-        let picture = compose(&made_from, before.map(|it| &it.picture));
+        let picture = compose(&made_from, before);
         *kept = Some(KeptPicture {
             made_from,
             picture: picture.clone(),
@@ -117,18 +133,18 @@ pub fn compose_picture(
     view: &PageContext,
     display: &DisplayPlan,
     input: &PictureInput,
-    before: Option<&Arc<Picture>>,
+    before: Option<&KeptPicture>,
 ) -> Arc<Picture> {
     let content = compose::content(view, display, input.chart_end);
+    if let Some(before) = before.filter(|it| it.shows(&content, input)) {
+        return before.picture.clone();
+    }
     let hash = hash_of(&content, display, input);
-    if let Some(before) = before.filter(|it| it.hash == hash) {
+    if let Some(before) = before.filter(|it| it.picture.hash == hash) {
         // What has no room in the picture may be another, for `.json`.
-        if before.content == content {
-            return before.clone();
-        }
         return Arc::new(Picture {
             content,
-            ..(**before).clone()
+            ..(*before.picture).clone()
         });
     }
     let time = compose::time(view, input.battery.clone());
@@ -151,7 +167,6 @@ fn hash_of(content: &PictureContent, display: &DisplayPlan, input: &PictureInput
     };
     let shapes = picture::draw(content, &without_time, &display.panel).shapes;
     let (panel, version) = (display.panel, picture::DRAWING_VERSION);
-    // A picture that was drawn before the clock was set has no time.
-    let has_time = input.today.is_some();
+    let has_time = input.has_time();
     hash(format!("{version} {panel:?} {has_time} {shapes:?}").as_bytes())
 }

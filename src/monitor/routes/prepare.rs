@@ -17,11 +17,20 @@ pub fn prepare(request: &mut Request, base_path: &str) {
     if let Some(target) = without_base(request) {
         request.target = target;
     }
-    // A device whose server was entered with a slash at its end.
-    if request.target.starts_with("//api/") {
-        request.target.remove(0);
-    }
+    correct_device_path(&mut request.target);
     take_token(request);
+}
+
+/// Paths of devices whose server was entered with a slash at its end, and of TRMNL's firmware before 1.6.10,
+/// which asks for `/api/setup/`.
+fn correct_device_path(target: &mut String) {
+    if target.starts_with("//api/") {
+        target.remove(0);
+    }
+    let path = target.split('?').next().unwrap_or_default();
+    if path.starts_with("/api/") && path.ends_with('/') {
+        target.remove(path.len() - 1);
+    }
 }
 
 /// The target of a proxy that passes the prefix on. A path that is known as it stands goes first:

@@ -28,7 +28,7 @@ pub fn reason(view: &PageContext, record: &Record) -> Option<String> {
     let limits = std::iter::once(of_key).chain(of_alerts);
     let crossed = limits.filter(|limits| limits.is_outside(number));
     Some(match crossed.filter_map(|it| it.nearest(number)).next() {
-        Some((side, limit)) => format!("{side} {}", format.number(limit)),
+        Some((side, limit)) => format!("{side} {}", format.limit(limit)),
         // Back within its limits, not yet for long enough.
         None => "alert open".to_owned(),
     })

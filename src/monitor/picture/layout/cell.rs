@@ -94,6 +94,7 @@ pub fn plan(
     // In place of the unit where there is no room below.
     let has_room = below_head - for_words >= sizes.small;
     let (unit, words) = match (&cell.words, has_room) {
+        (Some(_), false) if cell.is_scaled => (cell.unit.clone(), None),
         (Some(words), false) => (Some(words.clone()), None),
         (words, _) => (cell.unit.clone(), words.clone()),
     };
@@ -148,6 +149,13 @@ impl CellPlan {
         let height = |it: &CellPlan| {
             it.figure + it.rise + (it.fall + clear_above(it.words_style) - below).max(0)
         };
+        let beyond = height(self) - room;
+        if beyond > 0 {
+            // What stands above and below is in proportion, but for pixels.
+            let less = beyond * self.figure / (self.figure + self.rise + self.fall);
+            self.figure = (self.figure - (less - 2).max(0)).max(pen.sizes.small);
+            self.reach(pen, cell);
+        }
         while height(self) > room && self.figure > pen.sizes.small {
             self.figure -= 1;
             self.reach(pen, cell);
@@ -189,6 +197,7 @@ impl CellPlan {
     }
 
     /// Makes figures smaller until they and the unit fit, then leaves the unit out, then makes them as small as need be.
+    /// A number that was scaled means nothing without its unit.
     fn shrink(&mut self, pen: &Pen<'_>, cell: &PictureCell) {
         let largest = self.figure;
         let width = self.inner.width();
@@ -197,7 +206,8 @@ impl CellPlan {
             .unit
             .clone()
             .filter(|unit| Some(unit) != beside.as_ref());
-        for unit in [beside, other, None] {
+        let last = cell.unit.clone().filter(|_| cell.is_scaled);
+        for unit in [beside, other, last] {
             self.unit = unit;
             self.figure = pen.fit(largest, width, &|figure| self.width(pen, cell, figure));
             if self.width(pen, cell, self.figure) <= width {

@@ -126,14 +126,15 @@ pub fn draw_value(
     if cell.is_word && (!fits || is_small) {
         return draw_words(pen, cell, place, ink);
     }
+    let unit = unit.filter(|_| fits || cell.is_scaled);
     let figure = if fits {
         figure
     } else {
-        let width = |figure| value_width(pen, cell, None, figure);
+        let width = |figure| value_width(pen, cell, unit, figure);
         pen.fit_whole(place.largest, place.width, &width)
     };
     let baseline = place.middle + figure / 2;
-    let end = match unit.filter(|_| fits) {
+    let end = match unit {
         Some(unit) => {
             let style = unit_style(pen, figure);
             pen.text_to(unit, style, ink, place.right, baseline) - unit_space(figure)

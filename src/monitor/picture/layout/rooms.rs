@@ -108,7 +108,8 @@ fn draw_cell(pen: &mut Pen<'_>, place: &PixelRect, cell: &PictureCell, largest: 
         pen.text_to(&words, small, ink, right, at);
     }
     let fits = |unit: &&str| value_width(pen, cell, Some(unit), sizes.small) <= most;
-    let beside = words.filter(|_| !is_below).map(String::as_str);
+    let beside = words.filter(|_| !is_below && !cell.is_scaled);
+    let beside = beside.map(String::as_str);
     let unit = beside.filter(fits).or(cell.unit.as_deref());
     let value = ValuePlace {
         right,

@@ -63,6 +63,7 @@ fn anything(random: &mut fastrand::Rng) -> PictureContent {
             ][random.usize(..4)]
             .map(str::to_owned),
             is_word,
+            is_scaled: !is_word && random.usize(..4) == 0,
             level: [
                 CellLevel::Normal,
                 CellLevel::Stale,

@@ -29,6 +29,7 @@ pub fn cell(label: &str, value: &str, unit: &str) -> PictureCell {
         value: value.to_owned(),
         unit: (!unit.is_empty()).then(|| unit.to_owned()),
         is_word: false,
+        is_scaled: false,
         level: CellLevel::Normal,
         words: None,
     }
@@ -37,6 +38,7 @@ pub fn cell(label: &str, value: &str, unit: &str) -> PictureCell {
 pub fn word(label: &str, value: &str) -> PictureCell {
     PictureCell {
         is_word: true,
+        is_scaled: false,
         ..cell(label, value, "")
     }
 }
