@@ -46,7 +46,17 @@ fn request_health(listen: &[SocketAddr]) -> Result<String, String> {
         };
         return match get(stream, address) {
             Ok((200, _)) => Ok(format!("{url} responded with 200")),
-            Ok((status, body)) => Err(format!("{url} responded with {status}: {}", body.trim())),
+            Ok((status, body)) => Err(match body.trim() {
+                "" => format!("{url} responded with {status}"),
+                body => format!("{url} responded with {status}: {body}"),
+            }),
+            // What a socket says when its time is over.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Err(format!(
+                    "{url} did not respond within {} s",
+                    limits::HEALTHCHECK_TIMEOUT.as_secs()
+                ))
+            }
             Err(error) => Err(format!("{url} did not respond: {}", reason(&error))),
         };
     }
@@ -119,6 +129,7 @@ mod tests {
                 "HTTP/1.1 503 Service Unavailable\r\n\r\nstuck\n",
                 "responded with 503: stuck",
             ),
+            ("HTTP/1.1 404 Not Found\r\n\r\n", "responded with 404"),
             ("SSH-2.0-x 200\r\n", "the response is not HTTP"),
             ("", "the response is not HTTP"),
         ] {

@@ -13,6 +13,7 @@ mod typed_address;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -147,7 +148,7 @@ impl NewConfiguration {
         }
         let said = self.write_secrets(&written.secrets)?;
         let path = self.file.write(&written.text)?;
-        print_out(&format_args!("\n{said}{path}.\n"));
+        print_out(&format_args!("\n{said}{path}.\n{}", self.case.examples()));
         let is_good = failure.is_none() && !fetched.is_empty();
         if !is_good {
             print_out(&self.advice());
@@ -165,9 +166,14 @@ impl NewConfiguration {
         } else {
             ""
         };
+        let correct = if self.file.is_added() {
+            format!("correct its table, the last of {file}")
+        } else {
+            "run this again with --replace".to_owned()
+        };
         format!(
             "The source gives no values yet; main-node will ask it again and again. If the address is \
-             wrong, run this again with --replace; a password or a token is a line of {file} \
+             wrong, {correct}; a password or a token is a line of {file} \
              ({sudo}nano {file}). `{sudo}main-node once` tries it.{port}\n"
         )
     }
@@ -237,8 +243,14 @@ impl NewConfiguration {
         replace(&file, &text, SECRETS_MODE)
             .map_err(|error| format!("{shown} cannot be written: {}", reason(&error)))?;
         let names: Vec<&str> = secrets.iter().map(|it| it.0.as_str()).collect();
+        let is_open = file.metadata().is_ok_and(|it| it.mode() & 0o007 != 0);
+        let advice = if is_open {
+            format!(" Others may read it: chmod o= {shown}")
+        } else {
+            String::new()
+        };
         Ok(format!(
-            "{shown} has what is secret in the address, as {}, which the configuration names.\n",
+            "{shown} has what is secret in the address, as {}, which the configuration names.{advice}\n",
             names.join(" and ")
         ))
     }

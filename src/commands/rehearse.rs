@@ -312,6 +312,7 @@ impl<'a> Rehearsal<'a> {
         let displays = self.config.alert.displays.iter().map(|rule| DisplayFacts {
             name: rule.name.clone(),
             silence,
+            is_seen: true,
             battery: Battery::of_percent(if is_low { 0.0 } else { 100.0 }),
         });
         self.node.displays = displays.collect();

@@ -14,7 +14,7 @@ use crate::domain::plan::{
     DisplayChart, DisplayPlan, KeySelector, MODELS, MacAddress, Panel, PanelColours, PictureLayout,
     Rotation,
 };
-use crate::domain::text::format_duration;
+use crate::domain::text::{format_duration, format_number};
 use crate::domain::time_window::TimeWindow;
 use crate::domain::toml_text::quoted;
 use crate::limits;
@@ -45,7 +45,7 @@ pub static OPTIONS: [DisplayOption; 13] = [
         "text",
         "required",
         "\"hall\"",
-        "Name of the display: `/display/hall.png`. Letters, digits, `-` and `_`.",
+        "Name of the display: `/display/hall.png`. Letters, digits, `-` and `_`, at most 20.",
         |draft, option| draft.name = option.entry().and_then(|it| read_name(&it)),
         |display| text(&display.name),
     ),
@@ -299,7 +299,11 @@ fn read_size(entry: &TableEntry<'_>) -> Option<(u16, u16)> {
     if size.is_none() {
         match numbers.as_slice() {
             [] => entry.expected(&what),
-            found => entry.problem(format!("`size`: expected {what}, found {found:?}")),
+            found => {
+                let found: Vec<String> = found.iter().copied().map(format_number).collect();
+                let found = found.join(", ");
+                entry.problem(format!("`size`: expected {what}, found [{found}]"));
+            }
         }
     }
     size

@@ -53,6 +53,17 @@ impl Battery {
         }
     }
 
+    /// Whether it has less than `margin` points more than the limit. Volts are compared with volts: what a
+    /// device reckons as per cent is its own.
+    pub fn is_below(self, limit: Battery, margin: f64) -> bool {
+        match (self.volts, limit.volts) {
+            (Some(volts), Some(limit)) => {
+                volts < limit + margin / 100.0 * (FULL_VOLTS - EMPTY_VOLTS)
+            }
+            _ => self.percent < limit.percent + margin,
+        }
+    }
+
     /// `3.5 V (25 %)`, or `25 %`.
     pub fn to_text(self) -> String {
         let percent = format_number(self.percent.round());
@@ -66,6 +77,25 @@ impl Battery {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn volts_are_compared_with_volts() {
+        let battery = |volts: Option<f64>, percent| Battery { volts, percent };
+        let limit = Battery::of_volts(3.5).expect("a cell has it");
+        for (found, margin, expected) in [
+            (battery(Some(3.3), 55.0), 0.0, true),
+            (battery(Some(3.6), 10.0), 0.0, false),
+            (battery(Some(3.53), 10.0), 5.0, true),
+            (battery(Some(3.55), 10.0), 5.0, false),
+            (battery(None, 24.0), 0.0, true),
+            (battery(None, 26.0), 5.0, true),
+            (battery(None, 30.0), 5.0, false),
+        ] {
+            assert_eq!(found.is_below(limit, margin), expected, "{found:?}");
+        }
+        let percent = Battery::of_percent(20.0).expect("it is from 0 to 100");
+        assert!(battery(Some(4.0), 19.0).is_below(percent, 0.0));
+    }
 
     #[test]
     fn volts_and_per_cent_are_read_and_odd_values_are_none() {

@@ -3,17 +3,18 @@
 use super::Finding::{self, Fine, Note, Problem};
 use crate::config::Config;
 use crate::domain::plan::{DisplayPlan, KeyPlan, PictureLayout, Plan, Selection};
+use crate::domain::text::truncate_list;
 use crate::domain::toml_text::quoted;
 use crate::monitor::DeviceKeys;
 use crate::monitor::picture::missing_glyphs;
 
+/// Displays that a note names.
+const NAMED_DISPLAYS: usize = 5;
+
 /// A note for each text of the configuration that is drawn with a box in a picture, and whether the file
 /// with the secret of the devices' keys can be used.
 pub fn findings(config: &Config) -> Vec<Finding> {
-    let plan = config.plan();
-    let displays = config.pages.displays.iter();
-    let notes = displays.flat_map(|display| notes(&plan, display));
-    notes.chain(device_keys(config)).collect()
+    glyph_notes(config).chain(device_keys(config)).collect()
 }
 
 fn device_keys(config: &Config) -> Option<Finding> {
@@ -31,21 +32,36 @@ fn device_keys(config: &Config) -> Option<Finding> {
     })
 }
 
-fn notes(plan: &Plan, display: &DisplayPlan) -> Vec<Finding> {
-    let mut notes: Vec<Finding> = Vec::new();
-    for (what, text) in texts(plan, display) {
-        let missing = missing_glyphs(&text);
-        if missing.is_empty() {
-            continue;
+/// A note for each text, with the displays that write it.
+fn glyph_notes(config: &Config) -> impl Iterator<Item = Finding> {
+    let plan = config.plan();
+    let mut found: Vec<((String, String), Vec<String>)> = Vec::new();
+    for display in &config.pages.displays {
+        let name = quoted(&display.name);
+        for text in texts(&plan, display) {
+            match found.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, displays)) if displays.contains(&name) => {}
+                Some((_, displays)) => displays.push(name.clone()),
+                None => found.push((text, vec![name.clone()])),
+            }
         }
-        let letters: String = missing.iter().collect();
-        notes.push(Note(format!(
-            "the font of pictures has no {letters}, which the display {} draws as a box: {what} is {}",
-            quoted(&display.name),
-            quoted(&text)
-        )));
     }
-    notes
+    found.into_iter().filter_map(|((what, text), displays)| {
+        let missing: String = missing_glyphs(&text).iter().collect();
+        let displays = match displays.as_slice() {
+            [one] => format!("the display {one} draws"),
+            several => format!(
+                "the displays {} draw",
+                truncate_list(several, NAMED_DISPLAYS)
+            ),
+        };
+        (!missing.is_empty()).then(|| {
+            Note(format!(
+                "the font of pictures has no {missing}, which {displays} as a box: {what} is {}",
+                quoted(&text)
+            ))
+        })
+    })
 }
 
 /// What the configuration has the picture write, and where it comes from.
@@ -115,7 +131,8 @@ mod tests {
             "check-displays",
             "[[source]]\nname = \"meter\"\nurl = \"http://meter.local/\"\n\
              [key.a]\nlabel = \"漢 Größe 字\"\nunit = \"µg/m³\"\n[key.b]\nlabel = \"Температура\"\nwords = { 1 = \"오\" }\n\
-             [[display]]\nname = \"hall\"\nsize = [800, 480]\nkeys = [\"a\", \"b\"]\n",
+             [[display]]\nname = \"hall\"\nsize = [800, 480]\nkeys = [\"a\", \"b\"]\nchart = { key = \"a\" }\n\
+             [[display]]\nname = \"attic\"\nsize = [800, 480]\nkeys = [\"a\"]\n",
         );
         let notes: Vec<String> = findings(&config)
             .into_iter()
@@ -127,7 +144,7 @@ mod tests {
         assert_eq!(
             notes,
             [
-                "the font of pictures has no 漢字, which the display \"hall\" draws as a box: the label of \"a\" is \"漢 Größe 字\"",
+                "the font of pictures has no 漢字, which the displays \"hall\", \"attic\" draw as a box: the label of \"a\" is \"漢 Größe 字\"",
                 "the font of pictures has no 오, which the display \"hall\" draws as a box: the word of \"b\" is \"오\"",
             ]
         );

@@ -105,6 +105,30 @@ impl InitCase {
         matches!(self, InitCase::Meter { .. } | InitCase::Weather(_))
     }
 
+    /// What a person should know of the values that nobody typed; a line each.
+    pub fn examples(&self) -> String {
+        let InitCase::OpenApi {
+            operation,
+            arguments,
+            ..
+        } = self
+        else {
+            return String::new();
+        };
+        let is_given = |name: &str| arguments.iter().any(|it| it.0 == name);
+        let parameters = operation.parameters.iter();
+        let required = parameters.filter(|it| it.required && !it.filled_by_security);
+        let assumed = required.filter(|it| !is_given(&it.argument));
+        let lines = assumed.filter_map(|it| {
+            let value = example_value(operation, it)?;
+            Some(format!(
+                "{} = {value} is the example of the OpenAPI file: correct it if it is not yours.\n",
+                it.argument
+            ))
+        });
+        lines.collect()
+    }
+
     /// Whether the address is another main-node's.
     pub fn is_follow(&self) -> bool {
         matches!(self, InitCase::Follow { .. })

@@ -181,7 +181,7 @@ pub static DISPLAY_OPTIONS: [ConfigOption<RuleDraft, DisplayRule>; 4] = [
         "`\"20%\"` or `\"3.5 V\"`",
         "none",
         "\"20%\"",
-        "Alert when the battery of the display is below this. The alert ends when it is 5 points above. Volts are compared in per cent: 3.3 V is 0 %, 4.1 V is 100 %.",
+        "Alert when the battery of the display is below this. The alert ends when it is 5 points above. Volts are compared with the volts that a device says, else in per cent: 3.3 V is 0 %, 4.1 V is 100 %.",
         read_battery,
         |rule: &DisplayRule| print_battery(rule.battery_below?),
     ),

@@ -32,11 +32,13 @@ impl DisplayRule {
     }
 }
 
-/// A display that was seen since the start.
+/// A display that was seen since the start, or one that is configured and may sleep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DisplayFacts {
     pub name: Arc<str>,
+    /// Without the time for which it may sleep; of one that was not seen, since the start.
     pub silence: Duration,
+    pub is_seen: bool,
     pub battery: Option<Battery>,
 }
 
@@ -53,7 +55,7 @@ impl RuleEvaluator<'_> {
                 since: last_request,
                 ready_at: Some(ready_at),
             }
-        } else if seen.is_some() {
+        } else if seen.is_some_and(|it| it.is_seen) {
             GOOD
         } else {
             ConditionState::Unknown
@@ -78,7 +80,7 @@ impl RuleEvaluator<'_> {
         } else {
             0.0
         };
-        let state = if battery.percent < limit.percent + margin {
+        let state = if battery.is_below(limit, margin) {
             self.bad_for(&name, Duration::ZERO)
         } else {
             GOOD

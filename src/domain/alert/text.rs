@@ -191,7 +191,7 @@ pub fn value(plan: &Plan, rule: &ValueRule, number: f64, record: &Record) -> Ale
     };
     let limit = bound.unwrap_or_default();
     let format = plan.number_format(record).telling_apart(number, limit);
-    let limit_shown = format.with_unit(limit);
+    let limit_shown = format.append_unit(format.limit(limit));
     let bound = bound
         .map(|bound| with_unit(bound, unit))
         .unwrap_or_default();

@@ -576,6 +576,7 @@ fn hall(battery: Option<f64>) -> DisplayFacts {
     DisplayFacts {
         name: "hall".into(),
         silence: Duration::from_secs(3),
+        is_seen: true,
         battery: battery.and_then(Battery::of_volts),
     }
 }

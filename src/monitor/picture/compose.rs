@@ -184,6 +184,8 @@ fn chart(view: &PageContext, chart: &DisplayChart, to: Wall) -> PictureChart {
     let record = view.snapshot.record(&chart.key);
     let label = view.plan.full_label(&chart.key);
     if key_history::kind(view, &chart.key, record) == ChartKind::Bars {
+        // The period that has just begun is one of them.
+        let (from, to) = (Wall(from.0 + 1), Wall(to.0 + 1));
         return match KeyBars::read(view, &chart.key, record, (from, to), true) {
             Ok(Some(bars)) => bar_chart(view, chart, label, &bars),
             Ok(None) => chart_without_points(label, "no data in this time span"),

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cut_offs::CutOffs;
 use super::devices::Devices;
@@ -17,7 +18,10 @@ use super::representation::Representation;
 use super::response::html_response;
 use super::table::{self, Access, RequestTarget, TargetError};
 use crate::domain::alert::DisplayFacts;
+use crate::domain::plan::DisplayPlan;
+use crate::domain::time::Moment;
 use crate::monitor::context::Context;
+use crate::monitor::format::corrected_wall;
 use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::http::host_check::{AllowedHosts, host_name};
 use crate::monitor::problem::{ProblemDetails, configured_keys, prefers_html, unknown_key_problem};
@@ -101,20 +105,43 @@ impl App {
         }
     }
 
-    /// Each display that is remembered, as the page lists it.
+    /// Each display that is remembered, as the page lists it, and those that may have slept since the start.
     pub fn display_facts(&self) -> Vec<DisplayFacts> {
         let now = self.context.clock.now();
-        let displays = self.displays.list().into_iter();
-        displays
-            .map(|it| DisplayFacts {
-                silence: it.silence(now),
-                battery: it.charge,
-                name: match it.shown_name() {
-                    Some(name) => name.into(),
-                    None => it.address.to_string().into(),
-                },
-            })
-            .collect()
+        let seen = self.displays.list();
+        let unseen = self.context.plan.pages.displays.iter();
+        let unseen = unseen.filter(|it| {
+            seen.iter()
+                .all(|seen| seen.configured != Some(it.name.clone()))
+        });
+        let unseen = unseen.map(|display| DisplayFacts {
+            name: display.name.clone(),
+            silence: self.silence_since_start(display, now),
+            is_seen: false,
+            battery: None,
+        });
+        let unseen: Vec<DisplayFacts> = unseen.collect();
+        let seen = seen.into_iter().map(|it| DisplayFacts {
+            silence: it.silence(now),
+            is_seen: true,
+            battery: it.charge,
+            name: match it.shown_name() {
+                Some(name) => name.into(),
+                None => it.address.to_string().into(),
+            },
+        });
+        seen.chain(unseen).collect()
+    }
+
+    /// A display may have been told before the start to sleep until its quiet hours are over.
+    pub(super) fn silence_since_start(&self, display: &DisplayPlan, now: Moment) -> Duration {
+        let settings = &self.context.settings;
+        let started = corrected_wall(settings.started, now);
+        let quiet = display.quiet.as_ref().filter(|_| now.trust.is_trusted());
+        let quiet = quiet.and_then(|it| it.remaining(started, &settings.timezone));
+        now.mono
+            .since(settings.started.mono)
+            .saturating_sub(quiet.unwrap_or_default())
     }
 
     /// The time as HTTP writes it (IMF-fixdate), while the clock is trusted.

@@ -27,7 +27,7 @@ pub fn value_alert(facts: &StateFacts, alert: &OpenAlert) -> Option<StatusSenten
         .plan
         .number_format(record)
         .telling_apart(number, bound);
-    let limit = format!("{side} {}", format.number(bound));
+    let limit = format!("{side} {}", format.limit(bound));
     let (now, locale) = (facts.now, facts.plan.pages.locale);
     let since = if alert.since_is_trusted && now.trust != ClockTrust::Untrusted {
         let since = format_since(alert.since, now.wall, facts.timezone, locale);

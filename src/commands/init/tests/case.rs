@@ -310,3 +310,19 @@ fn only_devices_of_the_local_network_are_asked_every_10_seconds() {
         assert_eq!(config.sources[0].plan.every.as_secs(), every, "{typed}");
     }
 }
+
+#[test]
+fn values_that_nobody_typed_are_named() {
+    let examples = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|&it| it.to_owned()).collect();
+        let case = InitCase::read("openapi", &words, &APIS).expect("it is complete");
+        case.examples()
+    };
+    let found = examples(&["getForecast", "latitude=1"]);
+    assert!(
+        found.starts_with("longitude = 13.41 is the example"),
+        "{found}"
+    );
+    assert!(!found.contains("latitude ="), "{found}");
+    assert_eq!(examples(&["getForecast", "latitude=1", "longitude=2"]), "");
+}

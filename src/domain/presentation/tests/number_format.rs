@@ -287,3 +287,27 @@ fn numbers_that_are_none_are_a_dash() {
     assert_eq!(plain(&format.with_unit(f64::NAN)), "–~W");
     assert_eq!(plain(&format.with_unit(f64::INFINITY)), "–~W");
 }
+
+#[test]
+fn a_limit_has_its_own_digits() {
+    let format = |value: f64, decimals, unit: &str| {
+        let options = FormatOptions {
+            unit: Some(unit.into()),
+            decimals,
+            ..FormatOptions::default()
+        };
+        NumberFormat::new(options, &SeenNumbers::one(value))
+    };
+    for (value, decimals, unit, limit, expected) in [
+        (0.00000123, None, "m³/h", 1.0, "1"),
+        (21.47, Some(1), "°C", 18.0, "18"),
+        (21.47, Some(0), "°C", 18.25, "18.25"),
+        (24_000.0, None, "W", 1_500.0, "1.5"),
+        (0.3, None, "", 0.1, "0.1"),
+        (5.0, None, "", -0.0, "0"),
+        (5.0, None, "", 1e18, "1e18"),
+    ] {
+        let shown = format(value, decimals, unit).limit(limit);
+        assert_eq!(shown, expected, "{limit} of {value}");
+    }
+}

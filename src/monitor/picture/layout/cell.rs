@@ -206,8 +206,12 @@ impl CellPlan {
             .unit
             .clone()
             .filter(|unit| Some(unit) != beside.as_ref());
-        let last = cell.unit.clone().filter(|_| cell.is_scaled);
-        for unit in [beside, other, last] {
+        let others = if cell.is_scaled {
+            Vec::new()
+        } else {
+            vec![other, None]
+        };
+        for unit in std::iter::once(beside).chain(others) {
             self.unit = unit;
             self.figure = pen.fit(largest, width, &|figure| self.width(pen, cell, figure));
             if self.width(pen, cell, self.figure) <= width {
@@ -222,6 +226,11 @@ impl CellPlan {
 
     fn width(&self, pen: &Pen<'_>, cell: &PictureCell, figure: i32) -> i32 {
         value_width(pen, cell, self.unit.as_deref(), figure)
+    }
+
+    /// Whether it says why the cell has its level.
+    fn says_words(&self, cell: &PictureCell) -> bool {
+        !self.words.is_empty() || (cell.words.is_some() && self.unit == cell.words)
     }
 
     /// From the baseline of the value to the capitals of its words.
@@ -257,6 +266,9 @@ pub fn draw(
     centred: bool,
 ) {
     let ink = background(pen, rect, cell.level);
+    if cell.level == CellLevel::Stale && !plan.says_words(cell) {
+        pen.dotted_frame(&rect.inset(edge(pen)));
+    }
     let inner = plan.inner;
     let left_of = |width: i32| {
         inner.left

@@ -29,11 +29,8 @@ pub fn draw(
     let most = page.height() / LARGEST_SHARE;
     let (mut lines, rest) = lines(pen, content, (inner.width(), most), left_out);
     let rest = (rest > 0).then(|| format!("+{rest}"));
-    let parts = [Some(&time.text), time.battery.as_ref(), rest.as_ref()];
-    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
-    let time_text = parts.join(" · ");
     let time_style = TextStyle::bold(sizes.small);
-    let time_text = pen.shorten(&time_text, time_style, inner.width());
+    let time_text = time_text(pen, time, rest.as_deref(), (time_style, inner.width()));
     let time_width = pen.width(&time_text, time_style);
     // Beside the first line that leaves room for it, or below all.
     let beside = inner.width() - time_width - sizes.margin;
@@ -56,6 +53,29 @@ pub fn draw(
         }
     }
     body
+}
+
+/// The time, the charge, and how much found no room; where that is too wide, without the day, then without
+/// the charge.
+fn time_text(
+    pen: &Pen<'_>,
+    time: &PictureTime,
+    rest: Option<&str>,
+    (style, width): (TextStyle, i32),
+) -> String {
+    let join = |parts: [Option<&str>; 3]| {
+        let parts: Vec<&str> = parts.into_iter().flatten().collect();
+        parts.join(" · ")
+    };
+    let charge = time.battery.as_deref();
+    let hour = time.text.rsplit(", ").next();
+    let short = join([hour, None, rest]);
+    let longer = [
+        join([Some(&time.text), charge, rest]),
+        join([hour, charge, rest]),
+    ];
+    let fitting = longer.into_iter().find(|it| pen.width(it, style) <= width);
+    fitting.unwrap_or_else(|| pen.shorten(&short, style, width))
 }
 
 /// Sentences, then notes, in lines of at most so many pixels in width, and in height if it can be. What finds no room is

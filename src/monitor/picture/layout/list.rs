@@ -2,7 +2,7 @@
 
 use super::cell::{background, edge, figure_style, unit_space, unit_style, value_width};
 use super::pen::Pen;
-use crate::monitor::picture::content::PictureCell;
+use crate::monitor::picture::content::{CellLevel, PictureCell};
 use crate::monitor::picture::shape::{Ink, PixelRect};
 use crate::monitor::picture::text::TextStyle;
 
@@ -96,8 +96,11 @@ fn draw_line(pen: &mut Pen<'_>, line: &PixelRect, cell: &PictureCell) {
     } else {
         (end + sizes.margin, baseline)
     };
-    let words = pen.shorten(words, small, left + room - from);
-    pen.text(&words, small, ink, from, at);
+    let shown = pen.shorten(words, small, left + room - from);
+    if cell.level == CellLevel::Stale && (shown.is_empty() || shown != words) {
+        pen.dotted_frame(&line.inset(edge(pen)));
+    }
+    pen.text(&shown, small, ink, from, at);
 }
 
 /// Where a value stands, in pixels.

@@ -170,6 +170,25 @@ impl<'a> Pen<'a> {
         }
     }
 
+    /// A dotted frame: what is in it is not up to date, and there is no room to say so.
+    pub fn dotted_frame(&mut self, rect: &PixelRect) {
+        let rule = self.sizes.rule;
+        let PixelRect {
+            left,
+            top,
+            right,
+            bottom,
+        } = *rect;
+        for side in [
+            PixelRect::new(left, top, right, top + rule),
+            PixelRect::new(left, bottom - rule, right, bottom),
+            PixelRect::new(left, top, left + rule, bottom),
+            PixelRect::new(right - rule, top, right, bottom),
+        ] {
+            self.dots(side);
+        }
+    }
+
     /// Of rules between cells: lighter than text where the panel can, a level of 2, 4 and 8 bits.
     fn rule_ink(&self) -> Ink {
         if self.colour.has_grey() {

@@ -1,10 +1,10 @@
 //! A table: rooms one below the other, what is measured side by side.
 
-use super::cell::{background, value_width};
+use super::cell::{background, edge, value_width};
 use super::grid::ALIKE_PERCENT;
 use super::list::{ValuePlace, draw_value, fit_value};
 use super::pen::Pen;
-use crate::monitor::picture::content::{PictureCell, PictureTable};
+use crate::monitor::picture::content::{CellLevel, PictureCell, PictureTable};
 use crate::monitor::picture::shape::{Ink, PixelRect};
 use crate::monitor::picture::text::TextStyle;
 
@@ -110,7 +110,11 @@ fn draw_cell(pen: &mut Pen<'_>, place: &PixelRect, cell: &PictureCell, largest: 
     let fits = |unit: &&str| value_width(pen, cell, Some(unit), sizes.small) <= most;
     let beside = words.filter(|_| !is_below && !cell.is_scaled);
     let beside = beside.map(String::as_str);
-    let unit = beside.filter(fits).or(cell.unit.as_deref());
+    let beside = beside.filter(fits);
+    if cell.level == CellLevel::Stale && !is_below && (beside.is_none() || cell.is_word) {
+        pen.dotted_frame(&place.inset(edge(pen)));
+    }
+    let unit = beside.or(cell.unit.as_deref());
     let value = ValuePlace {
         right,
         middle: middle - if is_below { sizes.small } else { 0 },

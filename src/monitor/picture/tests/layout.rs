@@ -156,10 +156,65 @@ fn texts_stay_on_the_picture_and_do_not_touch() {
 #[test]
 fn every_picture_has_its_time() {
     let mut random = fastrand::Rng::with_seed(7);
+    let dated = PictureTime {
+        text: "Mon 30 Nov, 22:46".to_owned(),
+        ..time()
+    };
     for (width, height) in SIZES {
-        let drawing = draw(&anything(&mut random), &time(), &grey(width, height, 1));
-        let has_time = |shape: &PictureShape| matches!(shape, PictureShape::Text { text, .. } if text.starts_with("22:4"));
-        assert!(drawing.shapes.iter().any(has_time), "{width}×{height}");
+        for time in [time(), dated.clone()] {
+            let drawing = draw(&anything(&mut random), &time, &grey(width, height, 1));
+            let has_time = |shape: &PictureShape| matches!(shape, PictureShape::Text { text, .. } if text.contains("22:46"));
+            assert!(drawing.shapes.iter().any(has_time), "{width}×{height}");
+        }
+    }
+}
+
+/// A value that is not up to date says so in words, or has a dotted frame.
+#[test]
+fn a_stale_value_is_told_from_others_in_every_size() {
+    let stale = |it| with(CellLevel::Stale, "since 21:39", it);
+    for (name, layout) in PictureLayout::NAMED {
+        for (width, height) in SIZES {
+            let cells = [
+                cell("Energy", "123 456 789", "kWh"),
+                word("Washing", "Rinse"),
+            ];
+            let cells: Vec<PictureCell> = cells.into_iter().map(stale).collect();
+            let drawing = draw(&only(layout, cells), &time(), &grey(width, height, 1));
+            let count = |is_it: &dyn Fn(&PictureShape) -> bool| {
+                drawing.shapes.iter().filter(|it| is_it(it)).count()
+            };
+            let dots = count(&|it| matches!(it, PictureShape::Dots { .. }));
+            let words = count(
+                &|it| matches!(it, PictureShape::Text { text, .. } if text.starts_with("since") || text.starts_with("sin")),
+            );
+            let shown = count(
+                &|it| matches!(it, PictureShape::Text { text, .. } if text.starts_with("123") || text.starts_with('R')),
+            );
+            assert!(
+                words + dots / 4 >= shown,
+                "{width}×{height} {name}: {words} {dots} {shown}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_scaled_number_never_lacks_its_unit() {
+    let huge = || PictureCell {
+        is_scaled: true,
+        ..cell("Huge", "123 456 789 012", "MW")
+    };
+    for (name, layout) in PictureLayout::NAMED {
+        for (width, height) in SIZES {
+            for level in [CellLevel::Normal, CellLevel::Stale, CellLevel::Bad] {
+                let cells = (0..4).map(|_| with(level, "above 1 000 000 MW", huge()));
+                let texts = texts_of(&only(layout, cells.collect()), &grey(width, height, 1));
+                let count = |text: &str| texts.iter().filter(|it| *it == text).count();
+                let (numbers, units) = (count("123 456 789 012"), count("MW"));
+                assert_eq!(numbers, units, "{width}×{height} {name}: {texts:?}");
+            }
+        }
     }
 }
 

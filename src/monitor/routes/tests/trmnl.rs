@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::domain::plan::{Panel, PanelColours, PictureLayout, Rotation};
+use crate::domain::time::{ClockTrust, Moment, Wall};
 use crate::domain::time_window::TimeWindow;
 use crate::monitor::http::handler::Handler as _;
 use crate::monitor::support::{self as testing, body, header, moment, request};
@@ -617,4 +618,28 @@ fn quiet_hours_are_no_silence() {
         let now = node.app.context.clock.now();
         assert_eq!(display.is_silent(now), is_silent, "{hours} h");
     }
+}
+
+/// It may have been told by an earlier run to sleep.
+#[test]
+fn quiet_hours_in_which_the_node_starts_are_no_silence() {
+    let node = Node::new("trmnl-quiet-start", None);
+    for (quiet, hours, expected) in [
+        (None, 3, 3),
+        (Some("18:00-20:00"), 3, 2),
+        (Some("22:00-23:00"), 3, 3),
+    ] {
+        let mut display = node.app.context.plan.pages.displays[0].clone();
+        display.quiet = quiet.and_then(TimeWindow::parse);
+        let started = node.app.context.settings.started;
+        let now = Moment {
+            mono: started.mono.after(Duration::from_secs(hours * 3600)),
+            wall: Wall(started.wall.0 + hours as i64 * 3_600_000),
+            trust: ClockTrust::Trusted,
+        };
+        let silence = node.app.silence_since_start(&display, now);
+        assert_eq!(silence.as_secs().div_ceil(3600), expected, "{quiet:?}");
+    }
+    let facts = node.app.display_facts();
+    assert!(facts.iter().all(|it| !it.is_seen) && !facts.is_empty());
 }

@@ -63,6 +63,12 @@ impl Scale {
         });
         let extent = if shown.low < shown.high {
             shown
+        } else if shown.low == 0.0 {
+            // Rain, or the sun at night: nothing below zero.
+            Extent {
+                low: 0.0,
+                high: 1.0,
+            }
         } else {
             // A line that never moves runs through the middle.
             let air = air(shown);
@@ -155,7 +161,7 @@ impl Scale {
 /// What is left free above and below.
 fn air(extent: Extent) -> f64 {
     match extent.half() * 0.16 {
-        0.0 => (extent.low.abs() * 0.01).max(1e-6),
+        0.0 => (extent.low.abs() * 0.01).max(f64::MIN_POSITIVE),
         air => air,
     }
 }
@@ -210,6 +216,12 @@ mod tests {
             (0.0, 3_229.0, &[0.0, 1_000.0, 2_000.0, 3_000.0, 4_000.0]),
             (-1.0, 6.3, &[-2.0, 0.0, 2.0, 4.0, 6.0, 8.0]),
             (0.0, 1.0, &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+            (0.0, 0.0, &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+            (
+                5e-7,
+                5e-7,
+                &[4.94e-7, 4.96e-7, 4.98e-7, 5e-7, 5.02e-7, 5.04e-7, 5.06e-7],
+            ),
         ] {
             let extent = Extent { low, high };
             let scale = Scale::rounded(Wall(0), Wall(1), Some(extent), 1000.0, 220.0);
