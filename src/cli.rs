@@ -6,6 +6,8 @@ use argh::{EarlyExit, FromArgs, SubCommands};
 
 use openapi::operation::nearest;
 
+use crate::domain::plan::Decimal;
+
 #[cfg(test)]
 mod manual;
 
@@ -251,6 +253,13 @@ fn row_id(text: &str) -> Result<i64, String> {
     id.map_err(|_| format!("expected the id of a row such as 81234, found {text:?}"))
 }
 
+/// The decimal mark of numbers.
+fn decimal_mark(text: &str) -> Result<Decimal, String> {
+    let marks = [Decimal::Point, Decimal::Comma];
+    let found = marks.into_iter().find(|mark| mark.name() == text.trim());
+    found.ok_or_else(|| format!("expected the decimal mark, a point or a comma, found {text:?}"))
+}
+
 /// import readings of another program: an SQLite file, CSV, or the output of export
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
@@ -265,6 +274,9 @@ pub struct ImportArguments {
     #[argh(option, default = "String::from(\"records\")", arg_name = "NAME")]
     /// table of an SQLite file (default: records)
     pub table: String,
+    #[argh(option, arg_name = "MARK", from_str_fn(decimal_mark))]
+    /// decimal mark of numbers in texts: . or , (the other one groups thousands)
+    pub decimal: Option<Decimal>,
     #[argh(switch)]
     /// replace readings that are stored with another value; without it the stored ones stay
     pub replace: bool,
@@ -518,6 +530,8 @@ mod tests {
             "export --key t --from -24h",
             "import old.db --zone Europe/Berlin --table readings --dry-run",
             "import - --replace --database x.db",
+            "import a.csv --decimal ,",
+            "import a.csv --decimal .",
             "healthcheck --listen 127.0.0.1:8000",
             "restore copy.db --database x.db",
         ] {

@@ -114,6 +114,7 @@ fn stage(
         database: maintainer.database(),
         zone,
         table: &arguments.table,
+        decimal: arguments.decimal,
         latest,
     };
     let mut line = ProgressLine::new();

@@ -4,11 +4,13 @@
 //! Runs in the command, beside a running node. Never touches the database, never writes the input.
 //! Memory does not grow with the input.
 
+mod csv_reader;
 mod csv_source;
 mod input;
 mod input_row;
 mod json_lines_source;
 mod main_node_source;
+mod number_style;
 mod report;
 mod row_meta;
 mod sqlite_source;
@@ -24,11 +26,13 @@ use jiff::tz::TimeZone;
 
 use super::file::{file_id, parent_directory};
 use super::replace;
+use crate::domain::plan::Decimal;
 use crate::domain::text::{format_bytes, truncate_list};
 use crate::domain::time::Wall;
 use crate::limits;
 use crate::sys::disk;
 use input::Input;
+use number_style::NumberStyle;
 pub use report::StageReport;
 pub use staged_file::staged_path;
 use staged_file::{RowWriter, UnfinishedFile};
@@ -44,6 +48,8 @@ pub struct StageOptions<'a> {
     pub zone: TimeZone,
     /// The table of an SQLite file.
     pub table: &'a str,
+    /// The decimal mark of numbers that are texts, where people said it.
+    pub decimal: Option<Decimal>,
     /// Nothing after it is staged; `None` where the clock is not trusted.
     pub latest: Option<Wall>,
 }
@@ -123,6 +129,9 @@ fn write(
     let writer = RowWriter::new(&connection).map_err(|error| file.failed(&error))?;
     let times = TimeReader::new(options.zone.clone());
     let mut stager = Stager::new(file, writer, times, options.latest, progress);
+    if let Some(decimal) = options.decimal {
+        stager.numbers = NumberStyle::Given(decimal);
+    }
     match input {
         Input::Sqlite { head } => {
             sqlite_source::read(path, &head, options.table, &mut stager, failed)?;

@@ -300,13 +300,17 @@ _main-node() {
             esac
             ;;
         main-node_import)
-            opts="--help --zone --table --replace --any-unit --dry-run --config --database"
+            opts="--help --zone --table --decimal --replace --any-unit --dry-run --config --database"
             case "${prev}" in
                 --zone)
                     COMPREPLY=()
                     return 0
                     ;;
                 --table)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --decimal)
                     COMPREPLY=()
                     return 0
                     ;;

@@ -3,7 +3,7 @@ function __fish_main-node_using_command
     set -e cmd[1]
     set -l target_cmd $argv
 
-    set -l known_value_flags 'after' 'config' 'database' 'format' 'from' 'key' 'listen' 'name' 'save' 'table' 'to' 'zone' 
+    set -l known_value_flags 'after' 'config' 'database' 'decimal' 'format' 'from' 'key' 'listen' 'name' 'save' 'table' 'to' 'zone' 
 
     set -l i 1
     set -l cleaned_cmd
@@ -108,6 +108,7 @@ complete -c main-node -n '__fish_main-node_using_command export' -f -l database 
 complete -c main-node -n '__fish_main-node_using_command import' -l help -d 'display usage information'
 complete -c main-node -n '__fish_main-node_using_command import' -l zone -r -d 'time zone of times without an offset, such as Europe/Berlin (default: UTC)'
 complete -c main-node -n '__fish_main-node_using_command import' -l table -r -d 'table of an SQLite file (default: records)'
+complete -c main-node -n '__fish_main-node_using_command import' -l decimal -r -d 'decimal mark of numbers in texts: . or , (the other one groups thousands)'
 complete -c main-node -n '__fish_main-node_using_command import' -l replace -d 'replace readings that are stored with another value; without it the stored ones stay'
 complete -c main-node -n '__fish_main-node_using_command import' -l any-unit -d 'also values of keys whose unit has another name in the file; nothing is converted'
 complete -c main-node -n '__fish_main-node_using_command import' -l dry-run -d 'read and check the file, print what would be imported, store nothing'

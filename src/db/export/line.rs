@@ -92,11 +92,21 @@ pub(super) fn write_line(
     };
     let mut fields = csv_fields(line, text);
     if format == ExportFormat::CompleteCsv {
-        let others = line.content.others.as_deref();
-        fields.push(csv_quote(others.unwrap_or_default()));
+        fields.push(csv_quote(&complete_meta(&line.content)));
     }
     fields.extend(line.id.map(|id| id.to_string()));
     write!(out, "{}\r\n", fields.join(","))
+}
+
+/// The column `meta`. It has the text that is empty, which the column `text` does not tell from none.
+fn complete_meta(content: &RowContent) -> String {
+    let others = content.others.as_deref().unwrap_or_default();
+    if content.value.text() != Some("") {
+        return others.to_owned();
+    }
+    let mut members: Map<String, Json> = serde_json::from_str(others).unwrap_or_default();
+    members.insert("text".to_owned(), "".into());
+    Json::Object(members).to_string()
 }
 
 /// The fields of [`COLUMNS`]. `text` makes one of a text that may come from a server.

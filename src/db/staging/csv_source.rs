@@ -1,15 +1,16 @@
 //! CSV as the input of an import: a header, columns by name, separated by commas, semicolons or tabs.
 
-use csv::ByteRecord;
+use std::io::BufReader;
+
 use rusqlite::types::ValueRef;
 
 use super::StageError;
+use super::csv_reader::{CsvReader, CsvRecord};
 use super::input::{Lines, sample};
 use super::input_row::{InputRow, InputSummary};
+use super::number_style::NumberStyle;
 use super::stager::Stager;
 use crate::domain::csv_field::is_escaped_formula;
-use crate::domain::normalise::parse_quantity;
-use crate::domain::plan::Decimal;
 
 /// Columns, of which the first three are required.
 const COLUMNS: [&str; 12] = [
@@ -36,62 +37,66 @@ pub fn read(
     stager: &mut Stager,
     failed: &dyn Fn(String) -> StageError,
 ) -> Result<(), StageError> {
-    let delimiter = delimiter_of(&lines.first);
+    let declared = declared_delimiter(&lines.first);
+    let delimiter = declared.unwrap_or_else(|| delimiter_of(&lines.first));
     let Lines {
         reader,
         meter,
         bytes,
         ..
     } = lines;
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(reader);
+    let mut reader = CsvReader::new(BufReader::new(reader), delimiter);
     stager.place_name = "line";
     stager.report.kind = "CSV".to_owned();
-    let mut record = ByteRecord::new();
+    if delimiter == b';' && stager.numbers == NumberStyle::Plain {
+        stager.numbers = NumberStyle::Spreadsheet;
+    }
+    let mut record = CsvRecord::default();
+    if declared.is_some() {
+        reader.read(&mut record).map_err(failed)?;
+    }
     let mut columns: Option<Columns> = None;
-    loop {
-        let line = reader.position().line();
-        match reader.read_byte_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
-            Err(error) => return Err(failed(format!("line {line}: {}", describe(&error)))),
-        }
+    while reader.read(&mut record).map_err(failed)? {
         meter.end_record();
-        let line = record.position().map_or(line, csv::Position::line);
-        let place = i64::try_from(line).unwrap_or(i64::MAX);
+        let place = i64::try_from(record.line).unwrap_or(i64::MAX);
         let Some(columns) = &columns else {
-            let found = Columns::of(&record, delimiter).map_err(failed)?;
+            let found = Columns::of(&record).map_err(failed)?;
             stager.report.notes.extend(found.note.clone());
             columns = Some(found);
             continue;
         };
         stager.position = bytes.map(|all| (meter.bytes(), all));
         if !columns.fits(&record) {
-            stager.take_broken(place, record.as_slice())?;
+            stager.take_broken(place, &record.raw)?;
             continue;
         }
         stager.take(&columns.row(place, &record))?;
+    }
+    Ok(())
+}
+
+/// Delimiters; of several that a header has as often the last is taken.
+const DELIMITERS: [u8; 3] = [b'\t', b';', b','];
+
+/// The delimiter that a line before the header names, as Excel reads and writes it: `sep=;`.
+fn declared_delimiter(first: &[u8]) -> Option<u8> {
+    let line = first.strip_suffix(b"\r").unwrap_or(first);
+    let quoted = line
+        .strip_prefix(b"\"")
+        .and_then(|it| it.strip_suffix(b"\""));
+    let (name, delimiter) = quoted.unwrap_or(line).split_at_checked(4)?;
+    match delimiter {
+        [delimiter] if name.eq_ignore_ascii_case(b"sep=") => {
+            Some(*delimiter).filter(|it| DELIMITERS.contains(it))
+        }
+        _ => None,
     }
 }
 
 /// The delimiter that the header has most of.
 fn delimiter_of(header: &[u8]) -> u8 {
     let count = |delimiter: &u8| header.iter().filter(|byte| *byte == delimiter).count();
-    // Of several the last counts.
-    [b'\t', b';', b',']
-        .into_iter()
-        .max_by_key(count)
-        .unwrap_or(b',')
-}
-
-fn describe(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::Io(error) => crate::sys::os_error::reason(error),
-        _ => error.to_string(),
-    }
+    DELIMITERS.into_iter().max_by_key(count).unwrap_or(b',')
 }
 
 /// Where the columns are.
@@ -101,7 +106,6 @@ struct Columns {
     count: usize,
     /// Fields that a record has at least.
     least: usize,
-    has_decimal_comma: bool,
     /// Whether blanks around fields are no part of them, as in `timestamp, key, value`.
     has_blanks: bool,
     note: Option<String>,
@@ -109,9 +113,9 @@ struct Columns {
 
 impl Columns {
     /// From the header; the error is a text to follow a colon.
-    fn of(header: &ByteRecord, delimiter: u8) -> Result<Columns, String> {
+    fn of(header: &CsvRecord) -> Result<Columns, String> {
         let names: Vec<String> = header
-            .iter()
+            .fields()
             .map(|name| String::from_utf8_lossy(name).trim().to_owned())
             .collect();
         let at = COLUMNS.map(|column| names.iter().position(|it| it.eq_ignore_ascii_case(column)));
@@ -126,9 +130,10 @@ impl Columns {
                 "expected a first line that names the columns, such as `timestamp,key,value`, \
                  found no {} in the first line: {}",
                 missing.join(" and no "),
-                sample(&names.join(" "))
+                sample(&String::from_utf8_lossy(&header.raw))
             ));
         }
+        check_twice(&names)?;
         let unknown: Vec<String> = names
             .iter()
             .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(IGNORED))
@@ -140,17 +145,16 @@ impl Columns {
             at,
             count: names.len(),
             least: required.map_or(0, |last| last + 1),
-            has_decimal_comma: delimiter == b';',
-            has_blanks: header.iter().any(|name| name != name.trim_ascii()),
+            has_blanks: header.fields().any(|name| name != name.trim_ascii()),
             note: (!unknown.is_empty()).then(|| super::ignored_columns(&unknown)),
         })
     }
 
-    fn fits(&self, record: &ByteRecord) -> bool {
+    fn fits(&self, record: &CsvRecord) -> bool {
         (self.least..=self.count).contains(&record.len())
     }
 
-    fn row<'r>(&self, place: i64, record: &'r ByteRecord) -> InputRow<'r> {
+    fn row<'r>(&self, place: i64, record: &'r CsvRecord) -> InputRow<'r> {
         let [
             time,
             key,
@@ -169,38 +173,37 @@ impl Columns {
             Some(field) => field_cell(field),
             None => ValueRef::Null,
         });
-        let number = |cell| self.number(cell);
-        let summary = (seconds != ValueRef::Null).then(|| InputSummary {
+        let summary = (seconds != ValueRef::Null).then_some(InputSummary {
             seconds,
             count,
-            min: number(min),
-            max: number(max),
-            last: number(last),
+            min,
+            max,
+            last,
         });
         InputRow {
             text: original_text(text),
             unit: original_text(unit),
             is_untrusted: clock == ValueRef::Text(b"untrusted"),
             summary,
-            ..InputRow::of(place, time, original_text(key), number(value), meta)
+            ..InputRow::of(place, time, original_text(key), value, meta)
         }
     }
+}
 
-    /// With semicolons between fields a number may have a decimal comma.
-    fn number<'r>(&self, cell: ValueRef<'r>) -> ValueRef<'r> {
-        let ValueRef::Text(bytes) = cell else {
-            return cell;
-        };
-        if !self.has_decimal_comma || !bytes.contains(&b',') {
-            return cell;
-        }
-        let text = std::str::from_utf8(bytes).ok();
-        let read = text.and_then(|text| parse_quantity(text, Some(Decimal::Comma)).ok());
-        match read {
-            Some(read) if read.unit.is_empty() => ValueRef::Real(read.number),
-            _ => cell,
+/// Refuses a column that the header names twice: which one is meant is not known.
+fn check_twice(names: &[String]) -> Result<(), String> {
+    for column in COLUMNS {
+        let mut places = (1..)
+            .zip(names)
+            .filter(|(_, name)| name.eq_ignore_ascii_case(column));
+        if let (Some((first, _)), Some((second, _))) = (places.next(), places.next()) {
+            return Err(format!(
+                "the first line names the column {column} twice, as column {first} and as column {second}; \
+                 give one of them another name"
+            ));
         }
     }
+    Ok(())
 }
 
 /// CSV does not tell an empty text from nothing.

@@ -29,6 +29,7 @@ pub struct InputRow<'a> {
 }
 
 /// What a row says besides of many numbers, whose mean is its value.
+#[derive(Clone, Copy)]
 pub struct InputSummary<'a> {
     pub seconds: ValueRef<'a>,
     pub count: ValueRef<'a>,

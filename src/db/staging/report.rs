@@ -39,6 +39,7 @@ pub struct Skipped {
 pub enum SkipReason {
     BrokenLine,
     BadTime,
+    ShortYear,
     OutsideCalendar,
     AheadOfClock,
     NoKey,
@@ -46,6 +47,7 @@ pub enum SkipReason {
     TooManyKeys,
     NoValue,
     NotFinite,
+    AmbiguousNumber,
     WrongType,
     NotUtf8,
     BadSummary,
@@ -59,6 +61,9 @@ impl SkipReason {
                 "with fields too many or too few, or that are no JSON".to_owned()
             }
             SkipReason::BadTime => "whose time cannot be read".to_owned(),
+            SkipReason::ShortYear => {
+                "whose time cannot be read: write the year with four digits".to_owned()
+            }
             SkipReason::OutsideCalendar => "before 1970 or after 9999".to_owned(),
             SkipReason::AheadOfClock => "ahead of this machine's clock".to_owned(),
             SkipReason::NoKey => "without a key".to_owned(),
@@ -71,9 +76,14 @@ impl SkipReason {
             }
             SkipReason::NoValue => "without a value".to_owned(),
             SkipReason::NotFinite => "whose value is infinite or NaN".to_owned(),
+            SkipReason::AmbiguousNumber => {
+                "whose number may be two, 1.236 or 1236: say --decimal . or --decimal ,".to_owned()
+            }
             SkipReason::WrongType => "whose value is neither a number nor a text".to_owned(),
             SkipReason::NotUtf8 => {
-                "with text that is not UTF-8 (convert the file with `iconv -t UTF-8`)".to_owned()
+                "with text that is not UTF-8: convert the file, one of Windows with \
+                 `iconv -f WINDOWS-1252 -t UTF-8 FILE`"
+                    .to_owned()
             }
             SkipReason::BadSummary => {
                 "that sum up no whole hour or day of UTC, or contradict themselves".to_owned()

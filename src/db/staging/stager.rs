@@ -12,6 +12,7 @@ use super::StageError;
 use super::input_row::{
     InputRow, InputSummary, StagedValue, check_key, describe, read_summary, read_value,
 };
+use super::number_style::NumberStyle;
 use super::report::{self, SkipReason, StageReport};
 use super::row_meta::{RowMeta, read_meta};
 use super::staged_file::{RowWriter, UnfinishedFile};
@@ -35,11 +36,15 @@ pub type OnProgress<'a> = &'a mut dyn FnMut(StageProgress) -> ControlFlow<()>;
 const PROGRESS_ROWS: u64 = 4_096;
 /// Times that are read: 1970 to 9999.
 const SECONDS: std::ops::Range<i64> = 0..253_402_300_800;
+/// The begin of the year 100. Earlier years were written with two digits.
+const YEAR_100: i64 = -59_011_459_200;
 
 pub struct Stager<'a> {
     pub report: StageReport,
     /// What a place of the input is called: row or line.
     pub place_name: &'static str,
+    /// How texts are read as numbers.
+    pub numbers: NumberStyle,
     /// How much of the input is read, of how much: rows or bytes.
     pub position: Option<(u64, u64)>,
     /// Rows before it are part of summaries that are staged, seconds since 1970.
@@ -82,6 +87,7 @@ impl<'a> Stager<'a> {
         Stager {
             report: StageReport::default(),
             place_name: "row",
+            numbers: NumberStyle::Plain,
             position: None,
             summed_up_until: i64::MIN,
             file,
@@ -154,7 +160,10 @@ impl<'a> Stager<'a> {
             Err(reason) => return Ok(Err((reason, row.key))),
         };
         let meta = self.meta(row);
-        let value = match read_value(row.value, row.text, meta.text.as_deref()) {
+        let read = self.numbers.read(row.value);
+        let read = read.map_err(|reason| (reason, row.value));
+        let value = read.and_then(|value| read_value(value, row.text, meta.text.as_deref()));
+        let value = match value {
             Ok(value) => value,
             Err(skipped) => return Ok(Err(skipped)),
         };
@@ -185,7 +194,11 @@ impl<'a> Stager<'a> {
             Ok(key) => key,
             Err(reason) => return Ok(Err((reason, row.key))),
         };
-        let Some(staged) = read_summary(second, row.value, summary) else {
+        let (mean, summary) = match self.numbers.read_summary(row.value, summary) {
+            Ok(read) => read,
+            Err(reason) => return Ok(Err((reason, row.value))),
+        };
+        let Some(staged) = read_summary(second, mean, &summary) else {
             return Ok(Err((SkipReason::BadSummary, row.time)));
         };
         let Some(k) = self.key_id(key) else {
@@ -201,6 +214,7 @@ impl<'a> Stager<'a> {
     fn second<'r>(&mut self, time: ValueRef<'r>) -> Result<i64, (SkipReason, ValueRef<'r>)> {
         match self.times.read(time) {
             None => Err((SkipReason::BadTime, time)),
+            Some(second) if second < YEAR_100 => Err((SkipReason::ShortYear, time)),
             Some(second) if !SECONDS.contains(&second) => Err((SkipReason::OutsideCalendar, time)),
             Some(second) if second > self.latest => Err((SkipReason::AheadOfClock, time)),
             Some(second) => Ok(second),

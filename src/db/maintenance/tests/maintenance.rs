@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use rusqlite::{Connection, params};
 
 use super::request::{MaintenanceRequest, MaintenanceTask};
 use super::state::MaintenanceCounts;
 use super::*;
+use crate::db::export::{self, ExportFormat, ExportQuery};
 use crate::db::periods::{DAY, HOUR, second_of};
 use crate::db::retention::policy::{RetentionPolicy, RetentionTimes, step as retention_step};
 use crate::db::rollup::{Aggregate, read_aggregate};
 use crate::db::row_codec::decode_value;
+use crate::db::staging::{self, StageOptions};
 use crate::db::test_support::{Directory, T0, database, entries, row, row_of};
 use crate::db::tiers::Tiers;
 use crate::domain::reading::Value;
@@ -207,6 +210,34 @@ impl Scene {
             None,
         );
         self.run().counts
+    }
+
+    /// Imports a file as the command does.
+    fn import_file(&mut self, file: &Path) {
+        let path = self.path();
+        let options = StageOptions {
+            database: &path,
+            zone: TimeZone::UTC,
+            table: "records",
+            decimal: None,
+            latest: None,
+        };
+        let claim = request::claim(&path).expect("nothing else is under way");
+        let staged = staging::stage(file, &options, &mut |_| std::ops::ControlFlow::Continue(()));
+        let staged = staged.expect("what was saved can be read");
+        let counts = staged.report.staged;
+        staged.file.publish(&path).expect("it can be staged");
+        self.tasks += 1;
+        let task = MaintenanceTask::Import {
+            file: "forgotten.csv".to_owned(),
+            replace: false,
+            total: counts.rows + counts.hours,
+        };
+        let id = self.tasks.to_string();
+        claim
+            .submit(&MaintenanceRequest { id, task })
+            .expect("it can be left");
+        self.run();
     }
 
     fn readings(&self) -> Vec<(String, i64, f64)> {
@@ -704,6 +735,38 @@ fn what_is_forgotten_is_gone_and_comes_back_by_an_import() {
     );
     scene.import(&all, &[]);
     assert_same(&contents(scene.database().connection()), &before);
+}
+
+#[test]
+fn texts_come_back_from_the_file_that_was_saved_of_them() {
+    let mut scene = Scene::new();
+    let text = |at: i64, text: &str| row_of("sky", at, Value::Text(text.into()));
+    let rows = [
+        text(T0, ""),
+        text(T0 + 60, "a, \"b\"\n'"),
+        text(T0 + 120, " "),
+    ];
+    let stored = scene.database().commit(&entries(rows), i64::MIN);
+    stored.expect("rows can be stored");
+    let metas = |scene: &Scene| -> Vec<String> {
+        let database = scene.database();
+        let mut rows = database
+            .connection()
+            .prepare("SELECT timestamp || meta FROM records ORDER BY timestamp")
+            .expect("rows can be read");
+        let rows = rows.query_map([], |row| row.get(0));
+        rows.and_then(Iterator::collect).expect("rows can be read")
+    };
+    let before = metas(&scene);
+    let (path, mut saved) = (scene.path(), Vec::new());
+    let query = ExportQuery::default();
+    export::export(&path, &query, ExportFormat::CompleteCsv, &mut saved).expect("it is saved");
+    assert_eq!(scene.forget("sky", None, None).deleted, 3);
+
+    let file = scene.directory.path("forgotten.csv");
+    std::fs::write(&file, saved).expect("it can be written");
+    scene.import_file(&file);
+    assert_eq!(metas(&scene), before);
 }
 
 #[test]

@@ -4,11 +4,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-
 use super::*;
 use crate::db::export::{self, ExportContent, ExportFormat, ExportQuery};
-use crate::db::staging::{self, StageOptions};
 use crate::db::test_support::Dice;
 
 const KEYS: [&str; 3] = ["a", "b", "c"];
@@ -253,32 +250,7 @@ impl Story {
         if self.dice.below(2) == 0 || exported.lines == 0 {
             return;
         }
-        let options = StageOptions {
-            database: &path,
-            zone: TimeZone::UTC,
-            table: "records",
-            latest: None,
-        };
-        let claim = request::claim(&path).expect("nothing else is under way");
-        let staged = staging::stage(
-            &file,
-            &options,
-            &mut |_| std::ops::ControlFlow::Continue(()),
-        );
-        let staged = staged.expect("what was saved can be read");
-        let counts = staged.report.staged;
-        staged.file.publish(&path).expect("it can be staged");
-        self.scene.tasks += 1;
-        let task = MaintenanceTask::Import {
-            file: "forgotten.csv".to_owned(),
-            replace: false,
-            total: counts.rows + counts.hours,
-        };
-        let id = self.scene.tasks.to_string();
-        claim
-            .submit(&MaintenanceRequest { id, task })
-            .expect("it can be left");
-        self.scene.run();
+        self.scene.import_file(&file);
         let after = self.model.clone();
         self.model = before;
         self.model.rows.extend(after.rows);

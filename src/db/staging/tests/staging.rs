@@ -20,6 +20,7 @@ pub struct Case {
     pub directory: Directory,
     pub zone: &'static str,
     pub table: &'static str,
+    pub decimal: Option<Decimal>,
     pub latest: Option<Wall>,
 }
 
@@ -29,6 +30,7 @@ impl Case {
             directory: Directory::new(),
             zone: "UTC",
             table: "records",
+            decimal: None,
             latest: None,
         }
     }
@@ -56,6 +58,7 @@ impl Case {
             database: &self.database(),
             zone: TimeZone::get(self.zone).expect("the zone exists"),
             table: self.table,
+            decimal: self.decimal,
             latest: self.latest,
         };
         stage(input, &options, &mut |_| ControlFlow::Continue(()))
@@ -182,6 +185,7 @@ fn an_interrupted_import_leaves_nothing() {
         database: &case.database(),
         zone: TimeZone::UTC,
         table: "records",
+        decimal: None,
         latest: None,
     };
     let stopped = stage(&input, &options, &mut |_| ControlFlow::Break(()));
@@ -207,6 +211,7 @@ fn progress_says_how_much_of_the_input_is_read() {
             database: &case.database(),
             zone: TimeZone::UTC,
             table: "records",
+            decimal: None,
             latest: None,
         };
         let mut parts = Vec::new();
@@ -232,6 +237,7 @@ fn where_nothing_can_be_written_the_error_says_where() {
         database: Path::new("/no/such/directory/main-node.db"),
         zone: TimeZone::UTC,
         table: "records",
+        decimal: None,
         latest: None,
     };
     let error = stage(&input, &options, &mut |_| ControlFlow::Continue(()));

@@ -45,12 +45,22 @@ fn a_file_is_refused_with_what_to_do_about_it() {
         (
             "no-header.csv",
             b"2025-10-30T20:00:00Z,t,1\n",
-            "found no timestamp and no key and no value in the first line: 2025-10-30T20:00:00Z t 1",
+            "found no timestamp and no key and no value in the first line: 2025-10-30T20:00:00Z,t,1",
         ),
         (
             "columns.csv",
             b"time,key,value\n",
-            "found no timestamp in the first line: time key value",
+            "found no timestamp in the first line: time,key,value",
+        ),
+        (
+            "twice.csv",
+            b"timestamp,key,value,unit, Key \n",
+            "the first line names the column key twice, as column 2 and as column 5",
+        ),
+        (
+            "open.csv",
+            b"timestamp,key,value\r\n2025-10-30,t,1\r\n2025-10-30,t,\"2\r\n2025-10-31,t,3\r\n",
+            "line 3: a quote is opened and never closed",
         ),
     ] {
         let input = case.write(name, content);
@@ -85,6 +95,9 @@ fn csv_has_columns_by_name_in_any_order() {
         "timestamp;key;value;unit\n30.10.2025 20:00;t;21,5;°C\n30.10.2025 20:01;t;-3;°C\n",
         "timestamp;key;value;unit\n30.10.2025 20:00;t;21.5;°C\n30.10.2025 20:01;t;-3,0;°C\n",
         "\"timestamp\",\"key\",\"value\",\"unit\"\n\"2025-10-30T20:00\",\"t\",\"21.5\",\"°C\"\n\n\"2025-10-30T20:01\",\"t\",\"-3\",\"°C\"",
+        "sep=;\r\ntimestamp;key;value;unit\r\n30.10.2025 20:00;t;21,5;°C\r\n30.10.2025 20:01;t;-3;°C\r\n",
+        "\u{feff}\"SEP=,\"\r\ntimestamp,key,value,unit\r\n2025-10-30 20:00,t,21.5,°C\r\n2025-10-30 20:01,t,-3,°C\r\n",
+        "sep=\t\rtimestamp\tkey\tvalue\tunit\r1761854400\tt\t21.5\t°C\r1761854460\tt\t-3\t°C\r",
         "timestamp, key, value, unit\n2025-10-30 20:00, t, 21.5, °C\n2025-10-30 20:01 , t , -3 , °C\n",
         "id,timestamp,key,value,unit\n7,2025-10-30T20:00:00Z,t,21.5,°C\n8,2025-10-30T20:01:00Z,t,-3\n",
     ] {
@@ -117,6 +130,7 @@ fn lines_that_are_wrong_are_counted_and_the_first_is_named() {
          2025-10-30T20:00:00Z,t,1,2,3\n\
          never,t,1,\n\
          yesterday,t,1,\n\
+         30.10.25 20:00,t,1,\n\
          1969-12-31T23:59:59Z,t,1,\n\
          2025-10-30T20:00:01Z,t,1,\n\
          2025-10-30T20:00:00Z,,1,\n\
@@ -131,16 +145,17 @@ fn lines_that_are_wrong_are_counted_and_the_first_is_named() {
     assert_eq!(
         report.to_string(),
         format!(
-            "12 rows read from CSV\n\
+            "13 rows read from CSV\n\
              1 reading of 1 key, from 2025-10-30T20:00:00Z to 2025-10-30T20:00:00Z\n\
-             left out: 2 rows with fields too many or too few, or that are no JSON (line 3: \"2025-10-30T20:00:00Zt\")\n\
+             left out: 2 rows with fields too many or too few, or that are no JSON (line 3: \"2025-10-30T20:00:00Z,t\")\n\
              left out: 2 rows whose time cannot be read (line 5: \"never\")\n\
-             left out: 1 row before 1970 or after 9999 (line 7: \"1969-12-31T23:59:59Z\")\n\
-             left out: 1 row ahead of this machine's clock (line 8: \"2025-10-30T20:00:01Z\")\n\
-             left out: 1 row without a key (line 9)\n\
-             left out: 1 row whose key has control characters or more than 128 bytes (line 10: \"{}…)\n\
-             left out: 1 row without a value (line 11)\n\
-             left out: 2 rows whose value is infinite or NaN (line 12: \"NaN\")\n\
+             left out: 1 row whose time cannot be read: write the year with four digits (line 7: \"30.10.25 20:00\")\n\
+             left out: 1 row before 1970 or after 9999 (line 8: \"1969-12-31T23:59:59Z\")\n\
+             left out: 1 row ahead of this machine's clock (line 9: \"2025-10-30T20:00:01Z\")\n\
+             left out: 1 row without a key (line 10)\n\
+             left out: 1 row whose key has control characters or more than 128 bytes (line 11: \"{}…)\n\
+             left out: 1 row without a value (line 12)\n\
+             left out: 2 rows whose value is infinite or NaN (line 13: \"NaN\")\n\
              note: columns that are not read: room\n",
             &long[..38]
         )
@@ -161,6 +176,72 @@ fn a_quote_that_is_not_closed_is_an_error_not_a_field_of_the_whole_file() {
     );
     let error = case.error(&case.write("a.jsonl", format!("{{\"a\":\"{}", "x".repeat(1_500_000))));
     assert!(error.contains("line 1: it has more than"), "{error}");
+}
+
+#[test]
+fn lines_are_those_of_the_file_also_behind_line_breaks_in_quotes() {
+    let case = Case::new();
+    let csv = "timestamp,key,value,text\r\n2025-10-30,sky,,\"a\r\nb\"\r\n\r\nnever,t,1,\r\n2025-10-30,t,\"1\",2,\"3\"\r\n";
+    let (report, _) = case.staged(&case.write("a.csv", csv));
+    let examples: Vec<&str> = report.skipped.iter().map(|it| &*it.example).collect();
+    assert_eq!(
+        examples,
+        [
+            "line 5: \"never\"",
+            "line 6: \"2025-10-30,t,\"1\",2,\"3\"\""
+        ]
+    );
+}
+
+#[test]
+fn a_number_that_may_be_two_is_left_out_until_people_say_what_its_decimal_mark_is() {
+    let csv = "timestamp;key;value\n2025-10-30;a;1.234,5\n2025-10-30;b;1.236\n2025-10-30;c;12.345.678\n\
+               2025-10-30;d;21.5\n2025-10-30;e;1234.567\n2025-10-30;f;1,236\n2025-10-30;g;21,5\n";
+    let quoted = "timestamp,key,value\n2025-10-30,a,\"1.234,5\"\n2025-10-30,b,1.236\n";
+    let lines = r#"{"timestamp":"2025-10-30","key":"b","value":"1.236"}
+{"timestamp":"2025-10-30","key":"d","value":21.5}"#;
+    let (comma, point) = (Some(Decimal::Comma), Some(Decimal::Point));
+    for (name, text, decimal, expected) in [
+        (
+            "a.csv",
+            csv,
+            None,
+            "a = 1234.5, d = 21.5, e = 1234.567, f = 1.236, g = 21.5",
+        ),
+        (
+            "a.csv",
+            csv,
+            comma,
+            "a = 1234.5, b = 1236.0, c = 12345678.0, d = 21.5, e = 1234.567, f = 1.236, g = 21.5",
+        ),
+        (
+            "a.csv",
+            csv,
+            point,
+            "b = 1.236, d = 21.5, e = 1234.567, f = 1236.0, g = 21.5",
+        ),
+        ("b.csv", quoted, None, "b = 1.236"),
+        ("b.csv", quoted, comma, "a = 1234.5, b = 1236.0"),
+        ("c.jsonl", lines, None, "b = 1.236, d = 21.5"),
+        ("c.jsonl", lines, comma, "b = 1236.0, d = 21.5"),
+    ] {
+        let case = Case {
+            decimal,
+            ..Case::new()
+        };
+        let (report, staged) = case.staged(&case.write(name, text));
+        let numbers: Vec<&str> = staged
+            .iter()
+            .filter_map(|line| line.strip_prefix("2025-10-30T00:00:00Z "))
+            .filter(|line| !line.contains("NULL"))
+            .collect();
+        assert_eq!(numbers.join(", "), expected, "{name} {decimal:?}");
+        let left_out = match (name, decimal) {
+            ("a.csv", None) => vec![(SkipReason::AmbiguousNumber, 2)],
+            _ => vec![],
+        };
+        assert_eq!(reasons(&report), left_out, "{name} {decimal:?}");
+    }
 }
 
 #[test]
