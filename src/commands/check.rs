@@ -101,7 +101,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
             .map(|address| listen_address(*address, listen)),
     );
     findings.push(routes(&config));
-    findings.extend(of_keys(&config));
+    findings.extend(of_keys(&config, overrides));
     findings.extend(records_memory(&config));
     findings.extend(dated_requests(&config));
     findings.extend(dated_paths(&config));
@@ -138,9 +138,9 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
 }
 
 /// What the configuration says of keys: meters, stored keys, texts of pictures.
-fn of_keys(config: &Config) -> Vec<Finding> {
+fn of_keys(config: &Config, overrides: &Overrides) -> Vec<Finding> {
     let mut findings = meters::findings(config);
-    findings.extend(stored_keys::findings(config));
+    findings.extend(stored_keys::findings(config, overrides));
     findings.extend(displays::findings(config));
     findings
 }

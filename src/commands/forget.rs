@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::maintainer::{Maintainer, unknown_keys};
+use super::printed_command::printed_command;
 use super::{FAILED, USAGE_ERROR, print_out, time_option};
 use crate::cli::ForgetArguments;
 use crate::config::Overrides;
@@ -75,9 +76,9 @@ fn try_forget(overrides: &Overrides, arguments: &ForgetArguments) -> Result<u8, 
         );
         return Err(FAILED);
     }
-    let file = file.display();
+    let undo = printed_command(overrides, &["import", &file.to_string_lossy()]);
     Ok(print_out(&format_args!(
-        "Forgotten: {}.\n{} lines were saved before. To undo it: main-node import {file}\n",
+        "Forgotten: {}.\n{} lines were saved before. To undo it: {undo}\n",
         state.counts.describe(),
         saved.lines,
     )))

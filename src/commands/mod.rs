@@ -19,6 +19,7 @@ mod operations;
 mod page_addresses;
 mod pair;
 mod pick;
+mod printed_command;
 mod progress_line;
 mod rehearse;
 mod reload;

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::maintainer::{Maintainer, unknown_keys};
+use super::printed_command::printed_command;
 use super::time_option::{self, TimeRange};
 use super::{FAILED, USAGE_ERROR, print_out};
 use crate::cli::RenameArguments;
@@ -13,7 +14,6 @@ use crate::db::maintenance::request::MaintenanceTask;
 use crate::db::{connection, error};
 use crate::domain::time::Wall;
 use crate::limits;
-use crate::sys::build_id::shell_quoted;
 
 pub fn rename(overrides: &Overrides, arguments: &RenameArguments) -> u8 {
     match try_rename(overrides, arguments) {
@@ -35,7 +35,8 @@ fn try_rename(overrides: &Overrides, arguments: &RenameArguments) -> Result<u8, 
     let maintainer = Maintainer::new(overrides)?;
     // First, since it ends what an earlier command was interrupted in.
     let claim = maintainer.claim()?;
-    let (moved, is_mixed) = match find_readings(maintainer.database(), arguments, times) {
+    let (moved, is_mixed) = match find_readings(maintainer.database(), overrides, arguments, times)
+    {
         Ok(found) => found,
         Err(status) => {
             claim.withdraw();
@@ -52,13 +53,10 @@ fn try_rename(overrides: &Overrides, arguments: &RenameArguments) -> Result<u8, 
     let mut text = format!("{old} is {new} now: {}.\n", state.counts.describe());
     if !is_mixed {
         // Exact, since the new key goes on.
-        text += &format!(
-            "To undo it: main-node rename {} {} --from {} --to {}\n",
-            shell_quoted(new),
-            shell_quoted(old),
-            Wall::from_second(moved.start),
-            Wall::from_second(moved.end)
-        );
+        let times = [moved.start, moved.end].map(|it| Wall::from_second(it).to_string());
+        let [from, to] = &times;
+        let undo = ["rename", new, old, "--from", from, "--to", to];
+        text += &format!("To undo it: {}\n", printed_command(overrides, &undo));
     }
     text += &format!(
         "Rename it in the configuration as well: a source that still names {old} goes on storing it.\n"
@@ -70,6 +68,7 @@ fn try_rename(overrides: &Overrides, arguments: &RenameArguments) -> Result<u8, 
 /// errors prints them and returns the exit status.
 fn find_readings(
     database: &Path,
+    overrides: &Overrides,
     arguments: &RenameArguments,
     times: TimeRange,
 ) -> Result<(Range<i64>, bool), u8> {
@@ -120,10 +119,11 @@ fn find_readings(
     if is_mixed && !arguments.merge {
         eprintln!(
             "{new} has readings of its own among those of {old} (from {} to {}), and once they are together \
-             no command takes them apart. Make a backup first, `main-node backup FILE`, and say --merge; or name \
-             the times with --from and --to",
+             no command takes them apart. Make a backup first, `{}`, and say --merge; or name the times with \
+             --from and --to",
             Wall::from_second(moved.start),
-            Wall::from_second(moved.end)
+            Wall::from_second(moved.end),
+            printed_command(overrides, &["backup", "FILE"])
         );
         return Err(FAILED);
     }

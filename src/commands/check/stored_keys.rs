@@ -4,7 +4,8 @@
 //! Reads the database where there is one, read-only.
 
 use super::Finding::{self, NotChecked, Note};
-use crate::config::Config;
+use crate::commands::printed_command::printed_command;
+use crate::config::{Config, Overrides};
 use crate::db::file::{self, FileKind};
 use crate::db::maintenance::extent::{self, SourcedKey};
 use crate::db::{connection, error, schema};
@@ -14,7 +15,7 @@ use crate::domain::text::truncate_list;
 /// Keys that are named one by one.
 const SHOWN: usize = 5;
 
-pub fn findings(config: &Config) -> Vec<Finding> {
+pub fn findings(config: &Config, overrides: &Overrides) -> Vec<Finding> {
     // A database of an older version is migrated at the next start; then it can be read.
     let is_current = match file::probe(&config.database) {
         Ok(FileKind::MainNode { version }) => version == schema::VERSION,
@@ -34,7 +35,7 @@ pub fn findings(config: &Config) -> Vec<Finding> {
             ))];
         }
     };
-    note(&orphaned_keys(&config.plan(), &stored))
+    note(&orphaned_keys(&config.plan(), &stored), overrides)
         .into_iter()
         .collect()
 }
@@ -59,20 +60,20 @@ fn has_source(plan: &Plan, name: &str) -> bool {
     plan.sources.iter().any(|source| *source.name == *name)
 }
 
-fn note(orphaned: &[String]) -> Option<Finding> {
+fn note(orphaned: &[String], overrides: &Overrides) -> Option<Finding> {
     let first = orphaned.first()?;
     Some(Note(format!(
-        "stored, and given by no source any more: {}. Where one has another name now, `main-node rename {first} \
-         NEW` gives it the readings",
-        truncate_list(orphaned, SHOWN)
+        "stored, and given by no source any more: {}. Where one has another name now, `{}` gives it the readings",
+        truncate_list(orphaned, SHOWN),
+        printed_command(overrides, &["rename", first, "NEW"])
     )))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
     use crate::config::environment::Environment;
-    use crate::config::{self, Overrides};
 
     fn plan(text: &str) -> Plan {
         let directory = crate::golden::scratch("check-stored-keys");
@@ -110,10 +111,15 @@ mod tests {
             let found = orphaned_keys(plan, &stored);
             assert_eq!(!found.is_empty(), expected, "{key} of {source}");
         }
-        assert!(note(&[]).is_none());
-        let Some(Note(text)) = note(&["temperature".to_owned()]) else {
+        let overrides = Overrides {
+            file: Some("n.toml".into()),
+            ..Overrides::default()
+        };
+        assert!(note(&[], &overrides).is_none());
+        let Some(Note(text)) = note(&["my lead".to_owned()], &overrides) else {
             panic!("it is a note");
         };
-        assert!(text.contains("main-node rename temperature NEW"), "{text}");
+        let command = "`main-node rename 'my lead' NEW --config n.toml` gives";
+        assert!(text.contains(command), "{text}");
     }
 }
