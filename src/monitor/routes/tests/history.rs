@@ -296,7 +296,7 @@ fn an_unknown_key_is_404_and_new_or_forgotten_keys_have_their_history() {
     assert!(body(&response).contains("Did you mean \\\"voltage\\\"?"));
     let page = forgotten.app();
     let page = page.render(&request("/web/key/attic", &[]));
-    assert!(body(&page).contains("No source provides this key any more."));
+    assert!(body(&page).contains("No source provides this key. Its history is kept."));
 }
 
 #[test]

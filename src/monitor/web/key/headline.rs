@@ -30,7 +30,7 @@ pub fn section(view: &PageContext, key: &str, record: Option<&Record>, is_known:
                 @match record {
                     Some(record) => (age(view, record)),
                     None if is_known => "No reading yet.",
-                    None => "No source provides this key any more. Its history is kept.",
+                    None => "No source provides this key. Its history is kept.",
                 }
                 @if label != key { " " code { (key_name(key)) } }
             }

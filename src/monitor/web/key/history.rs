@@ -33,7 +33,11 @@ pub fn section(
     chosen: &Chosen,
     read: Result<KeyHistory, HistoryFailure>,
 ) -> Markup {
-    let kind = key_history::kind(view, chosen.key, chosen.record);
+    let kind = match key_history::kind(view, chosen.key, chosen.record) {
+        // A text that no source gives: the numbers of a text are never stored.
+        kind if kind != ChartKind::None && has_no_numbers(chosen, &read) => ChartKind::State,
+        kind => kind,
+    };
     let has_lines = !matches!(kind, ChartKind::Bars | ChartKind::State);
     let page = ChartPage {
         url: view.links.key(chosen.key),
@@ -52,11 +56,10 @@ pub fn section(
         h2 class="unseen" { "History" }
         (period_links::navigation(view, &page, &more))
         @match read {
-            // The numbers of a text are never stored.
             Ok(_) | Err(HistoryFailure::NothingStored) if kind == ChartKind::State => {
-                (without_lines(view, chosen, states::section, &read))
+                (without_lines(view, chosen, kind, &read))
             }
-            Ok(_) if kind == ChartKind::Bars => (without_lines(view, chosen, bars::section, &read)),
+            Ok(_) if kind == ChartKind::Bars => (without_lines(view, chosen, kind, &read)),
             Err(failure) => (unreadable(view, chosen.record, &failure)),
             Ok(read) if read.is_empty() => {
                 p class="quiet" {
@@ -72,16 +75,23 @@ pub fn section(
     }
 }
 
-type Section = fn(&PageContext, &str, Option<&Record>, &Period) -> Result<Markup, HistoryFailure>;
-
 /// A chart that is not made of lines.
 fn without_lines(
     view: &PageContext,
     chosen: &Chosen,
-    section: Section,
+    kind: ChartKind,
     read: &Result<KeyHistory, HistoryFailure>,
 ) -> Markup {
-    let period = read.as_ref().map_or(chosen.period, |read| read.period);
+    let period = match read {
+        // All there is of a text does not begin with a number.
+        Ok(read) if read.is_empty() && kind == ChartKind::State => chosen.period,
+        Ok(read) => read.period,
+        Err(_) => chosen.period,
+    };
+    let section = match kind {
+        ChartKind::Bars => bars::section,
+        _ => states::section,
+    };
     html! {
         @match section(view, chosen.key, chosen.record, &period) {
             Ok(chart) => (chart),
@@ -89,6 +99,11 @@ fn without_lines(
         }
         (history_table::downloads(view, &[chosen.key], &period, period.to))
     }
+}
+
+/// Whether nothing says what the values of a key are, and none of them is a number.
+fn has_no_numbers(chosen: &Chosen, read: &Result<KeyHistory, HistoryFailure>) -> bool {
+    chosen.record.is_none() && read.as_ref().is_ok_and(KeyHistory::is_empty)
 }
 
 fn is_text(record: Option<&Record>) -> bool {

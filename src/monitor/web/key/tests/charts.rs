@@ -120,6 +120,29 @@ fn a_text_shows_its_changes_and_is_text() {
 }
 
 #[test]
+fn a_text_that_no_source_gives_shows_its_changes_too() {
+    let mut fixture = testing::healthy();
+    let text = |text: &str| Value::Text(Arc::from(text));
+    fixture.history = Ok(Vec::new());
+    fixture.stored = vec!["attic"];
+    let empty = page(&fixture, "/web/key/attic");
+    assert!(empty.contains(">No data in this time span.<"), "{empty}");
+
+    fixture.states.runs = vec![run(1, 3, text("Rain")), run(3, 20, text("Cloudy"))];
+    for span in ["24h", "7d", "all"] {
+        let found = page(&fixture, &format!("/web/key/attic?span={span}"));
+        for expected in [
+            "No source provides this key. ",
+            "Rain 2 h",
+            "<details open>",
+        ] {
+            assert!(found.contains(expected), "{span} {expected}: {found}");
+        }
+        assert!(!found.contains("No data in"), "{span}: {found}");
+    }
+}
+
+#[test]
 fn bars_of_other_numbers_are_means_and_may_be_negative() {
     let fixture = configured(|plan| plan.chart = Some(ChartKind::Bars));
     let found = page(&fixture, "/web/key/power");
