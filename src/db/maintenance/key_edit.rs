@@ -142,6 +142,14 @@ impl KeyEdit<'_> {
         Ok(Some(from))
     }
 
+    /// The last row that it is about.
+    fn through_id(&self) -> i64 {
+        match self.action {
+            KeyAction::Rename(_) => i64::MAX,
+            KeyAction::Forget(through_id) => through_id,
+        }
+    }
+
     fn hour(
         &self,
         edit: &mut Edit<'_>,
@@ -174,10 +182,7 @@ impl KeyEdit<'_> {
             Some(new) => read_other(edit, new, hour)?,
             None => None,
         };
-        let through_id = match self.action {
-            KeyAction::Rename(_) => i64::MAX,
-            KeyAction::Forget(through_id) => through_id,
-        };
+        let through_id = self.through_id();
         let is_expired = hour < edit.tiers.raw_from || rows.is_empty();
         if is_expired
             || counts_more_than(found, &rows)
