@@ -166,4 +166,19 @@ mod tests {
             assert_eq!(request.token.as_deref(), token, "{target}");
         }
     }
+
+    #[test]
+    fn paths_of_devices_may_have_a_slash_more() {
+        for (target, expected) in [
+            ("/api/setup", "/api/setup"),
+            ("/api/setup/", "/api/setup"),
+            ("//api/display/", "/api/display"),
+            ("/api/log/?a=/", "/api/log?a=/"),
+            ("/api/", "/api"),
+            ("/web/", "/web/"),
+            ("//web/", "//web/"),
+        ] {
+            assert_eq!(prepared(target, "", "").target, expected);
+        }
+    }
 }

@@ -558,6 +558,24 @@ fn telemetry_is_of_one_display_however_its_address_changes() {
 }
 
 #[test]
+fn a_panel_of_another_size_than_its_picture_is_named() {
+    let node = Node::new("trmnl-size", None);
+    let key = node.key(HALL);
+    for (width, height, is_other) in [
+        ("800", "480", false),
+        ("480", "800", false),
+        ("1872", "1404", true),
+    ] {
+        let sizes = [("width", width), ("height", height)];
+        let headers = [[("id", HALL), ("access-token", &*key)], sizes].concat();
+        assert_eq!(node.get("/api/display", &headers).status, 200);
+        let page = node.get("/web/system", &[]);
+        let is_said = body(&page).contains("but its picture has 800 × 480");
+        assert_eq!(is_said, is_other, "{width} × {height}");
+    }
+}
+
+#[test]
 fn a_low_battery_is_in_the_picture_and_in_its_name() {
     let node = Node::new("trmnl-low", None);
     let key = node.key(HALL);

@@ -85,6 +85,21 @@ fn has_picture(view: &PageContext, name: &str) -> bool {
     displays.any(|display| *display.name == *name)
 }
 
+/// The size of its picture, where the device says that its panel has another.
+fn other_size(
+    view: &PageContext,
+    display: &Display,
+    (width, height): (u16, u16),
+) -> Option<(u16, u16)> {
+    let name = display.configured.as_deref()?;
+    let mut displays = view.plan.pages.displays.iter();
+    let panel = displays.find(|it| *it.name == *name)?.panel;
+    let picture = (panel.width, panel.height);
+    // A device may name its sides as it hangs.
+    let is_same = [picture, (panel.height, panel.width)].contains(&(width, height));
+    (!is_same).then_some(picture)
+}
+
 fn row(view: &PageContext, display: &Display) -> Markup {
     html! {
         tr {
@@ -111,6 +126,9 @@ fn row(view: &PageContext, display: &Display) -> Markup {
                 }
                 @if let Some((width, height)) = display.size {
                     " " span class="quiet" { (width) " × " (height) " pixels" }
+                    @if let Some((width, height)) = other_size(view, display, (width, height)) {
+                        " " strong class="label" { "but its picture has " (width) " × " (height) }
+                    }
                 }
                 @if let Some(model) = &display.model {
                     " " span class="quiet" { "model " (model) }
