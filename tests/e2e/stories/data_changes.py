@@ -53,11 +53,13 @@ def rows(database, key, end=2**40):
         return connection.execute(sql, (key, end)).fetchall()
 
 
-def undo_of(out):
-    """The command that undoes what was done, as it is printed."""
+def undo_of(node, out):
+    """The command that undoes what was done, as it is printed, without the file that `node.run` names."""
     found = re.search(r"To undo it: main-node (.*)", out)
     expect(found, "it prints the command that undoes it", out)
-    return shlex.split(found[1])
+    *words, option, file = shlex.split(found[1])
+    expect((option, file) == ("--config", str(node.file)), "it names the configuration file that was named", out)
+    return words
 
 
 def import_history(directory, node):
@@ -136,7 +138,7 @@ def a_spike_is_forgotten_and_taken_back(node, reading):
     after = rows(node.database, "temperature")
     others = [row for row in before if row[1] != SPIKE]
     expect(others == after[:len(others)], "all other readings are there", (len(others), len(after)))
-    code, out = node.run(*undo_of(out))
+    code, out = node.run(*undo_of(node, out))
     expect(code == 0, "the command that was printed takes it back", (code, out))
     after = rows(node.database, "temperature")
     expect(before == after[:len(before)], "readings are as they were", (len(before), len(after)))
@@ -167,7 +169,7 @@ def a_key_is_renamed_and_back(node, tables):
     wait_until(lambda: counted() >= len(seconds), 20, lambda: f"its history has the {len(seconds)} readings of the old one: {counted()}")
     for path in ("/history?key=temperature", "/web/key/temperature"):
         wait_until(lambda: get(node.address, path).status == 404, 20, f"{path} is gone")
-    words = undo_of(out)
+    words = undo_of(node, out)
     code, out = node.run(*words)
     back = rows(node.database, "temperature")
     expect(code == 0 and back == old, "the command that was printed undoes it", (code, out, len(back), len(old)))
