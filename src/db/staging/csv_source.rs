@@ -1,11 +1,9 @@
 //! CSV as the input of an import: a header, columns by name, separated by commas, semicolons or tabs.
 
-use std::io::BufReader;
-
 use rusqlite::types::ValueRef;
 
 use super::StageError;
-use super::csv_reader::{CsvReader, CsvRecord};
+use super::csv_reader::{CsvFormat, CsvReader, CsvRecord};
 use super::input::{Lines, sample};
 use super::input_row::{InputRow, InputSummary};
 use super::number_style::NumberStyle;
@@ -37,15 +35,26 @@ pub fn read(
     stager: &mut Stager,
     failed: &dyn Fn(String) -> StageError,
 ) -> Result<(), StageError> {
-    let declared = declared_delimiter(&lines.first);
-    let delimiter = declared.unwrap_or_else(|| delimiter_of(&lines.first));
+    let has_returns = lines.first.ends_with(b"\r");
+    let first = lines.first.trim_ascii_end();
+    if first.contains(&b'\r') {
+        let advice =
+            "its lines end with CR alone; as a pipe: `tr '\\r' '\\n' <FILE | main-node import -`";
+        return Err(failed(advice.to_owned()));
+    }
+    let declared = declared_delimiter(first);
+    let delimiter = declared.unwrap_or_else(|| delimiter_of(first));
     let Lines {
         reader,
         meter,
         bytes,
         ..
     } = lines;
-    let mut reader = CsvReader::new(BufReader::new(reader), delimiter);
+    let format = CsvFormat {
+        delimiter,
+        has_returns,
+    };
+    let mut reader = CsvReader::new(reader, format);
     stager.place_name = "line";
     stager.report.kind = "CSV".to_owned();
     if delimiter == b';' && stager.numbers == NumberStyle::Plain {
@@ -60,14 +69,16 @@ pub fn read(
         meter.end_record();
         let place = i64::try_from(record.line).unwrap_or(i64::MAX);
         let Some(columns) = &columns else {
-            let found = Columns::of(&record).map_err(failed)?;
+            let line = reader.join(&record);
+            let found = Columns::of(&record, &line).map_err(failed)?;
             stager.report.notes.extend(found.note.clone());
             columns = Some(found);
             continue;
         };
         stager.position = bytes.map(|all| (meter.bytes(), all));
+        columns.check_quotes(&record).map_err(failed)?;
         if !columns.fits(&record) {
-            stager.take_broken(place, &record.raw)?;
+            stager.take_broken(place, &reader.join(&record))?;
             continue;
         }
         stager.take(&columns.row(place, &record))?;
@@ -80,11 +91,10 @@ const DELIMITERS: [u8; 3] = [b'\t', b';', b','];
 
 /// The delimiter that a line before the header names, as Excel reads and writes it: `sep=;`.
 fn declared_delimiter(first: &[u8]) -> Option<u8> {
-    let line = first.strip_suffix(b"\r").unwrap_or(first);
-    let quoted = line
+    let quoted = first
         .strip_prefix(b"\"")
         .and_then(|it| it.strip_suffix(b"\""));
-    let (name, delimiter) = quoted.unwrap_or(line).split_at_checked(4)?;
+    let (name, delimiter) = quoted.unwrap_or(first).split_at_checked(4)?;
     match delimiter {
         [delimiter] if name.eq_ignore_ascii_case(b"sep=") => {
             Some(*delimiter).filter(|it| DELIMITERS.contains(it))
@@ -113,7 +123,7 @@ struct Columns {
 
 impl Columns {
     /// From the header; the error is a text to follow a colon.
-    fn of(header: &CsvRecord) -> Result<Columns, String> {
+    fn of(header: &CsvRecord, line: &[u8]) -> Result<Columns, String> {
         let names: Vec<String> = header
             .fields()
             .map(|name| String::from_utf8_lossy(name).trim().to_owned())
@@ -130,7 +140,7 @@ impl Columns {
                 "expected a first line that names the columns, such as `timestamp,key,value`, \
                  found no {} in the first line: {}",
                 missing.join(" and no "),
-                sample(&String::from_utf8_lossy(&header.raw))
+                sample(&String::from_utf8_lossy(line))
             ));
         }
         check_twice(&names)?;
@@ -152,6 +162,28 @@ impl Columns {
 
     fn fits(&self, record: &CsvRecord) -> bool {
         (self.least..=self.count).contains(&record.len())
+    }
+
+    /// An open quote takes in other rows: the row has too many fields or too few, or lines end in a column
+    /// that is no text.
+    fn check_quotes(&self, record: &CsvRecord) -> Result<(), String> {
+        let texts = COLUMNS.iter().zip(self.at);
+        let mut others = texts.filter(|(column, _)| !["text", "meta"].contains(column));
+        let is_taken = |at: Option<usize>| {
+            let field = at.and_then(|at| record.get(at)).unwrap_or_default();
+            field.contains(&b'\n')
+        };
+        let is_sound =
+            record.lines == 1 || (self.fits(record) && !others.any(|(_, at)| is_taken(at)));
+        if is_sound {
+            return Ok(());
+        }
+        Err(format!(
+            "line {}: a field in quotes goes on to line {}; is a quote not closed? Line breaks are read in the \
+             columns text and meta",
+            record.line,
+            record.line + record.lines - 1
+        ))
     }
 
     fn row<'r>(&self, place: i64, record: &'r CsvRecord) -> InputRow<'r> {

@@ -121,7 +121,7 @@ fn classify(mut head: Vec<u8>, inner: Box<dyn Read>, bytes: Option<u64>) -> Resu
     }
     let is_json = *first == b'{';
     let first = head
-        .split(|byte| matches!(byte, b'\n' | b'\r'))
+        .split(|byte| *byte == b'\n')
         .find(|line| !line.trim_ascii().is_empty());
     let first = first.unwrap_or_default().to_vec();
     let meter = Rc::new(Meter::default());

@@ -62,6 +62,21 @@ fn a_file_is_refused_with_what_to_do_about_it() {
             b"timestamp,key,value\r\n2025-10-30,t,1\r\n2025-10-30,t,\"2\r\n2025-10-31,t,3\r\n",
             "line 3: a quote is opened and never closed",
         ),
+        (
+            "taken.csv",
+            b"timestamp,key,value\n2025-10-30,t,\"1\n2025-10-31,t,\"2\n",
+            "line 2: a field in quotes goes on to line 3; is a quote not closed?",
+        ),
+        (
+            "more.csv",
+            b"timestamp,key,value,text\n2025-10-30,t,,\"1\n2025-10-31,t,\",2\n",
+            "line 2: a field in quotes goes on to line 3; is a quote not closed?",
+        ),
+        (
+            "mac.csv",
+            b"timestamp,key,value\r2025-10-30,t,1\r",
+            "its lines end with CR alone; as a pipe: `tr '\\r' '\\n' <FILE | main-node import -`",
+        ),
     ] {
         let input = case.write(name, content);
         let error = case.error(&input);
@@ -97,7 +112,6 @@ fn csv_has_columns_by_name_in_any_order() {
         "\"timestamp\",\"key\",\"value\",\"unit\"\n\"2025-10-30T20:00\",\"t\",\"21.5\",\"°C\"\n\n\"2025-10-30T20:01\",\"t\",\"-3\",\"°C\"",
         "sep=;\r\ntimestamp;key;value;unit\r\n30.10.2025 20:00;t;21,5;°C\r\n30.10.2025 20:01;t;-3;°C\r\n",
         "\u{feff}\"SEP=,\"\r\ntimestamp,key,value,unit\r\n2025-10-30 20:00,t,21.5,°C\r\n2025-10-30 20:01,t,-3,°C\r\n",
-        "sep=\t\rtimestamp\tkey\tvalue\tunit\r1761854400\tt\t21.5\t°C\r1761854460\tt\t-3\t°C\r",
         "timestamp, key, value, unit\n2025-10-30 20:00, t, 21.5, °C\n2025-10-30 20:01 , t , -3 , °C\n",
         "id,timestamp,key,value,unit\n7,2025-10-30T20:00:00Z,t,21.5,°C\n8,2025-10-30T20:01:00Z,t,-3\n",
     ] {
@@ -186,10 +200,7 @@ fn lines_are_those_of_the_file_also_behind_line_breaks_in_quotes() {
     let examples: Vec<&str> = report.skipped.iter().map(|it| &*it.example).collect();
     assert_eq!(
         examples,
-        [
-            "line 5: \"never\"",
-            "line 6: \"2025-10-30,t,\"1\",2,\"3\"\""
-        ]
+        ["line 5: \"never\"", "line 6: \"2025-10-30,t,1,2,3\""]
     );
 }
 
