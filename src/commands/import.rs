@@ -141,10 +141,14 @@ fn stage(
     })
 }
 
-/// Refuses values whose unit is another than the stored ones' of the key; on errors prints them and
-/// returns the exit status.
+/// Refuses values whose unit is another than the stored ones' of the key, or than that of other rows of the
+/// file; on errors prints them and returns the exit status.
 fn check_units(database: &Path, staged: &Staged, any_unit: bool) -> Result<(), u8> {
-    if any_unit || !database.exists() {
+    if any_unit {
+        return Ok(());
+    }
+    refuse_units(&staged.report.mixed_units)?;
+    if !database.exists() {
         return Ok(());
     }
     let failed = |detail: String| {
@@ -155,14 +159,18 @@ fn check_units(database: &Path, staged: &Staged, any_unit: bool) -> Result<(), u
     let in_sqlite = |error: rusqlite::Error| failed(error::describe(&error));
     let stored = extent::sourced_keys(&connection).map_err(in_sqlite)?;
     let units = staged.file.units().map_err(in_sqlite)?;
-    let others = other_units(&stored, &units);
-    if others.is_empty() {
+    refuse_units(&other_units(&stored, &units))
+}
+
+/// Refuses the units of these keys.
+fn refuse_units(keys: &[String]) -> Result<(), u8> {
+    if keys.is_empty() {
         return Ok(());
     }
+    let keys = truncate_list(keys, SHOWN_UNITS);
     eprintln!(
-        "nothing was imported: {}. Convert the values in the file, or say --any-unit where both names mean \
-         the same unit",
-        truncate_list(&others, SHOWN_UNITS)
+        "nothing was imported: {keys}. Convert the values in the file, or say --any-unit where \
+         both names mean the same unit"
     );
     Err(FAILED)
 }

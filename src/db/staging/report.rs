@@ -21,6 +21,8 @@ pub struct StageReport {
     /// Time of the oldest and of the newest staged row or summary.
     pub span: Option<(Wall, Wall)>,
     pub skipped: Vec<Skipped>,
+    /// Keys whose rows have different units, and two of them: all would be stored in the last one.
+    pub mixed_units: Vec<String>,
     /// What else people should know, each a sentence without its full stop.
     pub notes: Vec<String>,
 }

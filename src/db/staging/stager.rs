@@ -17,7 +17,7 @@ use super::report::{self, SkipReason, StageReport};
 use super::row_meta::{RowMeta, read_meta};
 use super::staged_file::{RowWriter, UnfinishedFile};
 use super::time_text::TimeReader;
-use crate::domain::text::{shorten, truncate_list};
+use crate::domain::text::shorten;
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -63,8 +63,8 @@ pub struct Stager<'a> {
 #[derive(Default)]
 struct KeyUnit {
     unit: Option<Box<str>>,
-    /// Whether rows of the key have other units.
-    is_mixed: bool,
+    /// Another one that rows of the key have.
+    other: Option<Box<str>>,
 }
 
 #[derive(Default)]
@@ -267,6 +267,7 @@ impl<'a> Stager<'a> {
     pub fn set_unit(&mut self, key: &str, unit: &str) {
         if let Some(known) = self.keys.get(key).and_then(|id| self.units.get_mut(id - 1)) {
             known.unit = Some(shorten(unit, limits::UNIT_BYTES).into());
+            known.other = None;
         }
     }
 
@@ -281,8 +282,10 @@ impl<'a> Stager<'a> {
             return;
         }
         let unit = shorten(unit, limits::UNIT_BYTES);
-        known.is_mixed |= known.unit.as_deref().is_some_and(|known| known != unit);
-        known.unit = Some(unit.into());
+        if known.unit.as_deref() != Some(&*unit) {
+            let before = known.unit.replace(unit.into());
+            known.other = before.or(known.other.take());
+        }
     }
 
     fn widen_span(&mut self, first: i64, last: i64) {
@@ -311,14 +314,11 @@ impl<'a> Stager<'a> {
         let staged = writer.finish(names.iter().copied().zip(of_units));
         report.staged = staged.map_err(|error| file.failed(&error))?;
         add_notes(&mut report, &times, &counts);
-        let mixed = units.iter().zip(&names).filter(|(it, _)| it.is_mixed);
-        let mixed: Vec<&str> = mixed.map(|(_, name)| *name).collect();
-        if !mixed.is_empty() {
-            report.notes.push(format!(
-                "rows of {} have different units; the last one is taken for all",
-                truncate_list(&mixed, limits::IMPORT_NAMES_SHOWN)
-            ));
-        }
+        let mixed = units.iter().zip(&names).filter_map(|(it, name)| {
+            let (last, other) = (it.unit.as_ref()?, it.other.as_ref()?);
+            Some(format!("{name} is in {other} and in {last} in the file"))
+        });
+        report.mixed_units = mixed.collect();
         Ok(report)
     }
 }

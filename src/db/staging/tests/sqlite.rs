@@ -300,5 +300,6 @@ fn times_of_a_zone_and_units_that_differ_are_noted() {
             "2025-10-26T00:30:00Z t = 1.0"
         ]
     );
-    assert_eq!(report.notes.len(), 3, "{report}");
+    assert_eq!(report.notes.len(), 2, "{report}");
+    assert_eq!(report.mixed_units, ["t is in °C and in °F in the file"]);
 }

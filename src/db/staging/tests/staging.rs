@@ -260,6 +260,7 @@ fn a_report_is_a_line_for_each_thing() {
             keys: 1,
         },
         span: Some((Wall::from_second(0), Wall::from_second(1_761_854_400))),
+        mixed_units: Vec::new(),
         skipped: vec![Skipped {
             reason: SkipReason::BadTime,
             count: 2,
