@@ -44,10 +44,10 @@ impl CellHead {
         }
     }
 
-    /// From the first capitals to the last baseline.
+    /// From the first capitals to what stands below.
     pub fn height(&self) -> i32 {
         let more = (self.lines.len() as i32 - 1).max(0);
-        self.style.capital + more * self.style.line_height()
+        self.style.capital + more * self.style.line_height() + gap(self.style.capital)
     }
 }
 
@@ -83,7 +83,7 @@ pub fn plan(
     let inner = inner(pen, rect);
     let small = TextStyle::regular(sizes.small);
     let head = CellHead::new(pen, rect, &cell.label);
-    let below_head = inner.height() - head_height - gap(head.style.capital);
+    let below_head = inner.height() - head_height;
     let below_words = if is_filled(cell.level) {
         let down = rect.bottom - inner.bottom - edge(pen);
         (small.descent() - down).max(0)
@@ -251,7 +251,7 @@ impl CellPlan {
                 self.to_words() + style.capital + more
             }
         };
-        let used = self.head_height + gap(self.head.style.capital) + value + words;
+        let used = self.head_height + value + words;
         self.inner.height() - used
     }
 }
@@ -283,14 +283,13 @@ pub fn draw(
         pen.text(text, style, ink, left, baseline);
     };
     let head = &plan.head;
-    // Labels of one line stand above their value.
+    // Labels of one line stand above their value, the values of a row on one line.
     let mut baseline = inner.top + down + plan.head_height - head.height() + head.style.capital;
     for line in &head.lines {
         put(pen, line, head.style, baseline);
         baseline += head.style.line_height();
     }
-    baseline =
-        inner.top + down + plan.head_height + gap(head.style.capital) + plan.rise + plan.figure;
+    baseline = inner.top + down + plan.head_height + plan.rise + plan.figure;
     let style = figure_style(cell.level, plan.figure);
     if let ([value], Some(unit)) = (plan.lines.as_slice(), &plan.unit) {
         let end = pen.text(

@@ -56,7 +56,7 @@ pub fn draw(
 }
 
 /// The time, the charge, and how much found no room; where that is too wide, without the day, then without
-/// the charge.
+/// the charge, then the time alone.
 fn time_text(
     pen: &Pen<'_>,
     time: &PictureTime,
@@ -69,13 +69,14 @@ fn time_text(
     };
     let charge = time.battery.as_deref();
     let hour = time.text.rsplit(", ").next();
-    let short = join([hour, None, rest]);
-    let longer = [
+    let candidates = [
         join([Some(&time.text), charge, rest]),
         join([hour, charge, rest]),
+        join([hour, None, rest]),
     ];
-    let fitting = longer.into_iter().find(|it| pen.width(it, style) <= width);
-    fitting.unwrap_or_else(|| pen.shorten(&short, style, width))
+    let fits = |text: &String| pen.width(text, style) <= width;
+    let fitting = candidates.into_iter().find(fits);
+    fitting.unwrap_or_else(|| pen.shorten(hour.unwrap_or_default(), style, width))
 }
 
 /// Sentences, then notes, in lines of at most so many pixels in width, and in height if it can be. What finds no room is

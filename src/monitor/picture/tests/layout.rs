@@ -169,6 +169,41 @@ fn every_picture_has_its_time() {
     }
 }
 
+#[test]
+fn figures_of_a_row_stand_on_one_line() {
+    let labels = ["Outside", "Temperature of the living room, south"];
+    let cells = labels.map(|label| cell(label, "20.5", "°C"));
+    let drawing = draw(
+        &only(
+            PictureLayout::Grid,
+            [cells.clone(), cells.clone(), cells].concat(),
+        ),
+        &time(),
+        &grey(800, 480, 1),
+    );
+    let texts = drawing.shapes.iter().filter_map(|shape| match shape {
+        PictureShape::Text {
+            text,
+            baseline,
+            style,
+            ..
+        } => Some((text.as_str(), *baseline, style.capital)),
+        _ => None,
+    });
+    let of = |is_it: &dyn Fn(&str) -> bool| {
+        let found = texts.clone().filter(|(text, ..)| is_it(text));
+        found
+            .map(|(_, baseline, capital)| (baseline, capital))
+            .collect::<Vec<_>>()
+    };
+    let figures = of(&|text| text == "20.5");
+    assert_eq!(figures.len(), 6);
+    let is_even = |row: &[(i32, i32)]| row.iter().all(|it| *it == row[0]);
+    assert!(figures.chunks(2).all(is_even), "{figures:?}");
+    let heads = of(&|text| labels.contains(&text));
+    assert!(heads.iter().any(|head| head.1 != heads[0].1), "{heads:?}");
+}
+
 /// A value that is not up to date says so in words, or has a dotted frame.
 #[test]
 fn a_stale_value_is_told_from_others_in_every_size() {
