@@ -210,7 +210,10 @@ fn operation<'a>(
 ) -> Result<Operation, String> {
     let node = spec.resolve(node)?;
     if !node.is_map() {
-        return Err(format!("expected an operation, found {}", node.describe()));
+        return Err(format!(
+            "expected an operation, found {}",
+            spec.describe(node)
+        ));
     }
     let request_body = match candidate.method {
         Method::Get => {

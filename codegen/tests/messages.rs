@@ -8,12 +8,19 @@ use openapi::command::run;
 
 /// A case: the files it lays out, the arguments, the golden file's name.
 fn check(name: &str, files: &[(&str, &str)], arguments: &[&str]) {
+    check_with(name, files, arguments, || ());
+}
+
+/// A case whose directory `prepare` changes.
+fn check_with(name: &str, files: &[(&str, &str)], arguments: &[&str], prepare: impl Fn()) {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).unwrap();
     for (file, text) in files {
+        fs::create_dir_all(directory.join(file).parent().unwrap()).unwrap();
         fs::write(directory.join(file), text).unwrap();
     }
+    prepare();
     let prefix = format!("{}/", directory.display());
     let mut owned: Vec<String> = arguments
         .iter()
@@ -227,6 +234,49 @@ components:
   schemas:
     Loop: {allOf: [{$ref: '#/components/schemas/Loop'}, {type: object, properties: 7}]}
 ";
+
+/// What a description refers to may be any file of the machine, and be read by root.
+#[test]
+fn files_elsewhere_are_not_read_and_texts_of_others_not_quoted() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("secrets");
+    let refer = |(number, name): (usize, &str)| {
+        format!(
+            "  /{number}:\n    get: {{responses: {{'200': {{content: {{application/json: {{schema: \
+             {{$ref: '{name}'}}}}}}}}}}}}\n"
+        )
+    };
+    let paths = [
+        "/etc/passwd",
+        "/etc/passwd.yaml",
+        "secrets.env",
+        "secrets.yaml#/key",
+        "secrets.json#/pins/0",
+        "text.yml",
+        "link.yaml",
+        "../messages_outside.yaml",
+        "below/../../messages_outside.yaml",
+        "%2e%2e/messages_outside.yaml#",
+        "below/good.yaml",
+    ];
+    let paths: String = paths.into_iter().enumerate().map(refer).collect();
+    let main = format!("openapi: 3.0.0\ninfo: {{title: Small, version: '1'}}\npaths:\n{paths}");
+    let link = directory.join("link.yaml");
+    fs::write(directory.with_file_name("messages_outside.yaml"), "hunter2").unwrap();
+    check_with(
+        "secrets",
+        &[
+            ("a.yaml", &main),
+            ("secrets.env", "METER_PASSWORD=hunter2"),
+            ("secrets.yaml", "key: hunter2\n"),
+            ("secrets.json", "{\"pins\": [4711]}"),
+            ("text.yml", "METER_PASSWORD=hunter2\nOTHER=hunter2\n"),
+            ("below/good.yaml", "{$ref: '../other.yaml'}"),
+            ("other.yaml", "{type: hunter}"),
+        ],
+        &["a.yaml"],
+        || std::os::unix::fs::symlink("secrets.env", &link).unwrap(),
+    );
+}
 
 #[test]
 fn each_odd_thing_is_reported_with_its_place() {

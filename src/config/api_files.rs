@@ -43,7 +43,7 @@ pub static OPTIONS: [ApiOption; 2] = [
         "path",
         "required",
         "\"evcc.yaml\"",
-        "The OpenAPI file: OpenAPI 3 or Swagger 2.0, in YAML or JSON, with the files beside it that it refers to. The service must be able to read it. `main-node operations FILE` lists what it offers.",
+        "The OpenAPI file: OpenAPI 3 or Swagger 2.0, in YAML or JSON, with the `.yaml`, `.yml` and `.json` files in its directory, or below that, that it refers to. The service must be able to read it. `main-node operations FILE` lists what it offers.",
         |api: &mut ApiFile, option| {
             api.file = option.path().unwrap_or_default();
         },

@@ -146,7 +146,7 @@ impl<'a> Candidates<'a> {
             }
         };
         if !item.is_map() {
-            let found = item.describe();
+            let found = spec.describe(item);
             let message = format!("expected the operations of {path}, found {found}");
             report.note(spec.place(value.place), message);
             return;

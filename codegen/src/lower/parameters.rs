@@ -198,7 +198,7 @@ fn parameter<'a>(
     let Some(name) = node.text_of("name").filter(|it| !it.is_empty()) else {
         return Err(ParameterError::Skipped(format!(
             "expected a parameter with a name, found {}; it is skipped",
-            node.describe()
+            spec.describe(node)
         )));
     };
     let needed = node.is_true("required");

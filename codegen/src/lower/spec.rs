@@ -1,7 +1,7 @@
 //! A description as it lies on the disk: its files, read, and references between them.
 //!
-//! Owns which files are read (the named one and what it refers to beside it, never the
-//! network) and where a `$ref` leads. It knows nothing of operations or schemas.
+//! Owns which files are read (the named one and what it refers to in its directory and below,
+//! never the network) and where a `$ref` leads. It knows nothing of operations or schemas.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -12,9 +12,11 @@ use crate::lower::limits::{Limits, Memory, heap, megabytes};
 use crate::lower::tree::{MAX_WARNINGS, Node, ParseError, Position, Warning};
 use crate::lower::{candidates, json, yaml};
 
+use confinement::Confinement;
 pub use references::reference_of;
 use references::{collect_files, percent_decoded, reference_memory};
 
+mod confinement;
 mod references;
 
 /// Files that one description may be spread over.
@@ -65,6 +67,7 @@ pub struct Spec {
     /// All that were wanted, in the order in which they were.
     paths: Vec<PathBuf>,
     by_path: HashMap<PathBuf, Result<u32, String>>,
+    confinement: Confinement,
     pub warnings: Vec<Warning>,
 }
 
@@ -98,6 +101,7 @@ impl Spec {
             files: Vec::new(),
             paths: vec![path.to_path_buf()],
             by_path: HashMap::new(),
+            confinement: Confinement::to_directory_of(path),
             warnings: Vec::new(),
         };
         spec.memory.take(
@@ -134,6 +138,16 @@ impl Spec {
             .get(place.file as usize)
             .map_or("?", |file| file.shown.as_str());
         format!("{file}:{}:{}", place.line, place.column)
+    }
+
+    /// A node in words, for messages. What a `$ref` names may be no description at all, but a file
+    /// of secrets: of its texts and numbers only the kind is told.
+    pub fn describe(&self, node: &Node) -> String {
+        if node.place.file == 0 {
+            node.describe()
+        } else {
+            node.describe_kind()
+        }
     }
 
     /// Why the limit of memory is exceeded, if it is.
@@ -260,28 +274,16 @@ impl Spec {
             self.check_memory()?;
             let wanted: Vec<String> = wanted.into_iter().map(str::to_owned).collect();
             for reference in &wanted {
-                let path = normalize(&self.files[next].directory.join(percent_decoded(reference)));
+                let reference = percent_decoded(reference);
+                let path = normalize(&self.files[next].directory.join(&reference));
                 if self.by_path.contains_key(&path) {
                     continue;
                 }
                 let place = self.files[next].root.place;
-                let left = self.limits.file_bytes.saturating_sub(self.bytes_read);
-                let bytes = usize::try_from(files::size(&path).min(left)).unwrap_or(usize::MAX);
                 self.memory.take(PATH + path.as_os_str().len() * 6, place);
-                self.memory.take(heap(bytes), place);
-                self.check_memory()?;
-                self.memory.give_back(heap(bytes));
-                self.paths.push(path.clone());
-                let read = if self.files.len() >= MAX_FILES {
-                    Err(format!("it would be file number {MAX_FILES}"))
-                } else {
-                    match files::read_referenced(&path, left) {
-                        Ok(bytes) => self.add(&path, bytes)?,
-                        Err(ReadError::Other(reason)) => Err(reason),
-                        Err(ReadError::TooLarge) => {
-                            return Err(too_large(&self.paths[0], &path, self.limits));
-                        }
-                    }
+                let read = match self.confinement.refuse_name(&reference, &path) {
+                    Some(reason) => Err(reason),
+                    None => self.read_referenced(&path, place)?,
                 };
                 self.by_path.insert(path, read);
             }
@@ -290,6 +292,31 @@ impl Spec {
             next += 1;
         }
         Ok(())
+    }
+
+    /// Reads a file that may be named, at `place`. The outer failure is that of all of it.
+    fn read_referenced(
+        &mut self,
+        path: &Path,
+        place: Position,
+    ) -> Result<Result<u32, String>, Failure> {
+        let left = self.limits.file_bytes.saturating_sub(self.bytes_read);
+        let bytes = usize::try_from(files::size(path).min(left)).unwrap_or(usize::MAX);
+        self.memory.take(heap(bytes), place);
+        self.check_memory()?;
+        self.memory.give_back(heap(bytes));
+        self.paths.push(path.to_path_buf());
+        if self.files.len() >= MAX_FILES {
+            return Ok(Err(format!("it would be file number {MAX_FILES}")));
+        }
+        if let Some(reason) = self.confinement.refuse_target(path) {
+            return Ok(Err(reason));
+        }
+        match files::read_referenced(path, left) {
+            Ok(bytes) => self.add(path, bytes),
+            Err(ReadError::Other(reason)) => Ok(Err(reason)),
+            Err(ReadError::TooLarge) => Err(too_large(&self.paths[0], path, self.limits)),
+        }
     }
 }
 

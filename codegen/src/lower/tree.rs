@@ -168,6 +168,15 @@ impl Node {
         }
     }
 
+    /// In words, without what a text or a number says.
+    pub fn describe_kind(&self) -> String {
+        match &self.kind {
+            Kind::Number(_) => "a number".to_owned(),
+            Kind::Text(it) => format!("a text of {} characters", it.chars().count()),
+            _ => self.describe(),
+        }
+    }
+
     /// As JSON, one line.
     pub fn json(&self) -> String {
         let mut out = String::new();

@@ -109,7 +109,7 @@ impl<'a> Schemas<'a> {
                         report,
                         format!(
                             "expected a schema, found {}; any value is accepted here",
-                            node.describe()
+                            self.spec.describe(node)
                         ),
                     ),
                 },
@@ -118,7 +118,7 @@ impl<'a> Schemas<'a> {
                 report,
                 format!(
                     "expected a schema, found {}; any value is accepted here",
-                    node.describe()
+                    self.spec.describe(node)
                 ),
             ),
         }
@@ -219,7 +219,7 @@ impl<'a> Schemas<'a> {
                         self.spec.place(it.place),
                         format!(
                             "expected a type, found {}; any type is accepted",
-                            it.describe()
+                            self.spec.describe(it)
                         ),
                     );
                     types = Types::ANY;
@@ -247,7 +247,7 @@ impl<'a> Schemas<'a> {
                 self.spec.place(value.place),
                 format!(
                     "expected properties by name, found {}; none are known",
-                    value.describe()
+                    self.spec.describe(value)
                 ),
             );
             return;
