@@ -1,8 +1,8 @@
 //! Automatic backups: how they are named, how many are kept, when the next is due.
 //!
 //! A thread of its own runs the schedule, since a copy may take minutes that no commit should wait.
-//! Between two copies it reads the clock once a minute and touches no disk, but where the directory
-//! of the backups is absent.
+//! Between two copies it looks once a minute what is in the directory of the backups: a disk that is
+//! gone is told soon, and so is a newest copy that is. It reads names alone, which wakes no disk.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -189,6 +189,8 @@ impl BackupRun<'_> {
             None => {
                 if self.absent.take().is_some() {
                     log::info!("the directory of backups {} can be used", path.display());
+                    // It may be another disk, without the last copy.
+                    self.tried_at = None;
                 }
                 self.has_own_disk = !is_shared;
                 self.read_dates();
@@ -205,15 +207,16 @@ impl BackupRun<'_> {
     /// Makes a backup if one is due.
     fn check(&mut self, now: Moment) {
         let BackupSchedule { every, .. } = *self.schedule;
+        // Also where nothing is due: it is told when the disk is gone.
+        if !self.look() {
+            return;
+        }
         let is_early = self
             .tried_at
             .is_some_and(|tried| now.mono.since(tried) < every);
         // Names are dates, so they wait for a trusted clock.
-        let is_due = |dates: &[Wall]| {
-            !is_early && now.trust.is_trusted() && is_due(dates.iter().copied(), every, now.wall)
-        };
-        // What is there may have been changed meanwhile.
-        if !(self.absent.is_some() || is_due(&self.dates)) || !self.look() || !is_due(&self.dates) {
+        let is_named = now.trust.is_trusted();
+        if is_early || !is_named || !is_due(self.dates.iter().copied(), every, now.wall) {
             return;
         }
         let schedule = self.schedule;

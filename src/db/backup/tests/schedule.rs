@@ -147,13 +147,11 @@ fn an_absent_directory_is_told_at_once_and_the_copy_made_when_it_appears() {
     assert_eq!(told.last, Some(Wall::from_second(T0 + 180)));
     assert_eq!(told.next, Some(Wall::from_second(T0 + 180 + 86_400)));
 
-    // It is pulled; nothing is said before the next copy is due.
+    // It is pulled, which is told long before the next copy is due.
     let (stick, pocket) = (directory.path("stick"), directory.path("pocket"));
     std::fs::rename(&stick, &pocket).expect("it can be moved");
     run.check(trusted(3_600));
-    assert_eq!(run.state(trusted(3_600)).error, None);
-    run.check(trusted(90_000));
-    let told = run.state(trusted(90_000));
+    let told = run.state(trusted(3_600));
     assert!(told.error.is_some());
     assert_eq!(
         told.last,
@@ -161,8 +159,40 @@ fn an_absent_directory_is_told_at_once_and_the_copy_made_when_it_appears() {
         "the last is remembered"
     );
     std::fs::rename(&pocket, &stick).expect("it can be moved");
+    run.check(trusted(3_660));
+    assert_eq!(list_backups(&named_after).len(), 1, "none is due");
     run.check(trusted(90_060));
     assert_eq!(list_backups(&named_after).len(), 2);
+}
+
+#[test]
+fn a_copy_that_is_gone_is_not_the_newest_any_more_and_another_disk_gets_one_at_once() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    drop(database(&path));
+    let (stick, named_after) = (directory.path("stick"), directory.path("stick/node.a.db"));
+    std::fs::create_dir(&stick).expect("a directory can be made");
+    let schedule = schedule(path, named_after.clone());
+    let mut run = BackupRun::new(&schedule);
+    run.check(trusted(60));
+    assert_eq!(
+        run.state(trusted(60)).last,
+        Some(Wall::from_second(T0 + 60))
+    );
+
+    std::fs::remove_file(&list_backups(&named_after)[0]).expect("it is there");
+    run.check(trusted(120));
+    assert_eq!(run.state(trusted(120)).last, None);
+    assert!(
+        list_backups(&named_after).is_empty(),
+        "there is one in `every` at most"
+    );
+
+    std::fs::remove_dir(&stick).expect("it is empty");
+    run.check(trusted(180));
+    std::fs::create_dir(&stick).expect("a directory can be made");
+    run.check(trusted(240));
+    assert_eq!(list_backups(&named_after).len(), 1);
 }
 
 #[test]
