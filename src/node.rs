@@ -182,6 +182,11 @@ impl Node {
         *self.refused_configuration.lock() = Some(refused);
     }
 
+    /// The configuration that was not loaded, if one was not.
+    pub fn refused_configuration(&self) -> Option<RefusedConfiguration> {
+        self.refused_configuration.lock().clone()
+    }
+
     /// Stops in the order of the data: sources, ingest, outputs, notifiers, store, HTTP server. What is
     /// known is served until the end, and everything received is committed; at the end responses have
     /// the time `responses`. True if that succeeded and nothing was left behind.

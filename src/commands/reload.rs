@@ -38,13 +38,9 @@ pub fn check(
         // Without a file the new run would fetch the example.
         return Err(vec![format!("{} is not there any more", file.display())]);
     }
-    let storage = node.store().status();
-    let waiting = usize::try_from(storage.rows_waiting).unwrap_or(usize::MAX);
-    if let Some(trouble) = storage.trouble.filter(|_| waiting > 0) {
+    if let Some(would_be_lost) = unstored(node) {
         return Err(vec![format!(
-            "{} in memory cannot be stored ({trouble}) and would be lost. Reload again when they \
-             can; `systemctl restart main-node` gives them up",
-            count_noun(waiting, "reading")
+            "{would_be_lost}. Reload again when they can; `systemctl restart main-node` gives them up"
         )]);
     }
     Node::check(&config, clock).map_err(|error| vec![error])?;
@@ -60,6 +56,30 @@ pub fn check(
             reason(&error)
         )]
     })
+}
+
+/// The readings in memory that a stop would lose.
+fn unstored(node: &Node) -> Option<String> {
+    let storage = node.store().status();
+    let waiting = usize::try_from(storage.rows_waiting).unwrap_or(usize::MAX);
+    let trouble = storage.trouble.filter(|_| waiting > 0)?;
+    Some(format!(
+        "{} in memory cannot be stored ({trouble}) and would be lost",
+        count_noun(waiting, "reading")
+    ))
+}
+
+/// Whether the node can be started anew to read what a command has changed of what is stored; reports why
+/// it cannot. The configuration is the one that it has: that of the disk is loaded when somebody asks for it.
+pub fn may_restart(node: &Node) -> bool {
+    let would_be_lost = unstored(node);
+    if let Some(would_be_lost) = &would_be_lost {
+        log::error!(
+            "{would_be_lost}: derived keys and today's values do not know what a command has changed until \
+             the next reload or restart"
+        );
+    }
+    would_be_lost.is_none()
 }
 
 fn is_same_file(one: &Path, other: &Path) -> bool {

@@ -47,7 +47,8 @@ pub fn serve(overrides: &Overrides) -> u8 {
 }
 
 /// Runs the node until a signal asks for the stop; its exit status. A reload with a good configuration
-/// ends here too: a new run of the program takes this process over.
+/// ends here too: a new run of the program takes this process over. A restart stays in the process, which
+/// has the configuration that runs: the one on the disk may be another by now, or none.
 fn run(overrides: &Overrides, config: &Config, clock: &Arc<dyn Clock>) -> u8 {
     let can_reload = systemd::is_supervised();
     let mut signals = match register_signals(can_reload) {
@@ -59,7 +60,7 @@ fn run(overrides: &Overrides, config: &Config, clock: &Arc<dyn Clock>) -> u8 {
         Ok(listeners) => listeners,
         Err(NotListening::Failed) => return USAGE_ERROR,
         Err(NotListening::Signalled(SignalRequest::Stop(_))) => return 0,
-        Err(NotListening::Signalled(SignalRequest::Reload)) => {
+        Err(NotListening::Signalled(SignalRequest::Reload | SignalRequest::Restart)) => {
             let prepared = Reexec::prepare(&inherited);
             return prepared.map_or_else(cannot_start_anew, |it| replace_process(it, &signals));
         }
@@ -72,11 +73,11 @@ fn run(overrides: &Overrides, config: &Config, clock: &Arc<dyn Clock>) -> u8 {
         log::warn!("a reload will refuse connections: {}", reason(&error));
         Vec::new()
     });
-    let reread = match signals.reload_trigger() {
+    let restart: Arc<dyn Fn() + Send + Sync> = match signals.restart_trigger() {
         Ok(trigger) => Arc::new(trigger),
         Err(error) => return cannot_start_anew(error),
     };
-    let node = match start_with(config, listeners, reread, clock) {
+    let mut node = match start_with(config, listeners, restart.clone(), clock) {
         Ok(node) => node,
         Err(status) => return status,
     };
@@ -92,6 +93,20 @@ fn run(overrides: &Overrides, config: &Config, clock: &Arc<dyn Clock>) -> u8 {
                     Err(problems) => reload::refuse(&node, config, problems, clock.now()),
                 }
             }
+            SignalRequest::Restart if reload::may_restart(&node) => {
+                match start_anew(
+                    node,
+                    config,
+                    &passed_on,
+                    restart.clone(),
+                    clock,
+                    &mut signals,
+                ) {
+                    Ok(next) => node = next,
+                    Err(status) => return status,
+                }
+            }
+            SignalRequest::Restart => {}
         }
     }
 }
@@ -104,11 +119,39 @@ fn reload(node: Node, new_run: Reexec, signals: &Signals) -> u8 {
     replace_process(new_run, signals)
 }
 
+/// Ends the node, and starts it anew with the configuration that it has, so that it reads what a command
+/// has changed of what is stored. Connections wait meanwhile.
+fn start_anew(
+    node: Node,
+    config: &Config,
+    passed_on: &[TcpListener],
+    restart: Arc<dyn Fn() + Send + Sync>,
+    clock: &Arc<dyn Clock>,
+    signals: &mut Signals,
+) -> Result<Node, u8> {
+    log::info!("starting anew: a command has changed what is stored");
+    systemd::reloading();
+    let refused = node.refused_configuration();
+    node.stop(limits::RELOAD_RESPONSE_TIMEOUT);
+    let listeners = listen(&config.listen, passed_on, signals).map_err(|error| match error {
+        NotListening::Failed => USAGE_ERROR,
+        NotListening::Signalled(SignalRequest::Stop(_)) => 0,
+        NotListening::Signalled(_) => FAILED,
+    })?;
+    let node = start_with(config, listeners, restart, clock)?;
+    if let Some(refused) = refused {
+        node.refuse_configuration(refused);
+    }
+    Ok(node)
+}
+
 /// Returns only if that fails, when the supervisor starts the program again; or if a stop was asked for
 /// meanwhile.
 fn replace_process(new_run: Reexec, signals: &Signals) -> u8 {
     match signals.block() {
-        Ok(None | Some(SignalRequest::Reload)) => cannot_start_anew(new_run.run()),
+        Ok(None | Some(SignalRequest::Reload | SignalRequest::Restart)) => {
+            cannot_start_anew(new_run.run())
+        }
         Ok(Some(SignalRequest::Stop(signal))) => {
             log::info!("received {}, stopping", signal.unwrap_or("a signal"));
             systemd::stopping();
@@ -176,7 +219,7 @@ pub(super) fn run_until_signalled(
 ) -> u8 {
     match signals.wait() {
         SignalRequest::Stop(signal) => stop(node, signal, stop_others),
-        SignalRequest::Reload => stop(node, None, stop_others),
+        SignalRequest::Reload | SignalRequest::Restart => stop(node, None, stop_others),
     }
 }
 

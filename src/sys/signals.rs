@@ -20,6 +20,8 @@ pub enum SignalRequest {
     Stop(Option<&'static str>),
     /// To load the configuration again.
     Reload,
+    /// To start the node anew with the configuration that it has; no signal asks for it.
+    Restart,
 }
 
 /// The registered handlers; [`Signals::wait`] returns when a signal came.
@@ -29,6 +31,8 @@ pub struct Signals {
     stop: Arc<AtomicUsize>,
     /// Whether a reload is asked for.
     reload: Arc<AtomicBool>,
+    /// Whether a restart is.
+    restart: Arc<AtomicBool>,
     waker: UnixStream,
 }
 
@@ -91,15 +95,16 @@ impl Signals {
             woken,
             stop,
             reload,
+            restart: Arc::default(),
             waker,
         })
     }
 
-    /// Asks for a reload from within the process, as often as it is called; from any thread.
-    pub fn reload_trigger(&self) -> io::Result<impl Fn() + Send + Sync + 'static> {
-        let (reload, waker) = (self.reload.clone(), self.waker.try_clone()?);
+    /// Asks for a restart from within the process, as often as it is called; from any thread.
+    pub fn restart_trigger(&self) -> io::Result<impl Fn() + Send + Sync + 'static> {
+        let (restart, waker) = (self.restart.clone(), self.waker.try_clone()?);
         Ok(move || {
-            reload.store(true, Ordering::Release);
+            restart.store(true, Ordering::Release);
             // A pipe that is full wakes by what is in it.
             let _ = (&waker).write(&[0]);
         })
@@ -136,12 +141,12 @@ impl Signals {
         }
     }
 
-    /// A stop counts more than a reload, whatever came first.
+    /// A stop counts more than a reload, and that more than a restart, whatever came first.
     fn requested(&self) -> Option<SignalRequest> {
-        self.requested_stop().or_else(|| {
-            let reload = self.reload.swap(false, Ordering::AcqRel);
-            reload.then_some(SignalRequest::Reload)
-        })
+        let is_asked = |flag: &AtomicBool| flag.swap(false, Ordering::AcqRel);
+        self.requested_stop()
+            .or_else(|| is_asked(&self.reload).then_some(SignalRequest::Reload))
+            .or_else(|| is_asked(&self.restart).then_some(SignalRequest::Restart))
     }
 
     /// Whether a stop is asked for, without waiting.
