@@ -26,6 +26,7 @@ use crate::db::maintenance::state::MaintenanceState;
 use crate::db::maintenance::step_times::StepTimes;
 use crate::db::open::{self, DatabaseLocation};
 use crate::db::progress::Progress;
+use crate::db::restore;
 use crate::db::retention::clock::advance_clock;
 use crate::db::retention::policy::RetentionPolicy;
 use crate::db::service_lock::{self, ServiceLock};
@@ -93,6 +94,7 @@ impl Maintainer {
     /// done first.
     pub fn claim(&self) -> Result<RequestClaim, u8> {
         let database = self.database();
+        refuse_before_restore(database)?;
         match request::claim(database) {
             Err(ClaimError::UnderWay) => {
                 let Some(own) = self.open()? else {
@@ -129,7 +131,8 @@ impl Maintainer {
     /// Has it done and waits for the end; on errors prints them and returns the exit status.
     pub fn run(&self, claim: RequestClaim, task: MaintenanceTask) -> Result<MaintenanceState, u8> {
         // Where it cannot be opened nothing is left to be done later.
-        let own = match self.open() {
+        let own = refuse_before_restore(self.database()).and_then(|()| self.open());
+        let own = match own {
             Ok(own) => own,
             Err(status) => {
                 claim.withdraw();
@@ -243,6 +246,25 @@ impl Maintainer {
     }
 }
 
+/// What is changed now would be gone when the database is replaced; prints that and returns the exit
+/// status where a copy waits for it.
+fn refuse_before_restore(database: &Path) -> Result<(), u8> {
+    match restore::staged_copy(database) {
+        None => Ok(()),
+        Some(staged) => Err(failed(&restore_waits(database, &staged))),
+    }
+}
+
+fn restore_waits(database: &Path, staged: &Path) -> String {
+    format!(
+        "nothing was changed: a restore waits, which replaces {} when main-node starts next. Start it \
+         (`sudo systemctl restart main-node`), then give the command again; or remove {}, and there is no \
+         restore",
+        database.display(),
+        staged.display()
+    )
+}
+
 /// How far it has come, on one line.
 fn describe(state: &MaintenanceState) -> String {
     if state.total == 0 {
@@ -272,4 +294,28 @@ pub fn unknown_keys(database: &Path, connection: &Connection, keys: &[&String]) 
 fn failed(message: &dyn std::fmt::Display) -> u8 {
     eprintln!("{message}");
     FAILED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::test_support::{Directory, database, location};
+
+    #[test]
+    fn nothing_is_changed_while_a_restore_waits() {
+        let directory = Directory::new();
+        let path = directory.path("main-node.db");
+        let copy = directory.path("copy.db");
+        drop((database(&path), database(&copy)));
+        assert_eq!(refuse_before_restore(&path), Ok(()));
+
+        restore::stage(&copy, &location(&path)).expect("it can be restored");
+        assert_eq!(refuse_before_restore(&path), Err(FAILED));
+        let staged = restore::staged_copy(&path).expect("it waits");
+        let message = restore_waits(&path, &staged);
+        assert!(message.contains("main-node.db.restore,"), "{message}");
+
+        std::fs::remove_file(staged).expect("it is there");
+        assert_eq!(refuse_before_restore(&path), Ok(()));
+    }
 }

@@ -96,6 +96,12 @@ pub fn stage(file: &Path, location: &DatabaseLocation) -> Result<Backup, String>
     finished.map(|()| backup)
 }
 
+/// The complete copy that takes the place of the database at the next start, if one waits.
+pub fn staged_copy(database: &Path) -> Option<PathBuf> {
+    let staged = sibling(&replace::resolve_links(database), STAGED_SUFFIX);
+    staged.exists().then_some(staged)
+}
+
 /// What is not ours stays where it is, as at a start.
 fn check_replaceable(location: &DatabaseLocation) -> Result<(), String> {
     match probe(&location.path) {
