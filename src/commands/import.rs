@@ -107,7 +107,8 @@ fn stage(
     let latest: Option<Wall> = now.trust.is_trusted().then_some(now.wall);
     if latest.is_none() {
         eprintln!(
-            "the clock of this machine is not synchronised: readings with a later time are imported, too"
+            "the clock of this machine is not synchronised: readings with a later time are imported, too, unless \
+             the service knows the time"
         );
     }
     let options = StageOptions {

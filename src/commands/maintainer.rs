@@ -181,8 +181,9 @@ impl Maintainer {
         };
         let mut line = ProgressLine::new();
         loop {
-            let time = advance_clock(&mut database, &self.retention, self.clock.now());
-            let times = StepTimes::new(&self.retention, time.map_err(sqlite)?);
+            let now = self.clock.now();
+            let time = advance_clock(&mut database, &self.retention, now);
+            let times = StepTimes::new(&self.retention, time.map_err(sqlite)?, now);
             let progress = maintenance.step(&mut database, times).map_err(sqlite)?;
             if progress == Progress::Done {
                 break;
@@ -208,7 +209,10 @@ impl Maintainer {
     fn wait_for_service(&self, id: &str) -> Result<MaintenanceState, u8> {
         let mut line = ProgressLine::new();
         let mut polls: u32 = 0;
+        let mut polls_without_request: u32 = 0;
         loop {
+            // Read first: it is removed after its end was noted.
+            let is_left = request::read(self.database()).is_some();
             let state = self.read_state();
             if let Some(state) = state.filter(|state| state.id == id) {
                 if state.is_finished {
@@ -216,8 +220,17 @@ impl Maintainer {
                     return Ok(state);
                 }
                 line.show(|| describe(&state));
+                polls_without_request = 0;
             } else {
                 line.show(|| "waiting for the service".to_owned());
+                polls_without_request += u32::from(!is_left);
+            }
+            if polls_without_request >= limits::SERVICE_LOCK_POLLS {
+                line.clear();
+                return Err(failed(
+                    &"the request is not there any more: was the database replaced by a restore? \
+                      /status and the page System show what was done",
+                ));
             }
             polls = polls.wrapping_add(1);
             // The service may have ended.

@@ -14,7 +14,9 @@ use super::edit::{Edit, StoredKey, StoredRow};
 use super::import_tiers::{
     DayTotals, ImportRules, store_day, store_days, store_hour, store_hour_of_rows,
 };
+use super::latest;
 use super::state::{MaintenanceState, Position};
+use super::step_times::StepTimes;
 use crate::db::connection;
 use crate::db::error;
 use crate::db::periods::{DAY, HOUR};
@@ -43,6 +45,8 @@ pub(super) struct StagedRows {
     connection: Connection,
     /// The keys of the database by those of the file.
     keys: HashMap<i64, StoredKey>,
+    /// When its newest row or hour begins.
+    newest: Option<i64>,
 }
 
 fn unreadable(error: &rusqlite::Error) -> String {
@@ -57,9 +61,11 @@ fn staged(error: rusqlite::Error) -> StepError {
 impl StagedRows {
     pub fn open(path: &Path) -> Result<StagedRows, String> {
         let connection = connection::open_immutable(path).map_err(|error| unreadable(&error))?;
+        let newest = newest_begin(&connection).map_err(|error| unreadable(&error))?;
         Ok(StagedRows {
             connection,
             keys: HashMap::new(),
+            newest,
         })
     }
 
@@ -70,6 +76,11 @@ impl StagedRows {
         state: &mut MaintenanceState,
         rules: ImportRules,
     ) -> Result<Progress, StepError> {
+        let stored = latest::newest_trusted(edit)?;
+        let rules = ImportRules {
+            times: rules.times.with_reading_at(self.newest.max(stored)),
+            ..rules
+        };
         // Days first: where they lie before all hours they say from when on hours are kept.
         let position = match state.position {
             Position::Begin => Position::Summaries {
@@ -98,7 +109,9 @@ impl StagedRows {
         rules: ImportRules,
         (seconds, start, k): (i64, i64, i64),
     ) -> Result<(), StepError> {
-        let StagedRows { connection, keys } = self;
+        let StagedRows {
+            connection, keys, ..
+        } = self;
         let mut statement = connection
             .prepare_cached(
                 "SELECT start, k, count, min, mean, max, last FROM summaries \
@@ -127,6 +140,10 @@ impl StagedRows {
             count += 1;
             state.done += 1;
             place = (start, k);
+            if rules.times.is_ahead(start) {
+                state.counts.ahead += 1;
+                continue;
+            }
             let key = target_key(connection, keys, edit, k)?;
             if seconds == DAY {
                 store_day(edit, state, rules, (day, key.k), &summary)?;
@@ -164,7 +181,9 @@ impl StagedRows {
         rules: ImportRules,
         after: (i64, i64, i64),
     ) -> Result<Progress, StepError> {
-        let StagedRows { connection, keys } = self;
+        let StagedRows {
+            connection, keys, ..
+        } = self;
         let mut statement = connection
             .prepare_cached(
                 "SELECT day, k, second, value, meta FROM rows \
@@ -184,19 +203,16 @@ impl StagedRows {
                 (Some(group), Some(next)) => group.is_of(next),
                 _ => false,
             };
-            if !is_same && let Some(ended) = group.take() {
+            if !is_same && let Some(mut ended) = group.take() {
                 count += ended.rows.len() as u64;
                 state.done += ended.rows.len() as u64;
                 let place = ended.place();
-                let key = target_key(connection, keys, edit, ended.k)?;
-                store_hour_of_rows(
-                    edit,
-                    state,
-                    rules,
-                    &key,
-                    (ended.hour, ended.rows),
-                    &mut days,
-                )?;
+                state.counts.ahead += ended.remove_ahead(rules.times);
+                if !ended.rows.is_empty() {
+                    let key = target_key(connection, keys, edit, ended.k)?;
+                    let rows = (ended.hour, ended.rows);
+                    store_hour_of_rows(edit, state, rules, &key, rows, &mut days)?;
+                }
                 let is_day_over = next
                     .as_ref()
                     .is_none_or(|next| (next.day, next.k) != (place.0, place.1));
@@ -225,6 +241,19 @@ impl StagedRows {
     }
 }
 
+/// When the newest row or hour of a staged file begins.
+fn newest_begin(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let day: Option<i64> =
+        connection.query_row("SELECT max(day) FROM rows", [], |row| row.get(0))?;
+    let hour: Option<i64> = connection.query_row(
+        "SELECT max(start) FROM summaries WHERE seconds = ?1",
+        [HOUR],
+        |row| row.get(0),
+    )?;
+    // Which second of the day makes no difference.
+    Ok(day.map(|day| day.saturating_mul(DAY)).max(hour))
+}
+
 /// Rows of one hour of a key.
 struct HourGroup {
     day: i64,
@@ -251,6 +280,13 @@ impl HourGroup {
 
     fn is_of(&self, row: &StagedRow) -> bool {
         (self.k, self.hour) == (row.k, row.row.second.div_euclid(HOUR))
+    }
+
+    /// Removes what is ahead of the clock; how many rows.
+    fn remove_ahead(&mut self, times: StepTimes) -> u64 {
+        let all = self.rows.len();
+        self.rows.retain(|row| !times.is_ahead(row.second));
+        (all - self.rows.len()) as u64
     }
 
     /// Day, key and second of its last row.

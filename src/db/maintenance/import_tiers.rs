@@ -160,7 +160,12 @@ pub(super) fn store_day(
             .prepare_cached("SELECT min(hour) FROM hourly")?
             .query_row([], |row| row.get(0))?;
         // Rows of a day that is not over are still to come.
-        if day >= rules.times.today || first.is_some_and(|first| first < end) {
+        let is_over = day < rules.times.today;
+        if !is_over && rules.times.latest.is_none() {
+            state.counts.undated += 1;
+            return Ok(());
+        }
+        if !is_over || first.is_some_and(|first| first < end) {
             state.counts.unplaced += 1;
             return Ok(());
         }

@@ -291,15 +291,6 @@ impl KeyEdit<'_> {
         if let Some(new) = &keys.new {
             latest::hand_over(edit, (k, new.k), &times)?;
             latest::offer_stored(edit, new)?;
-            if is_open {
-                let known = "DELETE FROM forecast WHERE key = ?1 \
-                             AND EXISTS (SELECT 1 FROM forecast WHERE key = ?2)";
-                edit.transaction
-                    .execute(known, params![keys.key.key, new.key])?;
-                let sql = "UPDATE forecast SET key = ?2 WHERE key = ?1";
-                edit.transaction
-                    .execute(sql, params![keys.key.key, new.key])?;
-            }
         }
         latest::refresh(edit, &keys.key, &times)?;
         let is_left: bool = edit.transaction.query_row(
@@ -309,7 +300,13 @@ impl KeyEdit<'_> {
             [k],
             |row| row.get(0),
         )?;
-        if is_left {
+        if let Some(new) = &keys.new
+            && (is_open || !is_left)
+        {
+            give_forecast(edit, &keys.key.key, &new.key)?;
+        }
+        // What is ahead of times that have an end is not within them.
+        if is_left || (!is_open && has_forecast(edit, &keys.key.key)?) {
             return Ok(());
         }
         edit.transaction
@@ -318,6 +315,22 @@ impl KeyEdit<'_> {
             .execute("DELETE FROM keys WHERE k = ?1", [k])?;
         Ok(())
     }
+}
+
+/// Gives what is stored ahead of a key to another one, where that has none of its own.
+fn give_forecast(edit: &Edit<'_>, old: &str, new: &str) -> rusqlite::Result<()> {
+    for sql in [
+        "DELETE FROM forecast WHERE key = ?1 AND EXISTS (SELECT 1 FROM forecast WHERE key = ?2)",
+        "UPDATE forecast SET key = ?2 WHERE key = ?1",
+    ] {
+        edit.transaction.execute(sql, params![old, new])?;
+    }
+    Ok(())
+}
+
+fn has_forecast(edit: &Edit<'_>, key: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM forecast WHERE key = ?1)";
+    edit.transaction.query_row(sql, [key], |row| row.get(0))
 }
 
 /// An hour of the key that readings are given to.

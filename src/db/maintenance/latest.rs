@@ -9,6 +9,13 @@ use rusqlite::{OptionalExtension, params};
 use super::edit::{Edit, StoredKey, StoredRow};
 use crate::db::row_codec::decode_is_untrusted;
 
+/// The second of the newest row that no untrusted clock has stamped.
+pub(super) fn newest_trusted(edit: &Edit<'_>) -> rusqlite::Result<Option<i64>> {
+    edit.transaction
+        .prepare_cached("SELECT max(second) FROM latest WHERE untrusted = 0")?
+        .query_row([], |row| row.get(0))
+}
+
 /// Takes a row that has its id as the newest of its key, if it is. What a source stored keeps what is
 /// known of its receipt.
 pub(super) fn offer(edit: &Edit<'_>, k: i64, row: &StoredRow) -> rusqlite::Result<()> {

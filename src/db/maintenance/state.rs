@@ -82,6 +82,10 @@ pub struct MaintenanceCounts {
     pub texts: u64,
     /// Days in whose time the database has hours.
     pub unplaced: u64,
+    /// Days of which nobody knows whether they are over, while no clock is trusted.
+    pub undated: u64,
+    /// Readings and summaries that are ahead of the clock.
+    pub ahead: u64,
     /// Rows given to another key.
     pub renamed: u64,
     /// Rows deleted.
@@ -101,6 +105,8 @@ impl MaintenanceCounts {
             known: self.known,
             texts: self.texts,
             unplaced: self.unplaced,
+            undated: self.undated,
+            ahead: self.ahead,
             partial: self.partial,
             ..MaintenanceCounts::default()
         };
@@ -142,6 +148,13 @@ impl MaintenanceCounts {
                 "daily value",
                 "left out, since the day is not over, or hourly values are stored from before it on",
             ),
+            (
+                self.undated,
+                "daily value",
+                "left out, since the clock is not synchronised and whether the day is over is not known: \
+                 import them again when it is",
+            ),
+            (self.ahead, "reading", "left out, ahead of the clock"),
             (
                 self.partial,
                 "hourly or daily value",

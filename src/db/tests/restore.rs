@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use super::*;
 use crate::db::database::Database;
 use crate::db::file::is_wal_mode;
-use crate::db::test_support::{Directory, T0, database, entries, location, row};
+use crate::db::test_support::{Directory, T0, database, entries, location, row, trusted};
 use crate::db::tiers::{read_meta, write_meta};
 
 #[path = "restore_kill.rs"]
@@ -453,12 +453,12 @@ fn what_the_replaced_database_was_asked_for_is_not_asked_of_the_copy() {
     let mut task = Maintenance::resume(&asked)
         .expect("it can be read")
         .expect("it is there");
-    task.step(&mut asked, StepTimes::new(&kept, None))
+    task.step(&mut asked, StepTimes::new(&kept, None, trusted(0)))
         .expect("a step can be taken");
     let copy = directory.path("copy.db");
     backup::copy(asked.connection(), &copy).expect("it can be copied");
     while task
-        .step(&mut asked, StepTimes::new(&kept, None))
+        .step(&mut asked, StepTimes::new(&kept, None, trusted(0)))
         .expect("a step can be taken")
         == crate::db::progress::Progress::More
     {}

@@ -72,6 +72,10 @@ struct Scene {
     tasks: u32,
     /// The hour from which on rows are kept.
     oldest_hour: i64,
+    /// The day that is not over.
+    today: i64,
+    /// The present second, where a clock is trusted.
+    latest: Option<i64>,
     /// Whether the database is opened anew for each step.
     restarts: bool,
     /// Whether hours may count more than their rows.
@@ -84,6 +88,8 @@ impl Scene {
             directory: Directory::new(),
             tasks: 0,
             oldest_hour: i64::MIN,
+            today: T0.div_euclid(DAY),
+            latest: Some(i64::MAX),
             restarts: false,
             has_mixed_hours: false,
         }
@@ -120,7 +126,8 @@ impl Scene {
     fn times(&self) -> StepTimes {
         StepTimes {
             oldest_hour: self.oldest_hour,
-            today: T0.div_euclid(DAY),
+            today: self.today,
+            latest: self.latest,
         }
     }
 
@@ -1059,6 +1066,90 @@ fn a_day_that_is_not_over_keeps_no_reading_from_being_stored() {
     assert_eq!((counts.days, counts.unplaced), (1, 1));
     scene.store(&[("a", T0, 5.0)]);
     assert_eq!(scene.readings(), [("a".to_owned(), T0, 5.0)]);
+}
+
+#[test]
+fn what_is_ahead_of_the_clock_of_who_stores_it_is_left_out() {
+    let mut scene = Scene::new();
+    scene.latest = Some(T0);
+    let hour = T0.div_euclid(HOUR) * HOUR;
+    let counts = scene.import(
+        &[
+            ("a", T0, 1.0),
+            ("a", T0 + 1, 2.0),
+            ("a", T0 + 900 * DAY, 3.0),
+        ],
+        &[
+            (HOUR, hour + 400 * DAY, "b", 4.0),
+            (DAY, 30_000 * DAY, "b", 5.0),
+        ],
+    );
+    assert_eq!((counts.stored, counts.ahead), (1, 4));
+    assert_eq!((counts.hours, counts.days), (0, 0));
+    assert_eq!(scene.readings(), [("a".to_owned(), T0, 1.0)]);
+    assert!(counts.describe().contains("4 readings left out, ahead of"));
+}
+
+/// An import of all that a node has, while no clock is known.
+#[test]
+fn without_a_clock_days_are_over_of_which_there_are_later_readings() {
+    let mut scene = Scene::new();
+    scene.latest = None;
+    scene.today = i64::MIN;
+    let today = T0.div_euclid(DAY) * DAY;
+    let days = [
+        (DAY, today - 3 * DAY, "a", 1.0),
+        (DAY, today - 2 * DAY, "a", 2.0),
+    ];
+    let counts = scene.import(&[], &days);
+    assert_eq!((counts.days, counts.undated), (0, 2));
+    assert!(!counts.has_changes());
+    assert!(counts.describe().contains("import them again when it is"));
+
+    // Hours tell it as well as rows.
+    let hour = (HOUR, today - 2 * DAY, "a", 1.0);
+    let counts = scene.import(&[], &[days[0], hour]);
+    assert_eq!((counts.days, counts.hours), (1, 1));
+
+    // So does what is stored already.
+    scene.directory = Directory::new();
+    scene.store(&[("a", T0, 1.0)]);
+    let counts = scene.import(&[], &days);
+    assert_eq!((counts.days, counts.undated), (2, 0));
+}
+
+#[test]
+fn forecasts_follow_a_key_or_stay_and_are_never_lost() {
+    let holders = |scene: &Scene| -> Vec<String> {
+        let sql = "SELECT key FROM forecast JOIN keys USING (key) ORDER BY key";
+        let database = scene.database();
+        let mut keys = database.connection().prepare(sql).expect("it is SQL");
+        let keys = keys.query_map([], |row| row.get(0));
+        keys.expect("it runs")
+            .map(|it| it.expect("a key"))
+            .collect()
+    };
+    let mut scene = Scene::new();
+    scene.store(&minutes("price", 2, 1.0));
+    let ahead =
+        "INSERT INTO forecast (key, time, value) VALUES ('price', '2099-01-01T00:00:00Z', 1)";
+    scene
+        .database()
+        .connection()
+        .execute(ahead, [])
+        .expect("a row");
+    scene.rename("price", "power", None, None);
+    assert_eq!(holders(&scene), ["power"]);
+    // As the undo is printed.
+    scene.rename("power", "price", Some(T0 - DAY), Some(T0 + 1));
+    assert_eq!(holders(&scene), ["price"]);
+    scene.rename("price", "power", Some(T0 - DAY), Some(T0 - HOUR));
+    assert_eq!(holders(&scene), ["price"], "the key goes on");
+    scene.forget("price", None, Some(T0 + 1));
+    assert_eq!(holders(&scene), ["price"], "it is not of these times");
+    scene.store(&[("price", T0, 1.0)]);
+    scene.forget("price", None, None);
+    assert!(holders(&scene).is_empty());
 }
 
 #[test]

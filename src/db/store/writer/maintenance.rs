@@ -52,7 +52,7 @@ impl Writer {
                 return Ok(None);
             };
             let time = clock::advance_clock(database, retention, now)?;
-            let progress = maintenance.step(database, StepTimes::new(retention, time))?;
+            let progress = maintenance.step(database, StepTimes::new(retention, time, now))?;
             Ok(Some((maintenance, progress)))
         });
         match step {
