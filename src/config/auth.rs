@@ -80,6 +80,14 @@ fn has_schemes(item: &TableEntry<'_>, operation: &'static Operation) -> bool {
     keys.clone().any(|key| is_scheme(operation, key)) || !keys.any(is_option)
 }
 
+/// Whether a table may name security schemes: what they are called only the operation says.
+pub fn may_have_schemes(item: &TableEntry<'_>) -> bool {
+    match item.value() {
+        DeValue::Table(written) => written.keys().any(|key| !is_option(key.get_ref())),
+        _ => false,
+    }
+}
+
 /// The client certificate of another section (`certificate`, `key`).
 pub fn read_client_certificate(
     table: &mut TableReader<'_>,

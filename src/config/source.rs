@@ -23,8 +23,8 @@ use self::records::read_selection;
 use self::target::read_target;
 use super::api_files::Apis;
 use super::auth::{
-    Accounts, SourceCredentials, check_login, check_scheme, read_auth, warn_missing_auth,
-    warn_sent_twice, warn_unused_user_info,
+    Accounts, SourceCredentials, check_login, check_scheme, may_have_schemes, read_auth,
+    warn_missing_auth, warn_sent_twice, warn_unused_user_info,
 };
 use super::auth_types::{Auth, AuthConfig, ConfiguredCredential};
 use super::problem::Severity;
@@ -224,8 +224,11 @@ fn read_credentials(
         arguments: &arguments,
         has_client_certificate: false,
     };
+    // It is a problem already that the operation is not known.
+    let is_unknown = target.is_none() && table.get("operation").is_some();
     let is_missing = match table.get("auth") {
         None => true,
+        Some(entry) if is_unknown && may_have_schemes(&entry) => false,
         Some(entry) if matches!(entry.value(), DeValue::String(_)) => {
             let found = inputs.accounts.find(&entry);
             let auth = found.as_ref().map(|(_, account)| account.auth.clone());

@@ -269,6 +269,21 @@ const DEVICES: &str = "[[source]]\nfor = { d1 = \"10.0.0.1\", d2 = \"10.0.0.2\" 
      base_url = \"http://{device}\"\n";
 
 #[test]
+fn a_broken_file_is_the_only_problem_of_a_source_with_security_schemes() {
+    let house = House::new("api-broken-schemes");
+    fs::write(house.directory.join("evcc.yaml"), "openapi: 3.0.0\n").expect("written");
+    let source = "operation = \"getState\"\nauth = { hdr = \"a\", bas = { user = \"u\", password = \"p\" } }\n";
+    for usage in [ApiFileUse::Command, ApiFileUse::Reload] {
+        let found = house.problems(API, source, usage);
+        assert_eq!(found.lines().count(), 1, "{found}");
+        assert!(found.contains("expected `paths`"), "{found}");
+    }
+    let typing_error = "operation = \"getState\"\nauth = { user = \"u\" }\n";
+    let found = house.problems(API, typing_error, ApiFileUse::Command);
+    assert!(found.contains("password"), "{found}");
+}
+
+#[test]
 fn a_service_starts_without_devices_whose_file_is_gone() {
     let house = House::new("api-devices");
     let text = format!("[[api]]\nname = \"evcc\"\nfile = \"gone.yaml\"\n{DEVICES}");
