@@ -79,7 +79,7 @@ pub fn probe(path: &Path) -> Result<FileKind, OpenError> {
 }
 
 /// Why a file that is not there must not be made there: it belongs on a disk that is absent.
-pub(super) fn missing_disk(path: &Path) -> Option<String> {
+pub fn missing_disk(path: &Path) -> Option<String> {
     for link in path.ancestors() {
         if link.is_symlink() && !link.exists() {
             let target = std::fs::read_link(link).unwrap_or_default();

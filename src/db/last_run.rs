@@ -38,11 +38,13 @@ pub fn last_values(
         None => Vec::new(),
         Some(Ok(records)) => records,
         Some(Err(error)) => {
-            log::warn!(
-                "{}: the last values cannot be read: {}",
-                location.path.display(),
-                error::describe(&error)
-            );
+            warn(location, || {
+                let why = error::describe(&error);
+                format!(
+                    "{}: the last values cannot be read: {why}",
+                    location.path.display()
+                )
+            });
             Vec::new()
         }
     }
@@ -57,11 +59,13 @@ pub fn forecasts(
         None => Vec::new(),
         Some(Ok(forecasts)) => forecasts,
         Some(Err(error)) => {
-            log::warn!(
-                "{}: forecasts cannot be read: {}",
-                location.path.display(),
-                error::describe(&error)
-            );
+            warn(location, || {
+                let why = error::describe(&error);
+                format!(
+                    "{}: forecasts cannot be read: {why}",
+                    location.path.display()
+                )
+            });
             Vec::new()
         }
     }
@@ -77,8 +81,10 @@ pub fn stored_day(
 ) -> Option<StoredDay> {
     let read = |connection: &Connection| day_ranges::read_day(connection, zone, now, wanted);
     let failed = |error: &rusqlite::Error| {
-        let why = error::describe(error);
-        log::warn!("today's lowest and highest values begin anew: {why}");
+        warn(location, || {
+            let why = error::describe(error);
+            format!("today's lowest and highest values begin anew: {why}")
+        });
     };
     let day = read_database(opened, location, read)?;
     day.inspect_err(failed).ok().flatten()
@@ -102,8 +108,10 @@ pub fn windows(
         None => HashMap::new(),
         Some(Ok(windows)) => windows,
         Some(Err(error)) => {
-            let why = error::describe(&error);
-            log::warn!("windows of derived keys cannot be read ({why}); their rows are read again");
+            warn(location, || {
+                let why = error::describe(&error);
+                format!("windows of derived keys cannot be read ({why}); their rows are read again")
+            });
             // What came since the start alone would be too little.
             let waiting = |(name, rule): &(Arc<str>, WindowRule)| {
                 (name.clone(), Window::waiting(rule.clone()))
@@ -125,8 +133,10 @@ pub fn alert_state(
         Some(Ok(Some(state))) => state.resumed(boot, now),
         Some(Ok(None)) | None => AlertState::new(boot),
         Some(Err(error)) if matches!(opened, Err(OpenError::Unusable { .. })) => {
-            let why = error::describe(&error);
-            log::warn!("open alerts cannot be read: {why}");
+            warn(location, || {
+                let why = error::describe(&error);
+                format!("open alerts cannot be read: {why}")
+            });
             AlertState::new(boot)
         }
         Some(Err(error)) => {
@@ -156,6 +166,14 @@ pub fn quotas<'a>(
     read_database(opened, location, read)
         .and_then(Result::ok)
         .unwrap_or_else(unknown)
+}
+
+/// Logs what is lost of a file that cannot be read. Where there is none, as on a disk that is absent, why
+/// it was not opened has told it.
+fn warn(location: &DatabaseLocation, text: impl FnOnce() -> String) {
+    if location.path.exists() {
+        log::warn!("{}", text());
+    }
 }
 
 /// Reads from the database that was opened, else from its file: from a copy of what a damaged

@@ -109,6 +109,10 @@ pub fn volatile_storage(config: &Config) -> Option<Finding> {
 }
 
 pub fn disk_space(config: &Config) -> Finding {
+    // The one below it is another.
+    if let Some(absent) = file::missing_disk(&config.database) {
+        return NotChecked(format!("free disk space: {absent}"));
+    }
     let directory = config
         .database
         .parent()

@@ -118,11 +118,14 @@ pub fn claim(database: &Path) -> Result<RequestClaim, ClaimError> {
     let database = resolve_links(database);
     let prepared = sibling(&database, PREPARED);
     let failed = |error: &io::Error| {
-        ClaimError::Failed(format!(
-            "{} cannot be written: {}",
-            prepared.display(),
-            reason(error)
-        ))
+        let missing = file::missing_disk(&database);
+        ClaimError::Failed(missing.unwrap_or_else(|| {
+            format!(
+                "{} cannot be written: {}",
+                prepared.display(),
+                reason(error)
+            )
+        }))
     };
     let file = OpenOptions::new()
         .write(true)

@@ -47,6 +47,16 @@ fn what_an_interrupted_command_left_is_removed_by_the_next() {
 }
 
 #[test]
+fn a_disk_that_is_absent_is_named() {
+    let directory = Directory::new();
+    let link = directory.path("link");
+    std::os::unix::fs::symlink("/no/such/disk", &link).expect("a link can be made");
+    let failed = claim(&link.join("main-node.db")).expect_err("there is nothing");
+    let expected = "link is a link to /no/such/disk, which does not exist: is its disk mounted?";
+    assert!(failed.to_string().ends_with(expected), "{failed}");
+}
+
+#[test]
 fn a_request_of_another_version_is_named() {
     let directory = Directory::new();
     let database = directory.path("main-node.db");
