@@ -23,7 +23,7 @@ pub fn serve(overrides: &Overrides) -> u8 {
     logging::init();
     privileges::keep_new_files_private();
     reexec::restore_process_name();
-    let config = match load_config_for(overrides, ApiFileUse::Service) {
+    let mut config = match load_config_for(overrides, ApiFileUse::Service) {
         Ok(config) => config,
         // It was valid a moment ago, so somebody is writing it: the supervisor tries once more.
         Err(_) if reexec::is_reload() => return FAILED,
@@ -43,6 +43,7 @@ pub fn serve(overrides: &Overrides) -> u8 {
         }
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    config.loaded = Some(clock.now());
     run(overrides, &config, &clock)
 }
 

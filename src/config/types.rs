@@ -30,6 +30,7 @@ use crate::domain::percent;
 use crate::domain::plan::{KeyPlan, PagesPlan, Plan, SourcePlan};
 use crate::domain::quota::Quota;
 use crate::domain::redact::Secrets;
+use crate::domain::time::Moment;
 use crate::limits;
 use crate::sys::percent::SharedPercent;
 use crate::sys::tls::{ClientCertificateFiles, TrustSettings};
@@ -45,6 +46,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// Warnings and notes.
     pub remarks: Vec<Remark>,
+    /// When it was loaded; unset where the node starts with it at once.
+    pub loaded: Option<Moment>,
     /// Whether the sources are simulated (`demo`).
     pub is_demo: bool,
     /// How much of the demo's history is generated.
@@ -135,6 +138,7 @@ impl Config {
         Config {
             file,
             remarks: Vec::new(),
+            loaded: None,
             is_demo: false,
             demo_history: None,
             name,

@@ -146,6 +146,8 @@ pub struct ViewSettings {
     /// Digest of the running binary; called by workers alone.
     pub build: fn() -> &'static str,
     pub started: Moment,
+    /// Before the start, where the node was started anew with what it had.
+    pub configuration_loaded: Moment,
     /// Nothing is configured: the built-in example runs.
     pub is_example: bool,
     pub installation: Installation,

@@ -193,6 +193,7 @@ fn view_settings(config: &Config, plan: &Plan, clock: &Arc<dyn Clock>) -> ViewSe
         version: env!("CARGO_PKG_VERSION"),
         build: build_id::build,
         started: clock.now(),
+        configuration_loaded: config.loaded.unwrap_or_else(|| clock.now()),
         is_example: plan.is_example,
         installation: Installation {
             config_file: config.file.clone(),

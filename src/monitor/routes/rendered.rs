@@ -63,6 +63,7 @@ impl App {
             now,
             trusted_by: self.context.clock.trusted_by(),
             started: settings.started,
+            configuration_loaded: settings.configuration_loaded,
             node: &settings.node_name,
             version: settings.version,
             build: (settings.build)(),

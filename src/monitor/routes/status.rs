@@ -31,6 +31,7 @@ pub struct StatusInput<'a> {
     pub now: Moment,
     pub trusted_by: Option<TrustedBy>,
     pub started: Moment,
+    pub configuration_loaded: Moment,
     pub channels: &'a [ChannelState],
     pub outputs: &'a [OutputState],
     pub config_file: Option<&'a Path>,
@@ -418,7 +419,7 @@ fn configuration_status(facts: &StatusInput) -> ConfigurationStatus {
         file: facts
             .config_file
             .map(|it| sanitize(&it.display().to_string())),
-        loaded: corrected_wall(facts.started, facts.now).to_string(),
+        loaded: corrected_wall(facts.configuration_loaded, facts.now).to_string(),
         refused: facts.refused_configuration.map(refused),
     }
 }

@@ -401,6 +401,7 @@ impl NodeFixture {
                 version: "0.2.0",
                 build: || "0123456789ab",
                 started: self.started,
+                configuration_loaded: self.started,
                 is_example: self.is_example,
                 installation: Installation {
                     config_file: Some("/etc/main-node/main-node.toml".into()),

@@ -86,6 +86,7 @@ impl TestNode {
                 version: "0",
                 build: || "0",
                 started: clock.now(),
+                configuration_loaded: clock.now(),
                 is_example: false,
                 installation: Installation::default(),
                 is_demo: false,
