@@ -94,3 +94,39 @@ fn what_is_no_plain_file_is_refused_at_once() {
         "{text}"
     );
 }
+
+/// `cargo codegen` reads what a tree of files of one's own has; a service what came with the file.
+#[test]
+fn a_confined_file_reaches_no_other_directory() {
+    let directory = Directory::new("confined");
+    let outside = directory.0.join("outside.yaml");
+    let references = [
+        "../outside.yaml",
+        "link.yaml",
+        "below/a.yaml",
+        "below/%2e%2e/b.yaml",
+    ];
+    let references = references.into_iter().chain(outside.to_str());
+    let paths: String = references
+        .enumerate()
+        .map(|(at, it)| format!("  /{at}: {{$ref: '{it}#/x'}}\n"))
+        .collect();
+    fs::create_dir_all(directory.0.join("api/below")).unwrap();
+    directory.write("api/main.yaml", &format!("openapi: 3.0.0\npaths:\n{paths}"));
+    for name in ["outside.yaml", "api/below/a.yaml", "api/b.yaml"] {
+        directory.write(name, "x: {get: {responses: {200: {description: fine}}}}\n");
+    }
+    std::os::unix::fs::symlink(&outside, directory.0.join("api/link.yaml")).unwrap();
+    for (is_confined, expected) in [(false, 5), (true, 2)] {
+        let limits = Limits {
+            is_confined,
+            ..Limits::CODEGEN
+        };
+        let main = directory.0.join("api/main.yaml");
+        let spec = Spec::load(&main, limits).unwrap_or_else(|failure| panic!("{failure}"));
+        let node = spec.root().get("paths").expect("it has paths");
+        let items = node.entries().iter();
+        let found = items.filter(|it| spec.resolve(&it.value).is_ok()).count();
+        assert_eq!(found, expected, "confined: {is_confined}");
+    }
+}

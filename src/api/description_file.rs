@@ -226,6 +226,7 @@ fn service_limits() -> Limits {
         file_bytes: limits::API_FILE_BYTES,
         // The same wherever it is read, so that `check` finds what the service finds.
         memory_bytes: limits::API_MEMORY_BYTES,
+        is_confined: true,
     }
 }
 
@@ -234,5 +235,6 @@ pub fn command_limits() -> Limits {
     Limits {
         file_bytes: limits::COMMAND_API_FILE_BYTES,
         memory_bytes: affordable_bytes(limits::COMMAND_API_MEMORY_BYTES),
+        is_confined: true,
     }
 }

@@ -1,4 +1,5 @@
-//! How large a description may be: bytes of its files, and memory that reading it takes.
+//! How large a description may be: bytes of its files, and memory that reading it takes; and where its
+//! files may lie.
 //!
 //! Memory is counted, not measured: what is about to be allocated is counted first, by its size
 //! and what an allocator adds, so that the same file has the same outcome on every machine, and
@@ -16,6 +17,9 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Bytes of heap, from reading the files to the compact text.
     pub memory_bytes: usize,
+    /// Whether a `$ref` reaches only files in the directory of the description and below: it comes from
+    /// elsewhere, and who reads it may be root.
+    pub is_confined: bool,
 }
 
 impl Limits {
@@ -24,6 +28,7 @@ impl Limits {
     pub const CODEGEN: Limits = Limits {
         file_bytes: 128 * 1024 * 1024,
         memory_bytes: usize::MAX,
+        is_confined: false,
     };
 }
 

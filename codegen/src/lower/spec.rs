@@ -1,7 +1,6 @@
 //! A description as it lies on the disk: its files, read, and references between them.
 //!
-//! Owns which files are read (the named one and what it refers to in its directory and below,
-//! never the network) and where a `$ref` leads. It knows nothing of operations or schemas.
+//! Owns which files are read (the named one and what it refers to, never the network) and where a `$ref` leads. It knows nothing of operations or schemas.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -67,7 +66,7 @@ pub struct Spec {
     /// All that were wanted, in the order in which they were.
     paths: Vec<PathBuf>,
     by_path: HashMap<PathBuf, Result<u32, String>>,
-    confinement: Confinement,
+    confinement: Option<Confinement>,
     pub warnings: Vec<Warning>,
 }
 
@@ -101,7 +100,7 @@ impl Spec {
             files: Vec::new(),
             paths: vec![path.to_path_buf()],
             by_path: HashMap::new(),
-            confinement: Confinement::to_directory_of(path),
+            confinement: (limits.is_confined).then(|| Confinement::to_directory_of(path)),
             warnings: Vec::new(),
         };
         spec.memory.take(
@@ -281,7 +280,8 @@ impl Spec {
                 }
                 let place = self.files[next].root.place;
                 self.memory.take(PATH + path.as_os_str().len() * 6, place);
-                let read = match self.confinement.refuse_name(&reference, &path) {
+                let confinement = self.confinement.as_ref();
+                let read = match confinement.and_then(|it| it.refuse_name(&reference, &path)) {
                     Some(reason) => Err(reason),
                     None => self.read_referenced(&path, place)?,
                 };
@@ -309,7 +309,8 @@ impl Spec {
         if self.files.len() >= MAX_FILES {
             return Ok(Err(format!("it would be file number {MAX_FILES}")));
         }
-        if let Some(reason) = self.confinement.refuse_target(path) {
+        let confinement = self.confinement.as_ref();
+        if let Some(reason) = confinement.and_then(|it| it.refuse_target(path)) {
             return Ok(Err(reason));
         }
         match files::read_referenced(path, left) {

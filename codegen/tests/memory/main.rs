@@ -67,6 +67,7 @@ fn read(bytes: &[u8], memory_bytes: usize, wanted: Option<&[&str]>) -> Outcome {
     let limits = Limits {
         file_bytes: FILE_BYTES,
         memory_bytes,
+        is_confined: true,
     };
     let mut counted = 0;
     let mut whole = || -> Result<(), Failure> {

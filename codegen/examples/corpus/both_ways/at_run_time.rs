@@ -17,6 +17,7 @@ const LIMITS: [(&str, Limits); 2] = [
         Limits {
             file_bytes: 2_000_000,
             memory_bytes: 24_000_000,
+            is_confined: true,
         },
     ),
     (
@@ -24,6 +25,7 @@ const LIMITS: [(&str, Limits); 2] = [
         Limits {
             file_bytes: 16_000_000,
             memory_bytes: 160_000_000,
+            is_confined: true,
         },
     ),
 ];
