@@ -1,6 +1,7 @@
 //! A description as it lies on the disk: its files, read, and references between them.
 //!
-//! Owns which files are read (the named one and what it refers to, never the network) and where a `$ref` leads. It knows nothing of operations or schemas.
+//! Owns which files are read (the named one and what it refers to, never the network) and where
+//! a `$ref` leads. It knows nothing of operations or schemas.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};

@@ -74,23 +74,35 @@ impl Typesetter<'_> {
         }
     }
 
-    /// Calls `each` with every glyph and its place; the width of all, in pixels.
+    /// Every glyph and its place.
+    fn place(&self, text: &str, style: TextStyle) -> impl Iterator<Item = PlacedGlyph> {
+        let (face, scale) = (self.face(style.weight), style.scale());
+        let (mut x, mut last) = (0, None);
+        text.char_indices().map(move |(at, letter)| {
+            let glyph = face.glyph(letter);
+            let left = x + (face.kerning(last, glyph) * scale).round() as i32;
+            x = left + (face.advance(glyph) * scale).round() as i32;
+            last = glyph;
+            PlacedGlyph {
+                at,
+                glyph,
+                left,
+                right: x,
+            }
+        })
+    }
+
+    /// Calls `each` with every glyph and where it begins; the width of all, in pixels.
     pub fn set(
         &self,
         text: &str,
         style: TextStyle,
         mut each: impl FnMut(Option<GlyphId>, i32),
     ) -> i32 {
-        let (face, scale) = (self.face(style.weight), style.scale());
-        let (mut x, mut last) = (0, None);
-        for letter in text.chars() {
-            let glyph = face.glyph(letter);
-            x += (face.kerning(last, glyph) * scale).round() as i32;
-            each(glyph, x);
-            x += (face.advance(glyph) * scale).round() as i32;
-            last = glyph;
-        }
-        x
+        self.place(text, style).fold(0, |_, it| {
+            each(it.glyph, it.left);
+            it.right
+        })
     }
 
     /// In pixels.
@@ -158,19 +170,18 @@ impl Typesetter<'_> {
 
     /// Bytes of the longest start of a text that is at most `width` pixels wide.
     fn fitting(&self, text: &str, style: TextStyle, width: i32) -> usize {
-        let (face, scale) = (self.face(style.weight), style.scale());
-        let (mut x, mut last) = (0, None);
-        for (at, letter) in text.char_indices() {
-            let glyph = face.glyph(letter);
-            x += (face.kerning(last, glyph) * scale).round() as i32;
-            x += (face.advance(glyph) * scale).round() as i32;
-            if x > width {
-                return at;
-            }
-            last = glyph;
-        }
-        text.len()
+        let mut placed = self.place(text, style);
+        let beyond = placed.find(|it| it.right > width);
+        beyond.map_or(text.len(), |it| it.at)
     }
+}
+
+/// A glyph of a text: its byte there, and the pixels from which and up to which it reaches.
+struct PlacedGlyph {
+    at: usize,
+    glyph: Option<GlyphId>,
+    left: i32,
+    right: i32,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::cut_offs::CutOffs;
@@ -18,7 +18,6 @@ use super::representation::Representation;
 use super::response::html_response;
 use super::table::{self, Access, RequestTarget, TargetError};
 use crate::domain::alert::DisplayFacts;
-use crate::domain::plan::DisplayPlan;
 use crate::domain::time::Moment;
 use crate::monitor::context::Context;
 use crate::monitor::format::corrected_wall;
@@ -37,6 +36,8 @@ pub struct App {
     /// Keys that the configuration names.
     configured_keys: HashSet<Arc<str>>,
     pub(super) displays: Displays,
+    /// See [`App::sleep_after_start`].
+    sleep_after_start: OnceLock<Vec<Duration>>,
     pub(super) devices: Devices,
     pub(super) sparklines: web::Sparklines,
     pub(super) years: web::YearCache,
@@ -83,6 +84,7 @@ impl App {
             policy: web::content_security_policy(&settings.frame_ancestors),
             configured_keys: configured_keys(&context.plan).cloned().collect(),
             displays: Displays::default(),
+            sleep_after_start: OnceLock::new(),
             devices: Devices::default(),
             sparklines: web::Sparklines::default(),
             years: web::YearCache::default(),
@@ -109,14 +111,15 @@ impl App {
     pub fn display_facts(&self) -> Vec<DisplayFacts> {
         let now = self.context.clock.now();
         let seen = self.displays.list();
-        let unseen = self.context.plan.pages.displays.iter();
-        let unseen = unseen.filter(|it| {
-            seen.iter()
-                .all(|seen| seen.configured != Some(it.name.clone()))
-        });
-        let unseen = unseen.map(|display| DisplayFacts {
+        let running = now.mono.since(self.context.settings.started.mono);
+        let sleep = self.sleep_after_start(now).iter().copied();
+        let configured = self.context.plan.pages.displays.iter();
+        let configured = configured.zip(sleep.chain(std::iter::repeat(Duration::ZERO)));
+        let is_seen = |name: &str| seen.iter().any(|it| it.configured.as_deref() == Some(name));
+        let unseen = configured.filter(|(it, _)| !is_seen(&it.name));
+        let unseen = unseen.map(|(display, sleep)| DisplayFacts {
             name: display.name.clone(),
-            silence: self.silence_since_start(display, now),
+            silence: running.saturating_sub(sleep),
             is_seen: false,
             battery: None,
         });
@@ -133,15 +136,21 @@ impl App {
         seen.chain(unseen).collect()
     }
 
-    /// A display may have been told before the start to sleep until its quiet hours are over.
-    pub(super) fn silence_since_start(&self, display: &DisplayPlan, now: Moment) -> Duration {
+    /// How long each display may sleep after the start, in the configuration's order: an earlier run may have
+    /// told it to, until its quiet hours are over. Not known before the clock is trusted.
+    fn sleep_after_start(&self, now: Moment) -> &[Duration] {
+        if !now.trust.is_trusted() {
+            return &[];
+        }
         let settings = &self.context.settings;
-        let started = corrected_wall(settings.started, now);
-        let quiet = display.quiet.as_ref().filter(|_| now.trust.is_trusted());
-        let quiet = quiet.and_then(|it| it.remaining(started, &settings.timezone));
-        now.mono
-            .since(settings.started.mono)
-            .saturating_sub(quiet.unwrap_or_default())
+        // Once: it tries each minute of a day.
+        self.sleep_after_start.get_or_init(|| {
+            let started = corrected_wall(settings.started, now);
+            let displays = self.context.plan.pages.displays.iter();
+            let quiet =
+                displays.map(|it| it.quiet.as_ref()?.remaining(started, &settings.timezone));
+            quiet.map(Option::unwrap_or_default).collect()
+        })
     }
 
     /// The time as HTTP writes it (IMF-fixdate), while the clock is trusted.

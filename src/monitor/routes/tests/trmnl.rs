@@ -641,23 +641,31 @@ fn quiet_hours_are_no_silence() {
 /// It may have been told by an earlier run to sleep.
 #[test]
 fn quiet_hours_in_which_the_node_starts_are_no_silence() {
-    let node = Node::new("trmnl-quiet-start", None);
-    for (quiet, hours, expected) in [
-        (None, 3, 3),
-        (Some("18:00-20:00"), 3, 2),
-        (Some("22:00-23:00"), 3, 3),
+    let mut fixture = testing::healthy();
+    let quiet = [None, Some("18:00-20:00"), Some("22:00-23:00")];
+    fixture.plan.pages.displays = quiet
+        .map(|quiet| DisplayPlan {
+            quiet: quiet.and_then(TimeWindow::parse),
+            ..display(quiet.unwrap_or("never"), None)
+        })
+        .into();
+    let clock = Arc::new(ManualClock::new(testing::now()));
+    let app = fixture.app_with(clock.clone());
+    let started = app.context.settings.started;
+    // It started at seven in the evening, three hours ago.
+    let now = |trust| Moment {
+        mono: started.mono.after(Duration::from_secs(3 * 3600)),
+        wall: Wall(started.wall.0 + 3 * 3_600_000),
+        trust,
+    };
+    for (trust, expected) in [
+        (ClockTrust::Untrusted, [3, 3, 3]),
+        (ClockTrust::Trusted, [3, 2, 3]),
     ] {
-        let mut display = node.app.context.plan.pages.displays[0].clone();
-        display.quiet = quiet.and_then(TimeWindow::parse);
-        let started = node.app.context.settings.started;
-        let now = Moment {
-            mono: started.mono.after(Duration::from_secs(hours * 3600)),
-            wall: Wall(started.wall.0 + hours as i64 * 3_600_000),
-            trust: ClockTrust::Trusted,
-        };
-        let silence = node.app.silence_since_start(&display, now);
-        assert_eq!(silence.as_secs().div_ceil(3600), expected, "{quiet:?}");
+        clock.set(now(trust));
+        let facts = app.display_facts();
+        assert!(facts.iter().all(|it| !it.is_seen));
+        let hours = facts.iter().map(|it| it.silence.as_secs().div_ceil(3600));
+        assert_eq!(hours.collect::<Vec<_>>(), expected, "{trust:?}");
     }
-    let facts = node.app.display_facts();
-    assert!(facts.iter().all(|it| !it.is_seen) && !facts.is_empty());
 }
